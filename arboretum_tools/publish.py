@@ -1,0 +1,125 @@
+"""Files that are either whole or not there: temporary name, fsync, rename; and where they came from.
+
+A reader never sees half a file under its final name, whatever kills the writer: the bytes are written
+beside it under a unique name, flushed to the disk, and renamed, which POSIX makes atomic within one
+file system.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from arboretum_tools.errors import OutOfSpaceError, TargetExistsError
+
+#: The marker of everything that is not finished; what carries it may be deleted at any time.
+PARTIAL = ".partial-"
+
+
+@contextlib.contextmanager
+def out_of_space(path: Path) -> Iterator[None]:
+    """Turns a full disk, a quota or a file size limit met while writing `path` into OutOfSpaceError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise OutOfSpaceError(
+                f"no room left to write {path}: {error.strerror}",
+                hint="Nothing that was finished is lost. Free some space, or choose another folder, and run "
+                "the same command again: it goes on where it stopped.",
+            ) from error
+        raise
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Gives a temporary path beside `path`; on success it is synced and renamed to it.
+
+    An existing file is replaced in one step. On an exception the temporary file is removed and `path` is
+    as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Unique, so that two processes on one folder never write into each other's file.
+    temporary = path.with_name(f".{path.name}{PARTIAL}{secrets.token_hex(4)}")
+    try:
+        with out_of_space(path):
+            yield temporary
+            sync(temporary)
+            temporary.replace(path)
+            sync(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Gives a temporary folder beside `path`; on success every file in it is synced and it takes the name.
+
+    Raises:
+        TargetExistsError: `path` exists and is not an empty folder. Nothing is written then.
+    """
+    refuse_existing(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}{PARTIAL}{secrets.token_hex(4)}")
+    try:
+        with out_of_space(path):
+            temporary.mkdir()
+            yield temporary
+            for folder, _, names in os.walk(temporary):
+                for name in names:
+                    sync(Path(folder, name))
+                sync(Path(folder))
+            if path.is_dir():
+                path.rmdir()  # only ever an empty one
+            temporary.rename(path)
+            sync(path.parent)
+    finally:
+        # Only ever our own temporary folder: the user's folders are never removed.
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def refuse_existing(path: Path) -> None:
+    """Raises TargetExistsError if `path` is a file or a folder that holds anything."""
+    if path.is_dir() and not any(path.iterdir()):
+        return
+    if path.exists() or path.is_symlink():
+        raise TargetExistsError(
+            f"{path} already holds something else; nothing was written",
+            hint="Choose another name with --out (or --name), or move that folder away first.",
+        )
+
+
+def sync(path: Path) -> None:
+    """Flushes a file or folder to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Writes `value` as JSON with sorted keys, whole or not at all."""
+    with whole_file(path) as temporary:
+        temporary.write_text(canonical_json(value, indent=2) + "\n", encoding="utf-8")
+
+
+def canonical_json(value: Any, *, indent: int | None = None) -> str:
+    """One text for one value: sorted keys, no NaN, Unicode as it is."""
+    separators = (",", ": ") if indent else (",", ":")
+    return json.dumps(
+        value, sort_keys=True, ensure_ascii=False, allow_nan=False, indent=indent, separators=separators
+    )
+
+
+def sha256_of_json(value: Any) -> str:
+    """SHA-256, hex, of the canonical JSON of `value`."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()

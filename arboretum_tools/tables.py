@@ -1,0 +1,99 @@
+"""Arrow tables in the shape that `arboretum_metadata.schema` defines: schemas, reading, writing.
+
+Every Parquet file that the toolkit writes carries, in its schema metadata under the key `arboretum`, a
+JSON object with the toolkit's version and what the caller adds (recipe, hash of the input).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from arboretum_metadata.schema import Table
+from arboretum_tools.errors import ArboretumError
+from arboretum_tools.publish import canonical_json, whole_file
+from arboretum_tools.version import __version__
+
+#: Key of our JSON object in a Parquet file's schema metadata.
+METADATA_KEY = b"arboretum"
+
+_TYPES: dict[str, pa.DataType] = {
+    "int32": pa.int32(),
+    "int64": pa.int64(),
+    "float64": pa.float64(),
+    "bool": pa.bool_(),
+    "date32": pa.date32(),
+    "string": pa.string(),
+    "timestamp[us, UTC]": pa.timestamp("us", tz="UTC"),
+}
+
+
+def arrow_schema(table: Table) -> pa.Schema:
+    """The Arrow schema of a table of the data dictionary, columns in its order."""
+    return pa.schema([pa.field(c.name, _TYPES[c.type], nullable=c.nullable) for c in table.columns])
+
+
+def write_table(
+    path: Path, batches: pa.Table | Iterable[pa.RecordBatch], table: Table, provenance: Mapping[str, Any]
+) -> int:
+    """Writes rows as Parquet, whole or not at all, and returns how many.
+
+    Args:
+        path: the file; replaced if it is there.
+        batches: rows with at least the columns of `table`; the caller has them in the right order.
+        table: gives names, types and order of the columns.
+        provenance: what the file says about how it was made, JSON-able, no times or paths.
+    """
+    said = canonical_json({"toolkit_version": __version__, "table": table.name, **provenance})
+    schema = arrow_schema(table).with_metadata({METADATA_KEY: said.encode()})
+    rows = 0
+    with (
+        whole_file(path) as temporary,
+        pq.ParquetWriter(temporary, schema, compression="zstd", compression_level=3) as writer,
+    ):
+        for batch in batches.to_batches() if isinstance(batches, pa.Table) else batches:
+            columns = [batch.column(field.name).cast(field.type) for field in schema]
+            writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
+            rows += batch.num_rows
+    return rows
+
+
+def read_table(path: Path, table: Table, refuse: Callable[[str], ArboretumError]) -> pa.Table:
+    """Reads a Parquet file that should have the columns of `table`; extra columns are dropped.
+
+    Args:
+        path: the file.
+        table: gives names, types and order of the columns.
+        refuse: makes the error to raise from a sentence that says what is wrong.
+    """
+    try:
+        found = pq.read_table(path)
+    except FileNotFoundError:
+        raise refuse(f"{path} is not there") from None
+    except (pa.ArrowInvalid, OSError) as error:
+        raise refuse(f"{path} cannot be read as Parquet: {one_line(error)}") from error
+    missing = [name for name in table.names if name not in found.column_names]
+    if missing:
+        raise refuse(f"{path} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}")
+    wanted = arrow_schema(table)
+    try:
+        columns = [found.column(field.name).cast(field.type) for field in wanted]
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise refuse(f"{path} has a column of another type: {one_line(error)}") from error
+    return pa.Table.from_arrays(columns, schema=wanted)
+
+
+def provenance_of(path: Path) -> dict[str, Any]:
+    """What a Parquet file written by `write_table` says about how it was made."""
+    said = (pq.read_schema(path).metadata or {}).get(METADATA_KEY)
+    return dict(json.loads(said)) if said else {}
+
+
+def one_line(error: BaseException) -> str:
+    """The first line of an error's text, for use inside a sentence."""
+    return str(error).strip().split("\n", 1)[0].rstrip(".")

@@ -1,0 +1,1 @@
+"""The command line: a thin shell over `arboretum_tools`, one file a stage in `commands/`."""

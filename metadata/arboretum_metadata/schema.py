@@ -1,0 +1,300 @@
+"""Every table that the toolkit reads or writes: its columns, their type, unit and meaning.
+
+The data dictionary page (`docs/data-dictionary.md`) is generated from here, and the Arrow schemas that
+the library writes are built from here, so the page cannot drift from the files.
+
+Types are Arrow's names: `int32`, `int64`, `float64`, `bool`, `date32`, `timestamp[us, UTC]`, `string`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of one table.
+
+    Attributes:
+        name: as it stands in the file.
+        type: Arrow's name of the type.
+        meaning: one sentence for a reader who has never seen the table.
+        nullable: whether a null may stand in it; what a null means is said in `meaning`.
+        unit: the unit of a number, or "" where it has none.
+        also: other spellings that are read as this column.
+    """
+
+    name: str
+    type: str
+    meaning: str
+    nullable: bool = False
+    unit: str = ""
+    also: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table: where it lies, in which order its rows stand, and its columns in their order."""
+
+    name: str
+    path: str
+    order: str
+    meaning: str
+    columns: tuple[Column, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The column names in their order."""
+        return tuple(column.name for column in self.columns)
+
+    def __getitem__(self, name: str) -> Column:
+        """The column called `name`; KeyError if there is none."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(name)
+
+
+_RANK_COLUMNS = tuple(
+    Column(
+        rank, "string", f"Name of the {rank} that the taxon belongs to; null where the source has none.", True
+    )
+    for rank in ("kingdom", "phylum", "class", "order", "family", "genus")
+)
+
+CATALOG = Table(
+    name="catalog (raw layout)",
+    path="<catalog>/**/*.parquet",
+    order="any; nothing depends on the order of rows or files",
+    meaning="One row a photo, as published with Arboretum / BioTrove (arXiv 2406.17720), with optional "
+    "columns that come by join from iNaturalist Open Data and GBIF. A missing optional column reads as null.",
+    columns=(
+        Column("photo_id", "int64", "iNaturalist's number of the photo, 1 or more."),
+        Column(
+            "scientific_name",
+            "string",
+            "Scientific name of the taxon, for a species genus and epithet.",
+            True,
+            also=("scientificName",),
+        ),
+        *_RANK_COLUMNS,
+        Column(
+            "species",
+            "string",
+            "The species EPITHET alone (`migratorius`, not `Turdus migratorius`). It names a species only "
+            "together with kingdom and genus.",
+            True,
+        ),
+        Column("common_name", "string", "English common name; null where the source has none.", True),
+        Column(
+            "photo_url",
+            "string",
+            "Address of the photo as published. Its extension keeps its case: the image host tells `JPG` "
+            "from `jpg`. Either this column or `ext` must be there.",
+            True,
+        ),
+        Column(
+            "ext",
+            "string",
+            "Extension of the photo's address, case kept (jpg, jpeg, png, gif, webp). Where null or absent "
+            "it is taken from photo_url.",
+            True,
+            also=("extension",),
+        ),
+        Column("taxon_id", "int64", "iNaturalist's number of the taxon. An attribute, never a key.", True),
+        Column(
+            "observation_id",
+            "int64",
+            "Number of the observation (one encounter with one organism, often several photos). A UUID is "
+            "read as its first 8 bytes, big-endian, with the top bit cleared.",
+            True,
+        ),
+        Column("observer_id", "int64", "iNaturalist's number of the person who made the observation.", True),
+        Column("observer_name", "string", "Name or login of the observer, for the credit line.", True),
+        Column("license", "string", "Licence of the photo, one of the licence vocabulary.", True),
+        Column("life_stage", "string", "Life stage, one of the life stage vocabulary; null = unknown.", True),
+        Column(
+            "quality_grade",
+            "string",
+            "iNaturalist's grade: research, needs_id or casual. Without the column all is research grade.",
+            True,
+        ),
+        Column("latitude", "float64", "Latitude, WGS 84, -90 to 90.", True, "degree"),
+        Column("longitude", "float64", "Longitude, WGS 84, -180 to 180.", True, "degree"),
+        Column("observed_on", "date32", "Day of the observation, local calendar.", True),
+        Column("width", "int32", "Width of the original photo.", True, "pixel"),
+        Column("height", "int32", "Height of the original photo.", True, "pixel"),
+    ),
+)
+
+#: Without these a Parquet file is not a catalogue. `photo_url` or `ext` must be there as well.
+CATALOG_REQUIRED = (
+    "photo_id",
+    "scientific_name",
+    "kingdom",
+    "phylum",
+    "class",
+    "order",
+    "family",
+    "genus",
+    "species",
+)
+
+PART = Table(
+    name="part of a split",
+    path="<split>/train.parquet, val.parquet, test.parquet",
+    order="(label, photo_id) ascending",
+    meaning="One row a photo of this part. All columns are always there.",
+    columns=(
+        Column("photo_id", "int64", "iNaturalist's number of the photo; at most once in all parts together."),
+        Column("label", "int32", "Class of the photo: a row of classes.parquet, 0 = most train photos."),
+        Column("ext", "string", "Extension in the photo's address, case kept."),
+        Column(
+            "url", "string", "Address of the photo, only where id and ext do not give it; else null.", True
+        ),
+        *(
+            CATALOG[name]
+            for name in (
+                "observation_id",
+                "observer_id",
+                "observer_name",
+                "license",
+                "life_stage",
+                "width",
+                "height",
+                "observed_on",
+                "latitude",
+                "longitude",
+            )
+        ),
+    ),
+)
+
+CLASSES = Table(
+    name="classes of a split",
+    path="<split>/classes.parquet, <export>/classes.parquet",
+    order="label ascending",
+    meaning="One row a class. label = row number.",
+    columns=(
+        Column("label", "int32", "0 to C-1, by n_train descending, then class_key ascending (UTF-8 bytes)."),
+        Column(
+            "class_key",
+            "string",
+            "Identity of the class: `<kingdom>|<genus> <epithet>`; above species `<kingdom>|<rank>|<name>`.",
+        ),
+        Column("name", "string", "Name for people and ClassLabel; unique in the split."),
+        Column("folder", "string", "Name for folders: five-digit label, `_`, ASCII slug of the name."),
+        Column("rank", "string", "Rank of the class: species, genus, family or order."),
+        Column("taxon_id", "int64", "iNaturalist's number of the taxon, where the catalogue has it.", True),
+        Column("scientific_name", "string", "Scientific name of the class."),
+        Column("common_name", "string", "English common name; null where the catalogue has none.", True),
+        *_RANK_COLUMNS,
+        Column("species", "string", "The species epithet; null above species.", True),
+        Column(
+            "n_catalog", "int64", "Photos of the class in the whole de-duplicated catalogue.", unit="photo"
+        ),
+        Column("n_selected", "int64", "Photos of the class in the selection.", unit="photo"),
+        Column(
+            "n_available",
+            "int64",
+            "Capacity: photos of the selection left for training once validation and test groups are out.",
+            unit="photo",
+        ),
+        Column("n_train", "int64", "Photos in train.parquet.", unit="photo"),
+        Column("n_val", "int64", "Photos in val.parquet.", unit="photo"),
+        Column("n_test", "int64", "Photos in test.parquet.", unit="photo"),
+        Column("shot", "string", "Shot band by n_train: many (> 100), medium (20 to 100), few (< 20)."),
+    ),
+)
+
+REQUEST = Table(
+    name="request plan",
+    path="<store>/requests/<id>.parquet",
+    order="photo_id ascending",
+    meaning="One row a photo that was asked for: what one `arboretum download` set out to fetch.",
+    columns=(
+        Column("photo_id", "int64", "iNaturalist's number of the photo."),
+        Column("ext", "string", "Extension in the photo's address, case kept."),
+        Column(
+            "url", "string", "Address of the photo, only where id and ext do not give it; else null.", True
+        ),
+    ),
+)
+
+INDEX = Table(
+    name="shard index of an image store",
+    path="<store>/shard-NNNNNN.parquet",
+    order="photo_id ascending",
+    meaning="One row a photo that was tried, failures too. A shard is finished when its index exists.",
+    columns=(
+        Column("photo_id", "int64", "iNaturalist's number of the photo."),
+        Column(
+            "status", "string", "ok, gone (404/410), forbidden (403), invalid (not a whole image), failed."
+        ),
+        Column("http_status", "int32", "Last HTTP status; null where no answer came.", True),
+        Column("error", "string", "Why it is not ok, in words; null for ok.", True),
+        Column("attempts", "int32", "Requests made for this photo in this run."),
+        Column("url", "string", "Address that was asked last, before any --origin override."),
+        Column("member", "string", "Name in the tar, `<photo_id>.<ext>`; null unless ok.", True),
+        Column("offset", "int64", "First byte of the image in the tar; null unless ok.", True, "byte"),
+        Column("size_bytes", "int64", "Length of the image in the tar; null unless ok.", True, "byte"),
+        Column("sha256", "string", "SHA-256 of the image in the tar, hex; null unless ok.", True),
+        Column(
+            "source_bytes", "int64", "Length of the body as received; null where none came.", True, "byte"
+        ),
+        Column("source_sha256", "string", "SHA-256 of the body as received; null where none came.", True),
+        Column("etag", "string", "ETag as sent, without quotes; null where none came.", True),
+        Column("width", "int32", "Width of the image in the tar, from its header.", True, "pixel"),
+        Column("height", "int32", "Height of the image in the tar, from its header.", True, "pixel"),
+        Column("format", "string", "jpeg, png, gif or webp, by the bytes; null unless ok.", True),
+        Column("fetched_at", "timestamp[us, UTC]", "When the photo reached this state."),
+    ),
+)
+
+LEFT_OUT = Table(
+    name="photos left out",
+    path="<split>/left_out.parquet",
+    order="photo_id ascending",
+    meaning="Photos of the selection that the image store did not hold, so that they are in no part. Only "
+    "where the split was made over a store.",
+    columns=(Column("photo_id", "int64", "iNaturalist's number of the photo."),),
+)
+
+UNUSED_CLASSES = Table(
+    name="classes left out",
+    path="<split>/unused_classes.parquet",
+    order="n_available descending, then class_key",
+    meaning="Classes of the selection that take no part in the split, because what is left of them for "
+    "training is less than the profile asks at their place.",
+    columns=(
+        Column("class_key", "string", "Identity of the class."),
+        Column("n_selected", "int64", "Photos of the class in the selection.", unit="photo"),
+        Column(
+            "n_available",
+            "int64",
+            "Photos left for training once validation and test groups are out.",
+            unit="photo",
+        ),
+    ),
+)
+
+SELECTION = Table(
+    name="saved selection",
+    path="the file named by `arboretum select -o`",
+    order="photo_id ascending",
+    meaning="One row a photo of the selection; the recipe, its English and the catalogue's fingerprint are "
+    "in the file's schema metadata under the key `arboretum`.",
+    columns=CATALOG.columns,
+)
+
+#: Every table by its short name, in the order of the flow.
+TABLES: dict[str, Table] = {
+    "catalog": CATALOG,
+    "selection": SELECTION,
+    "request": REQUEST,
+    "index": INDEX,
+    "part": PART,
+    "classes": CLASSES,
+    "left_out": LEFT_OUT,
+    "unused_classes": UNUSED_CLASSES,
+}

@@ -1,0 +1,128 @@
+"""The controlled vocabularies: ranks, the seven Arboretum groups, life stages, licences.
+
+Each is a TOML file in `data/` that names its source; this module only reads them into values.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Rank:
+    """One of the seven ranks of the published metadata.
+
+    Attributes:
+        name: as iNaturalist spells it; also the column name.
+        level: iNaturalist's rank_level, higher = broader (kingdom 70, species 10).
+    """
+
+    name: str
+    level: int
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One of the seven groups that Arboretum is made of.
+
+    Attributes:
+        name: scientific name of the taxon that the group is.
+        rank: rank of that taxon.
+        common_names: English names that mean the group.
+    """
+
+    name: str
+    rank: str
+    common_names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LifeStage:
+    """A value of iNaturalist's controlled attribute "Life Stage".
+
+    Attributes:
+        name: lower-case value as it stands in the `life_stage` column.
+        inat_value_id: number of the controlled value in iNaturalist's API.
+    """
+
+    name: str
+    inat_value_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class License:
+    """A licence that iNaturalist photos carry.
+
+    Attributes:
+        name: as it stands in the `license` column.
+        title: in words.
+        attribution: whether the author must be named.
+        commercial: whether commercial use is permitted.
+        derivatives: whether changed copies may be shared.
+        share_alike: whether changed copies must carry the same licence.
+        url: the licence text.
+    """
+
+    name: str
+    title: str
+    attribution: bool
+    commercial: bool
+    derivatives: bool
+    share_alike: bool
+    url: str
+
+
+def _table(name: str) -> Any:
+    return tomllib.loads(files("arboretum_metadata").joinpath("data", f"{name}.toml").read_text("utf-8"))
+
+
+def _licenses() -> tuple[dict[str, License], dict[str, tuple[str, ...]]]:
+    table = _table("licenses")
+    by_name = {row["name"]: License(**row) for row in table["license"]}
+    return by_name, {preset: tuple(names) for preset, names in table["presets"].items()}
+
+
+#: From the broadest to the narrowest; names are the rank columns of the catalogue.
+RANKS: dict[str, Rank] = {row["name"]: Rank(**row) for row in _table("ranks")["rank"]}
+
+#: The seven groups by scientific name.
+GROUPS: dict[str, Group] = {
+    row["name"]: Group(row["name"], row["rank"], tuple(row["common_names"]))
+    for row in _table("groups")["group"]
+}
+
+#: In the order of a life.
+LIFE_STAGES: dict[str, LifeStage] = {
+    row["name"]: LifeStage(**row) for row in _table("life_stages")["life_stage"]
+}
+
+#: From the most open to the least, and the named sets of them.
+LICENSES, LICENSE_PRESETS = _licenses()
+
+#: Grades of an observation, best first (https://help.inaturalist.org/en/support/solutions/articles/151000169936).
+QUALITY_GRADES: tuple[str, ...] = ("research", "needs_id", "casual")
+
+#: Extensions that iNaturalist photos carry, lower case.
+EXTENSIONS: tuple[str, ...] = ("jpg", "jpeg", "png", "gif", "webp")
+
+#: Long edge in pixels of each size that the image hosts serve
+#: (https://github.com/inaturalist/inaturalist-open-data, "Available sizes"); `square` is cropped.
+PHOTO_SIZES: dict[str, int] = {
+    "original": 2048,
+    "large": 1024,
+    "medium": 500,
+    "small": 240,
+    "thumb": 100,
+    "square": 75,
+}
+
+#: Arboretum drops species with fewer photos than this (arXiv 2406.17720); `--rarity rare` means these.
+RARE_BELOW = 30
+
+#: Shot bands of long-tailed recognition (Liu et al. 2019, OLTR, arXiv 1904.05160):
+#: many > 100, medium 20..100, few < 20 train photos.
+MANY_ABOVE = 100
+FEW_BELOW = 20

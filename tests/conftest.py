@@ -1,0 +1,143 @@
+"""What every test gets: a quiet environment, and no test that is skipped without anyone noticing."""
+
+import os
+
+# Before anything imports datasets, which reads them once.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "arboretum",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+settings.load_profile("arboretum")
+
+_skipped: list[str] = []
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.skipped and not hasattr(report, "wasxfail"):
+        _skipped.append(report.nodeid)
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """A skip that nobody asked for is a test that nobody runs."""
+    if _skipped and exitstatus == 0:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    if _skipped:
+        terminalreporter.write_line(f"unexpected skips, which fail the run: {', '.join(_skipped)}", red=True)
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No variable of the machine reaches a test, and `datasets` writes into a folder of its own."""
+    for name in ("ARBORETUM_CATALOG", "ARBORETUM_ORIGIN", "ARBORETUM_MEMORY_LIMIT", "ARBORETUM_DEBUG"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HF_HOME", str(tmp_path_factory.getbasetemp() / "hf"))
+
+
+#: Rows of a small catalogue: (photo_id, kingdom, phylum, class, order, family, genus, epithet, common name).
+Row = dict[str, Any]
+
+ROBIN = {
+    "kingdom": "Animalia",
+    "phylum": "Chordata",
+    "class": "Aves",
+    "order": "Passeriformes",
+    "family": "Turdidae",
+    "genus": "Turdus",
+    "species": "migratorius",
+    "scientific_name": "Turdus migratorius",
+    "common_name": "American Robin",
+}
+OAK = {
+    "kingdom": "Plantae",
+    "phylum": "Tracheophyta",
+    "class": "Magnoliopsida",
+    "order": "Fagales",
+    "family": "Fagaceae",
+    "genus": "Quercus",
+    "species": "alba",
+    "scientific_name": "Quercus alba",
+    "common_name": "white oak",
+}
+ORCHID = OAK | {
+    "order": "Asparagales",
+    "family": "Orchidaceae",
+    "genus": "Laelia",
+    "species": "rosea",
+    "scientific_name": "Laelia rosea",
+    "common_name": None,
+}
+MOTH = ROBIN | {
+    "phylum": "Arthropoda",
+    "class": "Insecta",
+    "order": "Lepidoptera",
+    "family": "Erebidae",
+    "genus": "Laelia",
+    "species": "rosea",
+    "scientific_name": "Laelia rosea",
+    "common_name": None,
+}
+
+
+@pytest.fixture
+def write_catalog(tmp_path: Path) -> Callable[..., Path]:
+    """Writes rows as a raw catalogue and gives its folder; columns that no row has are left out."""
+
+    def write(rows: Sequence[Row], *, files: int = 1, name: str = "catalog", **types: pa.DataType) -> Path:
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        columns = list(dict.fromkeys(column for row in rows for column in row))
+        known = {"photo_id": pa.int64(), "observation_id": pa.int64(), "observed_on": pa.date32()} | types
+        for number in range(files):
+            part = rows[number::files]
+            arrays = {
+                column: pa.array([row.get(column) for row in part], known.get(column, _guess(rows, column)))
+                for column in columns
+            }
+            pq.write_table(pa.table(arrays), folder / f"part-{number}.parquet")
+        return folder
+
+    return write
+
+
+def _guess(rows: Sequence[Row], column: str) -> pa.DataType:
+    values = [row[column] for row in rows if row.get(column) is not None]
+    if values and isinstance(values[0], int):
+        return pa.int64()
+    if values and isinstance(values[0], float):
+        return pa.float64()
+    return pa.date32() if values and isinstance(values[0], dt.date) else pa.string()
+
+
+@pytest.fixture
+def photos() -> Callable[..., list[Row]]:
+    """Rows of one taxon: `photos(ROBIN, 1, 2, 3, license="CC0")`."""
+
+    def make(taxon: Row, *ids: int, **columns: Any) -> list[Row]:
+        return [{"photo_id": photo_id, "ext": "jpg", **taxon, **columns} for photo_id in ids]
+
+    return make
+
+
+@pytest.fixture
+def taxa() -> dict[str, Row]:
+    """Four taxa by name; the orchid and the moth share both their names."""
+    return {"robin": ROBIN, "oak": OAK, "orchid": ORCHID, "moth": MOTH}
