@@ -1,0 +1,127 @@
+"""The drawn photos: of the right size and format, distinct, repeatable, and alike within a species."""
+
+import io
+import time
+
+import pytest
+from PIL import Image, ImageChops, ImageStat
+
+from arboretum_metadata.vocab import GROUPS, PHOTO_SIZES
+from arboretum_tools.testing import drawing
+from arboretum_tools.testing.drawing.canvas import Dice
+from arboretum_tools.testing.subjects import UNNAMED, Photo, Subject
+
+ROBIN = Photo(
+    Subject("Erithacus rubecula", "Aves", "Aves", "Passeriformes", "Muscicapidae"), "jpg", 2048, 1536
+)
+
+ORDERS = {
+    "Aves": ["Passeriformes", "Anseriformes", "Pelecaniformes", "Strigiformes", "Accipitriformes"],
+    "Insecta": ["Lepidoptera", "Odonata", "Hymenoptera", "Orthoptera", "Coleoptera"],
+    "Arachnida": ["Araneae", "Scorpiones", "Opiliones", "Ixodida"],
+    "Reptilia": ["Testudines", "Squamata", "Crocodylia"],
+    "Plantae": ["Asterales", "Fagales"],
+    "Fungi": ["Agaricales", "Polyporales"],
+    "Mollusca": ["Stylommatophora"],
+}
+CLASSES = {
+    "Plantae": ["Magnoliopsida", "Pinopsida"],
+    "Fungi": ["Agaricomycetes", "Lecanoromycetes"],
+    "Mollusca": ["Gastropoda", "Bivalvia", "Cephalopoda"],
+}
+FAMILIES = {"Reptilia": ["", "Viperidae"], "Mollusca": ["", "Limacidae"]}
+SUBJECTS = [
+    Subject("Genus species", group, class_name, order, family)
+    for group in GROUPS
+    for class_name in CLASSES.get(group, [group])
+    for order in ORDERS[group]
+    for family in FAMILIES.get(group, [""])
+]
+
+
+def opened(body: bytes) -> Image.Image:
+    image = Image.open(io.BytesIO(body))
+    image.load()
+    return image
+
+
+@pytest.mark.parametrize(
+    "subject", SUBJECTS, ids=lambda s: f"{s.group}-{s.class_name}-{s.order}-{s.family}".rstrip("-")
+)
+def test_every_build_of_every_group_is_drawn_on_its_surroundings(subject):
+    photo = Photo(subject, "jpg", 800, 600)
+    image = drawing.draw(photo, 5, "thumb")
+    other = drawing.draw(
+        Photo(Subject("Aliud nomen", subject.group, subject.class_name, subject.order), "jpg", 800, 600),
+        5,
+        "thumb",
+    )
+    assert image.size == (100, 75)
+    assert min(ImageStat.Stat(image).stddev) > 8
+    assert ImageChops.difference(image, other).getbbox() is not None
+
+
+@pytest.mark.parametrize(
+    ("ext", "image_format"),
+    [("jpg", "JPEG"), ("jpeg", "JPEG"), ("png", "PNG"), ("gif", "GIF"), ("webp", "WEBP")],
+)
+def test_the_extension_gives_the_format(ext, image_format):
+    assert opened(drawing.render(ROBIN, 1, "thumb", ext)).format == image_format
+
+
+@pytest.mark.parametrize("size", [size for size in PHOTO_SIZES if size != "square"])
+def test_the_long_edge_is_that_of_the_size(size):
+    assert opened(drawing.render(ROBIN, 1, size, "jpg")).size == (
+        PHOTO_SIZES[size],
+        PHOTO_SIZES[size] * 3 // 4,
+    )
+
+
+def test_square_is_cropped_and_portrait_stays_portrait():
+    assert opened(drawing.render(ROBIN, 1, "square", "jpg")).size == (75, 75)
+    upright = Photo(ROBIN.subject, "jpg", 1536, 2048)
+    assert opened(drawing.render(upright, 1, "small", "jpg")).size == (180, 240)
+
+
+def test_an_extreme_shape_still_has_both_sides():
+    assert min(drawing.draw(Photo(ROBIN.subject, "jpg", 1, 30_000), 1, "square").size) == 75
+    assert drawing.draw(Photo(ROBIN.subject, "jpg", 1, 30_000), 1, "thumb").size == (1, 100)
+
+
+def test_one_photo_has_the_same_bytes_each_time_and_two_never():
+    assert drawing.render(ROBIN, 1, "small", "jpg") == drawing.render(ROBIN, 1, "small", "jpg")
+    assert len({drawing.render(ROBIN, photo_id, "thumb", "jpg") for photo_id in range(300)}) == 300
+
+
+def test_a_photo_of_an_unknown_thing_is_drawn_too():
+    assert opened(drawing.render(Photo(UNNAMED, "jpg"), 12, "small", "jpg")).format == "JPEG"
+
+
+def test_photos_of_one_species_share_its_colours():
+    cardinal = Photo(
+        Subject("Cardinalis cardinalis", "Aves", "Aves", "Passeriformes", "Cardinalidae"), "jpg", 800, 600
+    )
+    raven = Photo(Subject("Corvus corax", "Aves", "Aves", "Passeriformes", "Corvidae"), "jpg", 800, 600)
+
+    def redness(photo, photo_id):
+        pixels = drawing.draw(photo, photo_id, "thumb").crop((30, 15, 70, 60)).resize((20, 20)).tobytes()
+        channels = zip(pixels[0::3], pixels[1::3], pixels[2::3], strict=True)
+        return sum(red > 1.8 * green and red > 1.8 * blue for red, green, blue in channels)
+
+    for photo_id in range(20):
+        assert redness(cardinal, photo_id) > 40 + redness(raven, photo_id)
+
+
+def test_drawing_is_quick():
+    drawing.render(ROBIN, 0, "small", "jpg")
+    started = time.process_time()
+    for photo_id in range(40):
+        drawing.render(ROBIN, photo_id, "small", "jpg")
+    # About 3.5 ms a photo on a slow core; the bound leaves room for a busy machine.
+    assert (time.process_time() - started) / 40 < 0.02
+
+
+def test_dice_give_the_same_numbers_everywhere():
+    dice = Dice("vector", 1)
+    assert [round(dice.number(), 4) for _ in range(3)] == [0.4451, 0.9261, 0.9824]
+    assert all(0 <= dice.number() < 1 for _ in range(200))
