@@ -1,0 +1,7 @@
+"""Catalogues: opening them, asking them, selecting from them."""
+
+from arboretum_tools.catalog.catalog import Catalog, open_catalog
+from arboretum_tools.catalog.raw import Defects
+from arboretum_tools.catalog.select import Explanation, Selection
+
+__all__ = ["Catalog", "Defects", "Explanation", "Selection", "open_catalog"]

@@ -1,0 +1,145 @@
+"""The files of a catalogue folder, listed by us, and whether each is what it should be."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from arboretum_metadata.schema import CATALOG, CATALOG_REQUIRED, Column
+from arboretum_tools.errors import CatalogError
+from arboretum_tools.tables import one_line
+
+#: Where a catalogue is looked for when none is named, after this environment variable.
+DEFAULT_FOLDER = "catalog"
+ENVIRONMENT = "ARBORETUM_CATALOG"
+
+
+@dataclass(frozen=True, slots=True)
+class RawFiles:
+    """The Parquet files of a raw catalogue.
+
+    Attributes:
+        root: the folder, or the one file.
+        files: sorted by their path.
+        columns: for each column of the schema that any file has, the spellings found and their types.
+        rows: rows of all files, from their footers.
+    """
+
+    root: Path
+    files: tuple[Path, ...]
+    columns: dict[str, dict[str, pa.DataType]]
+    rows: int
+
+    def has(self, column: str) -> bool:
+        """Whether any file has the column."""
+        return column in self.columns
+
+
+def default_path() -> Path:
+    """`$ARBORETUM_CATALOG`, else `./catalog`."""
+    return Path(os.environ.get(ENVIRONMENT) or DEFAULT_FOLDER)
+
+
+def find_files(root: Path) -> RawFiles:
+    """Lists and checks the Parquet files of a raw catalogue: only their footers are read.
+
+    Raises:
+        CatalogError: nothing is there, a file is not Parquet, or one lacks columns or has them in a type
+            that cannot be read. The message names the file and the columns.
+    """
+    if not root.exists():
+        raise CatalogError(
+            f"there is no catalogue at {root}",
+            path=root,
+            hint="Name one with --catalog or $ARBORETUM_CATALOG: a Parquet file, or a folder of "
+            "Parquet files with the Arboretum columns. `arboretum demo` shows one that works.",
+        )
+    files = tuple(_parquet_files(root)) if root.is_dir() else (root,)
+    if not files:
+        raise CatalogError(
+            f"the catalogue {root} is empty: there is no .parquet file in it or below it",
+            path=root,
+            hint="Put the published Parquet metadata there, or name another folder with --catalog.",
+        )
+    columns: dict[str, dict[str, pa.DataType]] = {}
+    rows = 0
+    for file in files:
+        schema, count = _footer(file)
+        for column in _check(file, schema):
+            for spelling in (column.name, *column.also):
+                if spelling in schema.names:
+                    columns.setdefault(column.name, {})[spelling] = schema.field(spelling).type
+        rows += count
+    if rows == 0:
+        raise CatalogError(f"the catalogue {root} is empty: its files have no rows", path=root)
+    return RawFiles(root, files, columns, rows)
+
+
+def _parquet_files(root: Path) -> Iterator[Path]:
+    inside = root.resolve()
+    found = []
+    for folder, _, names in os.walk(root):
+        found += [Path(folder, name) for name in names if name.endswith(".parquet")]
+    for file in sorted(found):
+        # A link that leads out of the folder would let an unpacked archive read anything.
+        if file.resolve().is_relative_to(inside):
+            yield file
+
+
+def _footer(file: Path) -> tuple[pa.Schema, int]:
+    try:
+        with pq.ParquetFile(file) as parquet:
+            return parquet.schema_arrow, parquet.metadata.num_rows
+    except (pa.ArrowInvalid, OSError) as error:
+        raise CatalogError(
+            f"{file} is not a whole Parquet file: {one_line(error)}",
+            path=file,
+            hint="Fetch it again, or take it out of the catalogue. Nothing was changed.",
+        ) from error
+
+
+def _check(file: Path, schema: pa.Schema) -> list[Column]:
+    present = [c for c in CATALOG.columns if {c.name, *c.also} & set(schema.names)]
+    names = {column.name for column in present}
+    missing = [" or ".join((n, *CATALOG[n].also)) for n in CATALOG_REQUIRED if n not in names]
+    if not names & {"photo_url", "ext"}:
+        missing.append("photo_url or ext")
+    if missing:
+        raise CatalogError(
+            f"{file} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}",
+            path=file,
+            hint="A catalogue has the columns of the published Arboretum metadata; the data dictionary lists "
+            "them. Nothing was changed.",
+        )
+    for column in present:
+        for spelling in {column.name, *column.also} & set(schema.names):
+            found = schema.field(spelling).type
+            if not _readable(column, found):
+                raise CatalogError(
+                    f"{file}: column {spelling} is {found}, expected {column.type}",
+                    path=file,
+                    hint="Write the file again with that type. Nothing was changed.",
+                )
+    return present
+
+
+def _readable(column: Column, found: pa.DataType) -> bool:
+    if pa.types.is_dictionary(found):
+        found = found.value_type
+    text = pa.types.is_string(found) or pa.types.is_large_string(found) or pa.types.is_string_view(found)
+    if pa.types.is_null(found):
+        return column.nullable
+    if column.type == "string":
+        return bool(text)
+    if column.type in ("int64", "int32"):
+        # pandas turns optional whole numbers into floats; observation ids may be UUIDs as text.
+        float_too = column.nullable and pa.types.is_floating(found)
+        return bool(pa.types.is_integer(found) or float_too or (column.name == "observation_id" and text))
+    if column.type == "float64":
+        return bool(pa.types.is_floating(found) or pa.types.is_integer(found) or pa.types.is_decimal(found))
+    return bool(text or pa.types.is_date(found) or pa.types.is_timestamp(found))

@@ -1,0 +1,278 @@
+"""The raw layout as the relations that everything else asks: `photos` and `classes`.
+
+`photos` has one row a photo after duplicates are resolved, with the columns of the schema, `class_key`
+(species) and `hybrid`. `classes` has one row a class_key. Both are made in three passes over the files:
+names with their counts, repeated photo ids, and (on demand) the fingerprint. Nothing is sorted and no row
+is kept in memory but the names and the few repeated ids.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from arboretum_metadata.schema import CATALOG
+from arboretum_metadata.vocab import EXTENSIONS
+from arboretum_tools.catalog.files import RawFiles
+from arboretum_tools.identity import HYBRID_SQL, class_key_sql
+from arboretum_tools.query import Connection, identifier, literal, parquet_source, rows
+
+#: Columns of `photos`, in the order in which they are written.
+PHOTO_COLUMNS = (*(column.name for column in CATALOG.columns if column.name != "photo_url"), "url")
+
+# Where photos live whose address is given by id and extension. A pattern without parameters, because
+# DuckDB compiles one that changes from row to row anew for every row.
+_DERIVABLE = (
+    r"^https?://inaturalist-open-data\.s3\.amazonaws\.com/photos/([0-9]+)/"
+    r"(?:original|large|medium|small|thumb|square)\.[A-Za-z0-9]+$"
+)
+
+_NAMES = (
+    "kingdom",
+    "phylum",
+    "class",
+    "order",
+    "family",
+    "genus",
+    "species",
+    "scientific_name",
+    "common_name",
+)
+_LINEAGE = ("kingdom", "phylum", "class", "order", "family", "genus", "species")
+_CONTROL = "[\\x00-\\x1f\\x7f-\\x9f]"
+_UUID = "[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}"
+_TYPES = {"string": "VARCHAR", "int64": "BIGINT", "int32": "INTEGER", "float64": "DOUBLE", "date32": "DATE"}
+
+
+@dataclass(frozen=True, slots=True)
+class Defects:
+    """What was found wrong with the rows of a catalogue, in rows unless said otherwise.
+
+    Attributes:
+        rows: rows of the files.
+        bad_photo_id: left out: photo_id is null, below 1, or no 64-bit integer.
+        bad_extension: left out: neither photo_url nor ext gives one of the known extensions.
+        exact_duplicates: left out: the same row again.
+        repeated_photo_id: left out: the same photo in the same class again, with other values.
+        conflicting_rows: left out: rows of photos that stand under two or more classes.
+        conflicting_photos: those photos.
+        no_class: kept, but in no species class: kingdom, genus or epithet is missing.
+        control_characters: kept, with each control character in a name replaced by a space.
+    """
+
+    rows: int
+    bad_photo_id: int
+    bad_extension: int
+    exact_duplicates: int
+    repeated_photo_id: int
+    conflicting_rows: int
+    conflicting_photos: int
+    no_class: int
+    control_characters: int
+
+    @property
+    def photos(self) -> int:
+        """Photos of the de-duplicated catalogue."""
+        return (
+            self.rows
+            - self.bad_photo_id
+            - self.bad_extension
+            - self.exact_duplicates
+            - self.repeated_photo_id
+            - self.conflicting_rows
+        )
+
+    @property
+    def sentences(self) -> list[str]:
+        """One short phrase for each kind that occurs."""
+        kinds = (
+            (self.exact_duplicates, "exact duplicates: left out"),
+            (self.repeated_photo_id, "repeats of a photo_id within its class: left out"),
+            (
+                self.conflicting_rows,
+                f"under two classes at once, photos {self.conflicting_photos:,}: left out",
+            ),
+            (self.bad_photo_id, "without a photo_id of 1 or more: left out"),
+            (self.bad_extension, "without a known image extension: left out"),
+            (self.no_class, "without kingdom, genus or epithet: kept, in no species class"),
+            (self.control_characters, "with control characters in a name: kept, the characters made spaces"),
+        )
+        return [f"{count:,} {what}" for count, what in kinds if count]
+
+
+def prepare(connection: Connection, files: RawFiles) -> Defects:
+    """Makes `photos`, `classes` and `lineages` on the connection and counts what is wrong with the rows.
+
+    The result depends neither on the order of files and rows nor on threads.
+    """
+    run = connection.execute
+    run(f"CREATE VIEW source AS {_source_sql(files)}")
+    run("CREATE VIEW valid AS SELECT * FROM source WHERE photo_id >= 1 AND ext IS NOT NULL")
+    run(
+        "CREATE TABLE repeated AS SELECT photo_id FROM valid GROUP BY photo_id HAVING count(*) > 1 "
+        "ORDER BY photo_id"
+    )
+    total, bad_id, bad_ext = _integers(
+        connection,
+        "SELECT count(*), count(*) FILTER (photo_id IS NULL OR photo_id < 1), "
+        "count(*) FILTER (photo_id >= 1 AND ext IS NULL) FROM source",
+    )
+    repeated_rows, distinct_rows, kept_rows, conflict_rows, conflict_photos = _resolve_repeated(connection)
+    dirty = _control_characters(connection)
+    names = _names_sql(clean=bool(dirty))
+    others = ", ".join(identifier(c) for c in PHOTO_COLUMNS if c not in _NAMES)
+    run(
+        f"CREATE VIEW photos AS SELECT *, {class_key_sql('species')} AS class_key, {HYBRID_SQL} AS hybrid "
+        "FROM ("
+        f"SELECT {names}, {others} FROM valid WHERE photo_id NOT IN (SELECT photo_id FROM repeated) "
+        f"UNION ALL BY NAME SELECT {_names_sql(clean=True)}, {others} FROM kept)"
+    )
+    columns = ", ".join(map(identifier, _NAMES))
+    run(
+        f"CREATE TABLE lineages AS SELECT {columns}, taxon_id, class_key, count(*) AS n "
+        "FROM photos GROUP BY ALL"
+    )
+    run(_classes_sql())
+    (no_class,) = _integers(connection, "SELECT coalesce(sum(n), 0) FROM lineages WHERE class_key IS NULL")
+    return Defects(
+        rows=total,
+        bad_photo_id=bad_id,
+        bad_extension=bad_ext,
+        exact_duplicates=repeated_rows - distinct_rows,
+        repeated_photo_id=distinct_rows - kept_rows - conflict_rows,
+        conflicting_rows=conflict_rows,
+        conflicting_photos=conflict_photos,
+        no_class=no_class,
+        control_characters=dirty,
+    )
+
+
+def _classes_sql() -> str:
+    """A statement that makes `classes`: one row a class_key with its photos, names and lineage.
+
+    The lineage is the most frequent tuple of the class (ties: the smallest bytes); common name and taxon id
+    are the most frequent known ones, each by itself.
+    """
+    lineage = ", ".join(map(identifier, _LINEAGE))
+    common = _most_frequent("common_name")
+    taxon = _most_frequent("taxon_id")
+    return f"""
+    CREATE TABLE classes AS
+    WITH tuples AS (
+        SELECT class_key, {lineage}, sum(n) AS n FROM lineages WHERE class_key IS NOT NULL GROUP BY ALL
+    ), total AS (
+        SELECT class_key, sum(n)::BIGINT AS n_catalog FROM tuples GROUP BY class_key
+    ), best AS (
+        SELECT * EXCLUDE (n) FROM tuples
+        QUALIFY row_number() OVER (PARTITION BY class_key ORDER BY n DESC, {lineage}) = 1
+    )
+    SELECT *, genus || ' ' || species AS scientific_name
+    FROM total JOIN best USING (class_key)
+    LEFT JOIN ({common}) USING (class_key) LEFT JOIN ({taxon}) USING (class_key)
+    ORDER BY class_key
+    """
+
+
+def _most_frequent(column: str) -> str:
+    return (
+        f"SELECT class_key, {column} FROM lineages WHERE class_key IS NOT NULL AND {column} IS NOT NULL "
+        f"GROUP BY class_key, {column} "
+        f"QUALIFY row_number() OVER (PARTITION BY class_key ORDER BY sum(n) DESC, {column}) = 1"
+    )
+
+
+def _source_sql(files: RawFiles) -> str:
+    """The files as one relation with our names and types; every value that does not fit is NULL."""
+    columns = [f"{_column_sql(files, c.name, c.type)} AS {identifier(c.name)}" for c in CATALOG.columns]
+    table = f"SELECT {', '.join(columns)} FROM {parquet_source(files.files)}"
+    from_url = "nullif(regexp_extract(photo_url, '\\.([A-Za-z0-9]+)([?#].*)?$', 1), '')"
+    known = ", ".join(map(literal, EXTENSIONS))
+    # A derivable address names this very photo; the extension was taken from it where there is no column.
+    derivable = f"photo_url IS NULL OR regexp_extract(photo_url, '{_DERIVABLE}', 1) = photo_id::VARCHAR"
+    if files.has("ext"):
+        derivable = f"photo_url IS NULL OR (({derivable}) AND ends_with(photo_url, '.' || ext))"
+    return (
+        f"SELECT *, CASE WHEN NOT ({derivable}) THEN photo_url END AS url "
+        f"FROM (SELECT * REPLACE (CASE WHEN lower(coalesce(ext, {from_url})) IN ({known}) "
+        f"THEN coalesce(ext, {from_url}) END AS ext) FROM ({table}))"
+    )
+
+
+def _column_sql(files: RawFiles, name: str, type_name: str) -> str:
+    spellings = files.columns.get(name)
+    sql_type = _TYPES[type_name]
+    if not spellings:
+        return f"NULL::{sql_type}"
+    column = f"coalesce({', '.join(map(identifier, spellings))})"
+    if name == "observation_id":
+        # Numbers as they are; a UUID is its first 8 bytes, big-endian, top bit cleared.
+        hexadecimal = f"substr(replace(lower({column}::VARCHAR), '-', ''), 1, 16)"
+        uuid = f"(('0x' || {hexadecimal})::UBIGINT & 9223372036854775807::UBIGINT)::BIGINT"
+        is_uuid = f"regexp_full_match(lower({column}::VARCHAR), '{_UUID}')"
+        if any(str(t).endswith(("string", "string_view")) for t in map(_value_type, spellings.values())):
+            return f"CASE WHEN {is_uuid} THEN {uuid} ELSE TRY_CAST({column} AS BIGINT) END"
+    if sql_type == "VARCHAR":
+        # Empty texts are how CSV exports write what is unknown.
+        return f"nullif(trim({column}::VARCHAR), '')"
+    return f"TRY_CAST({column} AS {sql_type})"
+
+
+def _value_type(found: object) -> object:
+    return getattr(found, "value_type", found)
+
+
+def _names_sql(*, clean: bool) -> str:
+    if not clean:
+        return ", ".join(map(identifier, _NAMES))
+    return ", ".join(
+        f"nullif(trim(regexp_replace({identifier(name)}, '{_CONTROL}+', ' ', 'g')), '') AS {identifier(name)}"
+        for name in _NAMES
+    )
+
+
+def _resolve_repeated(connection: Connection) -> tuple[int, int, int, int, int]:
+    """Makes `kept`: of each photo_id that repeats, the one row that stays, if any does.
+
+    Returns: rows with a repeated id, distinct ones among them, rows kept, rows of photos under two or more
+    classes (distinct ones), and those photos.
+    """
+    columns = ", ".join(map(identifier, PHOTO_COLUMNS))
+    run = connection.execute
+    run(
+        f"CREATE TABLE repeated_rows AS SELECT {columns}, photo_url, class_key, count(*) AS copies FROM ("
+        f"SELECT * REPLACE ({_names_sql(clean=True)}) FROM valid "
+        "WHERE photo_id IN (SELECT photo_id FROM repeated)), "
+        f"LATERAL (SELECT {class_key_sql('species')} AS class_key) GROUP BY ALL"
+    )
+    run(
+        "CREATE TABLE conflicting AS SELECT photo_id FROM repeated_rows GROUP BY photo_id "
+        "HAVING count(DISTINCT coalesce(class_key, '')) > 1 ORDER BY photo_id"
+    )
+    # The whole row breaks what ties remain, so that the order of files never decides.
+    run(
+        f"CREATE TABLE kept AS SELECT {columns} FROM repeated_rows "
+        "WHERE photo_id NOT IN (SELECT photo_id FROM conflicting) QUALIFY row_number() OVER ("
+        f"PARTITION BY photo_id ORDER BY observation_id NULLS LAST, photo_url, {columns}) = 1"
+    )
+    counts = _integers(
+        connection,
+        "SELECT coalesce(sum(copies), 0), count(*), (SELECT count(*) FROM kept), "
+        "count(*) FILTER (photo_id IN (SELECT photo_id FROM conflicting)), "
+        "(SELECT count(*) FROM conflicting) FROM repeated_rows",
+    )
+    total, distinct, kept, conflicts, photos = counts
+    return total, distinct, kept, conflicts, photos
+
+
+def _control_characters(connection: Connection) -> int:
+    text = " || ".join(f"coalesce({identifier(name)}, '')" for name in _NAMES)
+    names = ", ".join(map(identifier, _NAMES))
+    (count,) = _integers(
+        connection,
+        f"SELECT coalesce(sum(n), 0) FROM (SELECT {names}, count(*) AS n FROM valid GROUP BY ALL) "
+        f"WHERE regexp_matches({text}, '{_CONTROL}')",
+    )
+    return count
+
+
+def _integers(connection: Connection, sql: str) -> tuple[int, ...]:
+    return tuple(int(str(value or 0)) for value in rows(connection, sql)[0])

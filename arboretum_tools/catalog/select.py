@@ -1,0 +1,179 @@
+"""A selection: a catalogue and what to take of it. Lazy: every question runs one query."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from arboretum_metadata.schema import SELECTION
+from arboretum_tools import selection as criteria_to_sql
+from arboretum_tools.identity import slug
+from arboretum_tools.selection import Criteria
+from arboretum_tools.tables import arrow_schema, write_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from arboretum_tools.catalog.catalog import Catalog
+
+#: Key under which a selection's recipe says how it was made.
+RECIPE_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What a selection asks.
+
+    Attributes:
+        english: for people.
+        sql: a query for photo_id over `photos` and `classes`.
+        parameters: the values of its `?`, in order.
+        condition: the same as a condition on a row of `photos`, with the same parameters.
+    """
+
+    english: str
+    sql: str
+    parameters: tuple[Any, ...]
+    condition: str
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The photos of a catalogue that pass any of some criteria.
+
+    Attributes:
+        catalog: where the photos stand.
+        criteria: at least one.
+    """
+
+    catalog: Catalog
+    criteria: tuple[Criteria, ...]
+
+    @cached_property
+    def explanation(self) -> Explanation:
+        """Its SQL, parameters and English."""
+        graded = self.catalog.has("quality_grade")
+        queries: list[str] = []
+        conditions: list[str] = []
+        parameters: list[Any] = []
+        said: list[str] = []
+        for one in self.criteria:
+            found = criteria_to_sql.predicates(
+                one, self.catalog.clade, self.catalog.register_ids, graded=graded
+            )
+            condition, values = criteria_to_sql.where_sql(found)
+            query = criteria_to_sql.ids_sql(condition, one)
+            queries.append(query)
+            # Row-wise conditions stand directly in later queries, so that those need only one scan.
+            conditions.append(condition if one.row_wise else f"photo_id IN ({query})")
+            parameters += values
+            said.append(criteria_to_sql.english(found, one))
+        return Explanation(
+            english=" or else: ".join(dict.fromkeys(said)),
+            sql=queries[0] if len(queries) == 1 else " UNION ".join(f"({query})" for query in queries),
+            parameters=tuple(parameters),
+            condition=" OR ".join(f"({condition})" for condition in conditions),
+        )
+
+    @property
+    def english(self) -> str:
+        """What is selected, in one line."""
+        return self.explanation.english
+
+    @property
+    def label(self) -> str:
+        """A short name for files: the names of the taxa joined by `+`, or `all`."""
+        names = dict.fromkeys(slug(taxon.name) for one in self.criteria for taxon in one.taxa)
+        whole = any(not one.taxa for one in self.criteria)
+        return "+".join(names) if names and not whole else "all"
+
+    def recipe(self) -> dict[str, Any]:
+        """How it is made, as JSON: version and criteria; no path, time or host."""
+        return {"version": RECIPE_VERSION, "any_of": [one.recipe() for one in self.criteria]}
+
+    def query(self, columns: str = "*", *, where: str = "true") -> tuple[str, tuple[Any, ...]]:
+        """A query for columns of the selected rows of `photos`, and its parameters.
+
+        Args:
+            columns: an SQL select list over `photos`.
+            where: a further condition of ours on `photos`.
+        """
+        found = self.explanation
+        return f"SELECT {columns} FROM photos WHERE ({found.condition}) AND ({where})", found.parameters
+
+    def count(self) -> int:
+        """Number of photos."""
+        sql, parameters = self.query("count(*)")
+        return int(str(self.catalog.rows(sql, parameters)[0][0]))
+
+    def __len__(self) -> int:
+        return self.count()
+
+    def summary(self) -> dict[str, int]:
+        """Counts: photos, classes, and photos without class, licence, life stage, observation."""
+        sql, parameters = self.query(
+            "count(*), count(DISTINCT class_key), count(*) - count(class_key), count(*) - count(license), "
+            "count(*) - count(life_stage), count(*) - count(observation_id)"
+        )
+        names = ("photos", "classes", "no_class", "no_license", "no_life_stage", "no_observation")
+        counts = self.catalog.rows(sql, parameters)[0]
+        return {name: int(str(count)) for name, count in zip(names, counts, strict=True)}
+
+    def species_counts(self) -> pd.DataFrame:
+        """Photos a species class, most first, ties by class_key.
+
+        Returns:
+            Columns class_key, scientific_name, common_name, n_selected, n_catalog.
+        """
+        inner, parameters = self.query("class_key, count(*) AS n_selected", where="class_key IS NOT NULL")
+        counts: pd.DataFrame = self.catalog.table(
+            "SELECT class_key, scientific_name, common_name, n_selected, n_catalog "
+            f"FROM ({inner} GROUP BY class_key) JOIN classes USING (class_key) "
+            "ORDER BY n_selected DESC, class_key",
+            parameters,
+        ).to_pandas()
+        return counts
+
+    def to_arrow(self) -> pa.Table:
+        """All selected rows with all columns, photo_id ascending. Memory grows with the selection."""
+        return pa.Table.from_batches(self.batches(), schema=_photo_schema())
+
+    def to_pandas(self) -> pd.DataFrame:
+        """All selected rows with all columns, photo_id ascending. Memory grows with the selection."""
+        frame: pd.DataFrame = self.to_arrow().to_pandas()
+        return frame
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """All selected rows with all columns, photo_id ascending, streamed."""
+        schema = _photo_schema()
+        columns = ", ".join("url AS photo_url" if n == "photo_url" else f'"{n}"' for n in schema.names)
+        sql, parameters = self.query(columns)
+        for batch in self.catalog.batches(f"{sql} ORDER BY photo_id", parameters):
+            cast = [batch.column(f.name).cast(f.type) for f in schema]
+            yield pa.RecordBatch.from_arrays(cast, schema=schema)
+
+    def requests_batches(self) -> Iterator[pa.RecordBatch]:
+        """What a download needs of each photo: photo_id, ext, url; photo_id ascending, streamed."""
+        sql, parameters = self.query("photo_id, ext, url")
+        yield from self.catalog.batches(f"{sql} ORDER BY photo_id", parameters)
+
+    def save(self, path: str | Path) -> int:
+        """Writes the selected rows as Parquet with recipe and fingerprint; returns how many.
+
+        `photo_url` is set only where id and extension do not give it.
+        """
+        said: Mapping[str, Any] = {
+            "selection": self.recipe(),
+            "english": self.english,
+            "catalog": {"rows": len(self.catalog), "fingerprint": self.catalog.fingerprint},
+        }
+        return write_table(Path(path), self.batches(), SELECTION, said)
+
+
+def _photo_schema() -> pa.Schema:
+    return arrow_schema(SELECTION)

@@ -1,0 +1,91 @@
+"""Lists of photo ids: as values, and out of the files that people keep them in."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from arboretum_tools.errors import SelectionError
+from arboretum_tools.tables import one_line
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoIds:
+    """A set of photo ids.
+
+    Attributes:
+        array: int64, ascending, unique, each 1 or more.
+        sha256: of the ids as decimal text, one a line; two equal sets have equal hashes.
+    """
+
+    array: pa.Array = field(compare=False, repr=False)
+    sha256: str
+
+    @classmethod
+    def of(cls, ids: Iterable[int] | pa.Array) -> PhotoIds:
+        """The set of these ids.
+
+        Raises:
+            SelectionError: one of them is below 1 or no 64-bit integer.
+        """
+        try:
+            values = np.unique(np.asarray(ids if isinstance(ids, pa.Array) else list(ids), dtype=np.int64))
+        except (OverflowError, TypeError, ValueError) as error:
+            raise SelectionError(f"photo ids are whole numbers of at most 63 bits: {error}") from error
+        if len(values) and values[0] < 1:
+            raise SelectionError(f"photo ids are 1 or more, not {values[0]}")
+        text = "".join(f"{value}\n" for value in values.tolist())
+        return cls(pa.array(values), hashlib.sha256(text.encode()).hexdigest())
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+
+def read_photo_ids(path: str | Path) -> PhotoIds:
+    """Reads ids from Parquet or CSV with a column `photo_id`, or from text with one id a line.
+
+    Raises:
+        SelectionError: the file cannot be read, or a line of it is no photo id (named by its number).
+    """
+    path = Path(path)
+    try:
+        if path.suffix.lower() == ".parquet":
+            return _read_parquet(path)
+        return _read_text(path)
+    except (OSError, pa.ArrowInvalid, UnicodeDecodeError) as error:
+        raise SelectionError(f"photo ids cannot be read from {path}: {one_line(error)}") from error
+
+
+def _read_parquet(path: Path) -> PhotoIds:
+    if "photo_id" not in pq.read_schema(path).names:
+        raise SelectionError(f"{path} has no column photo_id")
+    column = pq.read_table(path, columns=["photo_id"])["photo_id"]
+    if not pa.types.is_integer(column.type) or column.null_count:
+        raise SelectionError(f"{path}: photo_id must be whole numbers without nulls, not {column.type}")
+    return PhotoIds.of(column.combine_chunks())
+
+
+def _read_text(path: Path) -> PhotoIds:
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        lines = csv.reader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
+        ids: list[int] = []
+        column = 0
+        for number, cells in enumerate(lines, start=1):
+            if number == 1 and "photo_id" in cells:
+                column = cells.index("photo_id")
+            elif any(cell.strip() for cell in cells):
+                text = cells[column].strip() if column < len(cells) else ""
+                if not (text.isascii() and text.isdigit()):
+                    raise SelectionError(
+                        f"{path}, line {number}: {text[:40]!r} is not a photo id",
+                        hint="Give one id a line, or a CSV or Parquet file with a column photo_id.",
+                    )
+                ids.append(int(text))
+    return PhotoIds.of(ids)

@@ -1,0 +1,137 @@
+"""The only module that imports duckdb: connections, their limits, lists of files, quoting.
+
+Values are always bound as parameters; identifiers come from closed lists; file names are listed by us and
+quoted here. Nothing that a user typed ever becomes SQL.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+import duckdb
+import pyarrow as pa
+
+from arboretum_tools.errors import OutOfSpaceError
+from arboretum_tools.stable import SQL_MACROS
+
+#: A DuckDB connection, by a name that lets other modules annotate without importing duckdb.
+Connection: TypeAlias = duckdb.DuckDBPyConnection
+
+#: What DuckDB raises; caught where a better message can be given.
+Error = duckdb.Error
+
+#: Of these, what only a defect of our own SQL raises; everything else comes from the data.
+OwnError = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException)
+
+#: Rows a batch when results are streamed as Arrow.
+BATCH_ROWS = 100_000
+
+#: DuckDB may use this much before it spills, unless `ARBORETUM_MEMORY_LIMIT` says otherwise.
+MEMORY_LIMIT = "2GB"
+
+
+def connect(
+    *, memory_limit: str | None = None, threads: int | None = None, temp_directory: Path | None = None
+) -> Connection:
+    """A connection of our own, in memory, with the macros of the stable key.
+
+    Args:
+        memory_limit: such as "2GB"; default `$ARBORETUM_MEMORY_LIMIT`, else 2 GB.
+        threads: number of threads; default all cores. Never changes a result.
+        temp_directory: where large sorts spill; default the system's temporary folder.
+    """
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": memory_limit or os.environ.get("ARBORETUM_MEMORY_LIMIT") or MEMORY_LIMIT,
+        "temp_directory": str(
+            temp_directory or Path(tempfile.gettempdir(), f"arboretum-spill-{os.getpid()}")
+        ),
+        # Every result that is stored has an ORDER BY of its own; keeping insertion order costs memory.
+        "preserve_insertion_order": False,
+        # Nothing is ever fetched or loaded behind the user's back.
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+    }
+    if threads is not None:
+        config["threads"] = threads
+    connection = duckdb.connect(":memory:", config=config)
+    for macro in SQL_MACROS:
+        connection.execute(macro)
+    return connection
+
+
+@contextlib.contextmanager
+def plain_errors(doing: str) -> Iterator[None]:
+    """Turns a full disk met by DuckDB into OutOfSpaceError; everything else passes.
+
+    Args:
+        doing: what was being done, for the message.
+    """
+    try:
+        yield
+    except duckdb.Error as error:
+        text = str(error)
+        if (
+            "No space left" in text
+            or "failed to offload" in text
+            or isinstance(error, duckdb.OutOfMemoryException)
+        ):
+            raise OutOfSpaceError(
+                f"no room left while {doing}: {text.splitlines()[0]}",
+                hint="Free some space in the temporary folder ($TMPDIR), or raise $ARBORETUM_MEMORY_LIMIT.",
+            ) from error
+        raise
+
+
+def literal(text: str) -> str:
+    """A text as an SQL literal, for the few places where a parameter cannot stand."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def identifier(name: str) -> str:
+    """A column or table name, quoted."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def parquet_source(files: Sequence[Path], *, filename: bool = False) -> str:
+    """A table expression over Parquet files that were listed by us.
+
+    `a=b/` in a path is not read as a column, columns are matched by name, and characters that DuckDB
+    would take for a pattern are taken for themselves.
+    """
+    listed = ", ".join(literal(_no_pattern(str(file))) for file in files)
+    options = "hive_partitioning=false, union_by_name=true"
+    if filename:
+        options += ", filename=true"
+    return f"read_parquet([{listed}], {options})"
+
+
+def _no_pattern(path: str) -> str:
+    """Escapes what a glob would read: a class with one character matches just that character."""
+    return "".join(f"[{c}]" if c in "*?[" else c for c in path)
+
+
+def arrow_table(connection: Connection, sql: str, parameters: Sequence[object] = ()) -> pa.Table:
+    """The whole result as an Arrow table."""
+    return connection.sql(sql, params=list(parameters)).to_arrow_table()
+
+
+def arrow_batches(
+    connection: Connection, sql: str, parameters: Sequence[object] = ()
+) -> Iterator[pa.RecordBatch]:
+    """The result as Arrow batches of up to BATCH_ROWS, streamed, in bounded memory.
+
+    The query runs on a cursor of its own, so that other queries may run on the connection meanwhile; it
+    sees the connection's tables (never TEMP ones, which belong to one cursor).
+    """
+    with connection.cursor() as cursor:
+        yield from cursor.sql(sql, params=list(parameters)).to_arrow_reader(BATCH_ROWS)
+
+
+def rows(connection: Connection, sql: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
+    """All rows of a query that has few."""
+    return connection.execute(sql, list(parameters)).fetchall()

@@ -1,0 +1,325 @@
+"""What to select: frozen criteria, and the predicates that they become. No I/O.
+
+Each predicate knows three things: its SQL, its bound parameters and its English. One object feeds the
+query, `--explain` and the dataset card. A value outside its vocabulary raises when the criteria are built.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from arboretum_metadata.vocab import (
+    FEW_BELOW,
+    LICENSE_PRESETS,
+    LICENSES,
+    LIFE_STAGES,
+    MANY_ABOVE,
+    QUALITY_GRADES,
+    RARE_BELOW,
+)
+from arboretum_tools.errors import SelectionError, UsageError
+from arboretum_tools.photo_ids import PhotoIds
+from arboretum_tools.stable import key_sql
+from arboretum_tools.taxonomy import Taxon
+
+#: Photos per class of the whole de-duplicated catalogue: (least, most), both inclusive, None = no bound.
+RARITIES: dict[str, tuple[int | None, int | None]] = {
+    "rare": (None, RARE_BELOW - 1),
+    "few": (None, FEW_BELOW - 1),
+    "medium": (FEW_BELOW, MANY_ABOVE),
+    "many": (MANY_ABOVE + 1, None),
+}
+
+#: Seed of the key that `limit` and `photos_per_observation` choose by.
+_LIMIT_SEED = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Predicate:
+    """One condition on the rows of the catalogue's `photos`.
+
+    Attributes:
+        sql: a boolean expression with `?` for each parameter.
+        parameters: the values of the `?`, in order.
+        english: the same for people.
+    """
+
+    sql: str
+    parameters: tuple[Any, ...]
+    english: str
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A box of positions, WGS 84 degrees, borders included; west > east crosses the date line."""
+
+    west: float
+    south: float
+    east: float
+    north: float
+
+    def __post_init__(self) -> None:
+        if not (-90 <= self.south <= self.north <= 90):
+            raise UsageError(f"box: south {self.south} and north {self.north} must rise from -90 to 90")
+        if not (-180 <= self.west <= 180 and -180 <= self.east <= 180):
+            raise UsageError(f"box: west {self.west} and east {self.east} must lie between -180 and 180")
+
+    @classmethod
+    def parse(cls, text: str) -> Box:
+        """Reads `west,south,east,north`."""
+        try:
+            west, south, east, north = (float(part) for part in text.split(","))
+        except ValueError:
+            raise UsageError(f"box {text!r} is not west,south,east,north in degrees") from None
+        return cls(west, south, east, north)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Criteria:
+    """What the user asked for. The default takes every research-grade photo.
+
+    Attributes:
+        taxa: clades to take; none = all.
+        exclude_taxa: clades to leave out.
+        rarity: names of RARITIES; a class in any of them passes.
+        min_photos: least photos per class over the whole de-duplicated catalogue.
+        max_photos: most photos per class over the whole de-duplicated catalogue.
+        life_stage: names of the vocabulary; unknown never passes.
+        license: names or presets of the vocabulary; unknown never passes.
+        quality_grade: `research`, another grade, or `any`.
+        bbox: a box of positions; unknown never passes.
+        since: first day of observation, included; unknown never passes.
+        until: last day of observation, included; unknown never passes.
+        photos_per_observation: at most so many of one observation, those smallest by key.
+        photo_ids: only these photos.
+        limit: at most so many, those smallest by key, so that it is a sample and not the head of a file.
+    """
+
+    taxa: tuple[Taxon, ...] = ()
+    exclude_taxa: tuple[Taxon, ...] = ()
+    rarity: tuple[str, ...] = ()
+    min_photos: int | None = None
+    max_photos: int | None = None
+    life_stage: tuple[str, ...] = ()
+    license: tuple[str, ...] = ()
+    quality_grade: str = "research"
+    bbox: Box | None = None
+    since: dt.date | None = None
+    until: dt.date | None = None
+    photos_per_observation: int | None = None
+    photo_ids: PhotoIds | None = field(default=None)
+    limit: int | None = None
+
+    def __post_init__(self) -> None:
+        _known("rarity", self.rarity, RARITIES)
+        _known("life stage", self.life_stage, LIFE_STAGES)
+        _known("licence", self.license, {**LICENSES, **LICENSE_PRESETS})
+        _known("quality grade", (self.quality_grade,), (*QUALITY_GRADES, "any"))
+        for name in ("min_photos", "max_photos", "photos_per_observation", "limit"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UsageError(f"{name.replace('_', '-')} must be 1 or more, not {value}")
+        if self.min_photos and self.max_photos and self.min_photos > self.max_photos:
+            raise UsageError(f"min-photos {self.min_photos} is more than max-photos {self.max_photos}")
+        if self.since and self.until and self.since > self.until:
+            raise UsageError(f"since {self.since} is later than until {self.until}")
+
+    @property
+    def licenses(self) -> tuple[str, ...]:
+        """The licences that pass, presets spelled out, in the vocabulary's order; () = all."""
+        named = {n for asked in self.license for n in LICENSE_PRESETS.get(asked, (asked,))}
+        return tuple(name for name in LICENSES if name in named)
+
+    @property
+    def row_wise(self) -> bool:
+        """Whether each photo passes or fails by itself, without a look at the others."""
+        return self.photos_per_observation is None and self.limit is None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Optional columns that the catalogue must have to answer."""
+        needs = {
+            "life_stage": bool(self.life_stage),
+            "license": bool(self.license),
+            "latitude": self.bbox is not None,
+            "longitude": self.bbox is not None,
+            "observed_on": self.since is not None or self.until is not None,
+            "observation_id": self.photos_per_observation is not None,
+        }
+        return tuple(column for column, needed in needs.items() if needed)
+
+    def recipe(self) -> dict[str, Any]:
+        """The criteria as JSON: only what differs from the default, so that new criteria change no recipe."""
+        recipe: dict[str, Any] = {}
+        default = Criteria()
+        for entry in fields(self):
+            value = getattr(self, entry.name)
+            if value == getattr(default, entry.name):
+                continue
+            if entry.name in ("taxa", "exclude_taxa"):
+                value = [taxon.term for taxon in value]
+            elif entry.name == "license":
+                value = list(self.licenses)
+            elif isinstance(value, tuple):
+                value = sorted(value)
+            elif isinstance(value, dt.date):
+                value = value.isoformat()
+            elif isinstance(value, Box):
+                value = [value.west, value.south, value.east, value.north]
+            elif isinstance(value, PhotoIds):
+                value = {"count": len(value), "sha256": value.sha256}
+            recipe[entry.name] = value
+        return recipe
+
+
+def predicates(
+    criteria: Criteria,
+    clade: Callable[[Taxon], tuple[str, tuple[Any, ...]]],
+    ids_table: Callable[[PhotoIds], str],
+    *,
+    graded: bool,
+) -> list[Predicate]:
+    """The row-wise conditions of some criteria, in the order of their fields.
+
+    Args:
+        criteria: what to take.
+        clade: how this layout says that a row belongs to a taxon: SQL and parameters.
+        ids_table: name of a table with the column photo_id that holds these ids.
+        graded: whether the catalogue has a quality grade.
+    """
+    found: list[Predicate] = []
+    for taxa, taken in ((criteria.taxa, True), (criteria.exclude_taxa, False)):
+        if taxa:
+            found.append(_in_clades(taxa, clade, taken=taken))
+    if bounds := _count_bounds(criteria):
+        found.append(bounds)
+    found += [
+        Predicate(f"{column} IN ({_marks(values)})", tuple(values), f"{what} {' or '.join(said)}")
+        for column, what, values, said in (
+            ("life_stage", "life stage", criteria.life_stage, criteria.life_stage),
+            ("license", "licence", criteria.licenses, criteria.license),
+        )
+        if values
+    ]
+    if criteria.quality_grade != "any":
+        found.append(_graded(criteria.quality_grade, graded=graded))
+    if box := criteria.bbox:
+        longitude = "BETWEEN ? AND ?" if box.west <= box.east else ">= ? OR longitude <= ?"
+        found.append(
+            Predicate(
+                f"latitude BETWEEN ? AND ? AND (longitude {longitude})",
+                (box.south, box.north, box.west, box.east),
+                f"between {box.south:g} and {box.north:g} degrees north, {box.west:g} and {box.east:g} east",
+            )
+        )
+    if criteria.since:
+        found.append(Predicate("observed_on >= ?", (criteria.since,), f"observed since {criteria.since}"))
+    if criteria.until:
+        found.append(Predicate("observed_on <= ?", (criteria.until,), f"observed until {criteria.until}"))
+    if criteria.photo_ids is not None:
+        table = ids_table(criteria.photo_ids)
+        count = len(criteria.photo_ids)
+        found.append(
+            Predicate(f"photo_id IN (SELECT photo_id FROM {table})", (), f"among {count:,} listed photos")
+        )
+    return found
+
+
+def where_sql(found: Sequence[Predicate]) -> tuple[str, tuple[Any, ...]]:
+    """All predicates as one condition, and its parameters in order."""
+    condition = " AND ".join(f"({p.sql})" for p in found) or "true"
+    return condition, tuple(value for p in found for value in p.parameters)
+
+
+def ids_sql(condition: str, criteria: Criteria) -> str:
+    """A query for the photo ids that meet a condition and then the cuts per observation and in all."""
+    sql = f"SELECT photo_id FROM photos WHERE {condition}"
+    key = key_sql("photo_id", "limit", _LIMIT_SEED)
+    if criteria.photos_per_observation:
+        # A photo without an observation is an observation of its own; ids are >= 1, so -id is free.
+        sql += (
+            " QUALIFY row_number() OVER (PARTITION BY coalesce(observation_id, -photo_id) "
+            f"ORDER BY {key}, photo_id) <= {int(criteria.photos_per_observation)}"
+        )
+    if criteria.limit:
+        sql = f"SELECT photo_id FROM ({sql}) ORDER BY {key}, photo_id LIMIT {int(criteria.limit)}"
+    return sql
+
+
+def english(found: Sequence[Predicate], criteria: Criteria) -> str:
+    """The criteria in one line of English."""
+    said = [p.english for p in found]
+    if criteria.photos_per_observation:
+        said.append(f"at most {criteria.photos_per_observation} photos an observation")
+    if criteria.limit:
+        said.append(f"at most {criteria.limit:,} photos, chosen by their key")
+    return "; ".join(said) or "every photo"
+
+
+def _in_clades(
+    taxa: Sequence[Taxon], clade: Callable[[Taxon], tuple[str, tuple[Any, ...]]], *, taken: bool
+) -> Predicate:
+    parts = [clade(taxon) for taxon in taxa]
+    # A rank that a row lacks is NULL: neither inside nor, by SQL's logic, outside. It is outside.
+    sql = f"coalesce({' OR '.join(f'({part})' for part, _ in parts)}, false)"
+    names = " or ".join(taxon.english for taxon in taxa)
+    parameters = tuple(value for _, values in parts for value in values)
+    return Predicate(sql if taken else f"NOT {sql}", parameters, names if taken else f"not {names}")
+
+
+def _count_bounds(criteria: Criteria) -> Predicate | None:
+    ranges = [RARITIES[name] for name in criteria.rarity]
+    conditions = [_between(*bounds) for bounds in ranges]
+    said = [
+        f"{name} ({_between_english(*bounds)})" for name, bounds in zip(criteria.rarity, ranges, strict=True)
+    ]
+    sql = f"({' OR '.join(conditions)})" if conditions else ""
+    sentences = [f"species that are {' or '.join(said)}"] if said else []
+    if criteria.min_photos or criteria.max_photos:
+        bounds = (criteria.min_photos, criteria.max_photos)
+        sql = " AND ".join(filter(None, (sql, _between(*bounds))))
+        sentences.append(f"species with {_between_english(*bounds)}")
+    if not sql:
+        return None
+    return Predicate(
+        f"class_key IN (SELECT class_key FROM classes WHERE {sql})",
+        (),
+        " and ".join(sentences) + " in the catalogue",
+    )
+
+
+def _between(least: int | None, most: int | None) -> str:
+    parts = [f"n_catalog >= {int(least)}"] if least is not None else []
+    parts += [f"n_catalog <= {int(most)}"] if most is not None else []
+    return f"({' AND '.join(parts)})"
+
+
+def _between_english(least: int | None, most: int | None) -> str:
+    if least is None:
+        return f"at most {most:,} photos"
+    return f"at least {least:,} photos" if most is None else f"{least:,} to {most:,} photos"
+
+
+def _graded(grade: str, *, graded: bool) -> Predicate:
+    said = {"research": "research grade", "needs_id": "grade needs ID"}.get(grade, f"grade {grade}")
+    if graded:
+        return Predicate("quality_grade = ?", (grade,), said)
+    if grade == "research":
+        return Predicate("true", (), "taken as research grade, as the catalogue has no grades")
+    raise SelectionError(
+        f"the catalogue has no quality_grade, so nothing in it is {grade}",
+        hint="Without the column every photo is taken as research grade.",
+    )
+
+
+def _marks(values: Sequence[Any]) -> str:
+    return ", ".join("?" * len(values))
+
+
+def _known(what: str, values: Sequence[str], vocabulary: Sequence[str] | dict[str, Any]) -> None:
+    for value in values:
+        if value not in vocabulary:
+            raise SelectionError(f"{value!r} is no {what}", hint=f"Known are: {', '.join(vocabulary)}.")

@@ -1,0 +1,187 @@
+"""Names to taxa: what a user may write for a taxon, and how several taxa of one name are told apart.
+
+Pure: the catalogue looks the candidates up, this module decides between them.
+
+A term is `Aves`, `Turdus migratorius`, `American Robin` (any case, one trailing s), `birds`; with its rank
+where a name means several taxa, `genus:Morus`; with a broader taxon, `Plantae>Laelia`; or with both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from arboretum_metadata.vocab import GROUPS, RANKS
+from arboretum_tools.errors import AmbiguousTaxonError, UnknownTaxonError, UsageError
+
+# How near a name must be to be suggested, 0 to 100 (rapidfuzz's ratio), and how many are.
+_NEAR = 72.0
+_SUGGESTIONS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Taxon:
+    """One taxon of a catalogue.
+
+    Attributes:
+        rank: one of the seven ranks.
+        name: scientific name; for a species genus and epithet.
+        kingdom: set only where another kingdom has a taxon of this rank and name; else None, so that rows
+            which lack a kingdom still belong to their clade.
+    """
+
+    rank: str
+    name: str
+    kingdom: str | None = None
+
+    @property
+    def term(self) -> str:
+        """The shortest term that always means this taxon; what recipes store."""
+        term = f"{self.rank}:{self.name}"
+        return f"{self.kingdom}>{term}" if self.kingdom else term
+
+    @property
+    def english(self) -> str:
+        """The taxon in words."""
+        return f"{self.rank} {self.name}" + (f" ({self.kingdom})" if self.kingdom else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """What the user wrote, taken apart.
+
+    Attributes:
+        text: as written.
+        name: the name itself, white space folded.
+        rank: the rank that it must have, or None.
+        parent: a broader taxon that it must belong to, or None.
+    """
+
+    text: str
+    name: str
+    rank: str | None = None
+    parent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A taxon that a name may mean.
+
+    Attributes:
+        rank: one of the seven ranks.
+        name: scientific name; for a species genus and epithet.
+        lineage: the names above it, broadest first, without those that the catalogue lacks.
+        kingdom: its kingdom, None where the catalogue has none.
+        photos: rows of the catalogue.
+    """
+
+    rank: str
+    name: str
+    lineage: tuple[str, ...]
+    kingdom: str | None
+    photos: int
+
+
+def parse_term(text: str) -> Term:
+    """Takes a term apart.
+
+    Raises:
+        UsageError: it is empty, or names a rank that there is not.
+    """
+    rest = text
+    parent, separator, after = rest.partition(">")
+    if separator:
+        rest = after
+    else:
+        parent = ""
+    rank, separator, after = rest.partition(":")
+    if separator:
+        rest = after
+        rank = rank.strip().lower()
+        if rank not in RANKS:
+            raise UsageError(f"{rank!r} in {text!r} is no rank; ranks are {', '.join(RANKS)}")
+    else:
+        rank = ""
+    name = " ".join(rest.split())
+    if not name:
+        raise UsageError(f"{text!r} names no taxon")
+    return Term(text, name, rank or None, " ".join(parent.split()) or None)
+
+
+def group_of(name: str) -> Taxon | None:
+    """The Arboretum group that an everyday name such as `birds` means, if it means one."""
+    wanted = name.casefold()
+    for group in GROUPS.values():
+        if wanted in group.common_names:
+            return Taxon(group.rank, group.name)
+    return None
+
+
+def decide(term: Term, candidates: Sequence[Candidate], names: Iterable[str]) -> Taxon:
+    """The one taxon that a term means.
+
+    Args:
+        term: what the user wrote.
+        candidates: the taxa of that name, of any rank and parent.
+        names: all names of the catalogue, for suggestions; read only if there is no candidate.
+
+    Raises:
+        UnknownTaxonError: none fits.
+        AmbiguousTaxonError: several fit.
+    """
+    fitting = [c for c in candidates if term.rank in (None, c.rank) and _below(c, term.parent)]
+    if not fitting:
+        if candidates:
+            found = "; ".join(f"{c.rank} {_describe(c)}" for c in candidates)
+            raise UnknownTaxonError(term.text, hint=f"The catalogue has it as {found}.")
+        raise UnknownTaxonError(
+            term.text,
+            suggestions=suggest(term.name, names),
+            hint="Names may be scientific (any rank) or common, in any case. `arboretum select` without "
+            "--taxa shows what this catalogue holds.",
+        )
+    if len(fitting) > 1:
+        raise AmbiguousTaxonError(
+            term.text,
+            candidates=[_line(c, fitting) for c in sorted(fitting, key=lambda c: (-c.photos, c.name))],
+            hint="Name the one that you mean as it stands at the head of its line, in quotes.",
+        )
+    chosen = fitting[0]
+    elsewhere = any(
+        c.rank == chosen.rank and c.name == chosen.name and c.kingdom != chosen.kingdom for c in candidates
+    )
+    return Taxon(chosen.rank, chosen.name, chosen.kingdom if elsewhere else None)
+
+
+def suggest(name: str, names: Iterable[str]) -> list[str]:
+    """Names near to `name`, best first, at most five."""
+    from rapidfuzz import fuzz, process, utils
+
+    found = process.extract(
+        name,
+        sorted(set(names)),
+        scorer=fuzz.ratio,
+        processor=utils.default_process,
+        score_cutoff=_NEAR,
+        limit=_SUGGESTIONS,
+    )
+    return [match[0] for match in found]
+
+
+def _below(candidate: Candidate, parent: str | None) -> bool:
+    return parent is None or parent.casefold() in (name.casefold() for name in candidate.lineage)
+
+
+def _line(candidate: Candidate, fitting: Sequence[Candidate]) -> str:
+    by_rank = sum(c.rank == candidate.rank for c in fitting) == 1
+    term = f"{candidate.rank}:{candidate.name}"
+    if not by_rank:
+        same_name = [c for c in fitting if c.rank == candidate.rank and c.name == candidate.name]
+        if len(same_name) > 1:
+            term = f"{candidate.lineage[0] if candidate.lineage else '?'}>{term}"
+    return f"{term}  {_describe(candidate)}"
+
+
+def _describe(candidate: Candidate) -> str:
+    where = " > ".join(candidate.lineage) or "no lineage"
+    return f"({where}; {candidate.photos:,} photos)"

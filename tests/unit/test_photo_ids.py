@@ -1,0 +1,44 @@
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from arboretum_tools.errors import SelectionError
+from arboretum_tools.photo_ids import PhotoIds, read_photo_ids
+
+
+def test_equal_sets_are_equal_whatever_their_order():
+    assert PhotoIds.of([3, 1, 2, 2]) == PhotoIds.of(pa.array([1, 2, 3]))
+    assert PhotoIds.of([3, 1, 2]).array.to_pylist() == [1, 2, 3]
+    assert PhotoIds.of([1]) != PhotoIds.of([2])
+    assert len(PhotoIds.of([])) == 0
+
+
+@pytest.mark.parametrize("bad", [[0], [-5], [2**63], ["x"]])
+def test_what_is_no_photo_id_is_refused(bad):
+    with pytest.raises(SelectionError, match="photo ids"):
+        PhotoIds.of(bad)
+
+
+def test_every_kind_of_file_is_read(tmp_path):
+    (tmp_path / "a.txt").write_text("3\n1\n\n2\n")
+    (tmp_path / "a.csv").write_text("name,photo_id\nx,3\ny,1\nz,2\n")
+    pq.write_table(pa.table({"photo_id": [3, 1, 2], "x": [0, 0, 0]}), tmp_path / "a.parquet")
+    for path in tmp_path.iterdir():
+        assert read_photo_ids(path).array.to_pylist() == [1, 2, 3]
+
+
+def test_a_bad_line_is_named_by_its_number(tmp_path):
+    path = tmp_path / "ids.txt"
+    path.write_text("1\n2\n3x\n")
+    with pytest.raises(SelectionError, match=r"line 3.*3x") as caught:
+        read_photo_ids(path)
+    assert "one id a line" in caught.value.hint
+
+
+def test_a_file_that_is_none_is_one_error(tmp_path):
+    (tmp_path / "a.parquet").write_bytes(b"not parquet")
+    pq.write_table(pa.table({"other": [1]}), tmp_path / "b.parquet")
+    pq.write_table(pa.table({"photo_id": ["1"]}), tmp_path / "c.parquet")
+    for name in ("a.parquet", "b.parquet", "c.parquet", "none.txt"):
+        with pytest.raises(SelectionError, match=name):
+            read_photo_ids(tmp_path / name)

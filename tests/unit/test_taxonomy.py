@@ -1,0 +1,66 @@
+import pytest
+
+from arboretum_tools import taxonomy
+from arboretum_tools.errors import AmbiguousTaxonError, UnknownTaxonError, UsageError
+from arboretum_tools.taxonomy import Candidate, Taxon, decide, parse_term
+
+ORCHID = Candidate("genus", "Laelia", ("Plantae", "Tracheophyta"), "Plantae", 10)
+MOTH = Candidate("genus", "Laelia", ("Animalia", "Arthropoda"), "Animalia", 90)
+FAMILY = Candidate("family", "Laelia", ("Animalia",), "Animalia", 1)
+
+
+def test_a_term_is_taken_apart():
+    assert parse_term(" Turdus   migratorius ") == taxonomy.Term(
+        " Turdus   migratorius ", "Turdus migratorius"
+    )
+    assert parse_term("Genus:Morus").rank == "genus"
+    assert (parse_term("Plantae>Morus").parent, parse_term("Plantae>genus:Morus").rank) == (
+        "Plantae",
+        "genus",
+    )
+
+
+@pytest.mark.parametrize("text", ["", "  ", "tribe:x", "genus:", "Plantae>"])
+def test_a_malformed_term_is_a_usage_error(text):
+    with pytest.raises(UsageError):
+        parse_term(text)
+
+
+def test_one_candidate_needs_no_kingdom():
+    assert decide(parse_term("laelia"), [MOTH], []) == Taxon("genus", "Laelia")
+
+
+def test_homonyms_are_listed_with_the_term_that_names_each():
+    with pytest.raises(AmbiguousTaxonError) as caught:
+        decide(parse_term("Laelia"), [ORCHID, MOTH, FAMILY], [])
+    assert caught.value.exit_code == 5
+    terms = [line.split("  ")[0] for line in caught.value.candidates]
+    assert terms == ["Animalia>genus:Laelia", "Plantae>genus:Laelia", "family:Laelia"]
+    found = [decide(parse_term(term), [ORCHID, MOTH, FAMILY], []) for term in terms]
+    assert found == [
+        Taxon("genus", "Laelia", "Animalia"),
+        Taxon("genus", "Laelia", "Plantae"),
+        Taxon("family", "Laelia"),
+    ]
+    assert [taxon.term for taxon in found] == terms
+
+
+def test_a_typing_error_is_suggested_and_nonsense_is_not():
+    names = ["Araneae", "Araneidae", "Aves", "Quercus"]
+    with pytest.raises(UnknownTaxonError, match="did you mean Araneae") as caught:
+        decide(parse_term("Aranaea"), [], names)
+    assert caught.value.exit_code == 5
+    with pytest.raises(UnknownTaxonError) as caught:
+        decide(parse_term("zzzzqqqq"), [], names)
+    assert caught.value.suggestions == ()
+
+
+def test_a_wrong_rank_says_which_the_catalogue_has():
+    with pytest.raises(UnknownTaxonError, match="has it as genus"):
+        decide(parse_term("order:Laelia"), [MOTH], [])
+
+
+def test_groups_have_everyday_names():
+    assert taxonomy.group_of("Birds") == Taxon("class", "Aves")
+    assert taxonomy.group_of("plants") == Taxon("kingdom", "Plantae")
+    assert taxonomy.group_of("Turdus") is None
