@@ -1,0 +1,9 @@
+"""Long-tailed splits: recipe, profiles and groups (pure), draw (carries them out), manifest (files).
+
+`make` is not imported here: reading a split should not load the database that making one needs.
+"""
+
+from arboretum_tools.split.manifest import Split, load_split
+from arboretum_tools.split.recipe import SplitRecipe
+
+__all__ = ["Split", "SplitRecipe", "load_split"]

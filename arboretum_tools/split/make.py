@@ -1,0 +1,174 @@
+"""`make_split`: a selection and a recipe to a Split."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from arboretum_metadata.schema import CLASSES, LEFT_OUT, PART, UNUSED_CLASSES
+from arboretum_tools.bands import shot_band
+from arboretum_tools.catalog import Catalog, Selection
+from arboretum_tools.downloaded import ok_photo_ids
+from arboretum_tools.identity import folder_name, unique_names
+from arboretum_tools.photo_ids import PhotoIds
+from arboretum_tools.publish import sha256_of_json
+from arboretum_tools.split.draw import Drawn, draw
+from arboretum_tools.split.groups import resolve_group_by
+from arboretum_tools.split.manifest import FORMAT_VERSION, Split, classes_sha256, part_sha256
+from arboretum_tools.split.recipe import SplitRecipe
+from arboretum_tools.store import ImageStore
+from arboretum_tools.tables import arrow_schema
+from arboretum_tools.version import __version__
+
+
+def make_split(
+    selection: Selection | Catalog,
+    *,
+    lt_ratio: float = 100,
+    num_classes: int | None = None,
+    min_per_class: int | None = None,
+    max_per_class: int | None = None,
+    val_per_class: int = 5,
+    test_per_class: int = 10,
+    group_by: str = "auto",
+    hybrids: bool = False,
+    seed: int = 0,
+    store: str | Path | PhotoIds | None = None,
+    name: str | None = None,
+) -> Split:
+    """Draws a long-tailed split: the largest class list that realises exactly the ratio.
+
+    Validation and test are held out first, in whole groups, so they do not depend on the ratio. Among what
+    is left, as many classes as possible get n_i = floor(M * r ** (-i / (C - 1))) train photos, by descending
+    capacity; which photos is decided by the stable key, so that the same recipe over the same photos gives
+    the same split everywhere. The exact rules stand in `docs/design.md`.
+
+    Args:
+        selection: what may be drawn; a Catalog stands for its research-grade photos.
+        lt_ratio: imbalance ratio, largest to smallest class in train; below 1 its inverse.
+        num_classes: fixes the number of classes.
+        min_per_class: fixes the train photos of the smallest class.
+        max_per_class: fixes the train photos of the largest class.
+        val_per_class: photos a class in `val`; 0 = no such part.
+        test_per_class: photos a class in `test`; 0 = no such part.
+        group_by: `auto`, `observation` or `photo`: what never has photos in two parts.
+        hybrids: whether hybrids take part.
+        seed: draws other photos by the same rules.
+        store: an image store's folder (or the ids of photos): only what it holds is drawn.
+        name: the split's name; default from taxa, ratio and seed.
+
+    Raises:
+        InfeasibleSplitError: the selection cannot carry the ratio; says what it could.
+        UsageError: a value that is no value of its kind.
+        RecipeError: values that contradict each other.
+        SelectionError: the catalogue lacks the column to group by.
+        StoreError: `store` is not an image store.
+    """
+    recipe = SplitRecipe(
+        lt_ratio=lt_ratio,
+        num_classes=num_classes,
+        min_per_class=min_per_class,
+        max_per_class=max_per_class,
+        val_per_class=val_per_class,
+        test_per_class=test_per_class,
+        group_by=group_by,
+        hybrids=hybrids,
+        seed=seed,
+        store=store is not None,
+    )
+    return _make(selection, recipe, _held(store), name)
+
+
+def whole(
+    selection: Selection | Catalog,
+    *,
+    hybrids: bool = True,
+    store: str | Path | PhotoIds | None = None,
+    name: str | None = None,
+) -> Split:
+    """All photos of a selection as one part `train`, with the classes found; nothing is held out.
+
+    Photos in no species class (identified to a genus only, say) cannot be labelled: they are counted in
+    `meta["counts"]["no_class"]`.
+
+    Args: as `make_split`.
+    """
+    recipe = SplitRecipe(
+        profile="all",
+        lt_ratio=1,
+        val_per_class=0,
+        test_per_class=0,
+        group_by="photo",
+        hybrids=hybrids,
+        store=store is not None,
+    )
+    return _make(selection, recipe, _held(store), name)
+
+
+def _held(store: str | Path | PhotoIds | None) -> PhotoIds | None:
+    if store is None or isinstance(store, PhotoIds):
+        return store
+    return ok_photo_ids(ImageStore.open(Path(store)))
+
+
+def _make(
+    selection: Selection | Catalog, recipe: SplitRecipe, store: PhotoIds | None, name: str | None
+) -> Split:
+    if isinstance(selection, Catalog):
+        selection = selection.select()
+    group_by = resolve_group_by(selection, recipe.group_by)
+    drawn = draw(selection, recipe, group_by, store)
+    classes = _classes(selection.catalog, drawn)
+    parts = {part: table.cast(arrow_schema(PART)) for part, table in drawn.parts.items()}
+    said = {"selection": selection.recipe(), **recipe.to_json()}
+    largest, smallest = classes["n_train"][0].as_py(), classes["n_train"][-1].as_py()
+    meta: dict[str, Any] = {
+        "format_version": FORMAT_VERSION,
+        "toolkit_version": __version__,
+        "recipe": said,
+        "recipe_sha256": sha256_of_json(said),
+        "selection_english": selection.english,
+        "catalog": {
+            "layout": selection.catalog.layout,
+            "rows": len(selection.catalog),
+            "fingerprint": selection.catalog.fingerprint,
+        },
+        "group_by_requested": recipe.group_by,
+        "group_by": group_by,
+        "M": largest,
+        "m": smallest,
+        "C": classes.num_rows,
+        "ratio_asked": said["lt_ratio"],
+        "ratio_achieved": largest / smallest,
+        "counts": {**drawn.counts, "classes_left_out": drawn.unused_classes.num_rows},
+        "sha256": {
+            **{part: part_sha256(table) for part, table in parts.items()},
+            "classes": classes_sha256(classes),
+        },
+    }
+    return Split(
+        name=name or selection.label + recipe.suffix,
+        classes=classes,
+        tables=parts,
+        meta=meta,
+        left_out=None if drawn.left_out is None else drawn.left_out.cast(arrow_schema(LEFT_OUT)),
+        unused_classes=drawn.unused_classes.cast(arrow_schema(UNUSED_CLASSES)),
+    )
+
+
+def _classes(catalog: Catalog, drawn: Drawn) -> pa.Table:
+    catalog.register("drawn_classes", drawn.classes)
+    columns = catalog.table(
+        "SELECT d.*, c.* EXCLUDE (class_key), class_key FROM drawn_classes d JOIN numbered USING (class_id) "
+        "JOIN classes c USING (class_key) ORDER BY label"
+    ).to_pydict()
+    columns["rank"] = ["species"] * len(columns["label"])
+    columns["name"] = unique_names(columns["scientific_name"], columns["kingdom"])
+    columns["folder"] = [
+        folder_name(label, name) for label, name in zip(columns["label"], columns["name"], strict=True)
+    ]
+    columns["shot"] = [shot_band(n) for n in columns["n_train"]]
+    schema = arrow_schema(CLASSES)
+    return pa.table({field.name: columns[field.name] for field in schema}, schema=schema)

@@ -1,0 +1,211 @@
+"""A split as files: `split.json`, `classes.parquet`, one Parquet file a part; and the hashes of it all.
+
+The golden hashes are over text, not over Parquet bytes, because every pyarrow writes its version into the
+footer: one line a row, tab-separated, LF; `photo_id label` for a part, `label class_key n_train n_val
+n_test` for the classes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from arboretum_metadata.schema import CLASSES, LEFT_OUT, PART, UNUSED_CLASSES
+from arboretum_tools.errors import SplitError
+from arboretum_tools.publish import refuse_existing, whole_folder, write_json
+from arboretum_tools.tables import read_table, write_table
+
+FORMAT_VERSION = 1
+
+#: Every part there may be, in the order in which they are shown.
+PARTS = ("train", "val", "test")
+
+# Rows of text that are hashed at a time: bounds memory, and changes nothing in the hash.
+_BLOCK = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A split: its classes, its parts, and how it was made.
+
+    Attributes:
+        name: the folder's name when it is saved without another.
+        classes: one row a class, in label order, the columns of `arboretum_metadata.schema.CLASSES`.
+        tables: the parts there are, by name, each sorted by (label, photo_id), the columns of `PART`.
+        meta: what split.json holds.
+        left_out: photos that the image store did not hold, sorted; None where no store was asked.
+        unused_classes: classes of the selection that take no part, most photos first.
+        path: the folder that it was loaded from or saved to; None while it is only in memory.
+    """
+
+    name: str
+    classes: pa.Table
+    tables: Mapping[str, pa.Table]
+    meta: Mapping[str, Any]
+    left_out: pa.Table | None = None
+    unused_classes: pa.Table | None = None
+    path: Path | None = field(default=None, compare=False)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The parts that exist, train first."""
+        return tuple(part for part in PARTS if part in self.tables)
+
+    @property
+    def num_classes(self) -> int:
+        """C, the number of classes."""
+        return int(self.classes.num_rows)
+
+    @property
+    def class_counts(self) -> list[int]:
+        """Train photos a class, index = label: what long-tailed losses call `cls_num_list`."""
+        counts: list[int] = self.classes["n_train"].to_pylist()
+        return counts
+
+    @property
+    def sha256(self) -> dict[str, str]:
+        """Content hashes of the parts and of the classes; equal means the same split."""
+        hashes: dict[str, str] = dict(self.meta["sha256"])
+        return hashes
+
+    def part(self, name: str) -> pa.Table:
+        """The rows of one part.
+
+        Raises:
+            SplitError: this split has no such part.
+        """
+        if name not in self.tables:
+            raise SplitError(
+                f"the split {self.path or self.name} has no part {name!r}",
+                hint=f"It has {', '.join(self.parts)}.",
+            )
+        return self.tables[name]
+
+    def save(self, path: str | Path) -> Path:
+        """Writes the split as a folder, whole or not at all; the same split there again is left as it is.
+
+        Raises:
+            TargetExistsError: the folder holds something else.
+        """
+        path = Path(path)
+        if not self.is_saved_at(path):
+            with whole_folder(path) as folder:
+                self._write(folder)
+        return path
+
+    def is_saved_at(self, path: Path) -> bool:
+        """Whether the folder already holds this very split, by recipe, catalogue and content hashes.
+
+        Raises:
+            TargetExistsError: the folder holds something else.
+        """
+        if (path / "split.json").is_file():
+            found = load_split(path)
+            same = all(found.meta[name] == self.meta[name] for name in ("recipe_sha256", "sha256"))
+            if same and found.meta["catalog"]["fingerprint"] == self.meta["catalog"]["fingerprint"]:
+                return True
+        refuse_existing(path)
+        return False
+
+    def _write(self, folder: Path) -> None:
+        said = {"recipe_sha256": self.meta["recipe_sha256"], "catalog": self.meta["catalog"]}
+        write_table(folder / "classes.parquet", self.classes, CLASSES, said)
+        for part, table in self.tables.items():
+            write_table(folder / f"{part}.parquet", table, PART, {"part": part, **said})
+        if self.left_out is not None:
+            write_table(folder / "left_out.parquet", self.left_out, LEFT_OUT, said)
+        if self.unused_classes is not None:
+            write_table(folder / "unused_classes.parquet", self.unused_classes, UNUSED_CLASSES, said)
+        # Last, so that a folder with a split.json is a whole split.
+        write_json(folder / "split.json", self.meta)
+
+
+def load_split(path: str | Path) -> Split:
+    """Opens a split folder.
+
+    The files are untrusted: columns and types are checked, labels must be 0 to C-1, and no path is ever
+    taken from them. The content hashes are not recomputed here; `audit` does that.
+
+    Raises:
+        SplitError: the folder is not a split, or its files do not agree.
+    """
+    path = Path(path)
+
+    def refuse(what: str) -> SplitError:
+        return SplitError(what, hint="Make it with `arboretum make-split`, or name the folder of a split.")
+
+    try:
+        meta = json.loads((path / "split.json").read_text("utf-8"))
+    except FileNotFoundError:
+        raise refuse(f"{path} is not a split: it has no split.json") from None
+    except (OSError, ValueError) as error:
+        raise refuse(f"{path / 'split.json'} cannot be read: {error}") from error
+    needed = ("format_version", "recipe", "recipe_sha256", "catalog", "counts", "sha256")
+    if not isinstance(meta, dict) or any(name not in meta for name in needed):
+        raise refuse(f"{path / 'split.json'} lacks one of: {', '.join(needed)}")
+    if meta["format_version"] != FORMAT_VERSION:
+        raise refuse(
+            f"{path} has format version {meta['format_version']!r}; this toolkit reads {FORMAT_VERSION}"
+        )
+    classes = read_table(path / "classes.parquet", CLASSES, refuse)
+    if classes["label"].to_pylist() != list(range(classes.num_rows)):
+        raise refuse(f"{path / 'classes.parquet'}: the labels are not 0 to {classes.num_rows - 1} in order")
+    tables = {
+        part: read_table(path / f"{part}.parquet", PART, refuse) for part in PARTS if part in meta["sha256"]
+    }
+    for part, table in tables.items():
+        _check_part(path / f"{part}.parquet", table, classes.num_rows, refuse)
+    left_out, unused = path / "left_out.parquet", path / "unused_classes.parquet"
+    return Split(
+        name=path.resolve().name,
+        classes=classes,
+        tables=tables,
+        meta=meta,
+        left_out=read_table(left_out, LEFT_OUT, refuse) if left_out.exists() else None,
+        unused_classes=read_table(unused, UNUSED_CLASSES, refuse) if unused.exists() else None,
+        path=path,
+    )
+
+
+def _check_part(path: Path, table: pa.Table, num_classes: int, refuse: Any) -> None:
+    import pyarrow.compute as pc
+
+    for name in ("photo_id", "label", "ext"):
+        if table[name].null_count:
+            raise refuse(f"{path} has nulls in {name}")
+    if table.num_rows == 0:
+        return
+    bounds = pc.min_max(table["label"]).as_py()
+    if bounds["min"] < 0 or bounds["max"] >= num_classes:
+        raise refuse(f"{path} has labels outside 0..{num_classes - 1}")
+    if pc.min(table["photo_id"]).as_py() < 1:
+        raise refuse(f"{path} has a photo_id below 1")
+
+
+def part_sha256(table: pa.Table) -> str:
+    """Content hash of a part: lines `photo_id<TAB>label`, in the file's order."""
+    return _sha256_of_lines(table, ("photo_id", "label"))
+
+
+def classes_sha256(classes: pa.Table) -> str:
+    """Content hash of the classes: lines `label class_key n_train n_val n_test`, tab-separated."""
+    return _sha256_of_lines(classes, ("label", "class_key", "n_train", "n_val", "n_test"))
+
+
+def _sha256_of_lines(table: pa.Table, columns: tuple[str, ...]) -> str:
+    digest = hashlib.sha256()
+    for block in _blocks(table.select(list(columns))):
+        rows = zip(*(block[column].to_pylist() for column in columns), strict=True)
+        digest.update("".join("\t".join(map(str, row)) + "\n" for row in rows).encode())
+    return digest.hexdigest()
+
+
+def _blocks(table: pa.Table) -> Iterator[pa.Table]:
+    for start in range(0, table.num_rows, _BLOCK):
+        yield table.slice(start, _BLOCK)
