@@ -1,0 +1,108 @@
+"""Many photos at once: workers that take the next photo, fetch it, and write it down, one after the other.
+
+There is one task a connection, never one a photo, and each holds at most one body; so memory depends on
+`connections` and not on the number of photos. Writing happens on the event loop's thread, in turn; only when
+a shard is full it goes to another thread, because flushing a gigabyte to the disk takes seconds in which
+the sockets must not starve.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from arboretum_tools.download.fetch import Fetcher
+from arboretum_tools.download.options import DownloadOptions
+from arboretum_tools.errors import BadInputError
+from arboretum_tools.events import OnEvent, PhotoDone
+from arboretum_tools.store.writer import StoreWriter
+
+#: What is asked for: photo_id, ext, url.
+Wanted = tuple[int, str, str | None]
+
+# Rows of a batch that are Python objects at one time.
+_ROWS = 1024
+
+# So many photos that were given up, and never an answer: it is the network, not the photos.
+_UNREACHED = 10
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a run did so far.
+
+    Attributes:
+        by_status: photos that reached a state in this run.
+        size_bytes: of the images among them.
+    """
+
+    by_status: Counter[str] = field(default_factory=Counter)
+    size_bytes: int = 0
+
+
+def rows(batches: Iterable[pa.RecordBatch]) -> Iterator[Wanted]:
+    """The rows of batches of `schema.REQUEST`, a thousand at a time."""
+    for batch in batches:
+        for start in range(0, batch.num_rows, _ROWS):
+            part = batch.slice(start, _ROWS)
+            yield from zip(
+                *(part.column(name).to_pylist() for name in ("photo_id", "ext", "url")), strict=True
+            )
+
+
+async def run(
+    wanted: Iterator[Wanted], writer: StoreWriter, options: DownloadOptions, tally: Tally, on_event: OnEvent
+) -> None:
+    """Fetches every photo of `wanted` into the store; each ends in exactly one state.
+
+    When it is cancelled, or anything else than a photo goes wrong, every worker is stopped before it returns,
+    and the writer holds what was written until then.
+
+    Args:
+        wanted: the photos, each once.
+        writer: of the store, entered.
+        options: how to behave.
+        tally: is added to.
+        on_event: gets a PhotoDone for each photo.
+
+    Raises:
+        OutOfSpaceError: the disk is full.
+        BadInputError: no host could be reached at all.
+    """
+    writing = asyncio.Lock()
+    unreached = 0
+
+    async def work(fetcher: Fetcher) -> None:
+        nonlocal unreached
+        for photo_id, ext, url in wanted:
+            record, data = await fetcher.fetch(photo_id, ext, url)
+            async with writing:
+                writer.add(record, data)
+                tally.by_status[record.status] += 1
+                tally.size_bytes += record.size_bytes or 0
+                on_event(PhotoDone(photo_id, record.status, record.size_bytes or 0))
+                if writer.full:
+                    await asyncio.to_thread(writer.roll)
+            if record.status == "failed" and not fetcher.reached:
+                unreached += 1
+                if unreached >= _UNREACHED:
+                    raise BadInputError(
+                        f"no host can be reached: {record.error} ({record.url})",
+                        hint="Check the network, the proxy and --origin, and run the same command again.",
+                    )
+
+    async with Fetcher(writer.config.size, options) as fetcher:
+        workers = [asyncio.create_task(work(fetcher)) for _ in range(options.connections)]
+        try:
+            # The first that fails ends the run; without one, all have ended.
+            done, _ = await asyncio.wait(workers, return_when=asyncio.FIRST_EXCEPTION)
+            for worker in done:
+                worker.result()
+        finally:
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)

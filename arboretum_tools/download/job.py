@@ -1,0 +1,172 @@
+"""One download from end to end: write the plan down, look what is there, fetch the rest, report."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from arboretum_metadata.vocab import PHOTO_SIZES
+from arboretum_tools import query
+from arboretum_tools import requests as plans
+from arboretum_tools.download.cancel import Stopper
+from arboretum_tools.download.options import DownloadOptions
+from arboretum_tools.download.plan import DownloadPlan, check_plan, make_plan, typical_bytes
+from arboretum_tools.download.report import DownloadFailedError, DownloadReport
+from arboretum_tools.errors import UsageError
+from arboretum_tools.events import OnEvent, StageFinished, StageStarted, ignore
+from arboretum_tools.requests import Requests, SavedRequests
+from arboretum_tools.store import layout, ledger
+from arboretum_tools.store.layout import StoreConfig
+from arboretum_tools.store.reader import ImageStore
+from arboretum_tools.store.writer import StoreWriter
+
+# The mean of the store's own photos is believed from so many on.
+_ENOUGH_TO_MEASURE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A download that was asked for.
+
+    Attributes:
+        requests: what to fetch.
+        images: folder of the store.
+        size: one of `vocab.PHOTO_SIZES`.
+        options: how to behave.
+        yes: whether more than 100 GB is meant.
+        on_event: called with each event.
+    """
+
+    requests: Requests
+    images: Path
+    size: str = "medium"
+    options: DownloadOptions = field(default_factory=DownloadOptions)
+    yes: bool = False
+    on_event: OnEvent = ignore
+
+    def __post_init__(self) -> None:
+        if self.size not in PHOTO_SIZES:
+            raise UsageError(
+                f"{self.size!r} is not a photo size", hint=f"The sizes are {', '.join(PHOTO_SIZES)}."
+            )
+
+
+def plan_only(job: Job) -> DownloadPlan:
+    """What the job would do; changes nothing.
+
+    Raises:
+        StoreError: the store has another size, or is damaged.
+        TargetExistsError: the folder holds something else.
+    """
+    with _written_down(job.requests) as plan, closing(query.connect()) as connection:
+        return _plan(job, plan, connection)
+
+
+def run(job: Job, stopper: Stopper) -> DownloadReport:
+    """Does the job; `stopper` ends it from another thread.
+
+    Raises:
+        DownloadFailedError: it is finished, with more failures than allowed.
+        ArboretumError: it cannot be done; see `download`.
+        asyncio.CancelledError: it was stopped; what came is kept.
+    """
+    began = time.monotonic()
+    config = StoreConfig(size=job.size)
+    with closing(query.connect()) as connection:
+        with _written_down(job.requests) as unsaved:
+            check_plan(_plan(job, unsaved, connection), yes=job.yes)
+            with StoreWriter.create(job.images, config, on_event=job.on_event) as writer:
+                plan = plans.keep(unsaved, job.images)
+                tried, fetched, size_bytes = _fetch(job, plan, writer, stopper, connection)
+        by_status = ledger.counts(ImageStore.open(job.images), plan.path, connection=connection)
+    report = DownloadReport(
+        store=job.images,
+        size=job.size,
+        plan_id=plan.id,
+        requested=plan.photos,
+        by_status=by_status,
+        tried=tried,
+        fetched=fetched,
+        size_bytes=size_bytes,
+        shards=len(writer.summaries),
+        seconds=time.monotonic() - began,
+    )
+    if report.failure_rate > job.options.max_failure_rate:
+        raise DownloadFailedError(report, job.options.max_failure_rate)
+    return report
+
+
+def _fetch(
+    job: Job, plan: SavedRequests, writer: StoreWriter, stopper: Stopper, connection: query.Connection
+) -> tuple[int, int, int]:
+    """Fetches what the store lacks of a plan: photos tried, images stored, their bytes."""
+    store = ImageStore.open(job.images)
+    # Asked again, under the lock: a run that was cut short may just have been repaired.
+    there = ledger.counts(store, plan.path, connection=connection)
+    total = sum(there[state] for state in {layout.PENDING, *job.options.retry})
+    job.on_event(StageStarted("download", total))
+    if total:
+        # Not before there is something to fetch: it costs the import of aiohttp.
+        from arboretum_tools.download import engine
+
+        batches = ledger.to_fetch(store, plan.path, retry=job.options.retry, connection=connection)
+        wanted = engine.rows(batches)
+        # The first row is waited for here, where the wait for the query keeps no socket waiting.
+        first = next(wanted)
+        tally = engine.Tally()
+        wanted = itertools.chain((first,), wanted)
+        stopper.run(engine.run(wanted, writer, job.options, tally, job.on_event))
+        done = tally.by_status.total(), tally.by_status["ok"], tally.size_bytes
+    else:
+        done = 0, 0, 0
+    writer.roll()
+    job.on_event(StageFinished("download"))
+    return done
+
+
+@contextmanager
+def _written_down(requests: Requests) -> Iterator[SavedRequests]:
+    """The plan as a file outside of the store, so that a refused download leaves nothing in it."""
+    with tempfile.TemporaryDirectory(prefix="arboretum-plan-") as folder:
+        yield plans.write(requests, Path(folder))
+
+
+def _plan(job: Job, plan: SavedRequests, connection: query.Connection) -> DownloadPlan:
+    layout.check_folder(job.images)
+    store = None
+    if layout.is_store(job.images):
+        layout.check_config(job.images, StoreConfig(size=job.size))
+        store = ImageStore.open(job.images)
+    return make_plan(
+        store=job.images,
+        size=job.size,
+        english=str(plan.source.get("english", "")),
+        plan_id=plan.id,
+        by_status=ledger.counts(store, plan.path, connection=connection),
+        retry=job.options.retry,
+        photo_bytes=_photo_bytes(store, job.size, connection),
+        free_bytes=_free_bytes(job.images),
+    )
+
+
+def _photo_bytes(store: ImageStore | None, size: str, connection: query.Connection) -> int:
+    """Bytes of a photo on average: of the store's own where there are enough, else of the size."""
+    if store is not None:
+        images, size_bytes = ledger.images(store, connection=connection)
+        if images >= _ENOUGH_TO_MEASURE:
+            return round(size_bytes / images)
+    return typical_bytes(size)
+
+
+def _free_bytes(folder: Path) -> int:
+    """What the disk has left on which `folder` lies, or will lie."""
+    folder = folder.absolute()
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free

@@ -1,0 +1,137 @@
+"""What a download would do, decided before it does anything. Pure: counts in, a plan out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from arboretum_metadata.vocab import PHOTO_SIZES
+from arboretum_tools.errors import BadInputError, OutOfSpaceError
+from arboretum_tools.store.layout import PENDING
+from arboretum_tools.store.writer import SHARD_BYTES, SHARD_PHOTOS
+
+#: Bytes of a medium photo on average (500 pixels on the long edge), as measured on the bucket.
+MEDIUM_BYTES = 90_000
+
+#: Above so many bytes a download has to be confirmed.
+CONFIRM_BYTES = 100 * 10**9
+
+#: The line that the time is told for, in bytes a second: 100 Mbit/s.
+LINE_BYTES_S = 12_500_000
+
+#: What a photo takes beside its bytes: tar header, half a block of padding, its row in the index.
+OVERHEAD_BYTES = 1_024
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadPlan:
+    """What a download would do.
+
+    Attributes:
+        store: folder of the image store.
+        size: photo size, one of `vocab.PHOTO_SIZES`.
+        english: what was asked for, in words.
+        plan_id: id of the plan in the store's `requests/`.
+        requested: photos that were asked for.
+        by_status: of these, photos by their state in the store now, `pending` = never tried.
+        to_fetch: photos that will be asked of the host.
+        size_bytes: about how many bytes come, by `photo_bytes` each.
+        photo_bytes: what one photo is taken to have: the mean of the store's own, or of the size.
+        disk_bytes: about what they take on the disk.
+        free_bytes: what the disk has left.
+        shards: about how many shards they make.
+        seconds: about how long it takes on a line of 100 Mbit/s.
+    """
+
+    store: Path
+    size: str
+    english: str
+    plan_id: str
+    requested: int
+    by_status: Mapping[str, int]
+    to_fetch: int
+    size_bytes: int
+    photo_bytes: int
+    disk_bytes: int
+    free_bytes: int
+    shards: int
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same, JSON-able."""
+        return asdict(self) | {"store": str(self.store), "by_status": dict(self.by_status)}
+
+
+def typical_bytes(size: str) -> int:
+    """About what a photo of a size has: the bytes of a medium one, by the number of pixels.
+
+    A long edge has 4/3 of the short one in most photos; `square` has no short one.
+    """
+    edge = PHOTO_SIZES[size]
+    pixels = edge * edge if size == "square" else edge * edge * 3 / 4
+    medium = PHOTO_SIZES["medium"]
+    return round(MEDIUM_BYTES * pixels / (medium * medium * 3 / 4))
+
+
+def make_plan(
+    *,
+    store: Path,
+    size: str,
+    english: str,
+    plan_id: str,
+    by_status: Mapping[str, int],
+    retry: tuple[str, ...],
+    photo_bytes: int,
+    free_bytes: int,
+) -> DownloadPlan:
+    """The plan that follows from what was asked for and what the store holds; see DownloadPlan."""
+    to_fetch = sum(by_status[state] for state in {PENDING, *retry})
+    size_bytes = to_fetch * photo_bytes
+    return DownloadPlan(
+        store=store,
+        size=size,
+        english=english,
+        plan_id=plan_id,
+        requested=sum(by_status.values()),
+        by_status=by_status,
+        to_fetch=to_fetch,
+        size_bytes=size_bytes,
+        photo_bytes=photo_bytes,
+        disk_bytes=size_bytes + to_fetch * OVERHEAD_BYTES,
+        free_bytes=free_bytes,
+        shards=math.ceil(max(to_fetch / SHARD_PHOTOS, size_bytes / SHARD_BYTES)),
+        seconds=size_bytes / LINE_BYTES_S,
+    )
+
+
+def check_plan(plan: DownloadPlan, *, yes: bool) -> None:
+    """Refuses what the disk cannot hold, and what is large and was not confirmed.
+
+    Raises:
+        OutOfSpaceError: the disk has less room than the download takes.
+        BadInputError: it is larger than 100 GB, and `yes` is False.
+    """
+    if plan.disk_bytes > plan.free_bytes:
+        raise OutOfSpaceError(
+            f"about {gigabytes(plan.disk_bytes)} are needed for {plan.to_fetch:,} photos, and the disk of "
+            f"{plan.store} has {gigabytes(plan.free_bytes)} left; nothing was downloaded",
+            hint="Free some space, choose a folder on another disk with --images, a smaller --size, or fewer "
+            "photos with --limit.",
+        )
+    if plan.size_bytes > CONFIRM_BYTES and not yes:
+        raise BadInputError(
+            f"{plan.to_fetch:,} photos are about {gigabytes(plan.size_bytes)}, more than "
+            f"{gigabytes(CONFIRM_BYTES)}; nothing was downloaded",
+            hint="Say --yes if that is meant, or take fewer photos with --limit.",
+        )
+
+
+def gigabytes(count: int) -> str:
+    """A number of bytes for people, in decimal units."""
+    for unit, factor in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6)):
+        if count >= factor:
+            return f"{count / factor:.1f} {unit}"
+    return f"{count / 1000:.1f} kB"

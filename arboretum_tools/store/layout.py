@@ -1,0 +1,209 @@
+"""What an image store looks like on disk: file names, statuses, and `store.json`.
+
+    images/
+      store.json                 what the store holds; fixed when it is made
+      requests/<id>.parquet      every plan that was asked for, and <id>.json about it
+      shard-000000.tar           the images, `<photo_id>.<ext>`, in the order in which they came
+      shard-000000.parquet       one row a photo that was tried, failures too; written last
+      shard-000001.tar.part      the open shard,
+      shard-000001.journal       and one JSON line for each of its photos
+
+A shard is finished when its index (`.parquet`) exists.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from arboretum_metadata.vocab import PHOTO_SIZES
+from arboretum_tools.errors import StoreError, TargetExistsError, UsageError
+from arboretum_tools.publish import PARTIAL, write_json
+from arboretum_tools.version import __version__
+
+FORMAT_VERSION = 1
+
+#: States of a photo that was tried: whole image; 404 or 410; 403; not a whole image; gave up.
+STATUSES = ("ok", "gone", "forbidden", "invalid", "failed")
+
+#: State of a photo that was asked for and not tried yet; never stands in an index.
+PENDING = "pending"
+
+#: No image in a store is larger, in bytes; a larger body is refused while it arrives.
+MAX_IMAGE_BYTES = 64 * 2**20
+
+CONFIG = "store.json"
+LOCK = ".lock"
+REQUESTS = "requests"
+
+_SHARD = re.compile(r"shard-(\d{6,})\.(tar|parquet|tar\.part|journal)")
+
+
+@dataclass(frozen=True, slots=True)
+class StoreConfig:
+    """What every image of a store has in common.
+
+    Attributes:
+        size: the size that was asked of the image host, one of `vocab.PHOTO_SIZES`.
+        resize: how images were scaled after they came, {shorter_side, filter, quality}; None = as they came.
+        format_version: of the store's files.
+        minimum_toolkit_version: the oldest toolkit that reads the store.
+    """
+
+    size: str = "medium"
+    resize: Mapping[str, Any] | None = None
+    format_version: int = FORMAT_VERSION
+    minimum_toolkit_version: str = "0.1.0"
+
+    def __post_init__(self) -> None:
+        if self.size not in PHOTO_SIZES:
+            raise UsageError(
+                f"{self.size!r} is not a photo size", hint=f"The sizes are {', '.join(PHOTO_SIZES)}."
+            )
+
+
+def shard_name(number: int) -> str:
+    """`shard-000000` for 0; more than six digits where six are not enough."""
+    return f"shard-{number:06d}"
+
+
+def tar_path(store: Path, number: int) -> Path:
+    """The images of a finished shard."""
+    return store / f"{shard_name(number)}.tar"
+
+
+def part_path(store: Path, number: int) -> Path:
+    """The images of an open shard."""
+    return store / f"{shard_name(number)}.tar.part"
+
+
+def journal_path(store: Path, number: int) -> Path:
+    """The rows of an open shard."""
+    return store / f"{shard_name(number)}.journal"
+
+
+def index_path(store: Path, number: int) -> Path:
+    """The rows of a finished shard; that it exists is what finished means."""
+    return store / f"{shard_name(number)}.parquet"
+
+
+def shard_number(path: Path) -> int:
+    """The number of the shard that a file belongs to.
+
+    Raises:
+        ValueError: no name of a shard's file.
+    """
+    match = _SHARD.fullmatch(path.name)
+    if match is None:
+        raise ValueError(f"{path.name} is not a file of a shard")
+    return int(match[1])
+
+
+def shard_files(store: Path) -> dict[int, frozenset[str]]:
+    """Which files each shard has, by number in ascending order: a set of tar, parquet, tar.part, journal."""
+    found: dict[int, set[str]] = {}
+    for entry in os.scandir(store):
+        match = _SHARD.fullmatch(entry.name)
+        if match is not None:
+            found.setdefault(int(match[1]), set()).add(match[2])
+    return {number: frozenset(found[number]) for number in sorted(found)}
+
+
+def leftovers(store: Path) -> Iterator[Path]:
+    """Temporary files of a writer that was killed: never read, free to be deleted under the lock."""
+    for folder in (store, store / REQUESTS):
+        if folder.is_dir():
+            yield from (
+                path
+                for path in sorted(folder.iterdir())
+                if path.name.startswith(".") and PARTIAL in path.name
+            )
+
+
+def is_store(path: Path) -> bool:
+    """Whether the folder says that it is an image store."""
+    return (path / CONFIG).is_file()
+
+
+def read_config(path: Path) -> StoreConfig:
+    """What the store at `path` says about itself.
+
+    Raises:
+        StoreError: there is no store, or not one that this toolkit reads.
+    """
+    try:
+        said = json.loads((path / CONFIG).read_text("utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        raise StoreError(
+            f"{path} is not an image store: it has no {CONFIG}",
+            hint="Fill one with `arboretum download`, or name the folder of one with --images.",
+        ) from None
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path / CONFIG} cannot be read: {error}") from error
+    version = said.get("format_version") if isinstance(said, dict) else None
+    if version != FORMAT_VERSION:
+        raise StoreError(
+            f"{path / CONFIG} has format version {version!r}; this toolkit reads {FORMAT_VERSION}",
+            hint="Use the version of the toolkit that wrote it, or a newer one.",
+        )
+    minimum = said.get("minimum_toolkit_version", "0")
+    if _release(minimum) > _release(__version__):
+        raise StoreError(
+            f"{path} needs version {minimum} of the toolkit; this is {__version__}",
+            hint="Upgrade: `pip install -U arboretum-tools`.",
+        )
+    try:
+        return StoreConfig(said["size"], said.get("resize"), version, minimum)
+    except (KeyError, TypeError, UsageError) as error:
+        raise StoreError(f"{path / CONFIG} has no usable size: {error}") from error
+
+
+def check_config(path: Path, wanted: StoreConfig) -> None:
+    """Refuses to put other images into a store than those that it was made for.
+
+    Raises:
+        StoreError: the store at `path` has another size or resize.
+    """
+    found = read_config(path)
+    if (found.size, found.resize) != (wanted.size, wanted.resize):
+        raise StoreError(
+            f"{path} holds photos of {_in_words(found)}, and {_in_words(wanted)} was asked for; "
+            "a store holds one size, and nothing was changed",
+            hint=f"Use a second store: --images {path}-{wanted.size}, or go on with --size {found.size}.",
+        )
+
+
+def check_folder(path: Path) -> None:
+    """Refuses a folder that is no store and holds something else.
+
+    Raises:
+        TargetExistsError: nothing was written into it.
+    """
+    if not path.exists() or is_store(path):
+        return
+    ours = f".{CONFIG}{PARTIAL}"
+    if not path.is_dir() or any(
+        entry.name != LOCK and not entry.name.startswith(ours) for entry in path.iterdir()
+    ):
+        raise TargetExistsError(
+            f"{path} holds something else than an image store; nothing was written",
+            hint="Choose another folder with --images, or move that one away first.",
+        )
+
+
+def write_config(path: Path, config: StoreConfig) -> None:
+    """Makes an empty store of the folder `path`; the caller holds its lock."""
+    write_json(path / CONFIG, asdict(config))
+
+
+def _in_words(config: StoreConfig) -> str:
+    return f"size {config.size}" + (f", resized to {dict(config.resize)}" if config.resize else "")
+
+
+def _release(version: Any) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", str(version))[:3])

@@ -1,0 +1,265 @@
+"""What a store holds and lacks: the state of photos, from the indexes and the saved plans alone.
+
+Everything is one DuckDB query over the index files, so that a store of any size is asked in bounded memory
+and no tar is read. The state of a photo is its `ok` row, else its row in the highest shard, else `pending`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from arboretum_metadata.schema import INDEX
+from arboretum_tools import query
+from arboretum_tools.errors import StoreError, UsageError
+from arboretum_tools.store import layout
+from arboretum_tools.store.layout import PENDING, STATUSES
+from arboretum_tools.store.reader import ImageStore
+from arboretum_tools.tables import one_line
+
+# Ranks the rows of one photo: any ok row before all others, then the highest shard. Shard numbers are far
+# below 2^48.
+_RANK = "(status = 'ok')::BIGINT * 281474976710656 + shard"
+
+
+# The numbers in an error that differ from photo to photo; that of an HTTP status tells something.
+_COUNTED = r"'(after|of|byte) [0-9]+', '\1 N'"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why some photos are not there.
+
+    Attributes:
+        status: one of `layout.STATUSES`, not `ok`.
+        error: as the index says it, without counts of bytes, so that alike ones fall together.
+        photos: how many.
+    """
+
+    status: str
+    error: str
+    photos: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoreStatus:
+    """What a store holds and lacks.
+
+    Attributes:
+        path: the store's folder.
+        size: the photo size that it holds.
+        photos: photos by state, every state there is, 0 where there are none.
+        size_bytes: bytes of the stored images (the tars are a little larger).
+        shards: finished shards.
+        open_shards: shards of a run that is going on or was killed; their photos count as pending here.
+        plans: saved plans.
+        reasons: why photos are not there, most frequent first, at most 20.
+    """
+
+    path: Path
+    size: str
+    photos: Mapping[str, int]
+    size_bytes: int
+    shards: int
+    open_shards: int
+    plans: int
+    reasons: tuple[Reason, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same, JSON-able."""
+        return asdict(self) | {"path": str(self.path), "photos": dict(self.photos)}
+
+
+def status(path: str | Path) -> StoreStatus:
+    """Counts what the store at `path` holds and lacks.
+
+    Raises:
+        StoreError: there is no store, or an index is damaged.
+    """
+    store = ImageStore.open(path)
+    plans = sorted((store.path / layout.REQUESTS).glob("*.parquet"))
+    by_state = states(store, "status", "size_bytes")
+    with _asking(store) as connection:
+        held = {
+            str(state): (int(photos), int(size or 0))
+            for state, photos, size in _rows(
+                connection, f"SELECT status, count(*), sum(size_bytes) FROM {by_state} GROUP BY status"
+            )
+        }
+        pending = 0
+        if plans:
+            sql = (
+                f"SELECT count(DISTINCT photo_id) FROM {query.parquet_source(plans)} "
+                f"WHERE photo_id NOT IN (SELECT photo_id FROM {_index_source(store.index_files())})"
+            )
+            pending = int(_rows(connection, sql)[0][0])
+        reasons = _rows(
+            connection,
+            f"SELECT status, regexp_replace(coalesce(error, ''), {_COUNTED}, 'g') AS reason, count(*) AS n "
+            f"FROM {states(store, 'status', 'error')} WHERE status <> 'ok' GROUP BY status, reason "
+            "ORDER BY n DESC, status, reason LIMIT 20",
+        )
+    files = layout.shard_files(store.path).values()
+    return StoreStatus(
+        path=store.path,
+        size=store.config.size,
+        photos={name: held.get(name, (0, 0))[0] for name in STATUSES} | {PENDING: pending},
+        size_bytes=sum(size for _, size in held.values()),
+        shards=sum("parquet" in names for names in files),
+        open_shards=sum("parquet" not in names for names in files),
+        plans=len(plans),
+        reasons=tuple(Reason(str(state), str(error), int(n)) for state, error, n in reasons),
+    )
+
+
+def counts(
+    store: ImageStore | None, plan: Path, *, connection: query.Connection | None = None
+) -> dict[str, int]:
+    """Photos of one plan by state, every state there is.
+
+    Args:
+        store: the store; None = there is none yet, so that all are pending.
+        plan: a saved plan.
+        connection: of `query.connect()`; default one of its own.
+
+    Raises:
+        StoreError: an index is damaged.
+    """
+    with _asking(store, connection) as asked:
+        found = dict(
+            _rows(
+                asked,
+                f"SELECT coalesce(s.status, '{PENDING}') AS state, count(*) "
+                f"FROM {query.parquet_source([plan])} AS r "
+                f"LEFT JOIN {states(store, 'status')} AS s USING (photo_id) GROUP BY state",
+            )
+        )
+    return {name: int(found.get(name, 0)) for name in (*STATUSES, PENDING)}
+
+
+def images(store: ImageStore, *, connection: query.Connection | None = None) -> tuple[int, int]:
+    """How many images a store holds, and their bytes together.
+
+    Args:
+        store: the store.
+        connection: of `query.connect()`; default one of its own.
+
+    Raises:
+        StoreError: an index is damaged.
+    """
+    with _asking(store, connection) as asked:
+        source = _index_source(store.index_files())
+        [(photos, size_bytes)] = _rows(
+            asked, f"SELECT count(*), coalesce(sum(size_bytes), 0) FROM {source} WHERE status = 'ok'"
+        )
+    return int(photos), int(size_bytes)
+
+
+def to_fetch(
+    store: ImageStore, plan: Path, *, retry: Iterable[str], connection: query.Connection
+) -> Iterator[pa.RecordBatch]:
+    """The photos of a plan that are pending, or in a state that is tried again; streamed, in any order.
+
+    Args:
+        store: the store.
+        plan: a saved plan.
+        retry: states that are tried again; `ok` is not among them.
+        connection: of `query.connect()`; open until the last batch is taken.
+
+    Raises:
+        UsageError: `retry` holds something that is no state, or `ok`.
+    """
+    again = check_retry(retry)
+    marks = ", ".join("?" for _ in again)
+    done = f"SELECT photo_id FROM {states(store, 'status')}" + (
+        f" WHERE status NOT IN ({marks})" if again else ""
+    )
+    sql = (
+        f"SELECT photo_id, ext, url FROM {query.parquet_source([plan])} AS r "
+        f"WHERE NOT EXISTS (SELECT 1 FROM ({done}) AS d WHERE d.photo_id = r.photo_id)"
+    )
+    return query.arrow_batches(connection, sql, again)
+
+
+def check_retry(retry: Iterable[str]) -> tuple[str, ...]:
+    """States to try again, checked.
+
+    Raises:
+        UsageError: one of them is no state that can be tried again.
+    """
+    again = tuple(retry)
+    for name in again:
+        if name not in STATUSES or name == "ok":
+            raise UsageError(
+                f"{name!r} is not a state that can be tried again",
+                hint=f"These can: {', '.join(STATUSES[1:])}.",
+            )
+    return again
+
+
+def contents(store: ImageStore) -> pa.Table:
+    """What makes two stores equal: (photo_id, status, ext, sha256) of every photo, sorted by photo_id."""
+    with _asking(store) as connection:
+        return query.arrow_table(
+            connection,
+            "SELECT photo_id, status, split_part(member, '.', 2) AS ext, sha256 "
+            f"FROM {states(store, 'status', 'member', 'sha256')} ORDER BY photo_id",
+        )
+
+
+def states(store: ImageStore | None, *columns: str) -> str:
+    """A table expression: one row a photo that was tried, with its state.
+
+    Args:
+        store: the store; None = there is none yet.
+        columns: of `schema.INDEX`, to stand beside `photo_id`; or `shard`, its number. As few as are needed:
+            they are held for every photo of the store.
+    """
+    picked = ", ".join(f"best.{name} AS {name}" for name in columns)
+    packed = ", ".join(f"{name} := {name}" for name in columns)
+    source = _index_source(store.index_files() if store else ())
+    return (
+        f"(SELECT photo_id, {picked} FROM "
+        f"(SELECT photo_id, max_by(struct_pack({packed}), {_RANK}) AS best FROM {source} GROUP BY photo_id))"
+    )
+
+
+def _index_source(files: Sequence[Path]) -> str:
+    if not files:
+        # Types of DuckDB, in its own words for those of Arrow.
+        types = {
+            "int32": "INTEGER",
+            "int64": "BIGINT",
+            "string": "VARCHAR",
+            "timestamp[us, UTC]": "TIMESTAMPTZ",
+        }
+        nulls = ", ".join(f"NULL::{types[c.type]} AS {query.identifier(c.name)}" for c in INDEX.columns)
+        return f"(SELECT {nulls}, NULL::BIGINT AS shard WHERE false)"
+    shard = r"regexp_extract(filename, 'shard-(\d+)\.parquet$', 1)::BIGINT AS shard"
+    return f"(SELECT *, {shard} FROM {query.parquet_source(files, filename=True)})"
+
+
+@contextmanager
+def _asking(
+    store: ImageStore | None, connection: query.Connection | None = None
+) -> Iterator[query.Connection]:
+    """A connection for questions to one store; a damaged index becomes a StoreError."""
+    # Opening one takes longer than most questions, so a caller with several brings his own.
+    with closing(query.connect()) if connection is None else nullcontext(connection) as asked:
+        try:
+            yield asked
+        except query.Error as error:
+            raise StoreError(
+                f"an index or a plan of {store.path if store else 'a store'} is damaged: {one_line(error)}",
+                hint="Bring the file back from a backup, or remove the shard (.tar and .parquet): its photos "
+                "are then downloaded again.",
+            ) from error
+
+
+def _rows(connection: query.Connection, sql: str) -> list[tuple[Any, ...]]:
+    return query.rows(connection, sql)

@@ -1,0 +1,171 @@
+"""Reading a store: its finished shards, their indexes, and the bytes of a photo by offset."""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from arboretum_metadata.schema import INDEX
+from arboretum_tools.errors import MissingPhotosError, StoreError, VerificationError
+from arboretum_tools.store import layout, tar
+from arboretum_tools.store.layout import StoreConfig
+from arboretum_tools.store.record import PhotoRecord, from_arrow
+from arboretum_tools.tables import read_table
+
+# Tar files that are kept open: below the usual limit of 1,024 descriptors, with many workers too.
+_OPEN_FILES = 64
+
+
+class ImageStore:
+    """An image store that is read; picklable, safe after a fork and from several threads.
+
+    Attributes:
+        path: the store's folder.
+        config: what it holds.
+    """
+
+    def __init__(self, path: Path, config: StoreConfig) -> None:
+        self.path = path
+        self.config = config
+        self._files: OrderedDict[int, _File] = OrderedDict()
+
+    @classmethod
+    def open(cls, path: str | Path) -> ImageStore:
+        """The store at `path`.
+
+        Raises:
+            StoreError: there is none, or not one that this toolkit reads.
+        """
+        return cls(Path(path), layout.read_config(Path(path)))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"path": self.path, "config": self.config}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]
+
+    def __repr__(self) -> str:
+        return f"ImageStore({str(self.path)!r}, size={self.config.size!r})"
+
+    def shards(self) -> list[int]:
+        """Numbers of the finished shards, ascending."""
+        return [number for number, files in layout.shard_files(self.path).items() if "parquet" in files]
+
+    def index_files(self) -> list[Path]:
+        """The indexes of the finished shards, by ascending number; `layout.shard_number` tells it."""
+        return [layout.index_path(self.path, number) for number in self.shards()]
+
+    def index(self, shard: int) -> pa.Table:
+        """The rows of one shard, sorted by photo_id, with the columns of `schema.INDEX`.
+
+        Raises:
+            StoreError: the index is damaged.
+        """
+        return read_table(layout.index_path(self.path, shard), INDEX, _damaged)
+
+    def rows_of(self, photo_id: int) -> Iterator[tuple[int, PhotoRecord]]:
+        """Everything that became of one photo: (shard, record), by ascending shard."""
+        for shard in self.shards():
+            path = layout.index_path(self.path, shard)
+            try:
+                rows = pq.read_table(path, filters=[("photo_id", "=", photo_id)])
+            except (pa.ArrowInvalid, OSError) as error:
+                raise _damaged(f"{path} cannot be read: {error}") from error
+            for record in from_arrow(rows):
+                yield shard, record
+
+    def bytes_of(self, photo_id: int) -> bytes:
+        """The image of one photo. Looks through the indexes: for many photos, join them and use `read_bytes`.
+
+        Raises:
+            MissingPhotosError: the store has no image of it.
+            VerificationError: tar and index do not agree.
+        """
+        status = layout.PENDING
+        for shard, record in self.rows_of(photo_id):
+            status = record.status
+            if record.offset is not None and record.size_bytes is not None:
+                return self.read_bytes(shard, record.offset, record.size_bytes, photo_id)
+        raise MissingPhotosError(
+            f"{self.path} has no image of photo {photo_id}: it is {status}", by_status={status: 1}
+        )
+
+    def read_bytes(self, shard: int, offset: int, size: int, photo_id: int) -> bytes:
+        """The image that an index says lies in a shard; its hash is not computed.
+
+        Args:
+            shard: number of the shard.
+            offset: first byte of the image in the tar.
+            size: its length in bytes.
+            photo_id: the photo that it should be.
+
+        Raises:
+            StoreError: the tar is not there.
+            VerificationError: the tar header before `offset` has another name or size, or the tar is cut off.
+        """
+        if offset < tar.BLOCK or offset % tar.BLOCK or not 0 <= size <= layout.MAX_IMAGE_BYTES:
+            raise self._disagrees(shard, photo_id, f"an impossible place ({size} bytes at {offset})")
+        # Held by a name until the bytes are here: another thread may drop it from the open files meanwhile.
+        file = self._file(shard)
+        entry = os.pread(file.descriptor, tar.BLOCK + size, offset - tar.BLOCK)
+        try:
+            name, said = tar.parse(entry[: tar.BLOCK])
+        except ValueError as error:
+            raise self._disagrees(shard, photo_id, f"{error} at {offset - tar.BLOCK}") from None
+        if said != size or name.partition(".")[0] != str(photo_id):
+            raise self._disagrees(shard, photo_id, f"{name} of {said} bytes at {offset}, not {size} bytes")
+        if len(entry) != tar.BLOCK + size:
+            raise self._disagrees(
+                shard, photo_id, f"a file that ends after {offset - tar.BLOCK + len(entry)} bytes"
+            )
+        return entry[tar.BLOCK :]
+
+    def _file(self, shard: int) -> _File:
+        found = self._files.get(shard)
+        if found is None:
+            found = _File(layout.tar_path(self.path, shard))
+            self._files[shard] = found
+            if len(self._files) > _OPEN_FILES:
+                # Closed when the last reader lets go of it, so that another thread may be in it now.
+                self._files.popitem(last=False)
+        return found
+
+    def _disagrees(self, shard: int, photo_id: int, what: str) -> VerificationError:
+        return VerificationError(
+            f"{layout.tar_path(self.path, shard)} and its index do not agree about photo {photo_id}: {what}",
+            hint=f"`arboretum verify {self.path}` lists what is damaged.",
+        )
+
+
+class _File:
+    """A descriptor that is closed when nobody holds it any more."""
+
+    __slots__ = ("descriptor",)
+
+    def __init__(self, path: Path) -> None:
+        self.descriptor = -1
+        try:
+            self.descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise StoreError(
+                f"{path} is not there, though the store has its index",
+                hint="Bring it back, or remove its .parquet: its photos are then downloaded again.",
+            ) from None
+
+    def __del__(self) -> None:
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+
+
+def _damaged(what: str) -> StoreError:
+    return StoreError(
+        what,
+        hint="Bring the file back from a backup, or remove the shard (.tar and .parquet): its photos are "
+        "then downloaded again.",
+    )

@@ -1,0 +1,94 @@
+"""What a killed run left behind, made into finished shards.
+
+Called under the store's lock, before anything is written. For each shard without an index, the longest run
+of journal lines is kept whose bytes stand in the tar: same header, same SHA-256, one entry after the other.
+What lies behind it is cut off, and the shard is finished. So a kill costs at most the photos that were in
+flight; after a power cut, also those that the system had not written out yet.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from arboretum_tools.errors import StoreError
+from arboretum_tools.store import layout, tar
+from arboretum_tools.store.record import IndexBuilder, PhotoRecord
+from arboretum_tools.store.shard import ShardSummary, finish
+
+
+def recover(store: Path) -> list[ShardSummary]:
+    """Finishes or removes every open shard, and removes temporary files; what was salvaged, by shard.
+
+    Raises:
+        StoreError: there is a tar that has neither index nor journal, which no run leaves behind.
+        OutOfSpaceError: the disk is full; nothing is lost, and it can be run again.
+    """
+    for path in layout.leftovers(store):
+        path.unlink(missing_ok=True)
+    salvaged = []
+    for number, files in layout.shard_files(store).items():
+        if "parquet" in files:
+            # Killed between the index and the removal of the journal: the shard is finished.
+            layout.journal_path(store, number).unlink(missing_ok=True)
+        elif "journal" in files:
+            summary = _salvage(store, number)
+            if summary is not None:
+                salvaged.append(summary)
+        elif "tar" in files:
+            raise StoreError(
+                f"{layout.tar_path(store, number)} has no index, so it cannot be told what is in it; "
+                "nothing was changed",
+                hint="Bring its index back from a backup, or move the file out of the store: its photos are "
+                "then downloaded again.",
+            )
+        else:
+            layout.part_path(store, number).unlink()
+    return salvaged
+
+
+def _salvage(store: Path, number: int) -> ShardSummary | None:
+    part = layout.part_path(store, number)
+    source = part if part.exists() else layout.tar_path(store, number)
+    descriptor = os.open(source, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        kept = IndexBuilder()
+        end = 0
+        for record, line in _lines(layout.journal_path(store, number)):
+            if record.status == "ok":
+                if not _agrees(descriptor, end, record):
+                    break
+                end += tar.entry_bytes(record.size_bytes or 0)
+            kept.add(record, line)
+    finally:
+        os.close(descriptor)
+    return finish(store, number, kept, end)
+
+
+def _lines(journal: Path) -> Iterator[tuple[PhotoRecord, bytes]]:
+    with journal.open("rb") as lines:
+        for line in lines:
+            try:
+                record = PhotoRecord.from_line(line if line.endswith(b"\n") else b"")
+            except ValueError:  # torn by the kill
+                return
+            # Written anew: an index is made of nothing but lines of ours.
+            yield record, record.to_line()
+
+
+def _agrees(descriptor: int, at: int, record: PhotoRecord) -> bool:
+    size = record.size_bytes
+    if size is None or not 0 <= size <= layout.MAX_IMAGE_BYTES or record.offset != at + tar.BLOCK:
+        return False
+    wanted = tar.entry_bytes(size)
+    entry = os.pread(descriptor, wanted, at)
+    if len(entry) != wanted:
+        return False
+    try:
+        said = tar.parse(entry[: tar.BLOCK])
+    except ValueError:
+        return False
+    data = memoryview(entry)[tar.BLOCK : tar.BLOCK + size]
+    return said == (record.member, size) and hashlib.sha256(data).hexdigest() == record.sha256

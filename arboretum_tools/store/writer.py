@@ -1,0 +1,197 @@
+"""The one writer of an image store: takes the lock, repairs what a killed run left, rolls the shards."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from arboretum_tools import image_format
+from arboretum_tools.errors import ArboretumError, OutOfSpaceError, StoreError
+from arboretum_tools.events import Note, OnEvent, ShardFinished, ignore
+from arboretum_tools.publish import out_of_space
+from arboretum_tools.store import layout
+from arboretum_tools.store.layout import StoreConfig
+from arboretum_tools.store.lock import writer_lock
+from arboretum_tools.store.record import PhotoRecord
+from arboretum_tools.store.recovery import recover
+from arboretum_tools.store.shard import OpenShard, ShardSummary
+
+#: A shard is finished at so many photos (tried, not only stored) or so many bytes, whichever is first.
+SHARD_PHOTOS = 10_000
+SHARD_BYTES = 2**30
+
+
+class StoreWriter:
+    """Adds photos to a store; a context manager that holds the store's lock.
+
+    On leaving, the open shard is finished, after an exception too, so that what came can be read at once.
+    Only a full disk may leave it open; the next writer finishes it.
+
+    Attributes:
+        path: the store's folder.
+        config: what it holds.
+        summaries: the shards that this writer finished, in order.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        config: StoreConfig,
+        *,
+        shard_photos: int = SHARD_PHOTOS,
+        shard_bytes: int = SHARD_BYTES,
+        on_event: OnEvent = ignore,
+    ) -> None:
+        self.path = path
+        self.config = config
+        self.summaries: list[ShardSummary] = []
+        self._shard_photos = shard_photos
+        self._shard_bytes = shard_bytes
+        self._on_event = on_event
+        self._stack = ExitStack()
+        self._shard: OpenShard | None = None
+        self._next_number = 0
+        # A shard may be finished by another thread, which a second Ctrl-C does not wait for.
+        self._rolling = threading.Lock()
+
+    @classmethod
+    def create(
+        cls,
+        path: str | Path,
+        config: StoreConfig | None = None,
+        *,
+        shard_photos: int = SHARD_PHOTOS,
+        shard_bytes: int = SHARD_BYTES,
+        on_event: OnEvent = ignore,
+    ) -> StoreWriter:
+        """A writer into the store at `path`, which is made on entering where it is not there.
+
+        Args:
+            path: the folder.
+            config: what the store holds; size medium where None.
+            shard_photos: photos at which a shard is finished.
+            shard_bytes: bytes of a tar at which a shard is finished.
+            on_event: called for each shard that is finished.
+
+        Raises:
+            TargetExistsError: the folder holds something else.
+            StoreError: the store has another size or resize.
+        """
+        path, config = Path(path), config or StoreConfig()
+        layout.check_folder(path)
+        if layout.is_store(path):
+            layout.check_config(path, config)
+        return cls(path, config, shard_photos=shard_photos, shard_bytes=shard_bytes, on_event=on_event)
+
+    def __enter__(self) -> Self:
+        """Takes the lock, makes the store if need be, and repairs it.
+
+        Raises:
+            StoreError: another process writes into the store, or the folder cannot be written.
+            OutOfSpaceError: the disk is full.
+        """
+        with _writable(self.path), ExitStack() as stack:
+            self.path.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(writer_lock(self.path))
+            # Again, now that nobody else can make it at the same time.
+            layout.check_folder(self.path)
+            if layout.is_store(self.path):
+                layout.check_config(self.path, self.config)
+            else:
+                layout.write_config(self.path, self.config)
+            salvaged = recover(self.path)
+            if salvaged:
+                photos = sum(summary.images for summary in salvaged)
+                self._on_event(Note(f"kept {photos} photos of a run that was cut short"))
+            self._next_number = max(layout.shard_files(self.path), default=-1) + 1
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._stack:
+            if error is None:
+                self.roll()
+                return
+            # A signal comes between any two steps, so now the files are believed, and not the memory.
+            self.abandon()
+            # Where the disk is full, the next writer does it.
+            with self._rolling, suppress(OutOfSpaceError):
+                self.summaries += recover(self.path)
+
+    @property
+    def full(self) -> bool:
+        """Whether the open shard is due to be finished; `add` does it, or the caller by `roll`."""
+        shard = self._shard
+        return shard is not None and (
+            shard.index.rows >= self._shard_photos or shard.tar_bytes >= self._shard_bytes
+        )
+
+    def add(self, record: PhotoRecord, data: bytes | None = None) -> None:
+        """Adds one photo.
+
+        Args:
+            record: what became of the photo.
+            data: the image where `record.status` is `ok`, else None.
+
+        Raises:
+            OutOfSpaceError: the disk is full; what was added before is kept.
+        """
+        assert (data is not None) == (record.status == "ok"), (
+            "bytes are stored for ok photos, and for no other"
+        )
+        if self.full:
+            self.roll()
+        if self._shard is None:
+            self._shard = OpenShard(self.path, self._next_number)
+            self._next_number += 1
+        self._shard.add(record, data)
+
+    def add_image(self, photo_id: int, data: bytes, *, url: str = "") -> None:
+        """Adds the bytes of a whole image as an `ok` photo.
+
+        Raises:
+            ValueError: `data` is no whole JPEG, PNG, GIF or WebP.
+        """
+        self.add(PhotoRecord.of_image(photo_id, data, image_format.inspect(data), url=url), data)
+
+    def roll(self) -> ShardSummary | None:
+        """Finishes the open shard, if there is one; may take seconds, for the bytes go to the disk.
+
+        Raises:
+            OutOfSpaceError: the disk is full; the shard stays open on disk.
+        """
+        with self._rolling:
+            shard, self._shard = self._shard, None
+            summary = shard.finish() if shard is not None else None
+        if summary is not None:
+            self.summaries.append(summary)
+            name = layout.tar_path(self.path, summary.number).name
+            self._on_event(ShardFinished(name, summary.images, summary.size_bytes))
+        return summary
+
+    def abandon(self) -> None:
+        """Leaves the open shard as a killed process would: on disk, for the next writer to finish."""
+        shard, self._shard = self._shard, None
+        if shard is not None:
+            shard.close()
+
+
+@contextmanager
+def _writable(path: Path) -> Iterator[None]:
+    """Turns what the system says against a folder into one of our errors."""
+    try:
+        with out_of_space(path):
+            yield
+    except ArboretumError:
+        raise
+    except OSError as error:
+        raise StoreError(
+            f"no store can be written at {path}: {error.strerror or error}",
+            hint="Choose another folder with --images, or ask for the right to write there.",
+        ) from error

@@ -1,0 +1,238 @@
+"""Whatever a host does, every photo ends in exactly one state, and nothing is stored that is not whole."""
+
+from __future__ import annotations
+
+import io
+import socket
+import threading
+import time
+
+import pytest
+from PIL import Image
+
+from arboretum_tools.download import DownloadFailedError, download
+from arboretum_tools.errors import BadInputError
+from arboretum_tools.image_format import inspect
+from arboretum_tools.store import ImageStore, ledger
+from arboretum_tools.testing.faults import Fault
+from arboretum_tools.testing.origin import Origin
+
+# What each fault leads to: state, requests, part of the reason.
+EXPECTED = {
+    Fault("not_found"): ("gone", 1, "HTTP 404"),
+    Fault("forbidden"): ("forbidden", 1, "HTTP 403"),
+    Fault("throttled"): ("failed", 2, "HTTP 429"),
+    Fault("throttled", times=1, retry_after=0): ("ok", 2, None),
+    Fault("unavailable"): ("failed", 2, "HTTP 503"),
+    Fault("unavailable", times=1): ("ok", 2, None),
+    Fault("server_error"): ("failed", 2, "HTTP 500"),
+    Fault("server_error", times=1): ("ok", 2, None),
+    Fault("truncated"): ("failed", 2, "before the whole body"),
+    Fault("truncated", times=1): ("ok", 2, None),
+    Fault("no_length"): ("ok", 1, None),
+    Fault("no_length_truncated"): ("invalid", 2, "cut off"),
+    Fault("no_length_truncated", times=1): ("ok", 2, None),
+    Fault("no_end"): ("invalid", 1, "end-of-image"),
+    Fault("damaged"): ("invalid", 2, "MD5"),
+    Fault("damaged", times=1): ("ok", 2, None),
+    Fault("wrong_content"): ("invalid", 1, "XML"),
+    Fault("wrong_type"): ("ok", 1, None),
+    Fault("multipart_etag"): ("ok", 1, None),
+    Fault("ignored_range"): ("ok", 1, None),
+    Fault("gzip"): ("invalid", 1, "gzip"),
+    Fault("oversize"): ("invalid", 1, "larger than 64 MiB"),
+    Fault("oversize_no_length"): ("invalid", 1, "larger than 64 MiB"),
+    Fault("slow_drip", drip_pause_s=0.2): ("failed", 1, "not whole within 1 s"),
+    Fault("stall"): ("failed", 1, "within 1 s"),
+    Fault("stall_before_headers"): ("failed", 1, "within 1 s"),
+    Fault("reset"): ("failed", 2, ""),
+    # Any number of requests: aiohttp itself asks again where a connection that was used before is reset.
+    Fault("reset", times=1): ("ok", None, None),
+    Fault("reset_midway"): ("failed", 2, "before the whole body"),
+    Fault("redirect", to="/photos/900/small.jpg"): ("ok", 1, None),
+    Fault("redirect", to="https://static.inaturalist.org/photos/901/small.jpg"): ("ok", 1, None),
+    Fault("redirect", to="https://example.org/photos/900/small.jpg"): (
+        "invalid",
+        1,
+        "example.org is not an allowed",
+    ),
+    Fault("redirect", to="http://169.254.169.254/latest"): (
+        "invalid",
+        1,
+        "169.254.169.254 is not an allowed",
+    ),
+    Fault("redirect", to="file:///etc/passwd"): ("invalid", 1, "scheme 'file'"),
+}
+FAULTS = dict(enumerate(EXPECTED, start=1))
+LOOP = 800
+GOOD = range(600, 640)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, plan_of):
+    """One download from an origin that misbehaves in every way at once."""
+    faults = FAULTS | {LOOP: Fault("redirect", to=f"/photos/{LOOP}/small.jpg")}
+    path = tmp_path_factory.mktemp("faults") / "images"
+    began = time.monotonic()
+    with Origin(faults=faults) as origin:
+        report = download(
+            plan_of(*faults, *GOOD),
+            images=path,
+            size="small",
+            origin=origin.url,
+            attempts=2,
+            deadline_s=1.0,
+            max_failure_rate=1.0,
+        )
+        asked = list(origin.requests)
+    rows = {row["photo_id"]: row for row in ImageStore.open(path).index(0).to_pylist()}
+    return report, rows, path, asked, time.monotonic() - began
+
+
+@pytest.mark.parametrize("photo_id", FAULTS, ids=[f"{f.kind}-{f.times}-{f.to}" for f in EXPECTED])
+def test_a_fault_leads_to_its_state(run, photo_id):
+    status, attempts, reason = EXPECTED[FAULTS[photo_id]]
+    row = run[1][photo_id]
+    assert (row["status"], row["attempts"]) == (status, attempts or row["attempts"])
+    if reason is None:
+        assert row["error"] is None
+    else:
+        assert reason in row["error"]
+        assert row["member"] is None
+
+
+def test_every_photo_has_one_row_and_every_good_one_is_ok(run):
+    report, rows, path, _, _ = run
+    assert set(rows) == {*FAULTS, LOOP, *GOOD}
+    assert all(rows[n]["status"] == "ok" for n in GOOD)
+    assert sum(report.by_status.values()) == report.requested == report.tried == len(rows)
+    assert report.by_status["pending"] == 0
+    assert report.fetched == report.by_status["ok"] == ledger.status(path).photos["ok"]
+
+
+def test_stored_bytes_are_whole_images_under_their_true_suffix(run):
+    store = ImageStore.open(run[2])
+    for photo_id, row in run[1].items():
+        if row["status"] == "ok":
+            image = inspect(store.bytes_of(photo_id))
+            assert row["member"] == f"{photo_id}.{image.ext}"
+            assert (row["format"], row["width"], row["height"]) == (image.format, image.width, image.height)
+    wrong_type = next(n for n, fault in FAULTS.items() if fault.kind == "wrong_type")
+    assert run[1][wrong_type]["member"] != f"{wrong_type}.jpg"
+
+
+def test_a_redirect_in_a_circle_ends(run):
+    assert run[1][LOOP]["status"] == "invalid"
+    assert "more than 3 times" in run[1][LOOP]["error"]
+    assert sum(request.photo_id == LOOP for request in run[3]) == 4
+
+
+def test_the_index_says_the_real_address_and_not_the_origin(run):
+    assert run[1][600]["url"] == "https://inaturalist-open-data.s3.amazonaws.com/photos/600/small.jpg"
+
+
+def test_stalls_and_drips_end_in_bounded_time(run):
+    assert run[4] < 15
+
+
+def test_more_failures_than_allowed_are_an_error_that_keeps_what_came(tmp_path, plan_of, origin):
+    origin.faults = {1: Fault("forbidden"), 2: Fault("not_found")}
+    with pytest.raises(
+        DownloadFailedError, match=r"1 of 4 photos could not be had \(1 forbidden\)"
+    ) as caught:
+        download(plan_of(1, 2, 3, 4), images=tmp_path, origin=origin.url, max_failure_rate=0.2)
+    assert caught.value.exit_code == 4
+    assert caught.value.report.by_status["ok"] == 2
+    assert caught.value.report.failure_rate == 0.25
+    assert ledger.status(tmp_path).photos["gone"] == 1
+    download(plan_of(1, 2, 3, 4), images=tmp_path, origin=origin.url, max_failure_rate=0.25)
+
+
+def test_photos_that_vanished_are_no_failures(tmp_path, plan_of, origin):
+    origin.faults = {n: Fault("not_found") for n in (1, 2)}
+    report = download(plan_of(1, 2), images=tmp_path, origin=origin.url, max_failure_rate=0.0)
+    assert (report.by_status["gone"], report.failures) == (2, 0)
+
+
+def test_retry_after_is_obeyed_by_every_worker(tmp_path, plan_of, origin):
+    origin.faults = {1: Fault("throttled", times=1, retry_after=1)}
+    download(plan_of(1), images=tmp_path, origin=origin.url)
+    first, second = (request.at for request in origin.requests)
+    assert second - first >= 1.0
+
+
+def test_a_run_that_reaches_no_host_ends_soon_and_says_so(tmp_path, plan_of):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        closed = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        with pytest.raises(BadInputError, match=r"no host can be reached: .*127\.0\.0\.1") as caught:
+            download(plan_of(*range(1, 500)), images=tmp_path, origin=closed, attempts=1)
+    assert "--origin" in caught.value.hint
+    assert ledger.status(tmp_path).photos["failed"] < 100
+
+
+def test_addresses_of_the_metadata_that_may_not_be_asked_end_as_invalid(tmp_path, plan_of, origin):
+    rows = [
+        (1, "jpg", "http://127.0.0.1/photos/1/medium.jpg"),
+        (2, "exe", None),
+        (3, "jpg", "https://user:word@static.inaturalist.org/photos/3/medium.jpg"),
+        (4, "JPG", "http://static.inaturalist.org/photos/4/medium.JPG"),
+    ]
+    download(plan_of(*rows), images=tmp_path, size="small", origin=origin.url, max_failure_rate=1)
+    index = ImageStore.open(tmp_path).index(0).to_pylist()
+    assert [(row["status"], row["attempts"]) for row in index] == [("invalid", 0)] * 3 + [("ok", 1)]
+    assert [request.path for request in origin.requests] == ["/photos/4/small.JPG"]
+
+
+def test_a_host_name_that_leads_to_this_machine_is_not_asked_without_an_origin(tmp_path, plan_of):
+    rows = [(1, "jpg", "http://localhost/photos/1/medium.jpg")]
+    download(plan_of(*rows), images=tmp_path, allow_hosts=["localhost"], max_failure_rate=1)
+    [row] = ImageStore.open(tmp_path).index(0).to_pylist()
+    assert (row["status"], row["attempts"], row["http_status"]) == ("invalid", 1, None)
+    assert "which is not public" in row["error"]
+
+
+def test_the_host_is_told_who_asks(tmp_path, plan_of, origin):
+    download(plan_of(1), images=tmp_path, origin=origin.url, contact="https://example.org/me")
+    [request] = origin.requests
+    assert request.user_agent.startswith("arboretum-tools/")
+    assert request.user_agent.endswith("(+https://example.org/me)")
+
+
+def test_no_more_connections_are_used_than_allowed(tmp_path, plan_of, origin):
+    download(plan_of(*range(1, 60)), images=tmp_path, origin=origin.url, connections=3)
+    assert 1 <= origin.peak_requests <= 3
+
+
+def test_headers_of_any_bytes_are_no_obstacle(tmp_path, plan_of):
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(buffer, "JPEG")
+    body = buffer.getvalue()
+    answers = {
+        1: b'200 OK\r\nETag: "\xff\xfe"\r\nContent-Length: %d' % len(body),
+        2: b"200 OK\r\nContent-Encoding: \xff\xc3\xbc\r\nContent-Length: %d" % len(body),
+        3: b"302 Found\r\nLocation: https://\xff\xfe.example/\r\nContent-Length: %d" % len(body),
+        4: b"999 \xff\r\nContent-Length: %d" % len(body),
+    }
+
+    def serve(listening: socket.socket) -> None:
+        while True:
+            try:
+                connection, _ = listening.accept()
+            except OSError:
+                return
+            with connection:
+                asked = connection.recv(65536)
+                photo_id = int(asked.split(b"/")[2])
+                connection.sendall(b"HTTP/1.1 " + answers[photo_id] + b"\r\nConnection: close\r\n\r\n" + body)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=serve, args=(listening,), daemon=True)
+        thread.start()
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        download(plan_of(*answers), images=tmp_path, origin=url, attempts=1, max_failure_rate=1)
+        listening.shutdown(socket.SHUT_RDWR)
+    thread.join(5)
+    rows = ImageStore.open(tmp_path).index(0).to_pylist()
+    assert [row["status"] for row in rows] == ["ok", "invalid", "invalid", "failed"]
+    assert all((row["etag"] or "").isascii() for row in rows)

@@ -1,0 +1,92 @@
+"""Hosts are left alone for as long as they ask, and a little longer each time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from arboretum_tools.download.politeness import HostPace, Manners, parse_retry_after
+
+RULES = settings(deadline=None, derandomize=True, max_examples=200)
+
+
+@RULES
+@given(st.integers(1, 10_000))
+def test_a_wait_is_never_above_its_bound(faults):
+    manners = Manners(base_s=0.5, cap_s=60)
+    assert 0 <= manners.backoff(faults) <= min(60, 0.5 * 2 ** min(faults - 1, 20))
+
+
+def test_waits_are_spread_over_the_whole_bound():
+    waits = sorted(Manners(base_s=1, cap_s=60).backoff(4) for _ in range(500))
+    assert waits[0] < 1 < 7 < waits[-1] < 8
+
+
+@RULES
+@given(st.integers(1, 100), st.none() | st.floats(0, 10_000))
+def test_a_pause_is_at_least_what_the_host_asks_and_bounded(throttles, retry_after_s):
+    manners = Manners()
+    pause = manners.pause(throttles, retry_after_s)
+    assert pause >= min(retry_after_s or 0, manners.most_retry_after_s)
+    assert 0 < pause <= max(manners.cap_s, manners.most_retry_after_s)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("120", 120.0),
+        (" 0 ", 0.0),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 60.0),
+        ("Wed, 21 Oct 2015 07:26:00 GMT", 0.0),
+        (None, None),
+        ("", None),
+        ("soon", None),
+        ("-5", None),
+        ("1.5", None),
+        ("Wed, 99 Oct 2015 07:28:00 GMT", None),
+        ("9" * 400, 999_999_999.0),
+    ],
+)
+def test_retry_after_is_read_in_both_forms(value, seconds):
+    assert parse_retry_after(value, now=1445412420.0) == seconds
+
+
+@RULES
+@given(st.text(max_size=40))
+def test_whatever_retry_after_says_is_no_error(value):
+    seconds = parse_retry_after(value)
+    assert seconds is None or seconds >= 0
+
+
+def test_a_host_that_throttles_is_left_alone_by_everyone():
+    async def run() -> float:
+        pace = HostPace(Manners(base_s=0.01, cap_s=0.05))
+        began = time.monotonic()
+        pace.throttled(0.15)
+        await asyncio.gather(*(pace.ready() for _ in range(5)))
+        return time.monotonic() - began
+
+    assert 0.15 <= asyncio.run(run()) < 1
+
+
+def test_answers_that_were_under_way_count_once():
+    pace = HostPace(Manners(base_s=1, cap_s=60))
+    waits = [pace.throttled(None) for _ in range(30)]
+    assert waits[0] <= 1
+    assert max(waits) <= waits[0]
+    assert pace.throttled(5) > 4.9
+
+
+def test_pauses_grow_until_the_host_is_well_again():
+    pace = HostPace(Manners(base_s=0.002, cap_s=0.02))
+    longest = []
+    for _ in range(6):
+        longest.append(pace.throttled(None))
+        time.sleep(longest[-1] + 0.001)
+    assert longest[-1] > 0.009 > 0.002 >= longest[0]
+    pace.answered()
+    assert pace.throttled(None) <= 0.002

@@ -1,0 +1,133 @@
+"""The state of a photo is its ok row, else its row in the highest shard, else pending."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import closing
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from arboretum_metadata.schema import REQUEST
+from arboretum_tools import query, requests
+from arboretum_tools.errors import StoreError, UsageError
+from arboretum_tools.store import STATUSES, ImageStore, PhotoRecord, StoreWriter, layout, ledger
+from arboretum_tools.tables import arrow_schema
+
+
+def add(writer: StoreWriter, photo_id: int, status: str, image) -> None:
+    if status == "ok":
+        writer.add_image(photo_id, image(photo_id))
+    else:
+        said = f"cut off after {photo_id} bytes" if status == "invalid" else "HTTP 404"
+        writer.add(PhotoRecord(photo_id=photo_id, status=status, error=said, fetched_at=datetime.now(UTC)))
+
+
+def asked(store, ids) -> requests.SavedRequests:
+    table = pa.table(
+        {"photo_id": sorted(ids), "ext": ["jpg"] * len(ids), "url": [None] * len(ids)},
+        schema=arrow_schema(REQUEST),
+    )
+    plan = requests.Requests(table.to_batches, {"kind": "list", "english": "a list", "criteria": None})
+    return requests.keep(requests.write(plan, store.parent / "plans"), store)
+
+
+def ids_to_fetch(store, plan, retry) -> list[int]:
+    with closing(query.connect()) as connection:
+        batches = ledger.to_fetch(ImageStore.open(store), plan.path, retry=retry, connection=connection)
+        return sorted(n for batch in batches for n in batch["photo_id"].to_pylist())
+
+
+@settings(deadline=None, derandomize=True, max_examples=5)
+@given(
+    runs=st.lists(st.dictionaries(st.integers(1, 12), st.sampled_from(STATUSES), min_size=1), max_size=4),
+    ids=st.sets(st.integers(1, 15), min_size=1),
+    retry=st.sets(st.sampled_from(STATUSES[1:])),
+)
+def test_the_ledger_agrees_with_the_definition(tmp_path_factory, image, runs, ids, retry):
+    path = tmp_path_factory.mktemp("ledger") / "images"
+    state: dict[int, str] = {}
+    for run in runs:
+        with StoreWriter.create(path, shard_photos=3) as writer:
+            for photo_id, status in run.items():
+                if state.get(photo_id) != "ok":
+                    add(writer, photo_id, status, image)
+                    state[photo_id] = status
+    with StoreWriter.create(path):
+        pass
+    store, plan = ImageStore.open(path), asked(path, ids)
+    wanted = Counter(state.get(photo_id, "pending") for photo_id in ids)
+    assert Counter(ledger.counts(store, plan.path)) == wanted
+    again = {n for n in ids if n not in state or state[n] in retry}
+    assert ids_to_fetch(path, plan, retry) == sorted(again)
+    rows = ledger.contents(store).to_pylist()
+    assert {row["photo_id"]: row["status"] for row in rows} == state
+    assert [row["photo_id"] for row in rows] == sorted(state)
+    assert all(
+        (row["ext"] == "jpg") == (row["status"] == "ok") == (row["sha256"] is not None) for row in rows
+    )
+    status = ledger.status(path)
+    assert Counter(status.photos) == Counter(state.values()) + Counter({"pending": len(ids - set(state))})
+    assert status.size_bytes == sum(len(image(n)) for n, s in state.items() if s == "ok")
+    assert ledger.images(store) == (status.photos["ok"], status.size_bytes)
+
+
+def test_alike_reasons_are_counted_together(tmp_path, image):
+    with StoreWriter.create(tmp_path / "images") as writer:
+        for photo_id in (1, 2, 3):
+            add(writer, photo_id, "invalid", image)
+        add(writer, 4, "gone", image)
+    found = ledger.status(tmp_path / "images")
+    assert [(r.status, r.error, r.photos) for r in found.reasons] == [
+        ("invalid", "cut off after N bytes", 3),
+        ("gone", "HTTP 404", 1),
+    ]
+    assert found.to_dict()["photos"] == {
+        "ok": 0,
+        "gone": 1,
+        "forbidden": 0,
+        "invalid": 3,
+        "failed": 0,
+        "pending": 0,
+    }
+
+
+def test_an_open_shard_is_told_and_not_counted(tmp_path, image):
+    with StoreWriter.create(tmp_path / "images", shard_photos=1) as writer:
+        add(writer, 1, "ok", image)
+        add(writer, 2, "ok", image)
+        writer.abandon()
+    found = ledger.status(tmp_path / "images")
+    assert (found.photos["ok"], found.shards, found.open_shards) == (1, 1, 1)
+
+
+def test_the_whole_story_of_a_photo_is_told_in_order(tmp_path, image):
+    for status in ("failed", "invalid", "ok"):
+        with StoreWriter.create(tmp_path) as writer:
+            add(writer, 5, status, image)
+    story = [(shard, record.status) for shard, record in ImageStore.open(tmp_path).rows_of(5)]
+    assert story == [(0, "failed"), (1, "invalid"), (2, "ok")]
+
+
+@pytest.mark.parametrize("retry", [["ok"], ["pending"], ["broken"]])
+def test_only_states_that_failed_can_be_tried_again(retry):
+    with pytest.raises(UsageError, match="gone, forbidden, invalid, failed"):
+        ledger.check_retry(retry)
+
+
+def test_a_damaged_index_is_told(tmp_path, image):
+    with StoreWriter.create(tmp_path) as writer:
+        add(writer, 1, "ok", image)
+    layout.index_path(tmp_path, 0).write_bytes(b"nothing")
+    with pytest.raises(StoreError, match="damaged"):
+        ledger.status(tmp_path)
+
+
+def test_folders_whose_names_look_like_patterns_are_read(tmp_path, image):
+    path = tmp_path / "a=b" / "shard-000009.parquet [x]*'q" / "images"
+    with StoreWriter.create(path) as writer:
+        add(writer, 1, "ok", image)
+    assert ledger.status(path).photos["ok"] == 1

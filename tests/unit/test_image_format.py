@@ -1,0 +1,125 @@
+"""Whole images are known by their bytes, and nothing else passes for one."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from arboretum_tools.image_format import ImageInfo, NotWholeError, inspect
+
+RULES = settings(deadline=None, derandomize=True, max_examples=200)
+
+MODES = {
+    "jpeg": ("L", "RGB", "CMYK"),
+    "png": ("1", "L", "LA", "P", "RGB", "RGBA"),
+    "gif": ("L", "P", "RGB"),
+    "webp": ("RGB", "RGBA"),
+}
+
+
+def drawn(kind: str, mode: str = "RGB", size: tuple[int, int] = (37, 23), **options: object) -> bytes:
+    noise = random.Random(f"{kind}{mode}{size}").randbytes(size[0] * size[1] * 3)
+    buffer = io.BytesIO()
+    Image.frombytes("RGB", size, noise).convert(mode).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+VARIANTS = [
+    *((kind, mode, {}) for kind, modes in MODES.items() for mode in modes),
+    ("jpeg", "RGB", {"progressive": True}),
+    ("jpeg", "RGB", {"restart_marker_blocks": 1}),
+    ("jpeg", "RGB", {"comment": b"\xff\xd9 not the end \xff\xd9"}),
+    ("webp", "RGB", {"lossless": True}),
+    ("webp", "RGB", {"lossless": True, "exif": b"Exif\0\0more"}),
+]
+IDS = [f"{kind}-{mode}-{'-'.join(options)}" for kind, mode, options in VARIANTS]
+
+
+@pytest.mark.parametrize(("kind", "mode", "options"), VARIANTS, ids=IDS)
+def test_every_image_that_pillow_writes_is_whole_and_has_its_size(kind, mode, options):
+    for size in ((1, 1), (37, 23), (300, 2)):
+        assert inspect(drawn(kind, mode, size, **options)) == ImageInfo(kind, *size)
+
+
+@pytest.mark.parametrize(("kind", "mode", "options"), VARIANTS, ids=IDS)
+def test_an_image_cut_off_at_any_byte_is_not_whole(kind, mode, options):
+    data = drawn(kind, mode, (16, 11), **options)
+    for length in range(len(data)):
+        with pytest.raises(NotWholeError):
+            inspect(data[:length])
+
+
+def test_a_thumbnail_with_its_own_end_does_not_end_the_photo():
+    thumbnail = drawn("jpeg", size=(8, 8))
+    photo = drawn("jpeg", exif=b"Exif\0\0" + thumbnail)
+    assert inspect(photo) == ImageInfo("jpeg", 37, 23)
+    with pytest.raises(NotWholeError):
+        inspect(photo[: photo.index(thumbnail) + len(thumbnail)])
+
+
+@pytest.mark.parametrize("kind", MODES)
+def test_a_few_bytes_of_filling_at_the_end_are_accepted_and_other_bytes_are_not(kind):
+    data = drawn(kind)
+    assert inspect(data + b"\0\0\r\n") == inspect(data)
+    for more in (b"<html>", bytes(1000), data):
+        if kind == "jpeg" and more == data:
+            continue  # two photos in one file (MPO): it ends as a photo does
+        with pytest.raises(NotWholeError):
+            inspect(data + more)
+
+
+def test_animated_images_have_the_size_of_their_canvas():
+    frames = [Image.new("RGB", (20, 10), color) for color in ("red", "blue", "green")]
+    for kind in ("gif", "webp"):
+        buffer = io.BytesIO()
+        frames[0].save(buffer, kind, save_all=True, append_images=frames[1:])
+        assert inspect(buffer.getvalue()) == ImageInfo(kind, 20, 10)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"", "empty"),
+        (b'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>AccessDenied</Code></Error>', "XML"),
+        (b"\n<!DOCTYPE html><html>", "HTML"),
+        (b'{"error": "gone"}', "JSON"),
+        (b"\xff\xd8", "cut off"),
+        (b"RIFF\x10\0\0\0WAVEfmt ", "not a webp"),
+        (b"BM" + bytes(60), "not a JPEG"),
+    ],
+)
+def test_what_is_no_image_is_told_in_words(body, said):
+    with pytest.raises(NotWholeError, match=said):
+        inspect(body)
+
+
+def test_the_suffix_goes_by_the_format():
+    assert [ImageInfo(kind, 1, 1).ext for kind in MODES] == ["jpg", "png", "gif", "webp"]
+
+
+@RULES
+@given(
+    st.sampled_from([b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"RIFF", b""]), st.binary(max_size=200)
+)
+def test_random_bytes_are_told_apart_without_a_crash(magic, rest):
+    try:
+        info = inspect(magic + rest)
+    except NotWholeError:
+        return
+    assert info.width >= 1
+    assert info.height >= 1
+
+
+@RULES
+@given(st.sampled_from(sorted(MODES)), st.integers(0, 10_000), st.integers(0, 255))
+def test_one_changed_byte_never_crashes(kind, at, value):
+    data = bytearray(drawn(kind))
+    data[at % len(data)] = value
+    with contextlib.suppress(NotWholeError):
+        inspect(bytes(data))
