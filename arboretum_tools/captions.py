@@ -1,0 +1,126 @@
+"""The ten captions that CLIP training on Arboretum reads, for one class.
+
+The types and their texts are those of `gen_img_txt_pair.py` in the Arboretum repository
+(https://github.com/baskargroup/Arboretum); a type is also the suffix of its member in a WebDataset
+sample (`taxonTag_com` is `<key>.taxonTag_com.txt`).
+
+What differs from upstream, on purpose: upstream writes `None`, `nan` and empty names into the text. Here
+a rank that the class lacks is left out together with the word for it, and where there is no common name
+a caption takes its form without one. No caption ever holds a double space or a control character.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from arboretum_metadata.vocab import RANKS
+from arboretum_tools.errors import SplitError
+
+CaptionType = Literal[
+    "com",
+    "common_name",
+    "sci",
+    "sci_com",
+    "scientific_name",
+    "taxon",
+    "taxonTag",
+    "taxonTag_com",
+    "taxon_com",
+    "taxonomic_name",
+]
+
+#: Arboretum's loader picks one of these at random (`--text_type random`); all five must be in every sample.
+ARBORETUM_CAPTIONS: tuple[CaptionType, ...] = ("sci", "com", "taxon", "sci_com", "taxon_com")
+
+#: The caption that stands in the plain member `txt`.
+DEFAULT_CAPTION: CaptionType = "sci_com"
+
+# Texts that upstream tables hold where they hold nothing.
+_NOTHING = frozenset({"", "none", "nan", "null", "<na>", "n/a"})
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names of one class, each on one line and free of control characters.
+
+    Attributes:
+        scientific_name: never empty.
+        common_name: None where the class has none.
+        ranks: (rank, name) of the ranks that the class has, broadest first; `species` is the epithet.
+    """
+
+    scientific_name: str
+    common_name: str | None
+    ranks: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Names:
+        """The names in one row of a split's `classes.parquet`.
+
+        Raises:
+            SplitError: the row has no scientific name, so that nothing can be said of its photos.
+        """
+        scientific_name = _clean(row["scientific_name"])
+        if scientific_name is None:
+            raise SplitError(
+                f"class {row.get('label')} of the split has no scientific name",
+                hint="Make the split again with `arboretum make-split`.",
+            )
+        ranks = ((rank, _clean(row.get(rank))) for rank in RANKS)
+        return cls(
+            scientific_name=scientific_name,
+            common_name=_clean(row.get("common_name")),
+            ranks=tuple((rank, name) for rank, name in ranks if name is not None),
+        )
+
+
+def captions(names: Names) -> dict[CaptionType, str]:
+    """All ten captions of a class, in the order of `CAPTION_TYPES`."""
+    return {kind: form(names) for kind, form in _FORMS.items()}
+
+
+def _clean(text: object) -> str | None:
+    """`text` on one line with single spaces, or None where it says nothing."""
+    if not isinstance(text, str):
+        return None
+    # Control, format, surrogate and private-use characters are "not printable", as are all spaces but
+    # U+0020; all of them part words.
+    words = "".join(character if character.isprintable() else " " for character in text).split()
+    cleaned = " ".join(words)
+    return None if cleaned.lower() in _NOTHING else cleaned
+
+
+def _a_photo_of(text: str) -> str:
+    return f"a photo of {text}."
+
+
+def _lineage(names: Names) -> str:
+    # A class without any rank still has its scientific name.
+    return " ".join(name for _, name in names.ranks) or names.scientific_name
+
+
+def _tagged_lineage(names: Names) -> str:
+    return " ".join(f"{rank} {name}" for rank, name in names.ranks) or names.scientific_name
+
+
+def _with_common_name(text: str, names: Names) -> str:
+    return f"{text} with common name {names.common_name}" if names.common_name else text
+
+
+_FORMS: dict[CaptionType, Callable[[Names], str]] = {
+    "com": lambda names: _a_photo_of(names.common_name or names.scientific_name),
+    "common_name": lambda names: f"{names.common_name or names.scientific_name}.",
+    "sci": lambda names: _a_photo_of(names.scientific_name),
+    "sci_com": lambda names: _a_photo_of(_with_common_name(names.scientific_name, names)),
+    "scientific_name": lambda names: f"{names.scientific_name}.",
+    "taxon": lambda names: _a_photo_of(_lineage(names)),
+    "taxonTag": lambda names: _a_photo_of(_tagged_lineage(names)),
+    "taxonTag_com": lambda names: _a_photo_of(_with_common_name(_tagged_lineage(names), names)),
+    "taxon_com": lambda names: _a_photo_of(_with_common_name(_lineage(names), names)),
+    "taxonomic_name": lambda names: f"{_lineage(names)}.",
+}
+
+#: All ten, in alphabetical order.
+CAPTION_TYPES: tuple[CaptionType, ...] = tuple(_FORMS)

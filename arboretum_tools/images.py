@@ -1,0 +1,215 @@
+"""Decoding, converting, shrinking and drawing images: the one module of the library that uses Pillow.
+
+The bytes are untrusted. Pillow is handed a fixed list of formats, and what it calls a decompression bomb
+is an error here. Nothing in this module writes files.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import unicodedata
+
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+from arboretum_tools.errors import BadInputError
+
+#: The formats of an image store, as Pillow names them.
+FORMATS = ("JPEG", "PNG", "GIF", "WEBP")
+
+#: Quality of JPEGs that are made from another format: the loss cannot be seen, and no artefact of it
+#: stands out at the sizes that models are trained at.
+JPEG_QUALITY = 95
+
+#: What transparent pixels become in a format without transparency.
+BACKGROUND = (255, 255, 255)
+
+#: Red, green, blue, 0 to 255.
+Color = tuple[int, int, int]
+
+# What the font of Pillow cannot draw and NFKD does not take apart.
+_PLAIN = str.maketrans(
+    {"–": "-", "—": "-", "×": "x", "ʻ": "'", "ʼ": "'", "ß": "ss", "æ": "ae", "Æ": "Ae"}
+    | {"ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "đ": "d", "œ": "oe", "ı": "i", "þ": "th", "ð": "d"}
+)
+
+
+class UndecodableImageError(BadInputError):
+    """Bytes that Pillow cannot decode as one of `FORMATS`, or refuses as too large."""
+
+
+def open_image(data: bytes, *, name: str) -> Image.Image:
+    """An image whose pixels are decoded when they are first asked for.
+
+    Args:
+        data: the bytes of a JPEG, PNG, GIF or WebP file.
+        name: what to call the image in an error, such as `photo 123`.
+
+    Raises:
+        UndecodableImageError: it is none of these, or has more pixels than `PIL.Image.MAX_IMAGE_PIXELS`.
+    """
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise _refused(name, str(error)) from error
+    except (OSError, ValueError, SyntaxError) as error:
+        raise _refused(name, "it is not a readable JPEG, PNG, GIF or WebP") from error
+    # Pillow only warns up to twice its bound, and whether a warning raises is the caller's setting.
+    if Image.MAX_IMAGE_PIXELS is not None and image.width * image.height > Image.MAX_IMAGE_PIXELS:
+        raise _refused(name, f"{image.width} x {image.height} pixels are more than Pillow's safety bound")
+    return image
+
+
+def decode_rgb(data: bytes, *, name: str) -> Image.Image:
+    """The whole image, decoded, upright, as RGB on white: what a training transform expects.
+
+    Raises:
+        UndecodableImageError: the bytes cannot be decoded.
+    """
+    return _rgb(ImageOps.exif_transpose(_loaded(open_image(data, name=name), name)))
+
+
+def to_jpeg(data: bytes, *, name: str) -> tuple[bytes, int, int]:
+    """The image as a JPEG, upright, transparent pixels white: its bytes, width and height.
+
+    Raises:
+        UndecodableImageError: the bytes cannot be decoded.
+    """
+    image = decode_rgb(data, name=name)
+    out = io.BytesIO()
+    image.save(out, format="JPEG", quality=JPEG_QUALITY, subsampling=0)
+    return out.getvalue(), image.width, image.height
+
+
+def tile(data: bytes, size: tuple[int, int], *, name: str) -> Image.Image:
+    """The image as RGB, upright, cut around its middle and shrunk to exactly `size` (width, height).
+
+    Raises:
+        UndecodableImageError: the bytes cannot be decoded.
+    """
+    image = open_image(data, name=name)
+    # JPEG decodes at 1/2, 1/4 or 1/8 for less work; twice the wanted size keeps the resampling clean, and
+    # the longer side on both axes keeps it so when the image lies on its side.
+    image.draft("RGB", (2 * max(size), 2 * max(size)))
+    upright = _rgb(ImageOps.exif_transpose(_loaded(image, name)))
+    return ImageOps.fit(upright, size, method=Image.Resampling.LANCZOS)
+
+
+def _loaded(image: Image.Image, name: str) -> Image.Image:
+    try:
+        image.load()
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise _refused(name, str(error)) from error
+    return image
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    layer = image.convert("RGBA")
+    canvas = Image.new("RGB", layer.size, BACKGROUND)
+    canvas.paste(layer, mask=layer.getchannel("A"))
+    return canvas
+
+
+def _refused(name: str, why: str) -> UndecodableImageError:
+    return UndecodableImageError(
+        f"{name} cannot be decoded: {why}",
+        hint="The other photos are unharmed. Make the split or the selection without this one.",
+    )
+
+
+class Canvas:
+    """An RGB picture to draw on: rectangles, text and photos, all coordinates in pixels from the top left.
+
+    Text is drawn in the font that comes with Pillow, which has ASCII only: accents are left away, and what
+    has no plain form becomes `?`.
+
+    Attributes:
+        size: (width, height).
+    """
+
+    def __init__(self, size: tuple[int, int], background: Color) -> None:
+        self.size = size
+        self._image = Image.new("RGB", size, background)
+        self._draw = ImageDraw.Draw(self._image)
+
+    def rectangle(self, box: tuple[float, float, float, float], fill: Color, *, radius: float = 0) -> None:
+        """Fills a box (left, top, right, bottom), the right and bottom edges not included."""
+        left, top, right, bottom = box
+        self._draw.rounded_rectangle((left, top, right - 1, bottom - 1), radius, fill)
+
+    def text(
+        self,
+        place: tuple[float, float],
+        text: str,
+        size: int,
+        fill: Color,
+        *,
+        bold: bool = False,
+        anchor: str = "ls",
+    ) -> None:
+        """Draws one line of text.
+
+        Args:
+            place: where the anchor is.
+            text: what to draw.
+            size: of the font.
+            fill: colour.
+            bold: drawn twice, a pixel apart; the font has one weight.
+            anchor: what `place` is, in Pillow's words: `ls` = left end of the baseline, `rs` = its right end.
+        """
+        plain = _plain(text)
+        for shift in (0, 1) if bold else (0,):
+            self._draw.text((place[0] + shift, place[1]), plain, fill, _font(size), anchor=anchor)
+
+    def fitted(self, text: str, size: int, width: float) -> str:
+        """As much of `text` as fits into `width`, with an ellipsis where something was cut off."""
+        plain = _plain(text)
+        if self.text_width(plain, size) <= width:
+            return plain
+        while plain and self.text_width(f"{plain}…", size) > width:
+            plain = plain[:-1].rstrip()
+        return f"{plain}…"
+
+    def text_width(self, text: str, size: int) -> float:
+        """Width of one line of text, in pixels."""
+        return float(_font(size).getlength(_plain(text)))
+
+    def photo(self, box: tuple[int, int, int, int], data: bytes, *, radius: int, name: str) -> None:
+        """Draws an encoded image into a box (left, top, right, bottom) with round corners.
+
+        Raises:
+            UndecodableImageError: the bytes cannot be decoded.
+        """
+        size = (box[2] - box[0], box[3] - box[1])
+        self._image.paste(tile(data, size, name=name), box[:2], _round_mask(size, radius))
+
+    def png(self) -> bytes:
+        """The picture as a PNG."""
+        out = io.BytesIO()
+        self._image.save(out, format="PNG")
+        return out.getvalue()
+
+
+@functools.lru_cache(maxsize=8)
+def _round_mask(size: tuple[int, int], radius: int) -> Image.Image:
+    # Four times as large and shrunk: smooth corners.
+    large = Image.new("L", (4 * size[0], 4 * size[1]))
+    ImageDraw.Draw(large).rounded_rectangle((0, 0, large.width - 1, large.height - 1), 4 * radius, 255)
+    return large.resize(size, Image.Resampling.BOX)
+
+
+@functools.cache
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    font = ImageFont.load_default(size)
+    assert isinstance(font, ImageFont.FreeTypeFont), "Pillow's wheels have FreeType"
+    return font
+
+
+def _plain(text: str) -> str:
+    """`text` in the characters that the font has."""
+    apart = unicodedata.normalize("NFKD", text.translate(_PLAIN))
+    kept = "".join(character for character in apart if not unicodedata.combining(character))
+    drawable = (c if " " <= c <= "~" or c in "‘’“”…·" else "?" for c in kept)
+    return "".join(drawable)

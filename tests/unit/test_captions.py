@@ -1,0 +1,144 @@
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from arboretum_metadata.vocab import RANKS
+from arboretum_tools.captions import ARBORETUM_CAPTIONS, CAPTION_TYPES, Names, captions
+from arboretum_tools.errors import SplitError
+
+ROBIN = {
+    "label": 0,
+    "scientific_name": "Turdus migratorius",
+    "common_name": "American Robin",
+    "kingdom": "Animalia",
+    "phylum": "Chordata",
+    "class": "Aves",
+    "order": "Passeriformes",
+    "family": "Turdidae",
+    "genus": "Turdus",
+    "species": "migratorius",
+}
+
+quick = settings(deadline=None, derandomize=True)
+
+
+def caption_of(kind: str, **changes: object) -> str:
+    return captions(Names.of(ROBIN | changes))[kind]  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("com", "a photo of American Robin."),
+        ("common_name", "American Robin."),
+        ("sci", "a photo of Turdus migratorius."),
+        ("sci_com", "a photo of Turdus migratorius with common name American Robin."),
+        ("scientific_name", "Turdus migratorius."),
+        ("taxon", "a photo of Animalia Chordata Aves Passeriformes Turdidae Turdus migratorius."),
+        (
+            "taxonTag",
+            (
+                "a photo of kingdom Animalia phylum Chordata class Aves order Passeriformes family Turdidae "
+                "genus Turdus species migratorius."
+            ),
+        ),
+        (
+            "taxonTag_com",
+            (
+                "a photo of kingdom Animalia phylum Chordata class Aves order Passeriformes family Turdidae "
+                "genus Turdus species migratorius with common name American Robin."
+            ),
+        ),
+        (
+            "taxon_com",
+            (
+                "a photo of Animalia Chordata Aves Passeriformes Turdidae Turdus migratorius "
+                "with common name American Robin."
+            ),
+        ),
+        ("taxonomic_name", "Animalia Chordata Aves Passeriformes Turdidae Turdus migratorius."),
+    ],
+)
+def test_the_ten_captions_read_as_published(kind: str, text: str) -> None:
+    assert caption_of(kind) == text
+
+
+def test_there_are_ten_types_and_arboretums_five_are_among_them() -> None:
+    assert len(CAPTION_TYPES) == 10
+    assert set(ARBORETUM_CAPTIONS) < set(CAPTION_TYPES)
+    assert list(captions(Names.of(ROBIN))) == list(CAPTION_TYPES) == sorted(CAPTION_TYPES)
+
+
+@pytest.mark.parametrize("nothing", [None, "", "  ", "nan", "NaN", "None", "null", "<NA>", float("nan")])
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("com", "a photo of Turdus migratorius."),
+        ("common_name", "Turdus migratorius."),
+        ("sci_com", "a photo of Turdus migratorius."),
+        ("taxon_com", "a photo of Animalia Chordata Aves Passeriformes Turdidae Turdus migratorius."),
+    ],
+)
+def test_without_a_common_name_a_caption_falls_back(kind: str, text: str, nothing: object) -> None:
+    assert caption_of(kind, common_name=nothing) == text
+
+
+def test_a_missing_rank_goes_with_the_word_for_it() -> None:
+    assert "order" not in caption_of("taxonTag", order=None)
+    assert "class Aves family Turdidae" in caption_of("taxonTag", order=None)
+    assert caption_of("taxon", order=None).endswith("Chordata Aves Turdidae Turdus migratorius.")
+
+
+def test_a_class_without_any_rank_is_called_by_its_scientific_name() -> None:
+    bare = dict.fromkeys(RANKS)
+    assert caption_of("taxon", **bare) == "a photo of Turdus migratorius."
+    assert caption_of("taxonTag", **bare) == "a photo of Turdus migratorius."
+    assert caption_of("taxonomic_name", **bare) == "Turdus migratorius."
+
+
+def test_a_genus_as_class_has_no_species_in_its_captions() -> None:
+    genus = {"scientific_name": "Turdus", "species": None, "common_name": "True Thrushes"}
+    assert caption_of("taxonTag", **genus).endswith("genus Turdus.")
+    assert caption_of("sci_com", **genus) == "a photo of Turdus with common name True Thrushes."
+
+
+def test_a_class_without_scientific_name_is_refused() -> None:
+    with pytest.raises(SplitError, match="class 0"):
+        Names.of(ROBIN | {"scientific_name": " nan "})
+
+
+possible_names = st.none() | st.sampled_from(["nan", "None", "NaN", "", " ", "null"]) | st.text(max_size=20)
+
+
+@quick
+@given(
+    scientific=st.text(st.characters(categories=["Lu", "Ll"]), min_size=1, max_size=10).filter(
+        lambda name: name.lower() not in {"nan", "none", "null"}
+    ),
+    common=possible_names,
+    ranks=st.fixed_dictionaries(dict.fromkeys(RANKS, possible_names)),
+)
+def test_no_caption_ever_holds_nothing_said_aloud(
+    scientific: str, common: str | None, ranks: dict[str, str | None]
+) -> None:
+    said = Names.of({"scientific_name": scientific, "common_name": common, **ranks})
+    for value in (said.common_name, *(name for _, name in said.ranks)):
+        assert value is None or value.lower() not in {"", "nan", "none", "null"}
+    for text in captions(said).values():
+        assert text == " ".join(text.split())
+        assert text.isprintable()
+        assert re.fullmatch(r"(a photo of )?\S.*\.", text)
+        text.encode("utf-8")
+
+
+@quick
+@given(st.fixed_dictionaries(dict.fromkeys(RANKS, st.none() | st.sampled_from(["Aves", "Turdus"]))))
+def test_rank_words_and_names_come_in_pairs(ranks: dict[str, str | None]) -> None:
+    text = captions(Names.of({"scientific_name": "Turdus migratorius", "common_name": None, **ranks}))[
+        "taxonTag"
+    ]
+    present = [(rank, ranks[rank]) for rank in RANKS if ranks[rank]]
+    if present:
+        assert text == "a photo of " + " ".join(f"{rank} {name}" for rank, name in present) + "."

@@ -1,0 +1,227 @@
+import io
+import multiprocessing
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from arboretum_tools.errors import MissingPhotosError, SplitError, StoreError, VerificationError
+from arboretum_tools.store.layout import tar_path
+from arboretum_tools.subset import Subset, load_subset
+from arboretum_tools.testing.tiny import COUNTS, tiny_image, tiny_split, tiny_store
+
+SPLIT = tiny_split()
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("subset") / "images"
+    png = SPLIT.part("train")["photo_id"][5].as_py()
+    tiny_store(path, SPLIT, formats={png: "PNG"})
+    return path
+
+
+@pytest.fixture
+def train(images: Path) -> Subset:
+    return load_subset(SPLIT, images=images)
+
+
+def test_it_is_the_part_in_its_order(train: Subset) -> None:
+    part = SPLIT.part("train")
+    assert len(train) == part.num_rows
+    assert train.photo_ids.tolist() == part["photo_id"].to_pylist()
+    assert [(item["photo_id"], item["label"]) for item in train] == list(
+        zip(part["photo_id"].to_pylist(), part["label"].to_pylist(), strict=True)
+    )
+    assert repr(train) == "Subset('tiny', part='train': 58 photos, 4 classes)"
+
+
+def test_a_split_is_opened_by_its_folder(images: Path, tmp_path: Path) -> None:
+    SPLIT.save(tmp_path / "aves-lt100")
+    for path in (tmp_path / "aves-lt100", str(tmp_path / "aves-lt100")):
+        val = load_subset(path, images=str(images), part="val")
+        assert len(val) == SPLIT.part("val").num_rows
+
+
+def test_an_item_is_an_image_with_what_is_known_of_it(train: Subset) -> None:
+    item = train[0]
+    assert isinstance(item["image"], Image.Image)
+    assert item["image"].size == (32, 24)
+    assert item["label"] == 0
+    assert item["scientific_name"] == item["class_name"] == "Turdus migratorius"
+    assert item["common_name"] == "American Robin"
+    assert train[45]["common_name"] is None
+
+
+def test_bytes_are_those_of_the_store(train: Subset) -> None:
+    for position, photo_id in enumerate(train.photo_ids.tolist()):
+        assert train.read_bytes(position) == tiny_image(photo_id, "PNG" if position == 5 else "JPEG")
+
+
+@pytest.mark.parametrize("index", [-1, -58, np.int64(3), np.int32(-2), np.uint8(57), True])
+def test_any_kind_of_integer_is_an_index(train: Subset, index: Any) -> None:
+    assert train[index]["photo_id"] == train.photo_ids[int(index)]
+
+
+@pytest.mark.parametrize("index", [58, -59, 10**20])
+def test_outside_it_is_an_index_error(train: Subset, index: int) -> None:
+    with pytest.raises(IndexError, match="58 photos"):
+        train[index]
+    with pytest.raises(IndexError):
+        train.read_bytes(index)
+
+
+@pytest.mark.parametrize("index", ["0", 1.0, None])
+def test_anything_else_is_a_type_error(train: Subset, index: Any) -> None:
+    with pytest.raises(TypeError):
+        train[index]
+
+
+@pytest.mark.parametrize(
+    "index", [slice(3, 9), slice(None, None, -1), slice(-4, None), slice(50, 500, 3), slice(5, 5)]
+)
+def test_a_slice_is_a_subset(train: Subset, index: slice) -> None:
+    taken = train[index]
+    assert isinstance(taken, Subset)
+    assert taken.photo_ids.tolist() == train.photo_ids.tolist()[index]
+    assert taken.labels.tolist() == train.labels.tolist()[index]
+    assert [item["photo_id"] for item in taken] == taken.photo_ids.tolist()
+    assert taken.to_arrow()["photo_id"].to_pylist() == taken.photo_ids.tolist()
+    assert len(train) == 58
+
+
+def test_class_counts_are_by_label_and_of_this_subset(train: Subset) -> None:
+    assert train.class_counts == list(COUNTS["train"])
+    assert train[:41].class_counts == [40, 1, 0, 0]
+    assert train.class_names == SPLIT.classes["name"].to_pylist()
+    assert train.classes.equals(SPLIT.classes)
+
+
+def test_pandas_and_arrow_have_the_parts_columns_and_the_names(train: Subset) -> None:
+    frame = train.to_pandas()
+    assert len(frame) == 58
+    assert list(frame.columns) == [
+        *SPLIT.part("train").column_names,
+        "class_name",
+        "scientific_name",
+        "common_name",
+    ]
+    assert frame["class_name"].tolist() == [SPLIT.classes["name"][label].as_py() for label in train.labels]
+    assert train.to_arrow()["license"].equals(SPLIT.part("train")["license"])
+
+
+def test_to_hf_is_a_dataset_with_image_and_class_label(train: Subset, tmp_path: Path) -> None:
+    import datasets
+
+    dataset = train.to_hf(cache_dir=tmp_path)
+    assert isinstance(dataset, datasets.Dataset)
+    assert isinstance(dataset.features["image"], datasets.Image)
+    assert dataset.features["label"].names == train.class_names
+    assert dataset["photo_id"][:] == train.photo_ids.tolist()
+    assert dataset["label"][:] == train.labels.tolist()
+    assert dataset[0]["image"].size == (32, 24)
+    raw = dataset.cast_column("image", datasets.Image(decode=False))
+    assert raw[5]["image"]["bytes"] == train.read_bytes(5)
+
+
+def test_to_hf_again_finds_its_file_and_another_subset_has_its_own(train: Subset, tmp_path: Path) -> None:
+    train.to_hf(cache_dir=tmp_path)
+    (first,) = tmp_path.iterdir()
+    before = first.stat().st_mtime_ns
+    train.to_hf(cache_dir=tmp_path)
+    assert [path.stat().st_mtime_ns for path in tmp_path.iterdir()] == [before]
+    assert train[:9].to_hf(cache_dir=tmp_path).num_rows == 9
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def mean_color(image: Image.Image) -> tuple[float, ...]:
+    # At the top level, so that it goes through pickle.
+    return tuple(np.asarray(image, dtype=float).mean(axis=(0, 1)).round(6).tolist())
+
+
+def test_to_torch_gives_transformed_rgb_images_and_labels(train: Subset) -> None:
+    view = train.to_torch(mean_color)
+    assert len(view) == len(train)
+    color, label = view[5]  # the PNG: half clear, so on white
+    assert len(color) == 3
+    assert label == 0
+    plain, _ = train.to_torch()[5]
+    assert plain.mode == "RGB"
+    assert view[-1] == view[57]
+    with pytest.raises(IndexError):
+        view[58]
+
+
+def read_view(view: Any, positions: list[int], results: Any) -> None:
+    results.put([(position, view[position]) for position in positions])
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_workers_read_it_under_fork_and_spawn(train: Subset, method: str) -> None:
+    train.read_bytes(0)  # a file is open before the workers start, as in a DataLoader
+    view = train.to_torch(mean_color)
+    context = multiprocessing.get_context(method)
+    results = context.Queue()
+    shares = [list(range(start, len(view), 2)) for start in range(2)]
+    workers = [context.Process(target=read_view, args=(view, share, results)) for share in shares]
+    for worker in workers:
+        worker.start()
+    found = dict(pair for _ in workers for pair in results.get(timeout=60))
+    for worker in workers:
+        worker.join(timeout=60)
+        assert worker.exitcode == 0
+    assert found == {position: view[position] for position in range(len(view))}
+
+
+def test_it_goes_through_pickle_without_its_files(train: Subset) -> None:
+    train.read_bytes(0)
+    copy = pickle.loads(pickle.dumps(train[10:30]))
+    assert copy.photo_ids.tolist() == train.photo_ids.tolist()[10:30]
+    assert [copy.read_bytes(i) for i in range(20)] == [train.read_bytes(i) for i in range(10, 30)]
+
+
+def test_missing_photos_are_refused_or_left_out(tmp_path: Path) -> None:
+    ids = SPLIT.part("val")["photo_id"].to_pylist()
+    tiny_store(tmp_path / "images", SPLIT, gone=ids[:2])
+    with pytest.raises(MissingPhotosError, match="2 of the 7 photos of val"):
+        load_subset(SPLIT, images=tmp_path / "images", part="val")
+    val = load_subset(SPLIT, images=tmp_path / "images", part="val", allow_missing=True)
+    assert val.photo_ids.tolist() == ids[2:]
+    assert val.class_counts == [0, 2, 2, 1]
+
+
+def test_what_is_not_there_is_named(images: Path, tmp_path: Path) -> None:
+    with pytest.raises(SplitError, match="no part 'holdout'"):
+        load_subset(SPLIT, images=images, part="holdout")
+    with pytest.raises(StoreError, match="not an image store"):
+        load_subset(SPLIT, images=tmp_path / "none")
+    with pytest.raises(SplitError, match="not a split"):
+        load_subset(tmp_path / "none", images=images)
+
+
+def test_a_swapped_tar_is_found_out(tmp_path: Path) -> None:
+    store = tiny_store(tmp_path / "images", SPLIT)
+    val = load_subset(SPLIT, images=store.path, part="val")
+    shard = int(val._place.shard[0])
+    tar_path(store.path, shard).write_bytes(bytes(4_096_000))
+    with pytest.raises(VerificationError, match=str(val.photo_ids[0])):
+        val[0]
+
+
+def test_importing_it_loads_neither_pillow_nor_datasets() -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import sys, arboretum_tools.subset, arboretum_tools.export; "
+        "print([m for m in ('PIL', 'datasets', 'torch', 'pandas', 'yaml', 'aiohttp') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_an_image_can_be_saved_as_it_came(train: Subset) -> None:
+    assert Image.open(io.BytesIO(train.read_bytes(5))).format == "PNG"
