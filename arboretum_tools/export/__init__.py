@@ -1,0 +1,150 @@
+"""Exports: a split and an image store, written in the form that training code already reads.
+
+One file a format; the formats never import each other. What every one of them does is held together by
+`arboretum_tools.testing.exporter_conformance`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import pyarrow.parquet as pq
+
+from arboretum_metadata.schema import CLASSES
+from arboretum_tools import events
+from arboretum_tools.errors import ExportError, UsageError
+from arboretum_tools.export.base import Exporter, Source
+from arboretum_tools.export.hf import HuggingFace
+from arboretum_tools.export.report import ExportReport, found_at, made_from, report, write_export_json
+from arboretum_tools.export.webdataset import WebDataset
+from arboretum_tools.publish import refuse_existing, whole_folder
+from arboretum_tools.samples import join, missing_of, require
+from arboretum_tools.split import Split, load_split
+from arboretum_tools.store.reader import ImageStore
+from arboretum_tools.tables import write_table
+
+if TYPE_CHECKING:
+    from arboretum_tools.catalog import Catalog, Selection
+
+__all__ = ["FORMATS", "ExportReport", "Exporter", "HuggingFace", "WebDataset", "export"]
+
+#: Every format by its name.
+FORMATS: Mapping[str, type[WebDataset | HuggingFace]] = {
+    WebDataset.format: WebDataset,
+    HuggingFace.format: HuggingFace,
+}
+
+
+def export(
+    what: Split | Selection | Catalog | str | Path,
+    *,
+    images: str | Path = "images",
+    to: str | Path,
+    format: str | Exporter = "webdataset",  # noqa: A002 - the word of the command line
+    parts: Sequence[str] | None = None,
+    seed: int = 0,
+    samples_per_shard: int | None = None,
+    captions: Literal["all", "none"] | Sequence[str] | None = None,
+    allow_missing: bool = False,
+    on_event: events.OnEvent = events.ignore,
+) -> ExportReport:
+    """Writes a split, or any selection, with the photos of an image store into a training format.
+
+    The folder appears whole or not at all. The same export again finds it there and writes nothing. Beside
+    the format's own files it holds `classes.parquet`, `export.json`, and `missing.parquet` where photos
+    are missing.
+
+    Args:
+        what: a split, the folder of one, or a selection, which becomes one part `train` of all its photos.
+        images: the image store.
+        to: the folder to write.
+        format: a name of `FORMATS`, or an exporter with its options.
+        parts: the parts to export, default all that the split has.
+        seed: of the order of the samples.
+        samples_per_shard: webdataset only, see `WebDataset`.
+        captions: webdataset only, see `WebDataset`.
+        allow_missing: go on without the photos that the store does not hold, and record them.
+        on_event: is told of progress.
+
+    Raises:
+        UsageError: there is no such format or option.
+        SplitError: the split cannot be read or has no such part.
+        StoreError: `images` is not an image store.
+        MissingPhotosError: the store lacks photos and `allow_missing` is not set.
+        ExportError: a part would be empty.
+        TargetExistsError: `to` holds something else.
+        VerificationError: stored bytes do not match their hash.
+        OutOfSpaceError: the disk ran full.
+    """
+    to = Path(to)
+    exporter = _exporter(format, {"samples_per_shard": samples_per_shard, "captions": captions})
+    split = _split(what)
+    store = ImageStore.open(images)
+    found = {part: join(split, part, store) for part in _parts(split, parts)}
+    if not allow_missing:
+        require(found.values(), store.path)
+    for part, samples in found.items():
+        if not len(samples):
+            raise ExportError(
+                f"part {part} would be empty: {store.path} holds none of its photos; nothing was written",
+                hint="Download the split first, or choose other parts with --parts.",
+            )
+    source = Source(split, store, found, seed, on_event)
+    made = made_from(exporter, source)
+    said = found_at(to, made)
+    if said is not None:
+        return report(to, made, said, written=False)
+    refuse_existing(to)
+    on_event(events.StageStarted("export", sum(made["photos"].values())))
+    with whole_folder(to) as folder:
+        details = exporter.write(source, folder)
+        write_table(folder / "classes.parquet", split.classes, CLASSES, {"split_sha256": split.sha256})
+        missing = missing_of(found.values())
+        if missing.num_rows:
+            pq.write_table(missing, folder / "missing.parquet")
+        write_export_json(folder, made, details)
+    on_event(events.StageFinished("export"))
+    said = found_at(to, made)
+    assert said is not None, "an export that was just written is found again"
+    return report(to, made, said, written=True)
+
+
+def _exporter(chosen: str | Exporter, options: Mapping[str, Any]) -> Exporter:
+    given = {name: value for name, value in options.items() if value is not None}
+    if not isinstance(chosen, str):
+        if given:
+            raise UsageError(f"{', '.join(given)}: give options to the exporter itself, not beside it")
+        return chosen
+    if chosen not in FORMATS:
+        raise UsageError(f"there is no export format {chosen!r}", hint=f"There are {', '.join(FORMATS)}.")
+    kind = FORMATS[chosen]
+    known = {field.name for field in fields(kind)}
+    for name in given:
+        if name not in known:
+            raise UsageError(f"the format {chosen} has no option {name.replace('_', '-')}")
+    return kind(**given)
+
+
+def _split(what: Split | Selection | Catalog | str | Path) -> Split:
+    if isinstance(what, Split):
+        return what
+    if isinstance(what, str | Path):
+        return load_split(what)
+    # Only a selection needs the database that makes a split of it.
+    from arboretum_tools.split.make import whole
+
+    return whole(what)
+
+
+def _parts(split: Split, wanted: Sequence[str] | None) -> tuple[str, ...]:
+    """The parts to export, in the split's own order; each is checked to exist."""
+    if wanted is None:
+        return split.parts
+    for part in wanted:
+        split.part(part)
+    if not wanted:
+        raise UsageError("no part was named", hint=f"The split has {', '.join(split.parts)}.")
+    return tuple(part for part in split.parts if part in wanted)

@@ -1,0 +1,156 @@
+"""What every format has in common: where samples come from, in which order, and what a format must do.
+
+Order of samples, in every part and every format: by (key_shuffle, photo_id) under the seed. It depends on
+nothing but the photo ids, so neither the way in which the store was filled nor the number of shards shows
+in it, and the first n samples of a part are always a sample of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pyarrow as pa
+
+from arboretum_tools.errors import VerificationError
+from arboretum_tools.events import OnEvent
+from arboretum_tools.samples import Samples
+from arboretum_tools.split.manifest import Split
+from arboretum_tools.store.reader import ImageStore
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+#: What the consumers call the parts: Hugging Face and timm both look for `validation`.
+SPLIT_NAMES = {"train": "train", "val": "validation", "test": "test"}
+
+# Rows that are turned into Python values at a time: bounds memory, shows in no output.
+_BATCH = 1_000
+
+_COLUMNS = (
+    "photo_id",
+    "label",
+    "shard",
+    "offset",
+    "size_bytes",
+    "sha256",
+    "format",
+    "image_width",
+    "image_height",
+    "license",
+    "observer_name",
+    "life_stage",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One photo on its way into an export.
+
+    Attributes:
+        photo_id: iNaturalist's number of the photo.
+        label: its class.
+        data: the image as it lies in the store, verified against `sha256`.
+        sha256: of `data`, hex.
+        format: jpeg, png, gif or webp.
+        width: of the image, in pixels.
+        height: of the image, in pixels.
+        license: name of the licence; None where it is not known.
+        observer_name: who took it; None where it is not known.
+        life_stage: None where it is not known.
+    """
+
+    photo_id: int
+    label: int
+    data: bytes
+    sha256: str
+    format: str
+    width: int
+    height: int
+    license: str | None
+    observer_name: str | None
+    life_stage: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What is exported.
+
+    Attributes:
+        split: gives the classes.
+        store: gives the bytes.
+        parts: the parts to export, in their order, none of them empty.
+        seed: of the order of the samples.
+        on_event: is told of every finished shard and photo.
+    """
+
+    split: Split
+    store: ImageStore
+    parts: Mapping[str, Samples]
+    seed: int
+    on_event: OnEvent
+
+    def classes(self) -> list[dict[str, Any]]:
+        """The classes, index = label."""
+        rows: list[dict[str, Any]] = self.split.classes.to_pylist()
+        return rows
+
+    def samples(self, part: str, order: NDArray[np.int64]) -> Iterator[Sample]:
+        """The samples at these positions of a part, read one at a time.
+
+        Raises:
+            VerificationError: stored bytes do not match their hash.
+        """
+        rows = self.parts[part].rows.select(list(_COLUMNS))
+        for start in range(0, len(order), _BATCH):
+            batch = rows.take(pa.array(order[start : start + _BATCH]))
+            for row in zip(*(batch[name].to_pylist() for name in _COLUMNS), strict=True):
+                photo_id, label, shard, offset, size_bytes, sha256, *about = row
+                data = self.store.read_bytes(shard, offset, size_bytes, photo_id)
+                if hashlib.sha256(data).hexdigest() != sha256:
+                    raise VerificationError(
+                        f"photo {photo_id} in shard {shard} of {self.store.path} is damaged: its bytes do "
+                        "not match their SHA-256; nothing was exported",
+                        hint="Move that shard's .tar and .parquet away and run `arboretum download` again: "
+                        "only its photos are fetched.",
+                    )
+                yield Sample(photo_id, label, data, sha256, *about)
+
+
+class Exporter(Protocol):
+    """One training format. An implementation is a frozen dataclass whose fields are its options."""
+
+    @property
+    def format(self) -> str:
+        """Name of the format, as it is given to `--format`."""
+        ...
+
+    def options(self) -> Mapping[str, Any]:
+        """The options in force, JSON-able, for export.json."""
+        ...
+
+    def write(self, source: Source, folder: Path) -> Mapping[str, Any]:
+        """Writes the format's own files into an empty folder; what it returns goes into export.json."""
+        ...
+
+
+def even_pieces(total: int, pieces: int) -> list[int]:
+    """`total` as `pieces` sizes that differ by at most one, the larger ones first.
+
+    Raises:
+        ValueError: there would be an empty piece.
+    """
+    if not 1 <= pieces <= total:
+        raise ValueError(f"{total} cannot be cut into {pieces} pieces")
+    size, more = divmod(total, pieces)
+    return [size + 1] * more + [size] * (pieces - more)
+
+
+def pieces_of_at_most(total: int, most: int) -> int:
+    """The fewest pieces of at most `most` each, at least one."""
+    return max(1, math.ceil(total / most))

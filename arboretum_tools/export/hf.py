@@ -1,0 +1,158 @@
+"""Hugging Face Parquet: `datasets.load_dataset(DIR)` reads the folder, streaming too, and so does the hub.
+
+    data/train-00000-of-00003.parquet ...    image, label, and what is known of the photo
+    README.md                                the dataset card, with the features and splits as YAML
+
+The images are the bytes of the store, in whatever format they came. `image` is `struct<bytes, path>` and
+`label` an integer; that they are an Image and a ClassLabel stands in the Parquet files' schema metadata
+under `huggingface` and in the card's `dataset_info`, either of which `datasets` reads.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from arboretum_metadata.vocab import RANKS
+from arboretum_tools.credit import credit_line
+from arboretum_tools.errors import UsageError
+from arboretum_tools.events import PhotoDone, ShardFinished
+from arboretum_tools.export.base import SPLIT_NAMES, Sample, Source, even_pieces, pieces_of_at_most
+from arboretum_tools.export.card import SplitSize, write_card
+
+#: The hub asks for shards of 0.5 to 1 GB.
+SHARD_BYTES = 500_000_000
+
+# The hub's viewer refuses large row groups, and a random read decodes a whole one.
+_ROW_GROUP = 100
+
+# Classes are known by label; these columns repeat them so that the table can be read by itself.
+_OF_CLASS = ("class_key", "scientific_name", "common_name", *RANKS)
+_OF_PHOTO = ("license", "observer_name", "life_stage", "width", "height", "sha256")
+_CREDIT = "credit"
+_INTEGERS = {"width": pa.int32(), "height": pa.int32()}
+
+_SCHEMA = pa.schema(
+    [
+        pa.field("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
+        pa.field("label", pa.int64()),
+        pa.field("photo_id", pa.int64()),
+        *(pa.field(name, _INTEGERS.get(name, pa.string())) for name in (*_OF_CLASS, *_OF_PHOTO, _CREDIT)),
+    ]
+)
+
+# Images do not compress, do not repeat, and have no smallest or largest.
+_TEXTS = [*_OF_CLASS, "license", "observer_name", "life_stage", _CREDIT]
+_COMPRESSION = {
+    path: "NONE" if path == "image.bytes" else "ZSTD"
+    for path in ("image.bytes", "image.path", *(name for name in _SCHEMA.names if name != "image"))
+}
+
+
+@dataclass(frozen=True, slots=True)
+class HuggingFace:
+    """Options of the format.
+
+    Attributes:
+        shard_bytes: a file holds about this many bytes of images, 1 or more.
+    """
+
+    shard_bytes: int = SHARD_BYTES
+
+    format: ClassVar[str] = "hf"
+
+    def __post_init__(self) -> None:
+        if self.shard_bytes < 1:
+            raise UsageError(f"a shard holds at least 1 byte, not {self.shard_bytes}")
+
+    def options(self) -> Mapping[str, Any]:
+        """The options in force."""
+        return {"shard_bytes": self.shard_bytes}
+
+    def write(self, source: Source, folder: Path) -> Mapping[str, Any]:
+        """Writes the Parquet files and the card."""
+        classes = source.classes()
+        schema = _SCHEMA.with_metadata({"huggingface": _features([row["name"] for row in classes])})
+        (folder / "data").mkdir()
+        splits: list[SplitSize] = []
+        for part, samples in source.parts.items():
+            order = samples.shuffled(source.seed)
+            total = int(np.sum(samples.rows["size_bytes"].to_numpy()))
+            pieces = min(len(samples), pieces_of_at_most(total, self.shard_bytes))
+            photos = source.samples(part, order)
+            num_bytes = 0
+            for number, size in enumerate(even_pieces(len(samples), pieces)):
+                name = f"{SPLIT_NAMES[part]}-{number:05d}-of-{pieces:05d}.parquet"
+                path = folder / "data" / name
+                num_bytes += _write_file(path, islice(photos, size), classes, schema, source)
+                source.on_event(ShardFinished(name, size, path.stat().st_size))
+            splits.append(SplitSize(SPLIT_NAMES[part], len(samples), num_bytes))
+        features = _card_features(schema, [row["name"] for row in classes])
+        write_card(folder, source, features, splits)
+        return {}
+
+
+def _write_file(
+    path: Path,
+    samples: Iterator[Sample],
+    classes: list[dict[str, Any]],
+    schema: pa.Schema,
+    source: Source,
+) -> int:
+    """Writes one Parquet file, one row group at a time; returns its size in Arrow, in bytes."""
+    num_bytes = 0
+    with pq.ParquetWriter(
+        path,
+        schema,
+        compression=_COMPRESSION,
+        use_dictionary=_TEXTS,
+        write_statistics=[name for name in schema.names if name != "image"],
+    ) as writer:
+        while group := list(islice(samples, _ROW_GROUP)):
+            table = _table(group, classes, schema)
+            num_bytes += table.nbytes
+            writer.write_table(table, row_group_size=_ROW_GROUP)
+            for sample in group:
+                source.on_event(PhotoDone(sample.photo_id, "written", len(sample.data)))
+    return num_bytes
+
+
+def _table(samples: list[Sample], classes: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
+    paths = [f"{s.photo_id}.{'jpg' if s.format == 'jpeg' else s.format}" for s in samples]
+    columns: dict[str, Any] = {
+        "image": pa.StructArray.from_arrays(
+            [pa.array([s.data for s in samples], pa.binary()), pa.array(paths, pa.string())],
+            fields=list(schema.field("image").type),
+        ),
+        "label": [s.label for s in samples],
+        "photo_id": [s.photo_id for s in samples],
+    }
+    columns |= {name: [classes[s.label][name] for s in samples] for name in _OF_CLASS}
+    columns |= {name: [getattr(s, name) for s in samples] for name in _OF_PHOTO}
+    columns[_CREDIT] = [credit_line(s.observer_name, s.license) for s in samples]
+    return pa.table(columns, schema=schema)
+
+
+def _features(class_names: list[str]) -> str:
+    """What `datasets` reads from a Parquet file's schema metadata."""
+    features: dict[str, Any] = {field.name: {"dtype": str(field.type), "_type": "Value"} for field in _SCHEMA}
+    features["image"] = {"_type": "Image"}
+    features["label"] = {"names": class_names, "_type": "ClassLabel"}
+    return json.dumps({"info": {"features": features}}, ensure_ascii=False)
+
+
+def _card_features(schema: pa.Schema, class_names: list[str]) -> list[dict[str, Any]]:
+    """The same in the form of a dataset card's YAML."""
+    kinds: dict[str, Any] = {
+        "image": "image",
+        "label": {"class_label": {"names": {str(label): name for label, name in enumerate(class_names)}}},
+    }
+    return [{"name": field.name, "dtype": kinds.get(field.name, str(field.type))} for field in schema]

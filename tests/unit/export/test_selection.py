@@ -1,0 +1,35 @@
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import webdataset
+
+import arboretum_metadata.sample
+from arboretum_tools.catalog import open_catalog
+from arboretum_tools.export import export
+from arboretum_tools.split.make import whole
+from arboretum_tools.testing.tiny import tiny_image, tiny_store
+
+SAMPLE = Path(arboretum_metadata.sample.__file__).parent / "catalog"
+
+
+def test_a_selection_becomes_one_part_train_with_the_classes_found(tmp_path: Path) -> None:
+    owls = open_catalog(SAMPLE).select(taxa="Strigiformes")
+    split = whole(owls)
+    store = tiny_store(tmp_path / "images", split)
+    report = export(owls, images=store.path, to=tmp_path / "out")
+    assert report.photos == {"train": split.part("train").num_rows}
+    shards = sorted(str(path) for path in (tmp_path / "out").glob("train-*.tar"))
+    found = {
+        int(sample["__key__"]): sample
+        for sample in webdataset.WebDataset(shards, shardshuffle=False, empty_check=False)
+    }
+    rows = split.part("train").to_pylist()
+    names = pq.read_table(tmp_path / "out" / "classes.parquet")["scientific_name"].to_pylist()
+    assert len(found) == len(rows) > 0
+    for row in rows:
+        sample = found[row["photo_id"]]
+        assert sample["jpg"] == tiny_image(row["photo_id"])
+        said = json.loads(sample["json"])
+        assert said["scientific_name"] == names[row["label"]]
+        assert said["order"] == "Strigiformes"
