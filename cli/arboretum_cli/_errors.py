@@ -1,0 +1,72 @@
+"""From what was raised to what is printed and which code is returned: one table."""
+
+from __future__ import annotations
+
+import os
+import signal
+from types import FrameType
+
+import typer
+
+INTERNAL_ERROR = 1
+INTERRUPTED = 130
+TERMINATED = 143
+
+_KEPT = "What was finished is kept; the same command goes on from there."
+
+
+class _Stopped:
+    """Makes SIGTERM what Ctrl-C is, so that the same code keeps the state, and remembers which it was."""
+
+    by_sigterm = False
+
+    def __call__(self, _signal: int, _frame: FrameType | None) -> None:
+        self.by_sigterm = True
+        raise KeyboardInterrupt
+
+
+def run(app: typer.Typer, arguments: list[str]) -> int:
+    """Runs the command line; every way out is a code, and only bugs show a traceback (if asked for)."""
+    stopped = _Stopped()
+    previous = signal.signal(signal.SIGTERM, stopped)
+    try:
+        returned = app(arguments, standalone_mode=False, prog_name="arboretum")
+        code = returned if isinstance(returned, int) else 0
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - the last place where anything can be caught
+        return _of(error)
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+    # Typer may have made a code of a KeyboardInterrupt already.
+    if code == INTERRUPTED and stopped.by_sigterm:
+        return _say(f"terminated. {_KEPT}", TERMINATED)
+    return _say(f"interrupted. {_KEPT}", INTERRUPTED) if code == INTERRUPTED else code
+
+
+def _of(error: Exception) -> int:
+    from arboretum_tools.errors import ArboretumError
+
+    if isinstance(error, typer.TyperException):
+        # Typer prints usage errors with the command's usage line.
+        show = getattr(error, "show", None)
+        if show is not None:
+            show()
+        else:
+            _say(error.format_message(), error.exit_code)
+        return error.exit_code
+    if isinstance(error, ArboretumError):
+        return _say(f"error: {error}", error.exit_code)
+    if os.environ.get("ARBORETUM_DEBUG"):
+        raise error
+    return _say(
+        f"internal error: {type(error).__name__}: {error}\n"
+        "This is a defect of arboretum, not of your input. Run the same command with ARBORETUM_DEBUG=1 "
+        "for the details to report.",
+        INTERNAL_ERROR,
+    )
+
+
+def _say(text: str, code: int) -> int:
+    typer.echo(text, err=True)
+    return code

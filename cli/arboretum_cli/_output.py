@@ -1,0 +1,85 @@
+"""Where output goes: results to stdout (as text, or as JSON for machines), everything else to stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import typer
+
+#: What a shell gives for a process that wrote to a closed pipe: 128 + SIGPIPE.
+BROKEN_PIPE = 141
+
+
+def result(as_json: bool, value: Mapping[str, Any], lines: Iterable[str]) -> None:
+    """Prints the result of a command: `value` as JSON, or the lines for people."""
+    text = json.dumps(value, ensure_ascii=False, indent=2) if as_json else printable("\n".join(lines))
+    try:
+        typer.echo(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader (`head`, say) has enough. Nothing more may be written, at exit neither.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(BROKEN_PIPE) from None
+
+
+def say(text: str) -> None:
+    """Prints what is not a result."""
+    typer.echo(printable(text), err=True)
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
+    """Rows as aligned lines: numbers to the right with thousands separated, texts to the left."""
+    cells = [[f"{v:,}" if isinstance(v, int) else str("" if v is None else v) for v in row] for row in rows]
+    numeric = [
+        bool(cells) and all(row[i].replace(",", "").replace(".", "").isdigit() for row in cells)
+        for i in range(len(header))
+    ]
+    widths = [max(len(header[i]), *(len(row[i]) for row in cells), 0) for i in range(len(header))]
+    return [
+        "  ".join(
+            cell.rjust(width) if right else cell.ljust(width)
+            for cell, width, right in zip(row, widths, numeric, strict=True)
+        ).rstrip()
+        for row in [list(header), *cells]
+    ]
+
+
+def printable(text: str) -> str:
+    """Text without what would move the cursor or change the terminal: metadata are untrusted."""
+    return "".join(
+        c if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Cs") else "\N{REPLACEMENT CHARACTER}"
+        for c in text
+    )
+
+
+def size(size_bytes: float) -> str:
+    """Bytes in the unit that reads best, powers of 1000."""
+    value, unit = float(size_bytes), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if value < 1000:
+            break
+        value, unit = value / 1000, larger
+    return f"{value:.0f} B" if unit == "B" else f"{value:.1f} {unit}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: 8 s, 3 min 20 s, 5 h 12 min, 11 d 4 h."""
+    whole = round(seconds)
+    for unit, name, smaller, small_name in (
+        (86400, "d", 3600, "h"),
+        (3600, "h", 60, "min"),
+        (60, "min", 1, "s"),
+    ):
+        if whole >= unit:
+            return f"{whole // unit} {name} {whole % unit // smaller} {small_name}"
+    return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
+
+
+def is_terminal() -> bool:
+    """Whether someone watches stderr, so that a bar makes sense."""
+    return sys.stderr.isatty()

@@ -1,0 +1,143 @@
+"""`arboretum download`: photos into an image store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from arboretum_cli._output import duration, result, size, table
+from arboretum_cli._progress import Progress
+from arboretum_cli._selection import SelectionFlags, takes_selection
+
+if TYPE_CHECKING:
+    from arboretum_tools.download import DownloadPlan, DownloadReport
+
+
+@takes_selection
+def download(
+    flags: SelectionFlags,
+    split: Annotated[
+        Path | None, typer.Option("--split", help="Fetch the photos of this split instead.", metavar="DIR")
+    ] = None,
+    images: Annotated[
+        Path, typer.Option("--images", help="The image store: a folder.", metavar="DIR")
+    ] = Path("images"),
+    photo_size: Annotated[
+        str,
+        typer.Option(
+            "--size",
+            help="original (2048 px), large (1024), medium (500), small (240), thumb (100) or square (75).",
+            metavar="SIZE",
+        ),
+    ] = "medium",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be fetched, and fetch nothing.")
+    ] = False,
+    retry: Annotated[
+        str,
+        typer.Option(
+            "--retry", help="States to try again: failed, gone, forbidden, invalid.", metavar="STATES"
+        ),
+    ] = "failed",
+    connections: Annotated[
+        int, typer.Option("--connections", help="Photos fetched at the same time, 1 to 256.", metavar="N")
+    ] = 32,
+    attempts: Annotated[
+        int, typer.Option("--attempts", help="Requests for one photo at most.", metavar="N")
+    ] = 5,
+    max_failure_rate: Annotated[
+        float,
+        typer.Option(
+            "--max-failure-rate", help="Exit with 4 if a larger share of the photos failed.", metavar="SHARE"
+        ),
+    ] = 0.05,
+    contact: Annotated[
+        str | None,
+        typer.Option("--contact", help="Your address for the host's operators.", metavar="MAIL_OR_URL"),
+    ] = None,
+    origin: Annotated[
+        str | None,
+        typer.Option(
+            "--origin",
+            help="Ask this server instead of the image hosts. [default: $ARBORETUM_ORIGIN]",
+            metavar="URL",
+            show_default=False,
+        ),
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow-host",
+            help="Another host that the metadata's addresses may name; may be repeated.",
+            metavar="HOST",
+            show_default=False,
+        ),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Go on with more than 100 GB.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Fetch the photos of a selection or a split into an image store, whole and verified.
+
+    Interrupted and started again, it goes on where it stopped; what the store holds is not fetched again.
+    In Python: `arboretum_tools.download(selection, images="images")`.
+
+    \b
+    Examples:
+        arboretum download --taxa Aves
+        arboretum download --taxa Aves --limit 1000 --size small --dry-run
+        arboretum download --split splits/aves-lt100 --images images
+        arboretum download --taxa Aves --retry failed,forbidden
+    """
+    from arboretum_tools import download as fetch
+    from arboretum_tools import plan_download
+    from arboretum_tools.errors import UsageError
+    from arboretum_tools.split import load_split
+
+    if split is not None and flags.given:
+        raise UsageError("--split names the photos already; leave the selection flags out")
+    arguments: dict[str, Any] = {
+        "images": images,
+        "size": photo_size,
+        "origin": origin,
+        "connections": connections,
+        "attempts": attempts,
+        "retry": tuple(state.strip() for state in retry.split(",") if state.strip()),
+        "max_failure_rate": max_failure_rate,
+        "contact": contact,
+        "allow_hosts": allow_host or (),
+        "yes": yes,
+    }
+    with Progress() as progress:
+        what = load_split(split) if split is not None else flags.select(flags.open(progress))
+        if dry_run:
+            plan = plan_download(what, on_event=progress, **arguments)
+            return result(json, plan.to_dict(), _plan_lines(plan))
+        report = fetch(what, on_event=progress, **arguments)
+    return result(json, report.to_dict(), _report_lines(report))
+
+
+def _plan_lines(plan: DownloadPlan) -> list[str]:
+    return [
+        plan.english,
+        f"{plan.requested:,} photos of size {plan.size} asked for; in {plan.store} already: "
+        + (
+            ", ".join(f"{n:,} {state}" for state, n in plan.by_status.items() if n and state != "pending")
+            or "none"
+        ),
+        f"would fetch {plan.to_fetch:,} photos, about {size(plan.size_bytes)}, {size(plan.photo_bytes)} each,"
+        f" into about {plan.shards:,} shards",
+        f"disk: about {size(plan.disk_bytes)} of {size(plan.free_bytes)} free",
+        f"time: about {duration(plan.seconds)} on a line of 100 Mbit/s",
+        "nothing was fetched (--dry-run)",
+    ]
+
+
+def _report_lines(report: DownloadReport) -> list[str]:
+    rows = [(state, count) for state, count in report.by_status.items() if count]
+    return [
+        f"{report.requested:,} photos asked for, {report.tried:,} tried, {report.fetched:,} fetched "
+        f"({size(report.size_bytes)}) in {duration(report.seconds)} into {report.store}",
+        *table(("status", "photos"), rows),
+    ]

@@ -1,0 +1,113 @@
+"""`arboretum export`: a split, or any selection, into a training format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from arboretum_cli._output import result, size, table
+from arboretum_cli._progress import Progress
+from arboretum_cli._selection import SelectionFlags, takes_selection
+
+if TYPE_CHECKING:
+    from arboretum_tools.export import ExportReport
+
+
+@takes_selection
+def export(
+    flags: SelectionFlags,
+    split: Annotated[
+        Path | None,
+        typer.Argument(
+            help="The split to export; without it, the selection.", metavar="SPLIT", show_default=False
+        ),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder to write.", metavar="DIR", show_default=False)
+    ] = ...,  # type: ignore[assignment]
+    format_name: Annotated[
+        str, typer.Option("--format", help="webdataset, or hf (Hugging Face Parquet).", metavar="FORMAT")
+    ] = "webdataset",
+    images: Annotated[Path, typer.Option("--images", help="The image store.", metavar="DIR")] = Path(
+        "images"
+    ),
+    allow_missing: Annotated[
+        bool,
+        typer.Option("--allow-missing", help="Go on without photos that the store lacks; they are listed."),
+    ] = False,
+    parts: Annotated[
+        str | None,
+        typer.Option(
+            "--parts",
+            help="Only these, joined by commas. [default: all]",
+            metavar="PARTS",
+            show_default=False,
+        ),
+    ] = None,
+    captions: Annotated[
+        str | None,
+        typer.Option(
+            "--captions",
+            help="webdataset: all ten caption types, none, or a list joined by commas. [default: the five "
+            "that Arboretum's own loader needs]",
+            metavar="TYPES",
+            show_default=False,
+        ),
+    ] = None,
+    samples_per_shard: Annotated[
+        int | None,
+        typer.Option(
+            "--samples-per-shard", help="webdataset: at most so many.", metavar="N", show_default=False
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Another order of the samples.", metavar="N")] = 0,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Write a split, or any selection, in the form that training code reads.
+
+    A selection becomes one part `train` with the classes found in it. In Python:
+    `arboretum_tools.export(split, images="images", to="wds", format="webdataset")`.
+
+    \b
+    Examples:
+        arboretum export splits/aves-lt100 --format webdataset --out wds
+        arboretum export splits/aves-lt100 --format hf --out hf
+        arboretum export --taxa Insecta --life-stage larva --images images --format hf --out larvae
+    """
+    from arboretum_tools import export as write
+    from arboretum_tools.errors import UsageError
+    from arboretum_tools.split import load_split
+
+    if split is not None and flags.given:
+        raise UsageError("the split names the photos already; leave the selection flags out")
+    with Progress() as progress:
+        what: Any = load_split(split) if split is not None else flags.select(flags.open(progress))
+        report = write(
+            what,
+            images=images,
+            to=out,
+            format=format_name,
+            parts=_listed(parts),
+            captions=captions if captions in ("all", "none") else _listed(captions),
+            samples_per_shard=samples_per_shard,
+            seed=seed,
+            allow_missing=allow_missing,
+            on_event=progress,
+        )
+    result(json, report.to_dict(), _lines(report))
+
+
+def _lines(report: ExportReport) -> list[str]:
+    missing = {part: sum(states.values()) for part, states in report.missing.items()}
+    rows = [(part, count, missing.get(part, 0)) for part, count in report.photos.items()]
+    said = f"{report.files:,} files, {size(report.size_bytes)}, as {report.format} in {report.path}"
+    return [
+        *table(("part", "photos", "missing"), rows),
+        f"written: {said}" if report.written else f"there already, the same export; nothing written: {said}",
+    ]
+
+
+def _listed(text: str | None) -> list[str] | None:
+    return None if text is None else [part.strip() for part in text.split(",") if part.strip()]

@@ -1,0 +1,68 @@
+"""The command `arboretum`: its commands by name, and what a run of it returns."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from arboretum_cli import _errors
+from arboretum_cli.commands import demo, download, export, make_split, select, status
+
+#: Every command with its line in the overview, in the order of the flow.
+COMMANDS = {
+    "demo": (demo.demo, "Run the whole chain, offline, in under a minute."),
+    "select": (select.select, "Count, explain and save a selection."),
+    "download": (download.download, "Fetch photos into an image store."),
+    "status": (status.status, "Say what an image store holds and lacks."),
+    "make-split": (make_split.make_split, "Make a long-tailed split."),
+    "export": (export.export, "Write WebDataset or Hugging Face datasets."),
+}
+
+app = typer.Typer(
+    name="arboretum",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from arboretum_tools.version import __version__
+
+        typer.echo(f"arboretum {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def arboretum(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version and exit."
+    ),
+) -> None:
+    """From 134.6 million iNaturalist photos to the subset that a model should be trained on.
+
+    \b
+    Begin with:
+        arboretum demo                        the whole chain, offline, in a minute
+    \b
+    Then, in a folder with a catalog/:
+        arboretum download --taxa Aves        fetch the photos into images/
+        arboretum make-split --lt-ratio 100   a long-tailed split of them into splits/
+        arboretum export splits/aves-lt100 --format webdataset --out wds
+
+    Exit codes: 0 done, 1 internal error, 2 usage, 3 bad input, 4 too many photos failed, 5 unknown or
+    ambiguous taxon, 6 verification failed, 130 and 143 interrupted with the state kept.
+    """
+
+
+for _name, (_command, _line) in COMMANDS.items():
+    app.command(_name, short_help=_line)(_command)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command line and exits with the code of its outcome."""
+    sys.exit(_errors.run(app, list(sys.argv[1:] if arguments is None else arguments)))

@@ -1,0 +1,106 @@
+"""Each command on the bundled sample: what it prints, for people and for machines."""
+
+import json
+
+import pyarrow.parquet as pq
+
+
+def test_select_counts_explains_and_saves(arboretum, place):
+    outcome = arboretum("select", "--taxa", "birds", "--license", "open", "--explain", "-o", "sel.parquet")
+    assert outcome.code == 0
+    assert outcome.out.startswith("class Aves; licence open; research grade\n")
+    assert "SQL: SELECT photo_id FROM photos WHERE" in outcome.out
+    assert "saved to sel.parquet" in outcome.out
+    assert "exact duplicates: left out" in outcome.err
+    said = json.loads(arboretum("select", "--taxa", "birds", "--license", "open", "--json").out)
+    assert said["photos"] == pq.read_metadata("sel.parquet").num_rows > 100
+
+
+def test_select_without_flags_shows_what_there_is(arboretum, place):
+    outcome = arboretum("select")
+    assert "House Sparrow" in outcome.out
+    assert "more" in outcome.out
+
+
+def test_download_says_first_and_fetches_then(arboretum, place, origin):
+    flags = ("--taxa", "Mollusca", "--size", "thumb")
+    dry = arboretum("download", *flags, "--dry-run")
+    assert dry.code == 0
+    assert "nothing was fetched" in dry.out
+    assert not (place / "images").exists()
+    first = json.loads(arboretum("download", *flags, "--json").out)
+    assert first["fetched"] == first["requested"] == first["by_status"]["ok"] > 20
+    origin.clear()
+    again = arboretum("download", *flags)
+    assert "0 tried, 0 fetched" in again.out
+    assert origin.requests == []
+    status = json.loads(arboretum("status", "--json").out)
+    assert status["photos"]["ok"] == first["requested"]
+    assert "ok" in arboretum("status").out
+
+
+def test_a_split_is_made_downloaded_exported_and_made_again(arboretum, place):
+    made = arboretum(
+        "make-split", "--taxa", "Mollusca", "--lt-ratio", "4", "--val-per-class", "1", "--test-per-class", "1"
+    )
+    assert made.code == 0, made.err
+    assert made.out.splitlines()[0].startswith("from the catalogue catalog: phylum Mollusca")
+    assert "written to splits/mollusca-lt4" in made.out
+    again = arboretum(
+        "make-split", "--taxa", "Mollusca", "--lt-ratio", "4", "--val-per-class", "1", "--test-per-class", "1"
+    )
+    assert "the same split; nothing written" in again.out
+    split = "splits/mollusca-lt4"
+    assert arboretum("download", "--split", split, "--size", "thumb").code == 0
+    for form in ("webdataset", "hf"):
+        outcome = arboretum("export", split, "--format", form, "--out", form)
+        assert outcome.code == 0, outcome.err
+        assert "written:" in outcome.out
+        assert "nothing written" in arboretum("export", split, "--format", form, "--out", form).out
+
+
+def test_a_selection_is_exported_without_a_split(arboretum, place):
+    flags = ("--taxa", "Insecta", "--life-stage", "larva", "--license", "non-commercial-ok")
+    assert arboretum("download", *flags, "--size", "thumb").code == 0
+    outcome = arboretum("export", *flags, "--out", "larvae", "--json")
+    assert outcome.code == 0, outcome.err
+    said = json.loads(outcome.out)
+    assert list(said["photos"]) == ["train"]
+    assert said["photos"]["train"] == json.loads(arboretum("select", *flags, "--json").out)["photos"] > 0
+
+
+def test_the_source_of_a_split_is_said_on_its_first_line(arboretum, place):
+    assert arboretum("make-split", "--lt-ratio", "20").out.startswith("from the whole catalogue catalog: ")
+    arboretum("download", "--taxa", "Aves", "--size", "square", "--limit", "600")
+    small = ("--lt-ratio", "5", "--val-per-class", "1", "--test-per-class", "1")
+    assert arboretum("make-split", *small).out.startswith(
+        "from the photos downloaded into images: class Aves"
+    )
+    assert (place / "splits" / "aves-lt5" / "left_out.parquet").exists()
+    assert arboretum("make-split", *small, "--store", "none").out.startswith("from the catalogue catalog: ")
+    assert (place / "splits" / "all-lt5").exists()
+
+
+def test_no_split_is_one_part(arboretum, place):
+    outcome = arboretum("make-split", "--taxa", "Fungi", "--no-split", "--name", "fungi", "--json")
+    said = json.loads(outcome.out)
+    assert said["path"] == "splits/fungi"
+    assert set(said["sha256"]) == {"train", "classes"}
+
+
+def test_json_is_all_that_stands_on_stdout(arboretum, place):
+    for command in (
+        ["select", "--taxa", "Aves"],
+        ["download", "--taxa", "Fungi", "--limit", "3", "--size", "square"],
+        ["status"],
+        ["make-split", "--taxa", "Aves", "--lt-ratio", "50"],
+    ):
+        outcome = arboretum(*command, "--json")
+        assert outcome.code == 0, outcome.err
+        json.loads(outcome.out)
+
+
+def test_names_from_the_metadata_cannot_move_the_cursor():
+    from arboretum_cli._output import printable
+
+    assert printable("a\x1b[2Jb\u202ec\nd") == "a\N{REPLACEMENT CHARACTER}[2Jb\N{REPLACEMENT CHARACTER}c\nd"

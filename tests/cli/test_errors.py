@@ -1,0 +1,173 @@
+"""Bad input: one clear error with its exit code and the next step, and nothing half-written."""
+
+import json
+import signal
+import time
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from arboretum_tools.testing.faults import Fault
+from arboretum_tools.testing.origin import Origin
+
+
+def everything_in(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if "catalog" not in str(path))
+
+
+BAD = [
+    (["make-split", "--lt-ratio", "0"], 2, "above 0"),
+    (["make-split", "--lt-ratio", "-3"], 2, "above 0"),
+    (["make-split", "--lt-ratio", "nan"], 2, "above 0"),
+    (["make-split", "--lt-ratio", "many"], 2, "Usage:"),
+    (["make-split", "--taxa", "Mollusca", "--lt-ratio", "100"], 3, "two classes of it could carry is"),
+    (["make-split", "--max-per-class", "290"], 3, "--max-per-class 200 and 300"),
+    (["make-split", "--store", "catalog"], 3, "not an image store"),
+    (["select", "--taxa", "Avess"], 5, "did you mean Aves"),
+    (["download", "--taxa", "Dinosauria"], 5, "no taxon called 'Dinosauria'"),
+    (["download", "--taxa", "Laelia"], 5, "Plantae>genus:Laelia"),
+    (["select", "--life-stage", "puppy"], 3, "Known are: egg"),
+    (["select", "--license", "MIT"], 3, "Known are: CC0"),
+    (["select", "--photo-ids", "nowhere.txt"], 3, "nowhere.txt"),
+    (["select", "--bbox", "1,2"], 2, "west,south,east,north"),
+    (["select", "--limit", "0"], 2, "1 or more"),
+    (["select", "--catalog", "nowhere"], 3, "--catalog"),
+    (["download", "--taxa", "Aves", "--size", "huge"], 2, "original"),
+    (["download", "--taxa", "Aves", "--split", "x"], 2, "leave the selection flags out"),
+    (["download", "--taxa", "Aves", "--origin", "nonsense"], 2, "origin"),
+    (["download", "--taxa", "Aves", "--connections", "0"], 2, "1 to 256"),
+    (["download", "--split", "nowhere"], 3, "split.json"),
+    (["download", "--taxa", "Aves", "--images", "catalog"], 3, "something else"),
+    (["status", "nowhere"], 3, "not an image store"),
+    (["export", "nowhere", "--out", "x"], 3, "split.json"),
+    (["export", "--taxa", "Aves", "--out", "x", "--images", "nowhere"], 3, "not an image store"),
+    (["export", "--taxa", "Aves"], 2, "--out"),
+    (["frobnicate"], 2, "No such command"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "code", "said"), BAD, ids=lambda value: str(value)[:50])
+def test_bad_input_is_one_error(arboretum, place, arguments, code, said):
+    outcome = arboretum(*arguments)
+    assert outcome.code == code
+    assert said in outcome.err
+    assert "Traceback" not in outcome.err
+    assert everything_in(place) == []
+
+
+def test_a_catalogue_without_the_needed_columns(arboretum, place):
+    pq.write_table(pa.table({"photo_id": [1], "species": ["x"]}), "bad.parquet")
+    outcome = arboretum("select", "--catalog", "bad.parquet")
+    assert outcome.code == 3
+    assert "bad.parquet lacks the columns scientific_name or scientificName, kingdom" in outcome.err
+
+
+def test_a_corrupt_catalogue_and_an_empty_one(arboretum, place):
+    (place / "bad").mkdir()
+    assert "is empty" in arboretum("select", "--catalog", "bad").err
+    (place / "bad" / "x.parquet").write_bytes(b"PAR1nonsensePAR1")
+    outcome = arboretum("select", "--catalog", "bad")
+    assert outcome.code == 3
+    assert "x.parquet is not a whole Parquet file" in outcome.err
+
+
+def test_a_column_that_the_catalogue_lacks(arboretum, place):
+    table = pq.read_table("catalog/photos.parquet").drop_columns(["life_stage", "license"])
+    pq.write_table(table, "bare.parquet")
+    for flags, source in ((["--life-stage", "adult"], "GBIF"), (["--license", "open"], "Open Data")):
+        outcome = arboretum("select", "--catalog", "bare.parquet", *flags)
+        assert outcome.code == 3
+        assert source in outcome.err
+
+
+def test_a_target_that_holds_something_else_is_left_alone(arboretum, place):
+    (place / "mine").mkdir()
+    (place / "mine" / "thesis.tex").write_text("precious")
+    flags = ("--taxa", "Mollusca", "--lt-ratio", "2", "--val-per-class", "1", "--test-per-class", "1")
+    assert arboretum("make-split", *flags, "--name", "s").code == 0
+    assert arboretum("download", "--split", "splits/s", "--size", "square").code == 0
+    for command in (
+        ["make-split", *flags, "--out", "mine"],
+        ["export", "splits/s", "--out", "mine"],
+        ["download", "--split", "splits/s", "--images", "mine"],
+        ["demo", "--dir", "mine"],
+    ):
+        outcome = arboretum(*command)
+        assert outcome.code == 3
+        assert "nothing was written" in outcome.err
+    assert [path.name for path in (place / "mine").iterdir()] == ["thesis.tex"]
+
+
+def test_too_many_failures_are_exit_4_and_what_came_is_kept(arboretum, place, monkeypatch):
+    ids = pq.read_table("catalog/photos.parquet", filters=[("class", "=", "Reptilia")])[
+        "photo_id"
+    ].to_pylist()
+    with Origin(place / "catalog", faults=dict.fromkeys(ids[::2], Fault("forbidden"))) as origin:
+        monkeypatch.setenv("ARBORETUM_ORIGIN", origin.url)
+        outcome = arboretum("download", "--taxa", "Reptilia", "--size", "square")
+        assert outcome.code == 4
+        assert "forbidden" in outcome.err
+        held = json.loads(arboretum("status", "--json").out)["photos"]
+        assert held["ok"] > 10
+        assert held["forbidden"] > 10
+        lenient = arboretum("download", "--taxa", "Reptilia", "--size", "square", "--max-failure-rate", "1")
+        assert lenient.code == 0
+
+
+def test_photos_that_are_missing_are_counted_by_reason(arboretum, place):
+    assert arboretum("make-split", "--taxa", "Aves").code == 0
+    assert arboretum("download", "--taxa", "Aves", "--limit", "20", "--size", "square").code == 0
+    outcome = arboretum("export", "splits/aves-lt100", "--out", "x")
+    assert outcome.code == 3
+    assert "pending" in outcome.err
+    assert "arboretum download --split" in outcome.err
+    assert not (place / "x").exists()
+
+
+@pytest.mark.parametrize(
+    ("sent", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+)
+def test_an_interrupted_download_keeps_its_state_and_goes_on(place, process, arboretum, sent, code, word):
+    with Origin(place / "catalog", faults={}) as origin:
+        flags = ("--taxa", "Aves", "--limit", "400", "--size", "small", "--connections", "2")
+        running = process("download", *flags, cwd=place, ARBORETUM_ORIGIN=origin.url)
+        deadline = time.monotonic() + 60
+        while len(origin.requests) < 60 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        running.send_signal(sent)
+        _, err = running.communicate(timeout=60)
+        assert running.returncode == code, err
+        assert word in err
+        assert "goes on from there" in err
+        assert "Traceback" not in err
+        before = len(origin.requests)
+        assert before < 400
+        running = process("download", *flags, "--json", cwd=place, ARBORETUM_ORIGIN=origin.url)
+        out, err = running.communicate(timeout=60)
+        assert running.returncode == 0, err
+        assert json.loads(out)["by_status"]["ok"] == 400
+        # At most what was in flight is asked for twice.
+        assert len(origin.requests) <= 400 + 4
+
+
+def test_a_reader_that_has_enough_is_no_error(place, process):
+    running = process("select", "--explain", cwd=place)
+    running.stdout.close()
+    running.stdout = None
+    _, err = running.communicate(timeout=60)
+    assert running.returncode in (0, 141)
+    assert "Traceback" not in err
+
+
+def test_a_defect_of_ours_says_so_without_a_traceback(arboretum, place, monkeypatch):
+    import arboretum_tools.catalog
+
+    def broken(*_, **__):
+        raise ZeroDivisionError("boom")
+
+    monkeypatch.setattr(arboretum_tools.catalog, "open_catalog", broken)
+    outcome = arboretum("select")
+    assert outcome.code == 1
+    assert "defect of arboretum" in outcome.err
+    assert "Traceback" not in outcome.err

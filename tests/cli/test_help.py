@@ -1,0 +1,67 @@
+"""Help: every command has some, with examples, quickly and without loading anything heavy."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from arboretum_cli.main import COMMANDS
+
+HEAVY = (
+    "aiohttp",
+    "pyarrow",
+    "duckdb",
+    "pandas",
+    "numpy",
+    "PIL",
+    "datasets",
+    "tqdm",
+    "rich",
+    "arboretum_tools",
+)
+
+
+@pytest.mark.parametrize("arguments", [[], ["download"], ["make-split"], ["export"], ["demo"]])
+def test_help_loads_nothing_heavy(arguments):
+    code = (
+        "import sys\nfrom arboretum_cli.main import main\n"
+        f"try: main({[*arguments, '--help']!r})\nexcept SystemExit as end: assert end.code == 0\n"
+        f"loaded = [name for name in {HEAVY!r} if name in sys.modules]\n"
+        "assert not loaded, loaded"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_importing_the_library_loads_nothing_heavy():
+    code = f"import arboretum_tools, sys; assert not [n for n in {HEAVY[:-1]!r} if n in sys.modules]"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_help_is_quick_enough_to_be_asked_for():
+    """A loose bound, ten times the figure of docs/benchmarks.md: it catches an import, not a slow machine."""
+    started = time.monotonic()
+    subprocess.run([sys.executable, "-m", "arboretum_cli", "--help"], check=True, capture_output=True)
+    assert time.monotonic() - started < 3
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_examples_and_its_python_twin(arboretum, command):
+    outcome = arboretum(command, "--help")
+    assert outcome.code == 0
+    assert "Examples:" in outcome.out
+    assert f"arboretum {command}" in outcome.out
+    assert "In Python:" in " ".join(outcome.out.split()) or command == "demo"
+    assert "\b" not in outcome.out
+
+
+def test_no_arguments_show_the_overview(arboretum):
+    outcome = arboretum()
+    assert outcome.code == 2
+    assert all(command in outcome.out + outcome.err for command in COMMANDS)
+
+
+def test_the_version_is_printed(arboretum):
+    from arboretum_tools.version import __version__
+
+    assert arboretum("--version").out == f"arboretum {__version__}\n"
