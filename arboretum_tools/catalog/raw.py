@@ -14,7 +14,7 @@ from arboretum_metadata.schema import CATALOG
 from arboretum_metadata.vocab import EXTENSIONS
 from arboretum_tools.catalog.files import RawFiles
 from arboretum_tools.identity import HYBRID_SQL, class_key_sql
-from arboretum_tools.query import Connection, identifier, literal, parquet_source, rows
+from arboretum_tools.query import Connection, identifier, parquet_source, rows
 
 #: Columns of `photos`, in the order in which they are written.
 PHOTO_COLUMNS = (*(column.name for column in CATALOG.columns if column.name != "photo_url"), "url")
@@ -102,39 +102,46 @@ class Defects:
 def prepare(connection: Connection, files: RawFiles) -> Defects:
     """Makes `photos`, `classes` and `lineages` on the connection and counts what is wrong with the rows.
 
-    The result depends neither on the order of files and rows nor on threads.
+    The result depends neither on the order of files and rows nor on threads. Checks that cost something on
+    every row (extensions, blanks, control characters) are put into `photos` only where a first look found
+    that some row needs them.
     """
     run = connection.execute
     run(f"CREATE VIEW source AS {_source_sql(files)}")
-    run("CREATE VIEW valid AS SELECT * FROM source WHERE photo_id >= 1 AND ext IS NOT NULL")
+    bad_id, bad_ext = _integers(
+        connection,
+        "SELECT count(*) FILTER (photo_id IS NULL OR photo_id < 1), "
+        "count(*) FILTER (photo_id >= 1 AND ext IS NULL) FROM source",
+    )
+    needed = ["photo_id >= 1"] * bool(bad_id) + ["ext IS NOT NULL"] * bool(bad_ext)
+    run(f"CREATE VIEW valid AS SELECT * FROM source WHERE {' AND '.join(needed) or 'true'}")
+    names = ", ".join(map(identifier, _NAMES))
+    run(f"CREATE TABLE named AS SELECT {names}, taxon_id, count(*) AS n FROM valid GROUP BY ALL")
+    control, unclean = _unclean(connection)
     run(
         "CREATE TABLE repeated AS SELECT photo_id FROM valid GROUP BY photo_id HAVING count(*) > 1 "
         "ORDER BY photo_id"
     )
-    total, bad_id, bad_ext = _integers(
-        connection,
-        "SELECT count(*), count(*) FILTER (photo_id IS NULL OR photo_id < 1), "
-        "count(*) FILTER (photo_id >= 1 AND ext IS NULL) FROM source",
-    )
     repeated_rows, distinct_rows, kept_rows, conflict_rows, conflict_photos = _resolve_repeated(connection)
-    dirty = _control_characters(connection)
-    names = _names_sql(clean=bool(dirty))
     others = ", ".join(identifier(c) for c in PHOTO_COLUMNS if c not in _NAMES)
     run(
         f"CREATE VIEW photos AS SELECT *, {class_key_sql('species')} AS class_key, {HYBRID_SQL} AS hybrid "
-        "FROM ("
-        f"SELECT {names}, {others} FROM valid WHERE photo_id NOT IN (SELECT photo_id FROM repeated) "
-        f"UNION ALL BY NAME SELECT {_names_sql(clean=True)}, {others} FROM kept)"
+        f"FROM (SELECT {_names_sql(clean=unclean)}, {others} FROM valid "
+        "ANTI JOIN repeated USING (photo_id) "
+        f"UNION ALL BY NAME SELECT {names}, {others} FROM kept)"
     )
-    columns = ", ".join(map(identifier, _NAMES))
+    # The rows of `photos` by their names, without reading them again: all, less those that repeat.
     run(
-        f"CREATE TABLE lineages AS SELECT {columns}, taxon_id, class_key, count(*) AS n "
-        "FROM photos GROUP BY ALL"
+        f"CREATE TABLE lineages AS SELECT *, {class_key_sql('species')} AS class_key FROM ("
+        f"SELECT {names}, taxon_id, sum(n)::BIGINT AS n FROM ("
+        f"SELECT {_names_sql(clean=unclean)}, taxon_id, n FROM named "
+        f"UNION ALL BY NAME SELECT {names}, taxon_id, -copies AS n FROM repeated_rows "
+        f"UNION ALL BY NAME SELECT {names}, taxon_id, 1 AS n FROM kept) GROUP BY ALL HAVING sum(n) > 0)"
     )
     run(_classes_sql())
-    (no_class,) = _integers(connection, "SELECT coalesce(sum(n), 0) FROM lineages WHERE class_key IS NULL")
+    (no_class,) = _integers(connection, "SELECT sum(n) FROM lineages WHERE class_key IS NULL")
     return Defects(
-        rows=total,
+        rows=files.rows,
         bad_photo_id=bad_id,
         bad_extension=bad_ext,
         exact_duplicates=repeated_rows - distinct_rows,
@@ -142,7 +149,7 @@ def prepare(connection: Connection, files: RawFiles) -> Defects:
         conflicting_rows=conflict_rows,
         conflicting_photos=conflict_photos,
         no_class=no_class,
-        control_characters=dirty,
+        control_characters=control,
     )
 
 
@@ -184,16 +191,27 @@ def _source_sql(files: RawFiles) -> str:
     """The files as one relation with our names and types; every value that does not fit is NULL."""
     columns = [f"{_column_sql(files, c.name, c.type)} AS {identifier(c.name)}" for c in CATALOG.columns]
     table = f"SELECT {', '.join(columns)} FROM {parquet_source(files.files)}"
-    from_url = "nullif(regexp_extract(photo_url, '\\.([A-Za-z0-9]+)([?#].*)?$', 1), '')"
-    known = ", ".join(map(literal, EXTENSIONS))
-    # A derivable address names this very photo; the extension was taken from it where there is no column.
-    derivable = f"photo_url IS NULL OR regexp_extract(photo_url, '{_DERIVABLE}', 1) = photo_id::VARCHAR"
-    if files.has("ext"):
-        derivable = f"photo_url IS NULL OR (({derivable}) AND ends_with(photo_url, '.' || ext))"
+    # The ends that nearly every address has are compared as they are; only the others need a pattern. No IN
+    # list: DuckDB makes a join of a long one, which then runs for every query, asked or not.
+    usual = [spelling for ext in EXTENSIONS for spelling in (ext, ext.upper())]
+    ends = " ".join(f"WHEN ends_with(photo_url, '.{ext}') THEN '{ext}'" for ext in usual)
+    same = " ".join(f"WHEN '{ext}' THEN '{ext}'" for ext in usual)
+    known = "|".join(EXTENSIONS)
+    pattern = f"(?i)\\.({known})([?#].*)?$"
+    from_url = f"CASE {ends} ELSE nullif(regexp_extract(photo_url, '{pattern}', 1), '') END"
+    odd = f"CASE WHEN regexp_full_match(ext, '(?i){known}') THEN ext END"
+    ext = f"CASE WHEN ext IS NULL THEN {from_url} ELSE CASE ext {same} ELSE {odd} END END"
+    # A derivable address names this very photo and ends in this very extension.
+    derivable = " ".join(
+        f"WHEN photo_url = '{scheme}://inaturalist-open-data.s3.amazonaws.com/photos/' || photo_id || "
+        "'/medium.' || ext THEN NULL"
+        for scheme in ("http", "https")
+    )
     return (
-        f"SELECT *, CASE WHEN NOT ({derivable}) THEN photo_url END AS url "
-        f"FROM (SELECT * REPLACE (CASE WHEN lower(coalesce(ext, {from_url})) IN ({known}) "
-        f"THEN coalesce(ext, {from_url}) END AS ext) FROM ({table}))"
+        f"SELECT *, CASE WHEN photo_url IS NULL THEN NULL {derivable} "
+        f"WHEN regexp_extract(photo_url, '{_DERIVABLE}', 1) = photo_id::VARCHAR "
+        "AND ends_with(photo_url, '.' || ext) THEN NULL ELSE photo_url END AS url "
+        f"FROM (SELECT * REPLACE ({ext} AS ext) FROM ({table}))"
     )
 
 
@@ -210,6 +228,9 @@ def _column_sql(files: RawFiles, name: str, type_name: str) -> str:
         is_uuid = f"regexp_full_match(lower({column}::VARCHAR), '{_UUID}')"
         if any(str(t).endswith(("string", "string_view")) for t in map(_value_type, spellings.values())):
             return f"CASE WHEN {is_uuid} THEN {uuid} ELSE TRY_CAST({column} AS BIGINT) END"
+    if name in _NAMES or name == "photo_url":
+        # Names are cleaned where some need it; most of a catalogue is names and addresses.
+        return f"{column}::VARCHAR"
     if sql_type == "VARCHAR":
         # Empty texts are how CSV exports write what is unknown.
         return f"nullif(trim({column}::VARCHAR), '')"
@@ -223,10 +244,12 @@ def _value_type(found: object) -> object:
 def _names_sql(*, clean: bool) -> str:
     if not clean:
         return ", ".join(map(identifier, _NAMES))
-    return ", ".join(
-        f"nullif(trim(regexp_replace({identifier(name)}, '{_CONTROL}+', ' ', 'g')), '') AS {identifier(name)}"
-        for name in _NAMES
-    )
+    return ", ".join(f"{_cleaned(name)} AS {identifier(name)}" for name in _NAMES)
+
+
+def _cleaned(name: str) -> str:
+    """A name with control characters made spaces and no blanks around it; NULL where nothing is left."""
+    return f"nullif(trim(regexp_replace({identifier(name)}, '{_CONTROL}+', ' ', 'g')), '')"
 
 
 def _resolve_repeated(connection: Connection) -> tuple[int, int, int, int, int]:
@@ -263,15 +286,15 @@ def _resolve_repeated(connection: Connection) -> tuple[int, int, int, int, int]:
     return total, distinct, kept, conflicts, photos
 
 
-def _control_characters(connection: Connection) -> int:
-    text = " || ".join(f"coalesce({identifier(name)}, '')" for name in _NAMES)
-    names = ", ".join(map(identifier, _NAMES))
-    (count,) = _integers(
+def _unclean(connection: Connection) -> tuple[int, bool]:
+    """How many rows have a control character in a name, and whether any name has to be cleaned at all."""
+    control = " OR ".join(f"regexp_matches({identifier(name)}, '{_CONTROL}')" for name in _NAMES)
+    other = " OR ".join(f"{identifier(name)} IS DISTINCT FROM {_cleaned(name)}" for name in _NAMES)
+    rows_, tuples = _integers(
         connection,
-        f"SELECT coalesce(sum(n), 0) FROM (SELECT {names}, count(*) AS n FROM valid GROUP BY ALL) "
-        f"WHERE regexp_matches({text}, '{_CONTROL}')",
+        f"SELECT sum(n) FILTER (coalesce({control}, false)), count(*) FILTER ({other}) FROM named",
     )
-    return count
+    return rows_, bool(tuples)
 
 
 def _integers(connection: Connection, sql: str) -> tuple[int, ...]:
