@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from arboretum_cli._output import duration, say, size, table
+from arboretum_cli._output import counted, duration, say, size, table
 
 if TYPE_CHECKING:
     from arboretum_tools.testing.origin import Origin
@@ -139,7 +139,10 @@ def _came_out() -> list[str]:
     parts = ", ".join(f"{split.part(part).num_rows:,} {part}" for part in split.parts)
     rows = [
         ("catalog", "the bundled sample catalogue, real names, invented photos"),
-        ("images", f"{store.photos['ok']:,} photos, {size(store.size_bytes)}, in {store.shards} tar shards"),
+        (
+            "images",
+            f"{store.photos['ok']:,} photos, {size(store.size_bytes)}, in {counted(store.shards, 'shard')}",
+        ),
         (
             _SPLIT,
             f"{split.num_classes} classes, {split.meta['M']} to {split.meta['m']} train photos "
