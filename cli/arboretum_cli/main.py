@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import typer
 
@@ -11,7 +11,7 @@ from arboretum_cli import _errors
 from arboretum_cli.commands import demo, download, export, make_split, select, status
 
 #: Every command with its line in the overview, in the order of the flow.
-COMMANDS = {
+COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
     "demo": (demo.demo, "Run the whole chain, offline, in under a minute."),
     "select": (select.select, "Count, explain and save a selection."),
     "download": (download.download, "Fetch photos into an image store."),
