@@ -11,12 +11,16 @@ a caption takes its form without one. No caption ever holds a double space or a 
 
 from __future__ import annotations
 
+import re
+import string
+import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from arboretum_metadata.vocab import RANKS
-from arboretum_tools.errors import SplitError
+from arboretum_tools.errors import SplitError, UsageError
 
 CaptionType = Literal[
     "com",
@@ -124,3 +128,88 @@ _FORMS: dict[CaptionType, Callable[[Names], str]] = {
 
 #: All ten, in alphabetical order.
 CAPTION_TYPES: tuple[CaptionType, ...] = tuple(_FORMS)
+
+#: What a template may name.
+TEMPLATE_FIELDS = ("scientific_name", "common_name", *RANKS)
+
+# A suffix in a tar: what comes after the key's dot, so no further dot; readers lower-case it.
+_TEMPLATE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
+
+
+@dataclass(frozen=True, slots=True)
+class Templates:
+    """Captions of one's own: `$common_name, a bird of the family $family`.
+
+    Each has one form or several; a class takes the first whose every name it has, and the `sci_com` caption
+    where it has the names of none. So no caption is ever empty or has a hole.
+
+    Attributes:
+        forms: by name of the caption, 1 or more forms in the language of `string.Template`.
+    """
+
+    forms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        lowered = [name.lower() for name in self.forms]
+        for name, forms in self.forms.items():
+            if not _TEMPLATE_NAME.fullmatch(name) or lowered.count(name.lower()) > 1:
+                raise UsageError(
+                    f"{name!r} cannot be the name of a caption",
+                    hint="Give a letter and at most 39 letters, digits or _; none twice.",
+                )
+            if not forms:
+                raise UsageError(f"the caption {name} has no form")
+            for form in forms:
+                _check_form(name, form)
+
+    @classmethod
+    def read(cls, path: Path) -> Templates:
+        """The templates of a TOML file: `name = "form"` or `name = ["form", "another"]` a line.
+
+        Raises:
+            UsageError: it cannot be read, or says something else.
+        """
+        try:
+            said = tomllib.loads(path.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise UsageError(f"the caption templates {path} cannot be read: {error}") from error
+        forms = {name: (value,) if isinstance(value, str) else value for name, value in said.items()}
+        for name, value in forms.items():
+            if not isinstance(value, list | tuple) or not all(isinstance(form, str) for form in value):
+                raise UsageError(
+                    f"{path}: {name} is neither a text nor a list of texts",
+                    hint='Write, for example, txt = ["a photo of $common_name.", "a photo of $genus."].',
+                )
+        return cls({name: tuple(value) for name, value in forms.items()})
+
+    def captions(self, names: Names) -> dict[str, str]:
+        """These captions of a class, by name."""
+        known = dict(names.ranks) | {"scientific_name": names.scientific_name}
+        if names.common_name is not None:
+            known["common_name"] = names.common_name
+        return {name: _first_that_fits(forms, known, names) for name, forms in self.forms.items()}
+
+
+def _check_form(name: str, form: str) -> None:
+    template = string.Template(form)
+    if not template.is_valid():
+        raise UsageError(
+            f"the caption {name} has a $ that begins no name: {form!r}", hint="Write $$ for a $."
+        )
+    for asked in template.get_identifiers():
+        if asked not in TEMPLATE_FIELDS:
+            raise UsageError(
+                f"the caption {name} names ${asked}, which no class has",
+                hint=f"There are {', '.join(f'${known}' for known in TEMPLATE_FIELDS)}.",
+            )
+    if _clean(form) is None:
+        raise UsageError(f"the caption {name} says nothing")
+
+
+def _first_that_fits(forms: tuple[str, ...], known: Mapping[str, str], names: Names) -> str:
+    for form in forms:
+        template = string.Template(form)
+        if all(asked in known for asked in template.get_identifiers()):
+            # White space of the form itself is put in order as that of names is.
+            return _clean(template.substitute(known)) or captions(names)[DEFAULT_CAPTION]
+    return captions(names)[DEFAULT_CAPTION]

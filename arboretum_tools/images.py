@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import io
+import math
 import unicodedata
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
@@ -69,13 +70,31 @@ def decode_rgb(data: bytes, *, name: str) -> Image.Image:
     return _rgb(ImageOps.exif_transpose(_loaded(open_image(data, name=name), name)))
 
 
-def to_jpeg(data: bytes, *, name: str) -> tuple[bytes, int, int]:
+def to_jpeg(data: bytes, *, name: str, shorter_side: int | None = None) -> tuple[bytes, int, int]:
     """The image as a JPEG, upright, transparent pixels white: its bytes, width and height.
+
+    Args:
+        data: the bytes of a JPEG, PNG, GIF or WebP file.
+        name: what to call the image in an error, such as `photo 123`.
+        shorter_side: shrink it so that its shorter side has this many pixels; a smaller image stays as it
+            is. None = the size that it has.
 
     Raises:
         UndecodableImageError: the bytes cannot be decoded.
     """
-    image = decode_rgb(data, name=name)
+    image = open_image(data, name=name)
+    size = image.size
+    if shorter_side is not None:
+        # JPEG decodes at 1/2, 1/4 or 1/8 for less work; twice the wanted size keeps the resampling clean.
+        scale = 2 * shorter_side / min(size)
+        image.draft("RGB", (math.ceil(size[0] * scale), math.ceil(size[1] * scale)))
+    image = _rgb(ImageOps.exif_transpose(_loaded(image, name)))
+    if shorter_side is not None and min(size) > shorter_side:
+        # The size before draft() decides, turned where the image lies on its side.
+        wide, high = size if (image.width > image.height) == (size[0] > size[1]) else size[::-1]
+        scale = shorter_side / min(size)
+        wanted = (max(1, round(wide * scale)), max(1, round(high * scale)))
+        image = image.resize(wanted, Image.Resampling.LANCZOS)
     out = io.BytesIO()
     image.save(out, format="JPEG", quality=JPEG_QUALITY, subsampling=0)
     return out.getvalue(), image.width, image.height

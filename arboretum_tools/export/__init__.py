@@ -9,32 +9,48 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 
 from arboretum_metadata.schema import CLASSES
 from arboretum_tools import events
 from arboretum_tools.errors import ExportError, UsageError
+from arboretum_tools.export.attribution import write_attribution
 from arboretum_tools.export.base import Exporter, Source
+from arboretum_tools.export.csv import Csv
+from arboretum_tools.export.empty_classes import empty_classes, refuse_empty, without
 from arboretum_tools.export.hf import HuggingFace
+from arboretum_tools.export.imagefolder import ImageFolder
+from arboretum_tools.export.lists import Lists
 from arboretum_tools.export.report import ExportReport, found_at, made_from, report, write_export_json
 from arboretum_tools.export.webdataset import WebDataset
-from arboretum_tools.publish import refuse_existing, whole_folder
+from arboretum_tools.export.work import other_leftovers, work_on
+from arboretum_tools.publish import refuse_existing, sha256_of_json
 from arboretum_tools.samples import join, missing_of, require
 from arboretum_tools.split import Split, load_split
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.tables import write_table
+from arboretum_tools.version import __version__
 
 if TYPE_CHECKING:
     from arboretum_tools.catalog import Catalog, Selection
 
-__all__ = ["FORMATS", "ExportReport", "Exporter", "HuggingFace", "WebDataset", "export"]
+__all__ = [
+    "FORMATS",
+    "Csv",
+    "ExportReport",
+    "Exporter",
+    "HuggingFace",
+    "ImageFolder",
+    "Lists",
+    "WebDataset",
+    "export",
+]
 
 #: Every format by its name.
-FORMATS: Mapping[str, type[WebDataset | HuggingFace]] = {
-    WebDataset.format: WebDataset,
-    HuggingFace.format: HuggingFace,
+FORMATS: Mapping[str, type[WebDataset | HuggingFace | ImageFolder | Lists | Csv]] = {
+    kind.format: kind for kind in (WebDataset, HuggingFace, ImageFolder, Lists, Csv)
 }
 
 
@@ -46,16 +62,17 @@ def export(
     format: str | Exporter = "webdataset",  # noqa: A002 - the word of the command line
     parts: Sequence[str] | None = None,
     seed: int = 0,
-    samples_per_shard: int | None = None,
-    captions: Literal["all", "none"] | Sequence[str] | None = None,
     allow_missing: bool = False,
+    drop_classes: bool = False,
     on_event: events.OnEvent = events.ignore,
+    **options: Any,
 ) -> ExportReport:
     """Writes a split, or any selection, with the photos of an image store into a training format.
 
-    The folder appears whole or not at all. The same export again finds it there and writes nothing. Beside
-    the format's own files it holds `classes.parquet`, `export.json`, and `missing.parquet` where photos
-    are missing.
+    The folder appears whole or not at all. The same export again finds it there and writes nothing; one that
+    was interrupted goes on where it stopped, with the result of an undisturbed one. Beside the format's own
+    files it holds `classes.parquet`, `ATTRIBUTION.parquet` and `ATTRIBUTION.html`, `export.json`, and
+    `missing.parquet` where photos are missing.
 
     Args:
         what: a split, the folder of one, or a selection, which becomes one part `train` of all its photos.
@@ -64,23 +81,25 @@ def export(
         format: a name of `FORMATS`, or an exporter with its options.
         parts: the parts to export, default all that the split has.
         seed: of the order of the samples.
-        samples_per_shard: webdataset only, see `WebDataset`.
-        captions: webdataset only, see `WebDataset`.
         allow_missing: go on without the photos that the store does not hold, and record them.
+        drop_classes: leave out the classes that have no photo in one of the parts, and number the others
+            anew.
         on_event: is told of progress.
+        **options: of the format, where it is given by name: the attributes of its class, such as
+            `samples_per_shard` and `captions` of `WebDataset`. None = its default.
 
     Raises:
         UsageError: there is no such format or option.
         SplitError: the split cannot be read or has no such part.
         StoreError: `images` is not an image store.
         MissingPhotosError: the store lacks photos and `allow_missing` is not set.
-        ExportError: a part would be empty.
+        ExportError: a part would be empty, or a class has no photo in a part and the format needs one.
         TargetExistsError: `to` holds something else.
         VerificationError: stored bytes do not match their hash.
         OutOfSpaceError: the disk ran full.
     """
     to = Path(to)
-    exporter = _exporter(format, {"samples_per_shard": samples_per_shard, "captions": captions})
+    exporter = _exporter(format, options)
     split = _split(what)
     store = ImageStore.open(images)
     found = {part: join(split, part, store) for part in _parts(split, parts)}
@@ -92,20 +111,37 @@ def export(
                 f"part {part} would be empty: {store.path} holds none of its photos; nothing was written",
                 hint="Download the split first, or choose other parts with --parts.",
             )
+    empty = empty_classes(split, found)
+    dropped: list[str] = []
+    if drop_classes and empty:
+        labels = {label for labels in empty.values() for label in labels}
+        dropped = [split.classes["class_key"][label].as_py() for label in sorted(labels)]
+        split, found = without(split, found, labels)
+        on_event(events.Note(f"{len(dropped):,} classes were left out, and the others numbered anew"))
+    elif exporter.needs_every_class:
+        refuse_empty(split, empty, exporter.format)
     source = Source(split, store, found, seed, on_event)
-    made = made_from(exporter, source)
+    made = {**made_from(exporter, source), "dropped_classes": dropped}
     said = found_at(to, made)
     if said is not None:
         return report(to, made, said, written=False)
     refuse_existing(to)
+    # Another version may lay files out in another way, so it takes up no work of this one.
+    identity = sha256_of_json({**made, "toolkit_version": __version__})
+    for path in other_leftovers(to, identity):
+        on_event(events.Note(f"{path} is left over from another export to {to.name}; nothing needs it"))
     on_event(events.StageStarted("export", sum(made["photos"].values())))
-    with whole_folder(to) as folder:
-        details = exporter.write(source, folder)
+    with work_on(to, identity) as work:
+        if work.found:
+            on_event(events.Note(f"going on with an interrupted export: {work.found:,} of its steps stand"))
+        details = exporter.write(source, work)
+        folder = work.folder
         write_table(folder / "classes.parquet", split.classes, CLASSES, {"split_sha256": split.sha256})
+        counted = write_attribution(folder, source)
         missing = missing_of(found.values())
         if missing.num_rows:
             pq.write_table(missing, folder / "missing.parquet")
-        write_export_json(folder, made, details)
+        write_export_json(folder, made, {**details, "licenses": counted})
     on_event(events.StageFinished("export"))
     said = found_at(to, made)
     assert said is not None, "an export that was just written is found again"

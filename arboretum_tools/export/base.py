@@ -1,8 +1,9 @@
 """What every format has in common: where samples come from, in which order, and what a format must do.
 
-Order of samples, in every part and every format: by (key_shuffle, photo_id) under the seed. It depends on
-nothing but the photo ids, so neither the way in which the store was filled nor the number of shards shows
-in it, and the first n samples of a part are always a sample of it.
+Order of samples in a format that is read as a stream: by (key_shuffle, photo_id) under the seed. It depends
+on nothing but the photo ids, so neither the way in which the store was filled nor the number of shards shows
+in it, and the first n samples of a part are always a sample of it. Folders and lists, which loaders shuffle
+themselves, stand in the order of the split, (label, photo_id).
 """
 
 from __future__ import annotations
@@ -10,16 +11,17 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
 
-from arboretum_tools.errors import VerificationError
+from arboretum_tools.errors import UsageError, VerificationError
 from arboretum_tools.events import OnEvent
+from arboretum_tools.export.work import Work
 from arboretum_tools.samples import Samples
 from arboretum_tools.split.manifest import Split
+from arboretum_tools.store.layout import tar_path
 from arboretum_tools.store.reader import ImageStore
 
 if TYPE_CHECKING:
@@ -114,10 +116,10 @@ class Source:
                 data = self.store.read_bytes(shard, offset, size_bytes, photo_id)
                 if hashlib.sha256(data).hexdigest() != sha256:
                     raise VerificationError(
-                        f"photo {photo_id} in shard {shard} of {self.store.path} is damaged: its bytes do "
-                        "not match their SHA-256; nothing was exported",
-                        hint="Move that shard's .tar and .parquet away and run `arboretum download` again: "
-                        "only its photos are fetched.",
+                        f"photo {photo_id} in {tar_path(self.store.path, shard)} is damaged: its bytes do "
+                        "not match their SHA-256; no export was published",
+                        hint="The other shards are unharmed. Move this one's .tar and .parquet away and run "
+                        "`arboretum download` again: only its photos are fetched. Then export again.",
                     )
                 yield Sample(photo_id, label, data, sha256, *about)
 
@@ -134,9 +136,56 @@ class Exporter(Protocol):
         """The options in force, JSON-able, for export.json."""
         ...
 
-    def write(self, source: Source, folder: Path) -> Mapping[str, Any]:
-        """Writes the format's own files into an empty folder; what it returns goes into export.json."""
+    @property
+    def needs_every_class(self) -> bool:
+        """Whether its readers fail, or number the classes anew, where a class has no photo in a part."""
         ...
+
+    def write(self, source: Source, work: Work) -> Mapping[str, Any]:
+        """Writes the format's own files, in steps; what it returns goes into export.json."""
+        ...
+
+
+def check_resize(shorter_side: int | None) -> None:
+    """Refuses a size that is none.
+
+    Raises:
+        UsageError: below 1 pixel.
+    """
+    if shorter_side is not None and shorter_side < 1:
+        raise UsageError(f"images cannot be resized to {shorter_side} pixels")
+
+
+def encoded(sample: Sample, resize: int | None, *, keep_format: bool = False) -> tuple[Sample, str | None]:
+    """The sample as a format writes it, and what was done to it: None, `png to jpeg`, `resized`.
+
+    Args:
+        sample: as it lies in the store.
+        resize: shrink images whose shorter side is longer than this many pixels; None = leave them.
+        keep_format: leave images that are no JPEG as they are; else they become JPEGs.
+
+    Raises:
+        UndecodableImageError: an image that has to be made anew cannot be decoded.
+    """
+    shrink = resize is not None and min(sample.width, sample.height) > resize
+    convert = sample.format != "jpeg" and not keep_format
+    if not (shrink or convert):
+        return sample, None
+    # Pillow is loaded where an image has to be made anew, and not before.
+    from arboretum_tools.images import to_jpeg
+
+    data, width, height = to_jpeg(
+        sample.data, name=f"photo {sample.photo_id}", shorter_side=resize if shrink else None
+    )
+    anew = replace(
+        sample,
+        data=data,
+        sha256=hashlib.sha256(data).hexdigest(),
+        format="jpeg",
+        width=width,
+        height=height,
+    )
+    return anew, f"{sample.format} to jpeg" if sample.format != "jpeg" else "resized"
 
 
 def even_pieces(total: int, pieces: int) -> list[int]:

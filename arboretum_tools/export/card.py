@@ -16,6 +16,7 @@ from typing import Any
 from arboretum_metadata.vocab import LICENSES
 from arboretum_tools.bands import BANDS
 from arboretum_tools.export.base import SPLIT_NAMES, Source
+from arboretum_tools.export.licenses import NOT_KNOWN, least_open, licenses
 from arboretum_tools.publish import canonical_json
 from arboretum_tools.version import __version__
 
@@ -31,8 +32,6 @@ HUB_LICENSES = {
     "CC-BY-ND": "cc-by-nd-4.0",
     "CC-BY-NC-ND": "cc-by-nc-nd-4.0",
 }
-
-_NOT_KNOWN = "not known"
 
 # The size categories of the hub: upper bound (exclusive) and name.
 _SIZES = (
@@ -75,9 +74,9 @@ def write_card(
     """Writes README.md into the export; the Parquet files already lie in `folder/data`."""
     import yaml  # type: ignore[import-untyped] # a dependency of datasets and of huggingface_hub
 
-    licenses = _licenses(source)
+    counted = licenses(source)
     front = {
-        "license": _hub_license(licenses),
+        "license": _hub_license(counted),
         "task_categories": ["image-classification"],
         "tags": ["biodiversity", "iNaturalist", "Arboretum", "long-tailed"],
         "pretty_name": " ".join(source.split.name.split()),
@@ -98,39 +97,20 @@ def write_card(
         },
     }
     text = yaml.safe_dump(front, sort_keys=False, allow_unicode=True, width=10_000)
-    (folder / "README.md").write_text(f"---\n{text}---\n\n{_body(source, licenses)}", encoding="utf-8")
+    (folder / "README.md").write_text(f"---\n{text}---\n\n{_body(source, counted)}", encoding="utf-8")
 
 
-def least_open(licenses: Mapping[str, int]) -> str | None:
-    """The most restrictive of the known licences that are counted; None where there is none.
-
-    Openness is the order of `arboretum_metadata.vocab.LICENSES`.
-    """
-    order = list(LICENSES)
-    return max((name for name in licenses if name in LICENSES), key=order.index, default=None)
-
-
-def _hub_license(licenses: Mapping[str, int]) -> str:
-    strictest = least_open(licenses)
+def _hub_license(counted: Mapping[str, int]) -> str:
+    strictest = least_open(counted)
     # One photo without a known licence is one that nobody may be told to be free to use.
-    return HUB_LICENSES[strictest] if strictest and _NOT_KNOWN not in licenses else "unknown"
-
-
-def _licenses(source: Source) -> dict[str, int]:
-    """Photos by licence, most open first, those without a known one last."""
-    counts: Counter[str] = Counter()
-    for samples in source.parts.values():
-        counts.update(
-            name if name in LICENSES else _NOT_KNOWN for name in samples.rows["license"].to_pylist()
-        )
-    return {name: counts[name] for name in (*LICENSES, _NOT_KNOWN) if counts[name]}
+    return HUB_LICENSES[strictest] if strictest and NOT_KNOWN not in counted else "unknown"
 
 
 def _size_category(photos: int) -> str:
     return next((name for bound, name in _SIZES if photos < bound), "100M<n<1B")
 
 
-def _body(source: Source, licenses: Mapping[str, int]) -> str:
+def _body(source: Source, counted: Mapping[str, int]) -> str:
     split = source.split
     photos = sum(len(samples) for samples in source.parts.values())
     sections = [
@@ -139,7 +119,7 @@ def _body(source: Source, licenses: Mapping[str, int]) -> str:
         _loading(source),
         f"## Photos\n\n{_counts(source)}",
         f"## Lineage\n\n{_lineage(split.classes.to_pylist())}",
-        f"## Licences\n\n{_licences_in_words(licenses)}",
+        f"## Licences\n\n{_licences_in_words(counted)}",
         f"## How it was made\n\n{_making(source)}",
         f"## Citation\n\n```bibtex\n{_CITATION}\n```",
     ]
@@ -170,17 +150,18 @@ def _counts(source: Source) -> str:
     return text + (f"\n\nNot there: {'; '.join(missing)}; see `missing.parquet`." if missing else "")
 
 
-def _licences_in_words(licenses: Mapping[str, int]) -> str:
-    text = _rows(["licence", "photos"], [[name, f"{count:,}"] for name, count in licenses.items()]) + "\n\n"
-    strictest = least_open(licenses)
+def _licences_in_words(counted: Mapping[str, int]) -> str:
+    text = _rows(["licence", "photos"], [[name, f"{count:,}"] for name, count in counted.items()]) + "\n\n"
+    strictest = least_open(counted)
     if strictest:
         about = LICENSES[strictest]
         text += f"The most restrictive licence among them is **{strictest}** ({about.title}, {about.url}). "
-    if _NOT_KNOWN in licenses:
+    if NOT_KNOWN in counted:
         text += "Photos whose licence is not known may not be passed on. "
     return (
         text
-        + "Each photo has its licence in the column `license` and the line to credit it with in `credit`."
+        + "Each photo has its licence in the column `license` and the line to credit it with in `credit`; "
+        "`ATTRIBUTION.html` lists them all."
     )
 
 
@@ -197,7 +178,7 @@ def _making(source: Source) -> str:
 
 def _lineage(classes: Sequence[Mapping[str, Any]]) -> str:
     counts: Counter[tuple[str, str]] = Counter(
-        (row["kingdom"] or _NOT_KNOWN, row["class"] or _NOT_KNOWN) for row in classes
+        (row["kingdom"] or NOT_KNOWN, row["class"] or NOT_KNOWN) for row in classes
     )
     lines = [[_text(kingdom), _text(name), f"{n:,}"] for (kingdom, name), n in sorted(counts.items())]
     return _rows(["kingdom", "class", "classes here"], lines)

@@ -13,9 +13,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
+from itertools import accumulate, islice
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +27,10 @@ from arboretum_tools.errors import UsageError
 from arboretum_tools.events import PhotoDone, ShardFinished
 from arboretum_tools.export.base import SPLIT_NAMES, Sample, Source, even_pieces, pieces_of_at_most
 from arboretum_tools.export.card import SplitSize, write_card
+from arboretum_tools.export.work import Work
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 #: The hub asks for shards of 0.5 to 1 GB.
 SHARD_BYTES = 500_000_000
@@ -57,6 +61,10 @@ _COMPRESSION = {
 }
 
 
+# Part and positions of the photos of one file.
+_Photos = tuple[str, "NDArray[np.int64]"]
+
+
 @dataclass(frozen=True, slots=True)
 class HuggingFace:
     """Options of the format.
@@ -68,6 +76,7 @@ class HuggingFace:
     shard_bytes: int = SHARD_BYTES
 
     format: ClassVar[str] = "hf"
+    needs_every_class: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if self.shard_bytes < 1:
@@ -77,26 +86,31 @@ class HuggingFace:
         """The options in force."""
         return {"shard_bytes": self.shard_bytes}
 
-    def write(self, source: Source, folder: Path) -> Mapping[str, Any]:
+    def write(self, source: Source, work: Work) -> Mapping[str, Any]:
         """Writes the Parquet files and the card."""
         classes = source.classes()
         schema = _SCHEMA.with_metadata({"huggingface": _features([row["name"] for row in classes])})
-        (folder / "data").mkdir()
         splits: list[SplitSize] = []
         for part, samples in source.parts.items():
             order = samples.shuffled(source.seed)
             total = int(np.sum(samples.rows["size_bytes"].to_numpy()))
             pieces = min(len(samples), pieces_of_at_most(total, self.shard_bytes))
-            photos = source.samples(part, order)
+            sizes = even_pieces(len(samples), pieces)
             num_bytes = 0
-            for number, size in enumerate(even_pieces(len(samples), pieces)):
+            for number, (size, end) in enumerate(zip(sizes, accumulate(sizes), strict=True)):
                 name = f"{SPLIT_NAMES[part]}-{number:05d}-of-{pieces:05d}.parquet"
-                path = folder / "data" / name
-                num_bytes += _write_file(path, islice(photos, size), classes, schema, source)
-                source.on_event(ShardFinished(name, size, path.stat().st_size))
+                photos = (part, order[end - size : end])
+
+                def write(name: str = name, photos: _Photos = photos) -> Mapping[str, Any]:
+                    path = work.path(f"data/{name}")
+                    size_bytes = _write_file(path, source.samples(*photos), classes, schema, source)
+                    source.on_event(ShardFinished(name, len(photos[1]), path.stat().st_size))
+                    return {"num_bytes": size_bytes}
+
+                num_bytes += work.step(name, write)["num_bytes"]
             splits.append(SplitSize(SPLIT_NAMES[part], len(samples), num_bytes))
         features = _card_features(schema, [row["name"] for row in classes])
-        write_card(folder, source, features, splits)
+        write_card(work.folder, source, features, splits)
         return {}
 
 

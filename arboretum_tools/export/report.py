@@ -73,7 +73,7 @@ def write_export_json(folder: Path, made: Mapping[str, Any], details: Mapping[st
     files = {
         path.relative_to(folder).as_posix(): path.stat().st_size
         for path in sorted(folder.rglob("*"))
-        if path.is_file()
+        if path.is_file() and not path.name.startswith(".")
     }
     said = {**made, "toolkit_version": __version__, "written": {"files": files, **details}}
     write_json(folder / EXPORT_JSON, said)

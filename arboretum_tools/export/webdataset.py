@@ -7,26 +7,31 @@
 
 A sample has `jpg` (every image under this one suffix: anything else is made into a JPEG, and counted),
 `cls` (the label as ASCII), `json`, `txt` (the `sci_com` caption) and one member for each caption type asked
-for. The rules of the readers that decide the details:
+for. With `keep_formats` images stay as they are, under the suffix of their format; a set that would then mix
+suffixes is refused. The rules of the readers that decide the details:
 
 - webdataset takes the name up to its first dot as key, Hugging Face up to the first dot as well, so a
   caption's member is `<id>.sci_com.txt`;
 - Hugging Face fixes members, fields and types by the first five samples, so every sample has every member
   and every field, of one type: an unknown text is "" and never null;
 - timm reads `jpg` but not `jpeg`, and `cls` as ASCII int;
+- distributed training hangs on uneven shards: `even` makes all shards of train equal, and their number a
+  multiple of world size x workers;
 - Arboretum's loader dies with `--text_type random` unless sci, com, taxon, sci_com and taxon_com are in
   every sample, so these five are the default.
 """
 
 from __future__ import annotations
 
-import hashlib
+import json
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import islice
-from pathlib import Path
-from typing import Any, BinaryIO, ClassVar, Literal
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import Any, ClassVar, Literal
+
+import numpy as np
 
 from arboretum_metadata.vocab import RANKS
 from arboretum_tools.captions import (
@@ -35,12 +40,23 @@ from arboretum_tools.captions import (
     DEFAULT_CAPTION,
     CaptionType,
     Names,
+    Templates,
     captions,
 )
-from arboretum_tools.errors import UsageError
+from arboretum_tools.errors import ExportError, UsageError
 from arboretum_tools.events import PhotoDone, ShardFinished
-from arboretum_tools.export.base import SPLIT_NAMES, Sample, Source, even_pieces, pieces_of_at_most
-from arboretum_tools.publish import canonical_json, write_json
+from arboretum_tools.export.base import (
+    SPLIT_NAMES,
+    Sample,
+    Source,
+    check_resize,
+    encoded,
+    even_pieces,
+    pieces_of_at_most,
+)
+from arboretum_tools.export.tar_members import Members, member
+from arboretum_tools.export.work import Work
+from arboretum_tools.publish import write_json
 from arboretum_tools.store import tar
 
 #: A shard holds at most this many samples unless told otherwise.
@@ -51,7 +67,11 @@ SAMPLES_PER_SHARD = 1_000
 _WANTED_SHARDS = 20
 _SMALLEST_SHARD = 10
 
-_WRITE_BUFFER = 2**20
+# Pieces that the kernel takes in one call (IOV_MAX is 1024 on Linux and macOS).
+_MOST_PIECES = 1_024
+
+# One encoder for all samples: json.dumps would make a new one each time.
+_to_json = json.JSONEncoder(sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 #: Which caption types to write: all ten, none, or these.
 Captions = Literal["all", "none"] | Sequence[str]
@@ -66,16 +86,42 @@ class WebDataset:
             shards a part where that leaves 10 samples or more in each.
         captions: caption types beside `txt`, which is always there: "all" ten, "none", or names of
             `captions.CAPTION_TYPES`; the default are the five that Arboretum's loader needs.
+        templates: captions of one's own, each a member `<name>.txt` (`txt` replaces the plain `txt`).
+        even: makes all shards of train equal: "drop" leaves out the last samples of the shuffled order that
+            do not fill them, "repeat" takes the first ones again under the key `<photo_id>r<k>`. None =
+            nothing is dropped or repeated, and shards differ by at most one sample.
+        world_size: processes that train together; with `even`, the number of shards is a multiple of
+            world_size x workers.
+        workers: loader workers a process.
+        resize: shrink images whose shorter side is longer than this many pixels; None = leave them.
+        keep_formats: leave images that are no JPEG as they are.
     """
 
     samples_per_shard: int | None = None
     captions: Captions = ARBORETUM_CAPTIONS
+    templates: Templates = field(default_factory=Templates)
+    even: Literal["drop", "repeat"] | None = None
+    world_size: int = 1
+    workers: int = 1
+    resize: int | None = None
+    keep_formats: bool = False
 
     format: ClassVar[str] = "webdataset"
+    needs_every_class: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if self.samples_per_shard is not None and self.samples_per_shard < 1:
             raise UsageError(f"a shard holds at least 1 sample, not {self.samples_per_shard}")
+        if self.even not in (None, "drop", "repeat"):
+            raise UsageError(f"shards are made even by drop or repeat, not by {self.even!r}")
+        if self.world_size < 1 or self.workers < 1:
+            raise UsageError("training has at least 1 process and 1 worker")
+        if self.even is None and (self.world_size, self.workers) != (1, 1):
+            raise UsageError(
+                "world size and workers count only where shards are made even",
+                hint="Add --even drop or --even repeat.",
+            )
+        check_resize(self.resize)
         self.caption_types()
 
     def caption_types(self) -> tuple[CaptionType, ...]:
@@ -95,38 +141,76 @@ class WebDataset:
 
     def options(self) -> Mapping[str, Any]:
         """The options in force."""
-        return {"captions": list(self.caption_types()), "samples_per_shard": self.samples_per_shard}
+        return {
+            "captions": list(self.caption_types()),
+            "templates": {name: list(forms) for name, forms in self.templates.forms.items()},
+            "samples_per_shard": self.samples_per_shard,
+            "even": self.even,
+            "world_size": self.world_size,
+            "workers": self.workers,
+            "resize": self.resize,
+            "keep_formats": self.keep_formats,
+        }
 
-    def shard_sizes(self, samples: int) -> list[int]:
-        """Samples of each shard of a part: they differ by at most one."""
-        if self.samples_per_shard is not None:
-            return even_pieces(samples, pieces_of_at_most(samples, self.samples_per_shard))
-        wanted = min(_WANTED_SHARDS, samples // _SMALLEST_SHARD)
-        return even_pieces(samples, max(wanted, pieces_of_at_most(samples, SAMPLES_PER_SHARD)))
+    def shard_sizes(self, samples: int, *, even: bool = False) -> list[int]:
+        """Samples of each shard of a part of so many samples.
 
-    def write(self, source: Source, folder: Path) -> Mapping[str, Any]:
+        Args:
+            samples: of the part, 1 or more.
+            even: all of one size, as `even`, `world_size` and `workers` say, so that their sum may be less or
+                more than `samples`; else they differ by at most one and nothing is left out.
+
+        Raises:
+            ExportError: there are fewer samples than shards, and none may be repeated.
+        """
+        most = self.samples_per_shard or SAMPLES_PER_SHARD
+        shards = pieces_of_at_most(samples, most)
+        if self.samples_per_shard is None:
+            shards = max(shards, min(_WANTED_SHARDS, samples // _SMALLEST_SHARD))
+        if not even:
+            return even_pieces(samples, shards)
+        together = self.world_size * self.workers
+        shards = together * pieces_of_at_most(shards, together)
+        size = samples // shards if self.even == "drop" else pieces_of_at_most(samples, shards)
+        if size < 1:
+            raise ExportError(
+                f"{samples:,} samples cannot fill {shards:,} equal shards; nothing was written",
+                hint="Use --even repeat, or a smaller --world-size or --workers.",
+            )
+        return [size] * shards
+
+    def write(self, source: Source, work: Work) -> Mapping[str, Any]:
         """Writes shards, sizes.json, _info.json and __len__."""
-        writer = _SampleWriter(source, self.caption_types())
+        writer = _SampleWriter(self, source)
         sizes: dict[str, int] = {}
         splits: dict[str, Any] = {}
+        evened: dict[str, Any] = {}
+        made_anew: Counter[str] = Counter()
         for part, samples in source.parts.items():
-            shards = {
-                f"{part}-{number:06d}.tar": size for number, size in enumerate(self.shard_sizes(len(samples)))
-            }
-            _write_part(source, part, shards, writer, folder)
+            even = self.even is not None and part == "train"
+            counts = self.shard_sizes(len(samples), even=even)
+            shards = {f"{part}-{number:06d}.tar": size for number, size in enumerate(counts)}
+            made_anew.update(_write_part(source, part, shards, writer, work))
             sizes |= shards
-            name = SPLIT_NAMES[part]
+            name, total = SPLIT_NAMES[part], sum(counts)
             splits[name] = {
                 "name": name,
-                "num_samples": len(samples),
+                "num_samples": total,
                 "filenames": list(shards),
-                "shard_lengths": list(shards.values()),
+                "shard_lengths": counts,
             }
-        write_json(folder / "sizes.json", sizes)
-        write_json(folder / "_info.json", {"splits": splits})
-        first = next(iter(source.parts.values()))
-        (folder / "__len__").write_text(str(len(first)), encoding="ascii")
-        return {"converted_to_jpeg": dict(sorted(writer.converted.items()))}
+            if even:
+                evened = {
+                    "shards": len(counts),
+                    "samples_per_shard": counts[0],
+                    "dropped": max(0, len(samples) - total),
+                    "repeated": max(0, total - len(samples)),
+                }
+        write_json(work.folder / "sizes.json", sizes)
+        write_json(work.folder / "_info.json", {"splits": splits})
+        first = next(iter(splits.values()))
+        work.path("__len__").write_text(str(first["num_samples"]), encoding="ascii")
+        return {"made_anew": dict(sorted(made_anew.items())), **({"even": evened} if evened else {})}
 
 
 def _no_captions(asked: object) -> UsageError:
@@ -137,59 +221,94 @@ def _no_captions(asked: object) -> UsageError:
 
 
 def _write_part(
-    source: Source, part: str, shards: Mapping[str, int], writer: _SampleWriter, folder: Path
-) -> None:
-    samples = source.samples(part, source.parts[part].shuffled(source.seed))
-    for name, size in shards.items():
-        path = folder / name
-        with path.open("wb", buffering=_WRITE_BUFFER) as file:
-            for sample in islice(samples, size):
-                writer.write(file, sample)
-                source.on_event(PhotoDone(sample.photo_id, "written", len(sample.data)))
-            file.write(tar.END)
-        source.on_event(ShardFinished(name, size, path.stat().st_size))
+    source: Source, part: str, shards: Mapping[str, int], writer: _SampleWriter, work: Work
+) -> Counter[str]:
+    """Writes the shards of a part; returns how many images were made anew, by what was done to them."""
+    order = source.parts[part].shuffled(source.seed)
+    total = len(order)
+    made_anew: Counter[str] = Counter()
+    ends = accumulate(shards.values())
+    for (name, size), end in zip(shards.items(), ends, strict=True):
+
+        def write(name: str = name, places: range = range(end - size, end)) -> Mapping[str, int]:
+            done: Counter[str] = Counter()
+            path = work.path(name)
+            samples = source.samples(part, order[np.arange(places.start, places.stop) % total])
+            with path.open("wb", buffering=0) as file:
+                for place, sample in zip(places, samples, strict=True):
+                    turn = place // total
+                    key = f"{sample.photo_id}r{turn}" if turn else str(sample.photo_id)
+                    parts, what = writer.parts(key, sample)
+                    _write_all(file.fileno(), parts)
+                    if what is not None:
+                        done[what] += 1
+                    source.on_event(PhotoDone(sample.photo_id, "written", len(sample.data)))
+                _write_all(file.fileno(), [tar.END])
+            source.on_event(ShardFinished(name, len(places), path.stat().st_size))
+            return done
+
+        made_anew.update(work.step(name, write))
+    return made_anew
 
 
 class _SampleWriter:
-    """Turns samples into tar entries; what is the same for a whole class is made once.
+    """Turns samples into tar members; what is the same for a whole class is made once."""
 
-    Attributes:
-        converted: images that were made into JPEGs, by the format they had.
-    """
-
-    def __init__(self, source: Source, caption_types: Sequence[CaptionType]) -> None:
-        self.converted: Counter[str] = Counter()
+    def __init__(self, options: WebDataset, source: Source) -> None:
+        self._resize, self._keep = options.resize, options.keep_formats
+        self._suffix = _one_suffix(source) if options.keep_formats else "jpg"
         self._about: list[dict[str, Any]] = []
-        self._texts: list[list[tuple[str, bytes]]] = []
+        self._texts: list[Members] = []
         for row in source.classes():
-            said = captions(Names.of(row))
-            members = [("cls", str(row["label"])), ("txt", said[DEFAULT_CAPTION])]
-            members += [(f"{kind}.txt", said[kind]) for kind in caption_types]
-            self._texts.append([(suffix, text.encode()) for suffix, text in members])
+            names = Names.of(row)
+            said = captions(names)
+            texts = {"txt": said[DEFAULT_CAPTION]}
+            texts |= {f"{kind}.txt": said[kind] for kind in options.caption_types()}
+            own = options.templates.captions(names)
+            texts |= {"txt" if name == "txt" else f"{name}.txt": text for name, text in own.items()}
+            members = [("cls", str(row["label"])), *texts.items()]
+            self._texts.append(Members([(suffix, text.encode()) for suffix, text in members]))
             self._about.append(_about_class(row))
 
-    def write(self, file: BinaryIO, sample: Sample) -> None:
-        data, sha256, width, height = sample.data, sample.sha256, sample.width, sample.height
-        if sample.format != "jpeg":
-            from arboretum_tools.images import to_jpeg
-
-            data, width, height = to_jpeg(data, name=f"photo {sample.photo_id}")
-            sha256 = hashlib.sha256(data).hexdigest()
-            self.converted[sample.format] += 1
+    def parts(self, key: str, stored: Sample) -> tuple[list[bytes], str | None]:
+        """The bytes of a sample in pieces, and what was done to its image."""
+        sample, what = encoded(stored, self._resize, keep_format=self._keep)
         about = {
             **self._about[sample.label],
             "photo_id": sample.photo_id,
             "license": sample.license or "",
             "observer_name": sample.observer_name or "",
             "life_stage": sample.life_stage or "",
-            "width": width,
-            "height": height,
-            "sha256": sha256,
+            "width": sample.width,
+            "height": sample.height,
+            "sha256": sample.sha256,
         }
-        _entry(file, f"{sample.photo_id}.jpg", data)
-        _entry(file, f"{sample.photo_id}.json", canonical_json(about).encode())
-        for suffix, text in self._texts[sample.label]:
-            _entry(file, f"{sample.photo_id}.{suffix}", text)
+        return [
+            *member(f"{key}.{self._suffix}", sample.data),
+            *member(f"{key}.json", _to_json(about).encode()),
+            *self._texts[sample.label].parts(key),
+        ], what
+
+
+def _one_suffix(source: Source) -> str:
+    """The suffix of all images of all parts.
+
+    Raises:
+        ExportError: they are of several formats.
+    """
+    counts: Counter[str] = Counter()
+    for samples in source.parts.values():
+        for row in samples.rows["format"].value_counts().to_pylist():
+            counts[row["values"]] += row["counts"]
+    if len(counts) > 1:
+        said = ", ".join(f"{count:,} {name}" for name, count in sorted(counts.items()))
+        raise ExportError(
+            f"the images are of several formats ({said}), and readers take the members of all samples from "
+            "the first ones; nothing was written",
+            hint="Leave --keep-formats out: what is no JPEG becomes one, and is counted.",
+        )
+    (name,) = counts
+    return "jpg" if name == "jpeg" else name
 
 
 def _about_class(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -202,7 +321,12 @@ def _about_class(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _entry(file: BinaryIO, name: str, body: bytes) -> None:
-    file.write(tar.header(name, len(body)))
-    file.write(body)
-    file.write(tar.padding(len(body)))
+def _write_all(descriptor: int, parts: Sequence[bytes]) -> None:
+    """Writes all pieces without joining them first, which would copy the image once more."""
+    assert len(parts) <= _MOST_PIECES, "a sample has some dozens of pieces"
+    written = os.writev(descriptor, parts)
+    if written < sum(map(len, parts)):
+        # A nearly full disk takes a part of it; writing the rest says why.
+        rest = memoryview(b"".join(parts))[written:]
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]

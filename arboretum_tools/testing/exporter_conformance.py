@@ -13,9 +13,13 @@ Needs pytest. The split and the store are those of `arboretum_tools.testing.tiny
 from __future__ import annotations
 
 import hashlib
+import html
 import io
 import json
+import multiprocessing
+import os
 import resource
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +29,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from arboretum_tools.credit import credit_line
 from arboretum_tools.errors import (
     ExportError,
     MissingPhotosError,
@@ -33,7 +38,7 @@ from arboretum_tools.errors import (
     TargetExistsError,
     VerificationError,
 )
-from arboretum_tools.events import Event, PhotoDone, StageFinished, StageStarted
+from arboretum_tools.events import Event, Note, PhotoDone, StageFinished, StageStarted
 from arboretum_tools.export import Exporter, export
 from arboretum_tools.samples import join
 from arboretum_tools.split.manifest import Split
@@ -41,7 +46,7 @@ from arboretum_tools.store.layout import tar_path
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.testing.tiny import tiny_image, tiny_split, tiny_store
 
-# Smaller than any export of the tiny split, larger than its index files.
+# Smaller than the shards of the tiny split, larger than its index files.
 _FILE_LIMIT = 16_384
 
 
@@ -76,6 +81,12 @@ class ExporterConformance:
 
     #: Whether the export keeps images that are no JPEG as they are; else they become JPEGs.
     keeps_bytes = True
+
+    #: Whether the samples stand in an order that depends on the seed; else in that of the split.
+    is_stream = True
+
+    #: Smaller than the largest file of the export, larger than what is written before it.
+    file_limit = _FILE_LIMIT
 
     def read(self, folder: Path, part: str) -> list[Read]:
         """Every sample of a part in its order, by the reader that the format is made for."""
@@ -135,13 +146,15 @@ class ExporterConformance:
         self.run(given, tmp_path / "one", seed=1)
         zero = [sample.photo_id for sample in self.read(tmp_path / "zero", "train")]
         one = [sample.photo_id for sample in self.read(tmp_path / "one", "train")]
-        assert zero != one
+        assert (zero != one) is self.is_stream
         assert sorted(zero) == sorted(one)
 
-    def test_labels_are_mixed(self, given: Given, tmp_path: Path) -> None:
+    def test_labels_are_mixed_in_a_stream_and_sorted_elsewhere(self, given: Given, tmp_path: Path) -> None:
         self.run(given, tmp_path / "out")
-        labels = [sample.label for sample in self.read(tmp_path / "out", "train")]
-        assert labels != sorted(labels)
+        found = [(sample.label, sample.photo_id) for sample in self.read(tmp_path / "out", "train")]
+        labels = [label for label, _ in found]
+        assert (labels != sorted(labels)) is self.is_stream
+        assert (found == sorted(found)) is not self.is_stream
 
     def test_the_same_export_again_writes_nothing(self, given: Given, tmp_path: Path) -> None:
         first = export(given.split, images=given.store.path, to=tmp_path / "out", format=self.exporter)
@@ -242,23 +255,76 @@ class ExporterConformance:
             self.run(Given(split, store, {}), tmp_path / "out", allow_missing=True)
         assert not (tmp_path / "out").exists()
 
-    def test_a_damaged_image_stops_it_and_leaves_nothing(self, given: Given, tmp_path: Path) -> None:
+    def test_a_damaged_image_stops_it_and_once_repaired_it_goes_on(
+        self, given: Given, tmp_path: Path
+    ) -> None:
+        self.run(given, tmp_path / "undisturbed")
         rows = join(given.split, "train", given.store).rows.slice(5, 1).to_pylist()[0]
-        with tar_path(given.store.path, rows["shard"]).open("r+b") as file:
-            file.seek(rows["offset"] + rows["size_bytes"] // 2)
-            byte = file.read(1)[0]
-            file.seek(-1, io.SEEK_CUR)
-            file.write(bytes([byte ^ 0xFF]))
-        with pytest.raises(VerificationError, match=str(rows["photo_id"])):
+        shard = tar_path(given.store.path, rows["shard"])
+        place = rows["offset"] + rows["size_bytes"] // 2
+        _flip(shard, place)
+        with pytest.raises(VerificationError, match=str(rows["photo_id"])) as raised:
             self.run(given, tmp_path / "out")
-        assert _names(tmp_path) == {"images"}
+        assert shard.name in str(raised.value)
+        assert not (tmp_path / "out").exists()
+        _flip(shard, place)
+        self.run(given, tmp_path / "out")
+        assert hashes(tmp_path / "out") == hashes(tmp_path / "undisturbed")
 
-    def test_a_full_disk_is_one_clear_error_and_leaves_nothing(self, given: Given, tmp_path: Path) -> None:
-        with _files_of_at_most(_FILE_LIMIT), pytest.raises(OutOfSpaceError, match="no room"):
+    def test_a_full_disk_is_one_clear_error_and_publishes_nothing(self, given: Given, tmp_path: Path) -> None:
+        with _files_of_at_most(self.file_limit), pytest.raises(OutOfSpaceError, match="no room"):
             self.run(given, tmp_path / "out")
-        assert _names(tmp_path) == {"images"}
+        assert not (tmp_path / "out").exists()
+        self.run(given, tmp_path / "out")
+        assert len(self.read(tmp_path / "out", "train")) == given.split.part("train").num_rows
 
-    def test_interrupted_it_leaves_nothing_and_starts_again(self, given: Given, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("photos", [2, 70])
+    def test_killed_it_goes_on_with_the_result_of_an_undisturbed_one(
+        self, given: Given, tmp_path: Path, photos: int
+    ) -> None:
+        self.run(given, tmp_path / "undisturbed")
+
+        def kill(event: Event, seen: list[Event] = []) -> None:  # noqa: B006 - counts within one process
+            seen.append(event)
+            if sum(isinstance(event, PhotoDone) for event in seen) == photos:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        process = multiprocessing.get_context("fork").Process(
+            target=self.run, args=(given, tmp_path / "out"), kwargs={"on_event": kill}
+        )
+        process.start()
+        process.join(timeout=60)
+        assert process.exitcode == -signal.SIGKILL
+        assert not (tmp_path / "out").exists()
+        again: list[Event] = []
+        self.run(given, tmp_path / "out", on_event=again.append)
+        assert hashes(tmp_path / "out") == hashes(tmp_path / "undisturbed")
+        assert _names(tmp_path) == {"images", "out", "undisturbed"}
+        if photos == 70:  # past the first steps of every format
+            assert any(isinstance(event, Note) and "going on" in event.text for event in again)
+            assert sum(isinstance(event, PhotoDone) for event in again) < sum(
+                given.split.part(part).num_rows for part in given.split.parts
+            )
+
+    def test_every_photo_is_credited(self, given: Given, tmp_path: Path) -> None:
+        self.run(given, tmp_path / "out")
+        rows = pq.read_table(tmp_path / "out" / "ATTRIBUTION.parquet").to_pylist()
+        page = (tmp_path / "out" / "ATTRIBUTION.html").read_text("utf-8")
+        asked = {
+            (part, row["photo_id"]): row
+            for part, table in given.split.tables.items()
+            for row in table.to_pylist()
+        }
+        assert {(row["part"], row["photo_id"]) for row in rows} == set(asked)
+        for row in rows:
+            photo = asked[row["part"], row["photo_id"]]
+            assert row["credit"] == credit_line(photo["observer_name"], photo["license"])
+            assert f'<a href="{row["page"]}">{row["photo_id"]}</a>' in page
+            assert row["credit"] is None or f"<dt>{html.escape(row['credit'])}\n" in page
+
+    def test_interrupted_at_once_it_leaves_nothing_and_starts_again(
+        self, given: Given, tmp_path: Path
+    ) -> None:
         def interrupt(event: Event) -> None:
             if isinstance(event, PhotoDone):
                 raise KeyboardInterrupt
@@ -290,6 +356,14 @@ def _pixel(image: Image.Image, place: tuple[int, int]) -> tuple[int, ...]:
     pixel = image.getpixel(place)
     assert isinstance(pixel, tuple)
     return pixel
+
+
+def _flip(path: Path, place: int) -> None:
+    with path.open("r+b") as file:
+        file.seek(place)
+        byte = file.read(1)[0]
+        file.seek(-1, io.SEEK_CUR)
+        file.write(bytes([byte ^ 0xFF]))
 
 
 def _size(path: Path) -> int:

@@ -299,6 +299,27 @@ SELECTION = Table(
     columns=CATALOG.columns,
 )
 
+ATTRIBUTION = Table(
+    name="attribution of an export",
+    path="<export>/ATTRIBUTION.parquet",
+    order="part (train, val, test), then (label, photo_id)",
+    meaning="One row a photo of the export: whom to credit and under which licence.",
+    columns=(
+        Column("part", "string", "train, val or test."),
+        Column("photo_id", "int64", "iNaturalist's number of the photo."),
+        Column("label", "int32", "Class of the photo: a row of the export's classes.parquet."),
+        CATALOG["observer_name"],
+        CATALOG["license"],
+        Column(
+            "credit",
+            "string",
+            "The credit line that iNaturalist shows; null where the licence is not known.",
+            True,
+        ),
+        Column("page", "string", "Page of the photo at iNaturalist."),
+    ),
+)
+
 #: Every table by its short name, in the order of the flow.
 TABLES: dict[str, Table] = {
     "catalog": CATALOG,
@@ -310,4 +331,5 @@ TABLES: dict[str, Table] = {
     "left_out": LEFT_OUT,
     "unused_classes": UNUSED_CLASSES,
     "missing": MISSING,
+    "attribution": ATTRIBUTION,
 }

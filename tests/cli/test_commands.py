@@ -52,7 +52,7 @@ def test_a_split_is_made_downloaded_exported_and_made_again(arboretum, place):
     assert "the same split; nothing written" in again.out
     split = "splits/mollusca-lt4"
     assert arboretum("download", "--split", split, "--size", "thumb").code == 0
-    for form in ("webdataset", "hf"):
+    for form in ("webdataset", "hf", "imagefolder", "lists", "csv"):
         outcome = arboretum("export", split, "--format", form, "--out", form)
         assert outcome.code == 0, outcome.err
         assert "written:" in outcome.out
@@ -104,3 +104,18 @@ def test_names_from_the_metadata_cannot_move_the_cursor():
     from arboretum_cli._output import printable
 
     assert printable("a\x1b[2Jb\u202ec\nd") == "a\N{REPLACEMENT CHARACTER}[2Jb\N{REPLACEMENT CHARACTER}c\nd"
+
+
+def test_an_export_says_what_it_left_out_and_repeated(arboretum, place):
+    arboretum("download", "--taxa", "Mollusca", "--size", "thumb")
+    (place / "captions.toml").write_text('txt = "one $genus"\n')
+    flags = ("--taxa", "Mollusca", "--even", "drop", "--world-size", "2", "--workers", "2")
+    outcome = arboretum("export", *flags, "--caption-template", "captions.toml", "--out", "wds")
+    assert outcome.code == 0, outcome.err
+    assert "photos left out, 0 repeated" in outcome.out
+    assert len(list((place / "wds").glob("train-*.tar"))) % 4 == 0
+    said = json.loads((place / "wds" / "export.json").read_text())
+    assert said["options"]["templates"] == {"txt": ["one $genus"]}
+    wrong = arboretum("export", "--taxa", "Mollusca", "--format", "hf", "--even", "drop", "--out", "hf")
+    assert wrong.code == 2
+    assert "the format hf has no option even" in wrong.err

@@ -1,12 +1,13 @@
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arboretum_metadata.vocab import RANKS
-from arboretum_tools.captions import ARBORETUM_CAPTIONS, CAPTION_TYPES, Names, captions
-from arboretum_tools.errors import SplitError
+from arboretum_tools.captions import ARBORETUM_CAPTIONS, CAPTION_TYPES, Names, Templates, captions
+from arboretum_tools.errors import SplitError, UsageError
 
 ROBIN = {
     "label": 0,
@@ -142,3 +143,55 @@ def test_rank_words_and_names_come_in_pairs(ranks: dict[str, str | None]) -> Non
     present = [(rank, ranks[rank]) for rank in RANKS if ranks[rank]]
     if present:
         assert text == "a photo of " + " ".join(f"{rank} {name}" for rank, name in present) + "."
+
+
+def own(forms: dict[str, tuple[str, ...]], **changes: object) -> dict[str, str]:
+    return Templates(forms).captions(Names.of(ROBIN | changes))
+
+
+def test_a_template_is_filled_with_the_names_of_the_class() -> None:
+    assert own({"txt": ("$common_name,  of the ${family}.",)}) == {"txt": "American Robin, of the Turdidae."}
+    assert own({"price": ("$$5 for $genus",)}) == {"price": "$5 for Turdus"}
+
+
+def test_the_first_form_whose_names_are_all_there_is_taken() -> None:
+    forms = {"txt": ("$common_name of $family", "one of $family", "$genus")}
+    assert own(forms)["txt"] == "American Robin of Turdidae"
+    assert own(forms, common_name="nan")["txt"] == "one of Turdidae"
+    assert own(forms, common_name=None, family=None)["txt"] == "Turdus"
+    assert own(forms, common_name=None, family=None, genus=None)["txt"] == "a photo of Turdus migratorius."
+
+
+@pytest.mark.parametrize(
+    ("forms", "said"),
+    [
+        ({"txt": ("$habitat",)}, r"\$habitat, which no class has"),
+        ({"txt": ("5 $ each",)}, "begins no name"),
+        ({"a.b": ("x",)}, "name of a caption"),
+        ({"": ("x",)}, "name of a caption"),
+        ({"one": ("x",), "ONE": ("y",)}, "name of a caption"),
+        ({"txt": ()}, "no form"),
+        ({"txt": (" ",)}, "says nothing"),
+        ({"txt": ("${genus.__class__}",)}, "begins no name"),
+    ],
+)
+def test_a_template_that_cannot_be_is_refused(forms: dict[str, tuple[str, ...]], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        Templates(forms)
+
+
+def test_templates_are_read_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "captions.toml"
+    path.write_text('txt = ["$common_name.", "$scientific_name."]\nmine = "a $class"\n')
+    assert Templates.read(path).forms == {
+        "txt": ("$common_name.", "$scientific_name."),
+        "mine": ("a $class",),
+    }
+    path.write_text("txt = 5\n")
+    with pytest.raises(UsageError, match="neither a text nor a list"):
+        Templates.read(path)
+    path.write_text("txt = \n")
+    with pytest.raises(UsageError, match="cannot be read"):
+        Templates.read(path)
+    with pytest.raises(UsageError, match="cannot be read"):
+        Templates.read(tmp_path / "none.toml")

@@ -28,7 +28,13 @@ def export(
         Path, typer.Option("--out", help="Folder to write.", metavar="DIR", show_default=False)
     ] = ...,  # type: ignore[assignment]
     format_name: Annotated[
-        str, typer.Option("--format", help="webdataset, or hf (Hugging Face Parquet).", metavar="FORMAT")
+        str,
+        typer.Option(
+            "--format",
+            help="webdataset, hf (Hugging Face Parquet), imagefolder, lists (MDCS, DeiT-LT and their kin), "
+            "or csv (open_clip).",
+            metavar="FORMAT",
+        ),
     ] = "webdataset",
     images: Annotated[Path, typer.Option("--images", help="The image store.", metavar="DIR")] = Path(
         "images"
@@ -46,6 +52,13 @@ def export(
             show_default=False,
         ),
     ] = None,
+    drop_classes: Annotated[
+        bool,
+        typer.Option(
+            "--drop-classes",
+            help="Leave out classes without a photo in one of the parts, and number the others anew.",
+        ),
+    ] = False,
     captions: Annotated[
         str | None,
         typer.Option(
@@ -62,6 +75,65 @@ def export(
             "--samples-per-shard", help="webdataset: at most so many.", metavar="N", show_default=False
         ),
     ] = None,
+    caption_template: Annotated[
+        Path | None,
+        typer.Option(
+            "--caption-template",
+            help='webdataset: captions of your own, from a TOML file: txt = ["a photo of $common_name.", '
+            '"a photo of $genus."] makes the plain txt, any other name a member of that name.',
+            metavar="FILE",
+            show_default=False,
+        ),
+    ] = None,
+    even: Annotated[
+        str | None,
+        typer.Option(
+            "--even",
+            help="webdataset: drop or repeat samples of train so that all its shards are equal.",
+            metavar="drop|repeat",
+            show_default=False,
+        ),
+    ] = None,
+    world_size: Annotated[
+        int | None,
+        typer.Option(
+            "--world-size",
+            help="With --even: processes that train together; shards are a multiple of them.",
+            metavar="N",
+            show_default=False,
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers", help="With --even: loader workers a process.", metavar="N", show_default=False
+        ),
+    ] = None,
+    resize: Annotated[
+        int | None,
+        typer.Option(
+            "--resize",
+            help="Shrink images whose shorter side is longer than so many pixels. Not for hf.",
+            metavar="PIXELS",
+            show_default=False,
+        ),
+    ] = None,
+    keep_formats: Annotated[
+        bool,
+        typer.Option(
+            "--keep-formats",
+            help="webdataset: leave PNG, GIF and WebP as they are; refused where a set would mix them.",
+        ),
+    ] = False,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            "--name",
+            help="lists: the NAME of NAME_train.txt. [default: that of the split]",
+            metavar="NAME",
+            show_default=False,
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Another order of the samples.", metavar="N")] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -74,9 +146,12 @@ def export(
     Examples:
         arboretum export splits/aves-lt100 --format webdataset --out wds
         arboretum export splits/aves-lt100 --format hf --out hf
+        arboretum export splits/aves-lt100 --format lists --name Aves_LT --out lists
+        arboretum export splits/aves-lt100 --even drop --world-size 8 --workers 4 --out wds-8x4
         arboretum export --taxa "House Sparrow" --license open --images images --out sparrows
     """
     from arboretum_tools import export as write
+    from arboretum_tools.captions import Templates
     from arboretum_tools.errors import UsageError
     from arboretum_tools.split import load_split
 
@@ -90,11 +165,19 @@ def export(
             to=out,
             format=format_name,
             parts=_listed(parts),
-            captions=captions if captions in ("all", "none") else _listed(captions),
-            samples_per_shard=samples_per_shard,
             seed=seed,
             allow_missing=allow_missing,
+            drop_classes=drop_classes,
             on_event=progress,
+            captions=captions if captions in ("all", "none") else _listed(captions),
+            templates=None if caption_template is None else Templates.read(caption_template),
+            samples_per_shard=samples_per_shard,
+            even=even,
+            world_size=world_size,
+            workers=workers,
+            resize=resize,
+            keep_formats=keep_formats or None,
+            name=name,
         )
     result(json, report.to_dict(), _lines(report))
 
@@ -103,8 +186,19 @@ def _lines(report: ExportReport) -> list[str]:
     missing = {part: sum(states.values()) for part, states in report.missing.items()}
     rows = [(part, count, missing.get(part, 0)) for part, count in report.photos.items()]
     said = f"{report.files:,} files, {size(report.size_bytes)}, as {report.format} in {report.path}"
+    made_anew = report.details.get("made_anew", {})
+    even = report.details.get("even", {})
     return [
         *table(("part", "photos", "missing"), rows),
+        *(f"made anew: {count:,} {what}" for what, count in made_anew.items()),
+        *(
+            [
+                f"train: {even['shards']:,} shards of {even['samples_per_shard']:,} samples; "
+                f"{even['dropped']:,} photos left out, {even['repeated']:,} repeated"
+            ]
+            if even
+            else []
+        ),
         f"written: {said}" if report.written else f"there already, the same export; nothing written: {said}",
     ]
 

@@ -10,7 +10,8 @@ import yaml
 from arboretum_tools.credit import credit_line
 from arboretum_tools.errors import UsageError
 from arboretum_tools.export import HuggingFace, export
-from arboretum_tools.export.card import HUB_LICENSES, least_open
+from arboretum_tools.export.card import HUB_LICENSES
+from arboretum_tools.export.licenses import least_open
 from arboretum_tools.testing.exporter_conformance import ExporterConformance, Given, Read
 from arboretum_tools.testing.tiny import tiny_split, tiny_store
 

@@ -1,5 +1,6 @@
 import ast
 import hashlib
+import io
 import json
 import tarfile
 from pathlib import Path
@@ -10,11 +11,15 @@ import webdataset
 from hypothesis import given as given_that
 from hypothesis import settings
 from hypothesis import strategies as st
+from PIL import Image
 
-from arboretum_tools.captions import ARBORETUM_CAPTIONS, CAPTION_TYPES
-from arboretum_tools.errors import UsageError
+from arboretum_tools.captions import ARBORETUM_CAPTIONS, CAPTION_TYPES, Templates
+from arboretum_tools.errors import ExportError, UsageError
 from arboretum_tools.export import WebDataset, export
+from arboretum_tools.export.tar_members import Members
+from arboretum_tools.store import tar
 from arboretum_tools.testing.exporter_conformance import ExporterConformance, Given, Read
+from arboretum_tools.testing.tiny import tiny_image, tiny_store
 
 
 def samples_of(folder: Path, part: str) -> list[dict[str, Any]]:
@@ -74,7 +79,7 @@ class TestWebDataset(ExporterConformance):
 
     def test_it_counts_what_it_made_into_jpegs(self, given: Given, tmp_path: Path) -> None:
         report = export(given.split, images=given.store.path, to=tmp_path / "out", format=self.exporter)
-        assert report.details["converted_to_jpeg"] == {"gif": 1, "png": 1, "webp": 1}
+        assert report.details["made_anew"] == {"gif to jpeg": 1, "png to jpeg": 1, "webp to jpeg": 1}
 
     def test_the_sizes_files_agree_with_the_shards(self, given: Given, tmp_path: Path) -> None:
         out = tmp_path / "out"
@@ -165,6 +170,79 @@ class TestWebDataset(ExporterConformance):
             found = {name.partition(".")[2] for name in shard.getnames()}
         assert found == {"jpg", "cls", "json", "txt"} | suffixes
 
+    @pytest.mark.parametrize(
+        ("even", "world_size", "workers", "shards", "size"),
+        [("drop", 2, 3, 6, 9), ("repeat", 2, 3, 6, 10), ("drop", 1, 1, 5, 11), ("repeat", 8, 10, 80, 1)],
+    )
+    def test_even_shards_are_equal_and_a_multiple_of_all_workers(
+        self, given: Given, tmp_path: Path, even: Any, world_size: int, workers: int, shards: int, size: int
+    ) -> None:
+        format_ = WebDataset(even=even, world_size=world_size, workers=workers)
+        report = export(given.split, images=given.store.path, to=tmp_path / "out", format=format_)
+        sizes = json.loads((tmp_path / "out" / "sizes.json").read_text())
+        assert [n for name, n in sizes.items() if name.startswith("train")] == [size] * shards
+        keys = [sample["__key__"] for sample in samples_of(tmp_path / "out", "train")]
+        assert len(keys) == len(set(keys)) == shards * size
+        ids = [int(key.partition("r")[0]) for key in keys]
+        total = given.split.part("train").num_rows
+        assert len(set(ids)) == min(total, shards * size)
+        assert report.details["even"] == {
+            "shards": shards,
+            "samples_per_shard": size,
+            "dropped": max(0, total - shards * size),
+            "repeated": max(0, shards * size - total),
+        }
+        assert len(samples_of(tmp_path / "out", "test")) == given.split.part("test").num_rows
+        info = json.loads((tmp_path / "out" / "_info.json").read_text())["splits"]["train"]
+        assert info["num_samples"] == sum(info["shard_lengths"]) == shards * size
+
+    def test_more_workers_than_samples_are_refused_where_none_may_be_repeated(
+        self, given: Given, tmp_path: Path
+    ) -> None:
+        with pytest.raises(ExportError, match="58 samples cannot fill 80 equal shards"):
+            export(
+                given.split,
+                images=given.store.path,
+                to=tmp_path / "out",
+                format=WebDataset(even="drop", world_size=80),
+            )
+        assert not (tmp_path / "out").exists()
+
+    def test_kept_formats_are_refused_where_they_would_mix(self, given: Given, tmp_path: Path) -> None:
+        with pytest.raises(ExportError, match="1 gif, 74 jpeg, 1 png, 1 webp"):
+            export(given.split, images=given.store.path, to=tmp_path / "out", keep_formats=True)
+        ids = [
+            photo for part in given.split.parts for photo in given.split.part(part)["photo_id"].to_pylist()
+        ]
+        store = tiny_store(tmp_path / "png", given.split, formats=dict.fromkeys(ids, "PNG"))
+        export(given.split, images=store.path, to=tmp_path / "out", keep_formats=True)
+        for sample in samples_of(tmp_path / "out", "val"):
+            assert sample["png"] == tiny_image(int(sample["__key__"]), "PNG")
+            assert "jpg" not in sample
+
+    def test_images_are_shrunk_to_the_size_asked_for_and_never_grown(
+        self, given: Given, tmp_path: Path
+    ) -> None:
+        report = export(given.split, images=given.store.path, to=tmp_path / "out", resize=12)
+        for sample in samples_of(tmp_path / "out", "train"):
+            said = json.loads(sample["json"])
+            image = Image.open(io.BytesIO(sample["jpg"]))
+            assert image.size == (said["width"], said["height"]) == (16, 12)
+            assert hashlib.sha256(sample["jpg"]).hexdigest() == said["sha256"]
+        assert report.details["made_anew"]["resized"] == 74
+        larger = export(given.split, images=given.store.path, to=tmp_path / "same", resize=100)
+        assert "resized" not in larger.details["made_anew"]
+
+    def test_templates_make_members_of_ones_own_and_may_replace_txt(
+        self, given: Given, tmp_path: Path
+    ) -> None:
+        templates = Templates({"txt": ("$common_name of $family!",), "mine": ("a $kingdom",)})
+        export(given.split, images=given.store.path, to=tmp_path / "out", templates=templates)
+        by_label = {int(s["cls"]): s for s in samples_of(tmp_path / "out", "train")}
+        assert by_label[0]["txt"] == b"American Robin of Turdidae!"
+        assert by_label[1]["txt"] == b"a photo of Turdus merula."
+        assert by_label[2]["mine.txt"] == b"a Plantae"
+
 
 @pytest.mark.parametrize("captions", ["some", "taxon", ["sci", "latin"]])
 def test_an_unknown_caption_type_is_refused_by_name(captions: Any) -> None:
@@ -187,3 +265,29 @@ def test_shards_differ_by_at_most_one_and_drop_nothing(samples: int, samples_per
     assert max(sizes) <= (samples_per_shard or 1_000)
     if samples_per_shard is None and samples >= 200:
         assert len(sizes) >= 20
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"even": "pad"}, "drop or repeat"),
+        ({"world_size": 4}, "only where shards are made even"),
+        ({"even": "drop", "workers": 0}, "at least 1"),
+        ({"resize": 0}, "0 pixels"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        WebDataset(**options)
+
+
+@settings(deadline=None, derandomize=True)
+@given_that(
+    st.integers(1, 10**12), st.dictionaries(st.from_regex(r"[a-z]{1,9}", fullmatch=True), st.binary())
+)
+def test_members_made_once_are_those_of_the_tar_module(key: int, bodies: dict[str, bytes]) -> None:
+    found = b"".join(Members(list(bodies.items())).parts(str(key)))
+    assert found == b"".join(
+        tar.header(f"{key}.{suffix}", len(body)) + body + tar.padding(len(body))
+        for suffix, body in bodies.items()
+    )

@@ -1,0 +1,31 @@
+"""Which licences the photos of an export carry, and which of them asks for most."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from arboretum_metadata.vocab import LICENSES
+from arboretum_tools.export.base import Source
+
+#: What photos are counted under whose licence is not known, or is none of the vocabulary.
+NOT_KNOWN = "not known"
+
+
+def licenses(source: Source) -> dict[str, int]:
+    """Photos by licence, most open first, those without a known one last."""
+    counts: Counter[str] = Counter()
+    for samples in source.parts.values():
+        names = samples.rows["license"].value_counts().to_pylist()
+        for row in names:
+            counts[row["values"] if row["values"] in LICENSES else NOT_KNOWN] += row["counts"]
+    return {name: counts[name] for name in (*LICENSES, NOT_KNOWN) if counts[name]}
+
+
+def least_open(counted: Mapping[str, int]) -> str | None:
+    """The most restrictive of the known licences that are counted; None where there is none.
+
+    Openness is the order of `arboretum_metadata.vocab.LICENSES`.
+    """
+    order = list(LICENSES)
+    return max((name for name in counted if name in LICENSES), key=order.index, default=None)

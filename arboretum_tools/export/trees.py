@@ -1,0 +1,61 @@
+"""Images as files in class folders: what the formats `imagefolder`, `lists`, `csv` and `inat-json` share."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from arboretum_tools.events import PhotoDone
+from arboretum_tools.export.base import Source, encoded
+from arboretum_tools.export.work import Work
+from arboretum_tools.identity import folder_name
+
+# Images a step: what an interrupted export does again at most.
+_STEP = 500
+
+#: Where an image goes, relative to the export: from (label, photo_id).
+Place = Callable[[int, int], str]
+
+
+def class_folders(source: Source) -> list[str]:
+    """The folder of each class, index = label: `%05d_` and an ASCII slug, made anew from the name.
+
+    The names that a split's classes.parquet gives are not used: it may have come from anywhere.
+    """
+    return [folder_name(row["label"], row["name"]) for row in source.classes()]
+
+
+def write_images(
+    source: Source, part: str, work: Work, place: Place, *, resize: int | None
+) -> Mapping[str, int]:
+    """Writes the images of a part, every one as a JPEG.
+
+    torchvision leaves out `.gif` without a word and timm `.webp`, so what is no JPEG becomes one.
+
+    Returns:
+        How many were made anew, by what was done to them.
+    """
+    made_anew: Counter[str] = Counter()
+    total = len(source.parts[part])
+    for start in range(0, total, _STEP):
+
+        def write(start: int = start) -> Mapping[str, int]:
+            done: Counter[str] = Counter()
+            for stored in source.samples(part, np.arange(start, min(start + _STEP, total))):
+                sample, what = encoded(stored, resize)
+                if what is not None:
+                    done[what] += 1
+                work.path(place(sample.label, sample.photo_id)).write_bytes(sample.data)
+                source.on_event(PhotoDone(sample.photo_id, "written", len(sample.data)))
+            return done
+
+        made_anew.update(work.step(f"{part} {start}", write))
+    return made_anew
+
+
+def rows_of(source: Source, part: str) -> list[tuple[int, int]]:
+    """(photo_id, label) of a part in the order of the split, (label, photo_id)."""
+    rows = source.parts[part].rows
+    return list(zip(rows["photo_id"].to_pylist(), rows["label"].to_pylist(), strict=True))
