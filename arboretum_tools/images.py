@@ -61,6 +61,15 @@ def open_image(data: bytes, *, name: str) -> Image.Image:
     return image
 
 
+def load_pixels(image: Image.Image, *, name: str) -> None:
+    """Decodes the pixels of an image that `open_image` opened.
+
+    Raises:
+        UndecodableImageError: they cannot be decoded.
+    """
+    _loaded(image, name)
+
+
 def decode_rgb(data: bytes, *, name: str) -> Image.Image:
     """The whole image, decoded, upright, as RGB on white: what a training transform expects.
 

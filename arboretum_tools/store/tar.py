@@ -23,6 +23,8 @@ _MODE_UID_GID = b"0000644\x00" + b"0000000\x00" * 2
 _MTIME = b"00000000000\x00"
 _TAIL = b"0" + bytes(100) + b"ustar\x00" + b"00" + bytes(32 + 32) + b"0000000\x00" * 2 + bytes(155 + 12)
 _CHECKSUM = slice(148, 156)
+# From the type of the entry, a file, to the end of the magic.
+_AGREED = _TAIL[: 263 - 156]
 # The checksum field itself counts as eight spaces.
 _FIXED_SUM = sum(_MODE_UID_GID) + sum(_MTIME) + sum(_TAIL) + 8 * ord(" ")
 
@@ -55,6 +57,20 @@ def padding(size_bytes: int) -> bytes:
 def entry_bytes(size_bytes: int) -> int:
     """Bytes that an entry takes in the file: header, body and padding."""
     return BLOCK + size_bytes + -size_bytes % BLOCK
+
+
+def agrees(block: bytes, name_start: bytes, size_bytes: int) -> bool:
+    """Whether a block is a header of ours whose name begins so and whose body has this size.
+
+    A tenth of the cost of `parse`, because the checksum is not computed: for the common case, that all is
+    well. Where it says False, `parse` says why; another program's header may still be a good one.
+    """
+    return (
+        len(block) == BLOCK
+        and block.startswith(name_start)
+        and block[124:136] == b"%011o\x00" % size_bytes
+        and block[156:263] == _AGREED
+    )
 
 
 def parse(block: bytes) -> tuple[str, int]:

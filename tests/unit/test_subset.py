@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from arboretum_tools.errors import MissingPhotosError, SplitError, StoreError, VerificationError
+from arboretum_tools.errors import (
+    MissingPhotosError,
+    SplitError,
+    StoreError,
+    UsageError,
+    VerificationError,
+)
+from arboretum_tools.export import export
 from arboretum_tools.store.layout import tar_path
 from arboretum_tools.subset import Subset, load_subset
 from arboretum_tools.testing.tiny import COUNTS, tiny_image, tiny_split, tiny_store
@@ -205,7 +212,7 @@ def test_what_is_not_there_is_named(images: Path, tmp_path: Path) -> None:
 def test_a_swapped_tar_is_found_out(tmp_path: Path) -> None:
     store = tiny_store(tmp_path / "images", SPLIT)
     val = load_subset(SPLIT, images=store.path, part="val")
-    shard = int(val._place.shard[0])
+    shard = int(val.place.shard[0])
     tar_path(store.path, shard).write_bytes(bytes(4_096_000))
     with pytest.raises(VerificationError, match=str(val.photo_ids[0])):
         val[0]
@@ -225,3 +232,142 @@ def test_importing_it_loads_neither_pillow_nor_datasets() -> None:
 
 def test_an_image_can_be_saved_as_it_came(train: Subset) -> None:
     assert Image.open(io.BytesIO(train.read_bytes(5))).format == "PNG"
+
+
+def test_many_are_read_in_the_order_asked_for(train: Subset) -> None:
+    indices = [3, 57, -1, 0, 3, 20]
+    assert train.read_many(indices) == [train.read_bytes(index) for index in indices]
+    assert train.read_many(np.array(indices)) == train.read_many(indices)
+    assert train.read_many(range(5)) == [train.read_bytes(index) for index in range(5)]
+    assert train.read_many([]) == []
+    with pytest.raises(IndexError):
+        train.read_many([58])
+
+
+def test_photos_are_chosen_by_their_class_or_by_themselves(train: Subset) -> None:
+    thrushes = train.where(family="Turdidae")
+    assert thrushes.class_counts == [40, 12, 0, 0]
+    assert train.where(common_name=None).class_counts == [0, 12, 0, 0]
+    assert train.where(species=["rosea", "corax"]).class_counts == [0, 0, 4, 2]
+    open_ones = train.where(license={"CC0", "CC-BY"}, order="Passeriformes")
+    assert set(open_ones.to_arrow()["license"].to_pylist()) == {"CC0", "CC-BY"}
+    assert open_ones.class_counts[2:] == [0, 0]  # the raven's order is not known
+    assert [item["photo_id"] for item in open_ones] == open_ones.photo_ids.tolist()
+    assert len(train.where(license="PD")) == 0
+    assert len(train.where(license=None)) == train.to_arrow()["license"].null_count
+
+
+@pytest.mark.parametrize(
+    ("conditions", "said"),
+    [
+        ({"habitat": "sea"}, "photos have no 'habitat'"),
+        ({"family": "Apidaee"}, "no class of tiny has family 'Apidaee'"),
+        ({"family": ["Turdidae", "Apidaee"]}, "'Apidaee'"),
+        ({"taxon_id": "many"}, "taxon_id is int64"),
+    ],
+)
+def test_a_condition_that_cannot_be_met_is_refused(
+    train: Subset, conditions: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        train.where(**conditions)
+
+
+def test_a_class_is_a_subset(train: Subset) -> None:
+    assert train.by_class(1).class_counts == [0, 12, 0, 0]
+    assert len(train.by_class(2)[:2]) == 2
+    for label in (4, -1):
+        with pytest.raises(IndexError, match="4 classes"):
+            train.by_class(label)
+
+
+@pytest.mark.parametrize("index", [[5, 2, -1], np.array([5, 2, 57]), [], np.zeros(58, bool)])
+def test_positions_and_masks_give_a_subset(train: Subset, index: Any) -> None:
+    taken = train[index]
+    assert (
+        taken.photo_ids.tolist()
+        == train.photo_ids[np.asarray(index, dtype=None if len(index) else int)].tolist()
+    )
+    with pytest.raises(IndexError):
+        train[[58]]
+
+
+def test_shard_order_reads_each_file_from_front_to_back(train: Subset) -> None:
+    ordered = train.in_shard_order()
+    places = list(zip(ordered.place.shard.tolist(), ordered.place.offset.tolist(), strict=True))
+    assert places == sorted(places)
+    assert sorted(ordered.photo_ids.tolist()) == sorted(train.photo_ids.tolist())
+
+
+def test_shuffled_is_the_order_of_exports_and_depends_on_the_seed(train: Subset) -> None:
+    from arboretum_tools.samples import join
+
+    samples = join(SPLIT, "train", train.store)
+    wanted = samples.rows["photo_id"].to_numpy()[samples.shuffled(3)].tolist()
+    assert train.shuffled(3).photo_ids.tolist() == train[::-1].shuffled(3).photo_ids.tolist() == wanted
+    assert train.shuffled(4).photo_ids.tolist() != wanted
+
+
+@pytest.fixture
+def damaged(tmp_path: Path) -> tuple[Path, int, int]:
+    """A store of which one whole shard is gone and one image is cut short inside: their photos."""
+    store = tiny_store(tmp_path / "images", SPLIT)
+    whole = load_subset(SPLIT, images=store.path)
+    lost = int(whole.place.shard[0])
+    tar_path(store.path, lost).unlink()
+    photo = int(np.flatnonzero(whole.place.shard != lost)[0])
+    with tar_path(store.path, int(whole.place.shard[photo])).open("r+b") as file:
+        file.seek(int(whole.place.offset[photo]))
+        file.write(bytes(int(whole.place.size_bytes[photo])))
+    return store.path, lost, int(whole.photo_ids[photo])
+
+
+def test_a_damaged_shard_is_named_and_the_rest_unharmed(damaged: tuple[Path, int, int]) -> None:
+    path, lost, photo_id = damaged
+    train = load_subset(SPLIT, images=path)
+    with pytest.raises(StoreError, match=f"shard-{lost:06d}.tar"):
+        train[0]
+    with pytest.raises(StoreError):
+        list(train)
+    skipping = load_subset(SPLIT, images=path, on_error="skip")
+    bad = set(train.photo_ids[train.place.shard == lost].tolist()) | {photo_id}
+    assert {item["photo_id"] for item in skipping} == set(train.photo_ids.tolist()) - bad
+    assert set(skipping.skipped) == bad
+    assert "cannot be decoded" in skipping.skipped[photo_id]
+    with pytest.raises(UsageError, match="raise or skip"):
+        load_subset(SPLIT, images=path, on_error="ignore")  # type: ignore[arg-type]
+
+
+def test_a_split_on_disk_goes_through_pickle_as_paths(images: Path, tmp_path: Path) -> None:
+    SPLIT.save(tmp_path / "tiny")
+    train = load_subset(tmp_path / "tiny", images=images)
+    frozen = pickle.dumps(train)
+    assert len(frozen) < 2_000
+    copy = pickle.loads(frozen)
+    assert copy.read_many(range(58)) == train.read_many(range(58))
+    part = pickle.loads(pickle.dumps(train.where(family="Turdidae")[::-2]))
+    assert part.photo_ids.tolist() == train.where(family="Turdidae")[::-2].photo_ids.tolist()
+
+
+def test_a_pickle_is_refused_where_the_split_is_another_now(images: Path, tmp_path: Path) -> None:
+    SPLIT.save(tmp_path / "tiny")
+    frozen = pickle.dumps(load_subset(tmp_path / "tiny", images=images))
+    (tmp_path / "tiny").rename(tmp_path / "old")
+    tiny_split({"train": (9, 2, 1, 1)}).save(tmp_path / "tiny")
+    with pytest.raises(SplitError, match="58 photos of train then, 13 now"):
+        pickle.loads(frozen)
+
+
+def test_labels_must_mean_the_classes_of_the_export(images: Path, tmp_path: Path) -> None:
+    export(SPLIT, images=images, to=tmp_path / "out", format="lists", parts=["train"])
+    assert len(load_subset(SPLIT, images=images, same_classes_as=tmp_path / "out")) == 58
+    fewer = tiny_split({"train": (40, 12), "test": (3, 3)})
+    with pytest.raises(SplitError, match="2 classes here, 4 there"):
+        load_subset(fewer, images=images, same_classes_as=tmp_path / "out")
+    gap = tiny_split({"train": (40, 12, 4, 2), "test": (3, 0, 3, 3)})
+    tiny_store(tmp_path / "gap", gap)
+    export(gap, images=tmp_path / "gap", to=tmp_path / "anew", format="lists", drop_classes=True)
+    with pytest.raises(SplitError, match=r"label 1 is 'Animalia\|Turdus merula' here and 'Plantae\|Laelia"):
+        load_subset(gap, images=tmp_path / "gap", same_classes_as=tmp_path / "anew")
+    with pytest.raises(SplitError, match=r"classes\.parquet"):
+        load_subset(SPLIT, images=images, same_classes_as=tmp_path)

@@ -74,3 +74,15 @@ def test_webdataset_reads_a_shard(tmp_path, image):
         for sample in webdataset.WebDataset(str(tmp_path / "images" / "shard-000000.tar"), shardshuffle=False)
     }
     assert found == photos
+
+
+def test_a_header_agrees_with_its_own_name_and_size_and_with_no_other():
+    block = tar.header("123.jpg", 4_567)
+    assert tar.agrees(block, b"123.", 4_567)
+    assert not tar.agrees(block, b"12.", 4_567)
+    assert not tar.agrees(block, b"123.", 4_568)
+    assert not tar.agrees(block[:-1], b"123.", 4_567)
+    assert not tar.agrees(bytes(512), b"123.", 4_567)
+    assert not tar.agrees(block.replace(b"ustar", b"tsuar"), b"123.", 4_567)
+    directory = block[:156] + b"5" + block[157:]
+    assert not tar.agrees(directory, b"123.", 4_567)

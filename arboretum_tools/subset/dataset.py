@@ -1,0 +1,403 @@
+"""The photos of one part of a split, by position, read from the image store by offset.
+
+A photo costs 28 bytes of index in memory (16 for its place in the store, its id, its label) beside its row of
+metadata; images are read when they are asked for. A Subset of a split on disk goes through pickle as paths,
+and is opened again on the other side; every process opens its own files, under `fork` and `spawn` alike.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, TypedDict, overload
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from arboretum_tools import stable
+from arboretum_tools.errors import ArboretumError, SplitError, UsageError
+from arboretum_tools.samples import STORED
+from arboretum_tools.store.reader import ImageStore
+from arboretum_tools.subset.place import Place
+from arboretum_tools.subset.torch_view import TorchView
+
+if TYPE_CHECKING:
+    import datasets
+    import pandas as pd
+    from numpy.typing import NDArray
+    from PIL import Image
+
+#: What iterating does at a photo that cannot be read or decoded.
+OnError = Literal["raise", "skip"]
+
+# Columns of the classes that photos can be chosen by; counts are of the split, not of a subset.
+_OF_CLASS = (
+    "class_key",
+    "name",
+    "rank",
+    "taxon_id",
+    "scientific_name",
+    "common_name",
+    "kingdom",
+    "phylum",
+    "class",
+    "order",
+    "family",
+    "genus",
+    "species",
+    "shot",
+)
+
+
+class Item(TypedDict):
+    """What `subset[i]` gives."""
+
+    image: Image.Image
+    label: int
+    photo_id: int
+    class_name: str
+    scientific_name: str
+    common_name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a subset was opened from, so that another process can open it again.
+
+    Attributes:
+        split: folder of the split.
+        part: name of the part.
+        allow_missing: whether photos may be missing.
+        sha256: content hashes of the split.
+        photos: how many of the part the store held.
+    """
+
+    split: Path
+    part: str
+    allow_missing: bool
+    sha256: dict[str, str]
+    photos: int
+
+
+class Subset(Sequence[Item]):
+    """The photos of one part that an image store holds, at first in the order (label, photo_id).
+
+    Attributes:
+        split_name: name of the split.
+        part: name of the part.
+        store: where the images are read.
+        photo_ids: int64, one a photo.
+        labels: int32, one a photo: the row of `classes`.
+        place: where the images lie.
+        classes: the classes of the split as an Arrow table, row = label, columns as classes.parquet.
+        on_error: what iterating does at a photo that cannot be read or decoded.
+        origin: what it was opened from; None where the split is only in memory.
+        skipped: what was wrong with the photos that iterating skipped, by photo id.
+    """
+
+    def __init__(
+        self,
+        *,
+        split_name: str,
+        part: str,
+        store: ImageStore,
+        classes: pa.Table,
+        rows: pa.Table,
+        on_error: OnError = "raise",
+        origin: Origin | None = None,
+    ) -> None:
+        if on_error not in ("raise", "skip"):
+            raise UsageError(f"at an error there is raise or skip, not {on_error!r}")
+        self.split_name = split_name
+        self.part = part
+        self.store = store
+        self.classes = classes
+        self.on_error = on_error
+        self.skipped: dict[int, str] = {}
+        stored = {column.name for column in STORED}
+        self._rows = rows.select([name for name in rows.column_names if name not in stored])
+        self.place = Place(
+            rows["shard"].to_numpy(),
+            rows["offset"].to_numpy(),
+            rows["size_bytes"].to_numpy().astype(np.int32),
+        )
+        self.photo_ids: NDArray[np.int64] = rows["photo_id"].to_numpy()
+        self.labels: NDArray[np.int32] = rows["label"].to_numpy()
+        self._names = [
+            (row["name"], row["scientific_name"], row["common_name"])
+            for row in classes.select(["name", "scientific_name", "common_name"]).to_pylist()
+        ]
+        self.origin = origin
+        # Which photos of the whole part these are; None = all of them, in order.
+        self._taken_from: NDArray[np.int64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.photo_ids)
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> Item: ...  # type: ignore[overload-overlap]
+
+    @overload
+    def __getitem__(self, index: slice | Sequence[int] | NDArray[Any]) -> Subset: ...
+
+    def __getitem__(self, index: SupportsIndex | slice | Sequence[int] | NDArray[Any]) -> Item | Subset:
+        """One photo as a dictionary, or some as a subset; negative positions count from the end.
+
+        The image is a Pillow image whose pixels are decoded when they are first used.
+
+        Args:
+            index: a position, a slice, a list or array of positions, or a Boolean array.
+
+        Raises:
+            IndexError: there is no such photo.
+            VerificationError: the store's index and its tar do not agree.
+            UndecodableImageError: the bytes are no image that Pillow reads.
+        """
+        if isinstance(index, slice):
+            return self._taken(np.arange(len(self))[index])
+        if isinstance(index, list | tuple | np.ndarray) and np.ndim(index) == 1:
+            chosen = np.asarray(index)
+            # An empty list has no type of its own; any other must be of whole numbers or Booleans.
+            return self._taken(np.arange(len(self))[chosen if len(chosen) else chosen.astype(np.int64)])
+        position = self._position(index)  # type: ignore[arg-type]
+        from arboretum_tools.images import open_image
+
+        photo_id = int(self.photo_ids[position])
+        return self._item(position, open_image(self.read_bytes(position), name=f"photo {photo_id}"))
+
+    def __iter__(self) -> Iterator[Item]:
+        """The photos in order; with `on_error="skip"` each is decoded, and the broken ones are counted."""
+        for position in range(len(self)):
+            if self.on_error == "raise":
+                yield self[position]
+                continue
+            try:
+                item = self[position]
+                self._decode(item)
+            except ArboretumError as error:
+                self.skipped[int(self.photo_ids[position])] = error.message
+                continue
+            yield item
+
+    def __repr__(self) -> str:
+        return (
+            f"Subset({self.split_name!r}, part={self.part!r}: {len(self):,} photos, "
+            f"{self.classes.num_rows:,} classes)"
+        )
+
+    @property
+    def class_names(self) -> list[str]:
+        """Unique names for people, index = label."""
+        return [name for name, _, _ in self._names]
+
+    @property
+    def class_counts(self) -> list[int]:
+        """Photos a class in this subset, index = label: what long-tailed losses call `cls_num_list`."""
+        counts: list[int] = np.bincount(self.labels, minlength=self.classes.num_rows).tolist()
+        return counts
+
+    def read_bytes(self, index: SupportsIndex) -> bytes:
+        """The image as it lies in the store, not decoded.
+
+        Raises:
+            IndexError: there is no such photo.
+            VerificationError: the store's index and its tar do not agree.
+        """
+        position = self._position(index)
+        place = self.place
+        # `item` gives a Python int at half the cost of int(array[position]).
+        return self.store.read_bytes(
+            place.shard.item(position),
+            place.offset.item(position),
+            place.size_bytes.item(position),
+            self.photo_ids.item(position),
+        )
+
+    def read_many(self, indices: Sequence[int] | NDArray[np.integer[Any]] | range) -> list[bytes]:
+        """The images at some positions, in their order, not decoded; the store is read in file order.
+
+        Raises:
+            IndexError: there is no such photo.
+            VerificationError: the store's index and its tar do not agree.
+        """
+        positions = np.arange(len(self))[np.asarray(indices, dtype=np.int64)]
+        place = self.place[positions]
+        order = place.in_file_order()
+        found: list[bytes] = [b""] * len(positions)
+        read = self.store.read_bytes
+        for slot, shard, offset, size_bytes, photo_id in zip(
+            order.tolist(),
+            place.shard[order].tolist(),
+            place.offset[order].tolist(),
+            place.size_bytes[order].tolist(),
+            self.photo_ids[positions[order]].tolist(),
+            strict=True,
+        ):
+            found[slot] = read(shard, offset, size_bytes, photo_id)
+        return found
+
+    def where(self, **conditions: Any) -> Subset:
+        """The photos that meet every condition, in their order: `subset.where(family="Apidae")`.
+
+        Args:
+            **conditions: a column of the classes (`family`, `class_key`, `shot`, ...) or of the part
+                (`license`, `life_stage`, `observer_id`, ...) and the value that it must have; a list = any of
+                these; None = not known.
+
+        Raises:
+            UsageError: there is no such column, or no class of the split has such a value.
+        """
+        keep = np.ones(len(self), dtype=bool)
+        for column, wanted in conditions.items():
+            values = list(wanted) if isinstance(wanted, list | tuple | set | frozenset) else [wanted]
+            if column in _OF_CLASS:
+                keep &= self._classes_with(column, values)[self.labels]
+            elif column in self._rows.column_names:
+                keep &= _is_in(self._rows[column], column, values)
+            else:
+                known = [*_OF_CLASS, *self._rows.column_names]
+                raise UsageError(f"photos have no {column!r}", hint=f"There are {', '.join(known)}.")
+        return self._taken(np.flatnonzero(keep))
+
+    def by_class(self, label: SupportsIndex) -> Subset:
+        """The photos of one class.
+
+        Raises:
+            IndexError: there is no such label.
+        """
+        wanted = operator.index(label)
+        if not 0 <= wanted < self.classes.num_rows:
+            raise IndexError(f"there is no label {wanted}: there are {self.classes.num_rows} classes")
+        return self._taken(np.flatnonzero(self.labels == wanted))
+
+    def in_shard_order(self) -> Subset:
+        """The same photos as they lie in the store: the fastest order to go through them all."""
+        return self._taken(self.place.in_file_order())
+
+    def shuffled(self, seed: int = 0) -> Subset:
+        """The same photos in an order that looks random, by (key_shuffle, photo_id), as exports have it."""
+        return self._taken(np.lexsort((self.photo_ids, stable.keys(self.photo_ids, "shuffle", seed))))
+
+    def to_arrow(self) -> pa.Table:
+        """The columns of the part and, from its class, name, scientific and common name; no images."""
+        of_class = self.classes.take(pa.array(self.labels))
+        table = self._rows.append_column("class_name", of_class["name"])
+        for name in ("scientific_name", "common_name"):
+            table = table.append_column(name, of_class[name])
+        return table
+
+    def to_pandas(self) -> pd.DataFrame:
+        """`to_arrow` as a data frame."""
+        frame: pd.DataFrame = self.to_arrow().to_pandas()
+        return frame
+
+    def to_torch(self, transform: Callable[[Image.Image], Any] | None = None) -> TorchView:
+        """A map-style dataset of (image, label) for `torch.utils.data.DataLoader`.
+
+        Args:
+            transform: applied to each image, an RGB Pillow image; None gives the image itself. It must
+                survive pickle where the loader's workers are spawned.
+        """
+        return TorchView(self, transform)
+
+    def to_hf(self, cache_dir: str | Path | None = None) -> datasets.Dataset:
+        """The subset as a Hugging Face dataset, `image` an Image and `label` a ClassLabel.
+
+        The images are copied once into an Arrow file that the dataset maps into memory; asking again finds
+        the file there. For a folder to keep or to upload, use the export format `hf`.
+
+        Args:
+            cache_dir: where that file is kept; default the cache folder of `datasets`.
+
+        Raises:
+            OutOfSpaceError: the disk ran full.
+        """
+        from arboretum_tools.subset.hugging_face import to_hugging_face
+
+        return to_hugging_face(self, cache_dir)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__ | {"skipped": {}}
+        if self.origin is None:
+            # The split is in memory only, so the arrays are all there is.
+            return state
+        kept = ("origin", "_taken_from", "on_error")
+        return {name: state[name] for name in kept} | {"images": self.store.path.resolve()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if "images" not in state:
+            self.__dict__.update(state)
+            return
+        from arboretum_tools.subset.load import load_subset
+
+        origin: Origin = state["origin"]
+        whole = load_subset(
+            origin.split,
+            images=state["images"],
+            part=origin.part,
+            allow_missing=origin.allow_missing,
+            on_error=state["on_error"],
+        )
+        if whole.origin != origin:
+            raise SplitError(
+                f"{origin.split} and {state['images']} do not hold what this subset was opened from: "
+                f"{origin.photos:,} photos of {origin.part} then, {len(whole):,} now, or another split"
+            )
+        taken_from = state["_taken_from"]
+        self.__dict__.update((whole if taken_from is None else whole[taken_from]).__dict__)
+
+    def _item(self, position: int, image: Image.Image) -> Item:
+        label = self.labels.item(position)
+        name, scientific_name, common_name = self._names[label]
+        return {
+            "image": image,
+            "label": label,
+            "photo_id": self.photo_ids.item(position),
+            "class_name": name,
+            "scientific_name": scientific_name,
+            "common_name": common_name,
+        }
+
+    def _decode(self, item: Item) -> None:
+        from arboretum_tools.images import load_pixels
+
+        load_pixels(item["image"], name=f"photo {item['photo_id']}")
+
+    def _position(self, index: SupportsIndex) -> int:
+        position = operator.index(index)
+        length = len(self.photo_ids)
+        if 0 <= position < length:
+            return position
+        if not -length <= position < 0:
+            raise IndexError(f"{position} is outside a subset of {length} photos")
+        return position + length
+
+    def _classes_with(self, column: str, values: list[Any]) -> NDArray[np.bool_]:
+        found = _is_in(self.classes[column], column, values)
+        for value in values:
+            if not found.any() or not _is_in(self.classes[column], column, [value]).any():
+                raise UsageError(f"no class of {self.split_name} has {column} {value!r}")
+        return found
+
+    def _taken(self, positions: NDArray[np.int64]) -> Subset:
+        taken = object.__new__(Subset)
+        taken.__dict__.update(self.__dict__)
+        taken._rows = self._rows.take(pa.array(positions))
+        taken.place = self.place[positions]
+        taken.photo_ids = self.photo_ids[positions]
+        taken.labels = self.labels[positions]
+        taken.skipped = {}
+        taken._taken_from = positions if self._taken_from is None else self._taken_from[positions]
+        return taken
+
+
+def _is_in(column: pa.ChunkedArray, name: str, values: list[Any]) -> NDArray[np.bool_]:
+    try:
+        wanted = pa.array(values, column.type)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise UsageError(f"{name} is {column.type}; {values!r} is not") from error
+    found: NDArray[np.bool_] = np.asarray(pc.is_in(column, value_set=wanted))
+    return found
