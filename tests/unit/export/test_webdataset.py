@@ -17,6 +17,7 @@ from arboretum_tools.captions import ARBORETUM_CAPTIONS, CAPTION_TYPES, Template
 from arboretum_tools.errors import ExportError, UsageError
 from arboretum_tools.export import WebDataset, export
 from arboretum_tools.export.tar_members import Members
+from arboretum_tools.publish import canonical_json
 from arboretum_tools.store import tar
 from arboretum_tools.testing.exporter_conformance import ExporterConformance, Given, Read
 from arboretum_tools.testing.tiny import tiny_image, tiny_store
@@ -58,6 +59,7 @@ class TestWebDataset(ExporterConformance):
         classes = given.split.classes.to_pylist()
         for sample in samples_of(tmp_path / "out", "train"):
             said = json.loads(sample["json"])
+            assert sample["json"].decode() == canonical_json(said)
             row = rows[int(sample["__key__"])]
             about = classes[row["label"]]
             assert said["photo_id"] == row["photo_id"]
