@@ -1,0 +1,224 @@
+"""CPU time of exports against peers and against `cat`, on the same photos in one run; prints ratios.
+
+    python benchmarks/export.py [--photos 20000] [--authors PATH/gen_img_txt_pair.py] [--memory]
+
+Each contender runs in a process of its own, --rounds times in turn with the others; the least CPU time (user
+and system, its children too) counts. Peers: `cat` of the store's shards through a pipe into a file;
+`webdataset.ShardWriter` handed the same members, made already; the Arboretum authors' `GenImgTxtPair` with
+tar (PyPI `arbor-process` 0.1.1: give the path of its `gen_img_txt_pair.py`), whose images lie in folders
+already, as it wants them; `datasets.Dataset.from_generator(...).to_parquet()` handed the same columns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import importlib.util
+import json
+import multiprocessing
+import resource
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import photos
+
+from arboretum_tools.export import export
+from arboretum_tools.split import load_split
+
+Job = Callable[[], None]
+
+
+def cpu_seconds(job: Job) -> tuple[float, float]:
+    """CPU seconds and peak memory in MB of a job in a fresh process."""
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe()
+    process = context.Process(target=measured, args=(job, sender))
+    process.start()
+    used: tuple[float, float] = receiver.recv()
+    process.join()
+    return used
+
+
+def measured(job: Job, sender: Any) -> None:
+    def used() -> float:
+        own, children = (resource.getrusage(w) for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+
+    before = used()
+    job()
+    sender.send((used() - before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
+
+
+def with_cat(place: Path) -> None:
+    shards = " ".join(str(path) for path in sorted((place / "images").glob("*.tar")))
+    subprocess.run(f"cat {shards} | cat > {place}/out.cat", shell=True, check=True)
+    (place / "out.cat").unlink()
+
+
+def with_us(place: Path, **options: Any) -> None:
+    split = load_split(place / "split")
+    export(split, images=place / "images", to=place / "ours", **options)
+
+
+def members(place: Path) -> Iterator[dict[str, Any]]:
+    """Samples of our export, member by member, as the peers take them."""
+    import webdataset
+
+    shards = [str(path) for path in sorted((place / "reference").glob("*.tar"))]
+    for sample in webdataset.WebDataset(shards, shardshuffle=False, empty_check=False):
+        yield {name: value for name, value in sample.items() if name not in ("__url__", "__local_path__")}
+
+
+def with_shard_writer(place: Path) -> None:
+    import webdataset
+
+    (place / "theirs").mkdir()
+    # Bytes are written as they are, so no encoder is measured.
+    with webdataset.ShardWriter(
+        str(place / "theirs" / "%06d.tar"), maxcount=1_000, verbose=0, encoder=False
+    ) as out:
+        for sample in members(place):
+            out.write(sample)
+
+
+def with_reading_alone(place: Path) -> None:
+    for _ in members(place):
+        pass
+
+
+def with_authors(place: Path, module: Path) -> None:
+    spec = importlib.util.spec_from_file_location("gen_img_txt_pair", module)
+    assert spec is not None
+    assert spec.loader is not None
+    theirs = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(theirs)
+    theirs.GenImgTxtPair(
+        str(place / "metadata"), str(place / "folders"), generate_tar=True
+    ).create_image_text_pairs()
+
+
+def with_datasets(place: Path) -> None:
+    import datasets
+    import pyarrow.parquet as pq
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for path in sorted((place / "reference-hf" / "data").glob("*.parquet")):
+            for batch in pq.ParquetFile(path).iter_batches(batch_size=100):
+                yield from batch.to_pylist()
+
+    one = str(next((place / "reference-hf" / "data").iterdir()))
+    features = datasets.Dataset.from_parquet(one, cache_dir=str(place / "c1")).features
+    made = datasets.Dataset.from_generator(rows, features=features, cache_dir=str(place / "c2"))
+    made.to_parquet(str(place / "theirs.parquet"))
+
+
+def with_reading_parquet(place: Path) -> None:
+    import pyarrow.parquet as pq
+
+    for path in sorted((place / "reference-hf" / "data").glob("*.parquet")):
+        for batch in pq.ParquetFile(path).iter_batches(batch_size=100):
+            batch.to_pylist()
+
+
+def clean(place: Path) -> None:
+    for name in ("ours", "theirs", "folders_tar", "c1", "c2"):
+        shutil.rmtree(place / name, ignore_errors=True)
+    (place / "theirs.parquet").unlink(missing_ok=True)
+
+
+def lay_out_folders(place: Path) -> None:
+    """Images in folders and metadata, as `GenImgTxtPair` wants them: five folders."""
+    import pandas as pd
+
+    shutil.rmtree(place / "folders", ignore_errors=True)
+    rows: dict[int, list[dict[str, Any]]] = {}
+    for number, sample in enumerate(members(place)):
+        folder = place / "folders" / f"chunk_{number % 5}"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{sample['__key__']}.jpg").write_bytes(sample["jpg"])
+        said = json.loads(sample["json"])
+        rows.setdefault(number % 5, []).append({**said, "scientificName": said["scientific_name"]})
+    (place / "metadata").mkdir(exist_ok=True)
+    for number, table in rows.items():
+        pd.DataFrame(table).to_parquet(place / "metadata" / f"chunk_{number}.parquet")
+
+
+def compare(place: Path, count: int, rounds: int, authors: Path | None) -> None:
+    split = photos.make_split(count)
+    total = photos.make_store(place / "images", split, photos.pictures())
+    split.save(place / "split")
+    export(split, images=place / "images", to=place / "reference", captions="all")
+    export(split, images=place / "images", to=place / "reference-hf", format="hf")
+    jobs: dict[str, Job] = {
+        "cat": functools.partial(with_cat, place),
+        "webdataset, no captions": functools.partial(with_us, place, captions="none"),
+        "webdataset, all captions": functools.partial(with_us, place, captions="all"),
+        "webdataset.ShardWriter": functools.partial(with_shard_writer, place),
+        "  of it, reading its members": functools.partial(with_reading_alone, place),
+        "hf": functools.partial(with_us, place, format="hf"),
+        "datasets to_parquet": functools.partial(with_datasets, place),
+        "  of it, reading its rows": functools.partial(with_reading_parquet, place),
+    }
+    if authors is not None:
+        jobs["GenImgTxtPair with tar"] = functools.partial(with_authors, place, authors)
+    least: dict[str, float] = {}
+    for _ in range(rounds):
+        for name, job in jobs.items():
+            clean(place)
+            if name.startswith("GenImg"):
+                lay_out_folders(place)
+            least[name] = min(least.get(name, float("inf")), cpu_seconds(job)[0])
+    clean(place)
+    print(f"{count:,} photos, {total / count:,.0f} bytes each; CPU microseconds a photo")
+    for name, seconds in least.items():
+        print(f"  {name:<32}{seconds / count * 1e6:>10.1f}")
+    writer = least["webdataset.ShardWriter"] - least["  of it, reading its members"]
+    to_parquet = least["datasets to_parquet"] - least["  of it, reading its rows"]
+    none, every, hf = (least[name] for name in ("webdataset, no captions", "webdataset, all captions", "hf"))
+    ratios = [
+        ("no captions / cat", none / least["cat"], 2),
+        ("all captions / ShardWriter without its reading", every / writer, 0.25),
+        ("hf / datasets without its reading", hf / to_parquet, 0.2),
+    ]
+    if authors is not None:
+        ratios.append(("all captions / GenImgTxtPair with tar", every / least["GenImgTxtPair with tar"], 0.1))
+    for name, ratio, most in ratios:
+        print(f"  {name:<48}{ratio:>6.2f}  wanted: at most {most}")
+
+
+def memory(place: Path) -> None:
+    """Peak memory of exports of 2,000 and of 200,000 photos of about 3 KB."""
+    peaks: dict[str, list[float]] = {"webdataset": [], "hf": []}
+    for count in (2_000, 200_000):
+        here = place / str(count)
+        split = photos.make_split(count)
+        photos.make_store(here / "images", split, photos.pictures((64, 48), 3_000))
+        split.save(here / "split")
+        for form, found in peaks.items():
+            found.append(cpu_seconds(functools.partial(with_us, here, format=form))[1])
+            clean(here)
+    for form, (few, many) in peaks.items():
+        print(f"{form}: peak {few:.0f} MB at 2,000 photos, {many:.0f} MB at 200,000: {many / few:.2f} times")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--photos", type=int, default=20_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--authors", type=Path)
+    parser.add_argument("--memory", action="store_true", help="measure memory instead")
+    parser.add_argument("--dir", type=Path, help="where to work [default: a temporary folder]")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=given.dir) as folder:
+        if given.memory:
+            memory(Path(folder))
+        else:
+            compare(Path(folder), given.photos, given.rounds, given.authors)
+
+
+if __name__ == "__main__":
+    main()

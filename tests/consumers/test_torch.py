@@ -1,0 +1,53 @@
+import pickle
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from arboretum_tools.subset import load_subset
+
+pytestmark = pytest.mark.consumers
+
+
+def to_tensor(image):
+    import torch
+
+    return torch.from_numpy(np.array(image).transpose(2, 0, 1))
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_a_data_loader_with_two_workers_gives_every_photo_once(made, method):
+    import torch
+
+    subset = load_subset(made.place / "split", images=made.store.path)
+    assert len(pickle.dumps(subset)) < 2_000
+    loader = torch.utils.data.DataLoader(
+        subset.to_torch(to_tensor), batch_size=8, shuffle=True, num_workers=2, multiprocessing_context=method
+    )
+    seen = Counter()
+    for images, labels in loader:
+        assert images.shape[1:] == (3, 24, 32)
+        seen.update(labels.tolist())
+    assert [seen[label] for label in range(4)] == subset.class_counts
+
+
+def test_a_weighted_sampler_takes_the_class_counts(made):
+    import torch
+
+    subset = load_subset(made.place / "split", images=made.store.path)
+    weights = 1 / np.array(subset.class_counts)[subset.labels]
+    sampler = torch.utils.data.WeightedRandomSampler(
+        weights.tolist(), 4_000, generator=torch.Generator().manual_seed(0)
+    )
+    drawn = np.bincount(subset.labels[list(sampler)])
+    assert drawn.min() > 800
+
+
+def test_torchvision_image_folder_numbers_classes_as_the_split(made, labels, torchvision):
+    from torchvision.datasets import ImageFolder
+
+    for part in made.split.parts:
+        dataset = ImageFolder(made.imagefolder / part)
+        found = {int(path.rsplit("/", 1)[1][:-4]): label for path, label in dataset.samples}
+        assert found == labels(made.split, part)
+        assert dataset[0][0].size == (32, 24)
