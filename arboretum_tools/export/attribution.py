@@ -24,7 +24,7 @@ from arboretum_tools.tables import arrow_schema, write_table
 TABLE, PAGE = "ATTRIBUTION.parquet", "ATTRIBUTION.html"
 
 _PHOTO_PAGE = "https://www.inaturalist.org/photos/"
-_BATCH = 10_000
+_BATCH = 5_000
 
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60em;margin:2em auto;padding:0 1em}"
@@ -91,9 +91,10 @@ def _by_credit(source: Source) -> Iterator[tuple[str | None, list[int]]]:
     """Photo ids by credit line: lines in order of their text, those without one last; ids ascending."""
     ids: dict[tuple[str | None, str | None], list[int]] = {}
     for samples in source.parts.values():
-        rows = (samples.rows[name].to_pylist() for name in ("photo_id", "observer_name", "license"))
-        for photo_id, observer, license_name in zip(*rows, strict=True):
-            ids.setdefault((observer, license_name), []).append(photo_id)
+        rows = samples.rows.select(["observer_name", "license", "photo_id"])
+        for batch in rows.to_batches(max_chunksize=_BATCH):
+            for *who, photo_id in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                ids.setdefault((who[0], who[1]), []).append(photo_id)
     lines: dict[str | None, list[int]] = {}
     for (observer, license_name), found in ids.items():
         lines.setdefault(credit_line(observer, license_name), []).extend(found)
