@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from arboretum_tools.catalog import Catalog, Selection, open_catalog
+    from arboretum_tools.catalog.build import BuildReport, build_catalog
+    from arboretum_tools.catalog.check import CheckReport, check_catalog
     from arboretum_tools.contact_sheet import contact_sheet
     from arboretum_tools.download import DownloadReport, download, download_async, plan_download
     from arboretum_tools.downloaded import downloaded_selection
@@ -34,13 +36,17 @@ if TYPE_CHECKING:
 
 _HOME = {
     "ArboretumError": "errors",
+    "BuildReport": "catalog.build",
     "Catalog": "catalog",
+    "CheckReport": "catalog.check",
     "DownloadReport": "download",
     "ImageStore": "store",
     "Selection": "catalog",
     "Split": "split",
     "Subset": "subset",
     "__version__": "version",
+    "build_catalog": "catalog.build",
+    "check_catalog": "catalog.check",
     "contact_sheet": "contact_sheet",
     "download": "download",
     "download_async": "download",
@@ -55,13 +61,17 @@ _HOME = {
 
 __all__ = [
     "ArboretumError",
+    "BuildReport",
     "Catalog",
+    "CheckReport",
     "DownloadReport",
     "ImageStore",
     "Selection",
     "Split",
     "Subset",
     "__version__",
+    "build_catalog",
+    "check_catalog",
     "contact_sheet",
     "download",
     "download_async",

@@ -1,9 +1,9 @@
 """The raw layout as the relations that everything else asks: `photos` and `classes`.
 
 `photos` has one row a photo after duplicates are resolved, with the columns of the schema, `class_key`
-(species) and `hybrid`. `classes` has one row a class_key. Both are made in three passes over the files:
+(species) and `hybrid`. `classes` has one row a class_key. Both are made in a few passes over the files:
 names with their counts, repeated photo ids, and (on demand) the fingerprint. Nothing is sorted and no row
-is kept in memory but the names and the few repeated ids.
+is kept in memory but the names, the few repeated ids, and one slice of the photo ids at a time.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ _DERIVABLE = (
     r"(?:original|large|medium|small|thumb|square)\.[A-Za-z0-9]+$"
 )
 
-_NAMES = (
+#: Columns that hold names.
+NAME_COLUMNS = (
     "kingdom",
     "phylum",
     "class",
@@ -37,10 +38,18 @@ _NAMES = (
     "scientific_name",
     "common_name",
 )
+
+# A position is both or nothing: half of one, or one off the globe, is none.
+_ON_GLOBE = "latitude BETWEEN -90 AND 90 AND longitude BETWEEN -180 AND 180"
+
+# Photo ids that are compared with each other at a time, which bounds memory: about 0.5 GB.
+_IDS_AT_A_TIME = 16_000_000
+
 _LINEAGE = ("kingdom", "phylum", "class", "order", "family", "genus", "species")
 _CONTROL = "[\\x00-\\x1f\\x7f-\\x9f]"
 _UUID = "[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}"
-_TYPES = {"string": "VARCHAR", "int64": "BIGINT", "int32": "INTEGER", "float64": "DOUBLE", "date32": "DATE"}
+#: SQL types by the names of the data dictionary.
+TYPES = {"string": "VARCHAR", "int64": "BIGINT", "int32": "INTEGER", "float64": "DOUBLE", "date32": "DATE"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +116,13 @@ def prepare(connection: Connection, files: RawFiles) -> Defects:
     run = connection.execute
     run(f"CREATE VIEW source AS {_source_sql(files)}")
     run("CREATE VIEW valid AS SELECT * FROM source WHERE photo_id >= 1 AND ext IS NOT NULL")
-    run(
-        "CREATE TABLE repeated AS SELECT photo_id FROM valid GROUP BY photo_id HAVING count(*) > 1 "
-        "ORDER BY photo_id"
-    )
+    run("CREATE TABLE repeated (photo_id BIGINT)")
+    slices = -(-files.rows // _IDS_AT_A_TIME)
+    for number in range(slices):
+        run(
+            f"INSERT INTO repeated SELECT photo_id FROM valid WHERE photo_id % {slices} = {number} "
+            "GROUP BY photo_id HAVING count(*) > 1"
+        )
     total, bad_id, bad_ext = _integers(
         connection,
         "SELECT count(*), count(*) FILTER (photo_id IS NULL OR photo_id < 1), "
@@ -119,14 +131,18 @@ def prepare(connection: Connection, files: RawFiles) -> Defects:
     repeated_rows, distinct_rows, kept_rows, conflict_rows, conflict_photos = _resolve_repeated(connection)
     dirty = _control_characters(connection)
     names = _names_sql(clean=bool(dirty))
-    others = ", ".join(identifier(c) for c in PHOTO_COLUMNS if c not in _NAMES)
+    others = ", ".join(
+        f"CASE WHEN {_ON_GLOBE} THEN {c} END AS {c}" if c in ("latitude", "longitude") else identifier(c)
+        for c in PHOTO_COLUMNS
+        if c not in NAME_COLUMNS
+    )
     run(
         f"CREATE VIEW photos AS SELECT *, {class_key_sql('species')} AS class_key, {HYBRID_SQL} AS hybrid "
         "FROM ("
         f"SELECT {names}, {others} FROM valid WHERE photo_id NOT IN (SELECT photo_id FROM repeated) "
         f"UNION ALL BY NAME SELECT {_names_sql(clean=True)}, {others} FROM kept)"
     )
-    columns = ", ".join(map(identifier, _NAMES))
+    columns = ", ".join(map(identifier, NAME_COLUMNS))
     run(
         f"CREATE TABLE lineages AS SELECT {columns}, taxon_id, class_key, count(*) AS n "
         "FROM photos GROUP BY ALL"
@@ -144,6 +160,17 @@ def prepare(connection: Connection, files: RawFiles) -> Defects:
         no_class=no_class,
         control_characters=dirty,
     )
+
+
+def where_is(connection: Connection, files: RawFiles, column: str, longest: int) -> str:
+    """File and row of the first value of a text column with more than `longest` characters."""
+    value = f"coalesce({', '.join(map(identifier, files.columns[column]))})"
+    found = rows(
+        connection,
+        f"SELECT filename, file_row_number FROM {parquet_source(files.files, filename=True, row=True)} "
+        f"WHERE length({value}) > {int(longest)} ORDER BY ALL LIMIT 1",
+    )
+    return f"{found[0][0]}, row {int(str(found[0][1])) + 1:,}" if found else str(files.root)
 
 
 def _classes_sql() -> str:
@@ -199,7 +226,7 @@ def _source_sql(files: RawFiles) -> str:
 
 def _column_sql(files: RawFiles, name: str, type_name: str) -> str:
     spellings = files.columns.get(name)
-    sql_type = _TYPES[type_name]
+    sql_type = TYPES[type_name]
     if not spellings:
         return f"NULL::{sql_type}"
     column = f"coalesce({', '.join(map(identifier, spellings))})"
@@ -222,10 +249,10 @@ def _value_type(found: object) -> object:
 
 def _names_sql(*, clean: bool) -> str:
     if not clean:
-        return ", ".join(map(identifier, _NAMES))
+        return ", ".join(map(identifier, NAME_COLUMNS))
     return ", ".join(
         f"nullif(trim(regexp_replace({identifier(name)}, '{_CONTROL}+', ' ', 'g')), '') AS {identifier(name)}"
-        for name in _NAMES
+        for name in NAME_COLUMNS
     )
 
 
@@ -264,8 +291,8 @@ def _resolve_repeated(connection: Connection) -> tuple[int, int, int, int, int]:
 
 
 def _control_characters(connection: Connection) -> int:
-    text = " || ".join(f"coalesce({identifier(name)}, '')" for name in _NAMES)
-    names = ", ".join(map(identifier, _NAMES))
+    text = " || ".join(f"coalesce({identifier(name)}, '')" for name in NAME_COLUMNS)
+    names = ", ".join(map(identifier, NAME_COLUMNS))
     (count,) = _integers(
         connection,
         f"SELECT coalesce(sum(n), 0) FROM (SELECT {names}, count(*) AS n FROM valid GROUP BY ALL) "

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import typer
 
 from arboretum_cli import _errors
-from arboretum_cli.commands import demo, download, export, make_split, select, status
+from arboretum_cli.commands import catalog, demo, download, export, make_split, select, status
 
 #: Every command with its line in the overview, in the order of the flow.
 COMMANDS = {
@@ -61,6 +61,8 @@ def arboretum(
 
 for _name, (_command, _line) in COMMANDS.items():
     app.command(_name, short_help=_line)(_command)
+
+app.add_typer(catalog.app, name="catalog", short_help="Fetch, build, annotate and check a catalogue.")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

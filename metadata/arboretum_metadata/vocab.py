@@ -105,6 +105,10 @@ LICENSES, LICENSE_PRESETS = _licenses()
 #: Grades of an observation, best first (https://help.inaturalist.org/en/support/solutions/articles/151000169936).
 QUALITY_GRADES: tuple[str, ...] = ("research", "needs_id", "casual")
 
+#: Categories of the IUCN Red List, from least to most threatened, then the two that are none
+#: (https://www.iucnredlist.org/resources/categories-and-criteria, version 3.1).
+IUCN_CATEGORIES: tuple[str, ...] = ("LC", "NT", "VU", "EN", "CR", "EW", "EX", "DD", "NE")
+
 #: Extensions that iNaturalist photos carry, lower case.
 EXTENSIONS: tuple[str, ...] = ("jpg", "jpeg", "png", "gif", "webp")
 
