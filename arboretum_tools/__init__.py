@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from arboretum_tools.catalog import Catalog, Selection, open_catalog
     from arboretum_tools.catalog.build import BuildReport, build_catalog
     from arboretum_tools.catalog.check import CheckReport, check_catalog
+    from arboretum_tools.catalog.overview import TaxonReport, describe
     from arboretum_tools.contact_sheet import contact_sheet
     from arboretum_tools.download import DownloadReport, download, download_async, plan_download
     from arboretum_tools.downloaded import downloaded_selection
@@ -44,10 +45,12 @@ _HOME = {
     "Selection": "catalog",
     "Split": "split",
     "Subset": "subset",
+    "TaxonReport": "catalog.overview",
     "__version__": "version",
     "build_catalog": "catalog.build",
     "check_catalog": "catalog.check",
     "contact_sheet": "contact_sheet",
+    "describe": "catalog.overview",
     "download": "download",
     "download_async": "download",
     "downloaded_selection": "downloaded",
@@ -69,10 +72,12 @@ __all__ = [
     "Selection",
     "Split",
     "Subset",
+    "TaxonReport",
     "__version__",
     "build_catalog",
     "check_catalog",
     "contact_sheet",
+    "describe",
     "download",
     "download_async",
     "downloaded_selection",

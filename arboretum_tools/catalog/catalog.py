@@ -17,7 +17,7 @@ from arboretum_tools.catalog import built, names, raw
 from arboretum_tools.catalog.files import RawFiles, default_path, find_files
 from arboretum_tools.catalog.layout import BuiltFiles, find_built, is_built
 from arboretum_tools.catalog.select import Selection
-from arboretum_tools.errors import CatalogError, SelectionError
+from arboretum_tools.errors import CatalogError, SelectionError, UnknownTaxonError
 from arboretum_tools.events import Note, OnEvent, ignore
 from arboretum_tools.photo_ids import PhotoIds, read_photo_ids
 from arboretum_tools.query import (
@@ -206,11 +206,21 @@ class Catalog:
         group = taxonomy.group_of(term.name)
         if not candidates and group:
             candidates = [c for c in self._candidates(group.name) if c.rank == group.rank]
-        return taxonomy.decide(term, candidates, self._names() if not candidates else ())
+        try:
+            return taxonomy.decide(term, candidates, self._names() if not candidates else ())
+        except UnknownTaxonError as error:
+            known = self._elsewhere(group.name if group else term.name) if not candidates else ""
+            if not known:
+                raise
+            raise UnknownTaxonError(term.text, hint=known) from error
 
     def _candidates(self, name: str) -> list[Candidate]:
         with self._asking() as connection:
             return names.candidates(connection, name)
+
+    def _elsewhere(self, name: str) -> str:
+        with self._asking() as connection:
+            return names.known_to_inaturalist(connection, name)
 
     def _names(self) -> list[str]:
         with self._asking() as connection:

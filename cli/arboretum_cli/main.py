@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import typer
 
 from arboretum_cli import _errors
-from arboretum_cli.commands import catalog, demo, download, export, make_split, select, status
+from arboretum_cli.commands import catalog, demo, download, export, make_split, select, status, taxa
 
 #: Every command with its line in the overview, in the order of the flow.
-COMMANDS = {
+COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
     "demo": (demo.demo, "Run the whole chain, offline, in under a minute."),
+    "taxa": (taxa.taxa, "Show what a catalogue holds of a taxon."),
     "select": (select.select, "Count, explain and save a selection."),
     "download": (download.download, "Fetch photos into an image store."),
     "status": (status.status, "Say what an image store holds and lacks."),

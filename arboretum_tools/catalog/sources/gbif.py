@@ -90,14 +90,15 @@ def read(path: Path, spool_folder: Path, connection: Connection, base: RawFiles 
         files[name] = spool_folder / f"{name}.parquet"
         spool(connection, member, _COLUMNS[name], TAB, files[name])
     occurrences, media = (parquet_source([files[name]]) for name in _FILES)
-    listed = f"SEMI JOIN {parquet_source(base.files)} USING (photo_id)" if base else ""
+    listed = f"own SEMI JOIN {parquet_source(base.files)} base USING (photo_id)" if base else ""
     ranks = ", ".join(map(identifier, RANKS))
+    order = ", ".join(map(identifier, _COLUMNS["occurrence.txt"]))
     connection.execute(
         f"""
         COPY (
             WITH media AS (FROM {media} {listed} WHERE photo_id IS NOT NULL),
             occurrences AS (FROM {occurrences} SEMI JOIN media USING (gbif_id)
-                QUALIFY row_number() OVER (PARTITION BY gbif_id ORDER BY ALL) = 1)
+                QUALIFY row_number() OVER (PARTITION BY gbif_id ORDER BY {order}) = 1)
             SELECT photo_id, scientific_name, {ranks}, NULL::VARCHAR AS common_name, ext, observation_id,
                 observer_name, license, life_stage, 'research' AS quality_grade, latitude, longitude,
                 observed_on, iucn

@@ -99,7 +99,7 @@ def read(path: Path, spool_folder: Path, connection: Connection, base: RawFiles 
         files[name] = spool_folder / f"{name}.parquet"
         spool(connection, member, _COLUMNS[name], TAB, files[name])
     tables = {name.removesuffix(".csv"): parquet_source([file]) for name, file in files.items()}
-    listed = f"SEMI JOIN {parquet_source(base.files)} USING (photo_id)" if base else ""
+    listed = f"own SEMI JOIN {parquet_source(base.files)} base USING (photo_id)" if base else ""
     ranks = ", ".join(map(identifier, RANKS))
     connection.execute(
         f"""
@@ -107,7 +107,8 @@ def read(path: Path, spool_folder: Path, connection: Connection, base: RawFiles 
             WITH listed AS (FROM {tables["photos"]} {listed}),
             -- An observation, observer or taxon that is there twice would make photos twice.
             observations AS (FROM {tables["observations"]} SEMI JOIN listed USING (observation_id)
-                QUALIFY row_number() OVER (PARTITION BY observation_id ORDER BY ALL) = 1),
+                QUALIFY row_number() OVER (
+                    PARTITION BY observation_id ORDER BY {_order("observations")}) = 1),
             observers AS (SELECT observer_id, min(observer_name) AS observer_name
                 FROM {tables["observers"]} GROUP BY observer_id),
             lineages AS ({_lineages_sql(tables["taxa"])})
@@ -140,7 +141,8 @@ def _lineages_sql(taxa: str) -> str:
     )
     upper = ", ".join(identifier(rank) for rank in RANKS if rank != "species")
     return f"""
-        WITH taxa AS (FROM {taxa} QUALIFY row_number() OVER (PARTITION BY taxon_id ORDER BY ALL) = 1),
+        WITH taxa AS (FROM {taxa} QUALIFY row_number() OVER (
+            PARTITION BY taxon_id ORDER BY {_order("taxa")}) = 1),
         steps AS (
             SELECT taxon_id, unnest(string_split(replace(coalesce(ancestry, ''), '\\', '/'), '/')) AS step
             FROM taxa
@@ -154,6 +156,10 @@ def _lineages_sql(taxa: str) -> str:
             WHEN rank = 'hybrid' THEN split_part(name, ' ', -1) END AS species
         FROM taxa LEFT JOIN ranked USING (taxon_id)
     """
+
+
+def _order(name: str) -> str:
+    return ", ".join(identifier(column) for column in _COLUMNS[f"{name}.csv"])
 
 
 def _check(member: Member, name: str) -> None:
