@@ -10,6 +10,7 @@ import typer
 
 from arboretum_cli._output import result, size, table
 from arboretum_cli._progress import Progress
+from arboretum_cli.commands.catalog_stats import stats
 
 if TYPE_CHECKING:
     from arboretum_tools.catalog.build import BuildReport
@@ -78,6 +79,64 @@ def _built_lines(report: BuildReport) -> list[str]:
     return lines
 
 
+def annotate(
+    table_file: Annotated[
+        Path,
+        typer.Option(
+            "--from",
+            help="Parquet, CSV or TSV with photo_id or observation_id, and the column.",
+            metavar="FILE",
+        ),
+    ],
+    catalog: Annotated[
+        Path | None,
+        typer.Argument(
+            help="The built catalogue. [default: $ARBORETUM_CATALOG, else ./catalog]",
+            metavar="[CATALOG]",
+            show_default=False,
+        ),
+    ] = None,
+    column: Annotated[
+        str, typer.Option("--column", help="life_stage, license, quality_grade or iucn.")
+    ] = "life_stage",
+    source: Annotated[
+        str | None,
+        typer.Option("--source", help="What to call the table. [default: its file name]", show_default=False),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Let the table win over values that are there.")
+    ] = False,
+    json: _Json = False,
+) -> None:
+    """Fill in a column of a built catalogue from a table.
+
+    Where rows of one photo do not agree the most frequent value stands, a tie is none; a photo keeps the
+    value that it has, unless --overwrite. In Python: `annotate(catalog, table, column)`.
+
+    \b
+    Examples:
+        arboretum catalog annotate --from stages.csv --column life_stage
+        arboretum catalog annotate catalog --from iucn.parquet --column iucn --source "Red List 2026-1"
+    """
+    from arboretum_tools.catalog.annotate import annotate as run
+
+    with Progress() as progress:
+        report = run(catalog, table_file, column, source=source, overwrite=overwrite, on_event=progress)
+    photos = report.known_before, report.known
+    lines = [
+        f"{report.path}: {column} known of {photos[0]:,} photos before, of {photos[1]:,} now; joined by "
+        f"{report.key}",
+        f"{report.rows:,} rows; {report.matched:,} photos matched: {report.filled:,} filled, "
+        f"{report.changed:,} changed, {report.kept:,} kept another value",
+    ]
+    if report.undecided:
+        lines.append(f"{report.undecided:,} ids whose rows do not agree: left as they were")
+    if report.unmapped:
+        named = ", ".join(f"{value!r} ({count:,})" for value, count in list(report.unmapped.items())[:_SHOWN])
+        lines.append(f"{len(report.unmapped):,} values outside the vocabulary, taken as unknown: {named}")
+    result(json, report.to_dict(), lines)
+
+
 def check(
     catalog: Annotated[
         Path | None,
@@ -139,6 +198,8 @@ def _check_lines(report: CheckReport) -> list[str]:
 #: Every command of the group with its line in the overview.
 COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
     "build": (build, "Build a catalogue that answers quickly, from any source."),
+    "annotate": (annotate, "Fill in a column from a table."),
+    "stats": (stats, "Count a catalogue by group, rarity, licence, life stage."),
     "check": (check, "Say what is wrong with a catalogue."),
 }
 
