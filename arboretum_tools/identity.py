@@ -18,7 +18,7 @@ from arboretum_tools.errors import UsageError
 CLASS_RANKS = ("species", "genus", "family", "order")
 
 #: Names that carry a hybrid's mark: the multiplication sign, or `x` as a word of its own.
-HYBRID_SQL = "(contains(scientific_name, '×') OR regexp_matches(scientific_name, '(^|\\s)x(\\s|$)'))"
+HYBRID_SQL = "(contains(scientific_name, '×') OR contains(' ' || scientific_name || ' ', ' x '))"
 
 _FOLDER_CHARACTERS = 80
 

@@ -1,7 +1,7 @@
 """The raw layout as the relations that everything else asks: `photos` and `classes`.
 
 `photos` has one row a photo after duplicates are resolved, with the columns of the schema, `class_key`
-(species) and `hybrid`. `classes` has one row a class_key. Both are made in a few passes over the files:
+(species) and `hybrid`. `classes` has one row a class_key. Both are made in three passes over the files:
 names with their counts, repeated photo ids, and (on demand) the fingerprint. Nothing is sorted and no row
 is kept in memory but the names, the few repeated ids, and one slice of the photo ids at a time.
 """
@@ -14,12 +14,10 @@ from arboretum_metadata.schema import CATALOG
 from arboretum_metadata.vocab import EXTENSIONS
 from arboretum_tools.catalog.files import RawFiles
 from arboretum_tools.identity import HYBRID_SQL, class_key_sql
-from arboretum_tools.query import Connection, identifier, literal, parquet_source, rows
+from arboretum_tools.query import Connection, identifier, parquet_source, rows
 
 #: Columns of `photos`, in the order in which they are written.
 PHOTO_COLUMNS = (*(column.name for column in CATALOG.columns if column.name != "photo_url"), "url")
-
-_AS_PUBLISHED = "http://inaturalist-open-data.s3.amazonaws.com/photos/"
 
 # Where photos live whose address is given by id and extension. A pattern without parameters, because
 # DuckDB compiles one that changes from row to row anew for every row.
@@ -40,8 +38,8 @@ NAME_COLUMNS = (
     "scientific_name",
     "common_name",
 )
-
 # A position is both or nothing: half of one, or one off the globe, is none.
+_POSITION = ("latitude", "longitude")
 _ON_GLOBE = "latitude BETWEEN -90 AND 90 AND longitude BETWEEN -180 AND 180"
 
 # Photo ids that are compared with each other at a time, which bounds memory: about 0.5 GB.
@@ -113,51 +111,51 @@ class Defects:
 def prepare(connection: Connection, files: RawFiles) -> Defects:
     """Makes `photos`, `classes` and `lineages` on the connection and counts what is wrong with the rows.
 
-    The result depends neither on the order of files and rows nor on threads.
+    The result depends neither on the order of files and rows nor on threads. Checks that cost something on
+    every row (extensions, blanks, control characters) are put into `photos` only where a first look found
+    that some row needs them.
     """
     run = connection.execute
     run(f"CREATE VIEW source AS {_source_sql(files)}")
-    run("CREATE VIEW valid AS SELECT * FROM source WHERE photo_id >= 1 AND ext IS NOT NULL")
+    bad_id, bad_ext = _integers(
+        connection,
+        "SELECT count(*) FILTER (photo_id IS NULL OR photo_id < 1), "
+        "count(*) FILTER (photo_id >= 1 AND ext IS NULL) FROM source",
+    )
+    needed = ["photo_id >= 1"] * bool(bad_id) + ["ext IS NOT NULL"] * bool(bad_ext)
+    run(f"CREATE VIEW valid AS SELECT * FROM source WHERE {' AND '.join(needed) or 'true'}")
+    names = ", ".join(map(identifier, NAME_COLUMNS))
+    run(f"CREATE TABLE named AS SELECT {names}, taxon_id, count(*) AS n FROM valid GROUP BY ALL")
+    control, unclean = _unclean(connection)
     run("CREATE TABLE repeated (photo_id BIGINT)")
     slices = -(-files.rows // _IDS_AT_A_TIME)
     for number in range(slices):
-        run(
-            f"INSERT INTO repeated SELECT photo_id FROM valid WHERE photo_id % {slices} = {number} "
-            "GROUP BY photo_id HAVING count(*) > 1"
-        )
-    total, bad_id, bad_ext = _integers(
-        connection,
-        "SELECT count(*), count(*) FILTER (photo_id IS NULL OR photo_id < 1), "
-        "count(*) FILTER (photo_id >= 1 AND ext IS NULL) FROM source",
-    )
+        part = f"WHERE photo_id % {slices} = {number} " if slices > 1 else ""
+        run(f"INSERT INTO repeated SELECT photo_id FROM valid {part}GROUP BY photo_id HAVING count(*) > 1")
     repeated_rows, distinct_rows, kept_rows, conflict_rows, conflict_photos = _resolve_repeated(connection)
-    plain = ", ".join(map(identifier, NAME_COLUMNS))
-    run(f"CREATE TABLE named AS SELECT {plain}, taxon_id, count(*) AS n FROM valid GROUP BY ALL")
-    dirty = _control_characters(connection)
-    names = _names_sql(clean=bool(dirty))
     others = ", ".join(
-        f"CASE WHEN {_ON_GLOBE} THEN {c} END AS {c}" if c in ("latitude", "longitude") else identifier(c)
+        f"CASE WHEN {_ON_GLOBE} THEN {c} END AS {c}" if c in _POSITION else identifier(c)
         for c in PHOTO_COLUMNS
         if c not in NAME_COLUMNS
     )
     run(
         f"CREATE VIEW photos AS SELECT *, {class_key_sql('species')} AS class_key, {HYBRID_SQL} AS hybrid "
-        "FROM ("
-        f"SELECT {names}, {others} FROM valid WHERE photo_id NOT IN (SELECT photo_id FROM repeated) "
-        f"UNION ALL BY NAME SELECT {_names_sql(clean=True)}, {others} FROM kept)"
+        f"FROM (SELECT {_names_sql(clean=unclean)}, {others} FROM valid "
+        "ANTI JOIN repeated USING (photo_id) "
+        f"UNION ALL BY NAME SELECT {names}, {others} FROM kept)"
     )
-    # The names of all rows, less those of repeated photos, with those that stay: no second pass over rows.
+    # The rows of `photos` by their names, without reading them again: all, less those that repeat.
     run(
         f"CREATE TABLE lineages AS SELECT *, {class_key_sql('species')} AS class_key FROM ("
-        f"SELECT {plain}, taxon_id, sum(n)::BIGINT AS n FROM ("
-        f"SELECT {names}, taxon_id, n FROM named "
-        f"UNION ALL SELECT {plain}, taxon_id, -copies FROM repeated_rows "
-        f"UNION ALL SELECT {_names_sql(clean=True)}, taxon_id, 1 FROM kept) GROUP BY ALL HAVING sum(n) > 0)"
+        f"SELECT {names}, taxon_id, sum(n)::BIGINT AS n FROM ("
+        f"SELECT {_names_sql(clean=unclean)}, taxon_id, n FROM named "
+        f"UNION ALL BY NAME SELECT {names}, taxon_id, -copies AS n FROM repeated_rows "
+        f"UNION ALL BY NAME SELECT {names}, taxon_id, 1 AS n FROM kept) GROUP BY ALL HAVING sum(n) > 0)"
     )
     run(_classes_sql())
-    (no_class,) = _integers(connection, "SELECT coalesce(sum(n), 0) FROM lineages WHERE class_key IS NULL")
+    (no_class,) = _integers(connection, "SELECT sum(n) FROM lineages WHERE class_key IS NULL")
     return Defects(
-        rows=total,
+        rows=files.rows,
         bad_photo_id=bad_id,
         bad_extension=bad_ext,
         exact_duplicates=repeated_rows - distinct_rows,
@@ -165,7 +163,7 @@ def prepare(connection: Connection, files: RawFiles) -> Defects:
         conflicting_rows=conflict_rows,
         conflicting_photos=conflict_photos,
         no_class=no_class,
-        control_characters=dirty,
+        control_characters=control,
     )
 
 
@@ -218,26 +216,27 @@ def _source_sql(files: RawFiles) -> str:
     """The files as one relation with our names and types; every value that does not fit is NULL."""
     columns = [f"{_column_sql(files, c.name, c.type)} AS {identifier(c.name)}" for c in CATALOG.columns]
     table = f"SELECT {', '.join(columns)} FROM {parquet_source(files.files)}"
-    known = ", ".join(map(literal, EXTENSIONS))
-    # What nearly every row has is told without a regular expression, which costs a microsecond a row.
-    usual = " ".join(
-        f"WHEN ends_with(photo_url, '.{ext}') THEN '{ext}'" for ext in ("jpg", "JPG", "jpeg", "JPEG", "png")
+    # The ends that nearly every address has are compared as they are; only the others need a pattern. No IN
+    # list: DuckDB makes a join of a long one, which then runs for every query, asked or not.
+    usual = [spelling for ext in EXTENSIONS for spelling in (ext, ext.upper())]
+    ends = " ".join(f"WHEN ends_with(photo_url, '.{ext}') THEN '{ext}'" for ext in usual)
+    same = " ".join(f"WHEN '{ext}' THEN '{ext}'" for ext in usual)
+    known = "|".join(EXTENSIONS)
+    pattern = f"(?i)\\.({known})([?#].*)?$"
+    from_url = f"CASE {ends} ELSE nullif(regexp_extract(photo_url, '{pattern}', 1), '') END"
+    odd = f"CASE WHEN regexp_full_match(ext, '(?i){known}') THEN ext END"
+    ext = f"CASE WHEN ext IS NULL THEN {from_url} ELSE CASE ext {same} ELSE {odd} END END"
+    # A derivable address names this very photo and ends in this very extension.
+    derivable = " ".join(
+        f"WHEN photo_url = '{scheme}://inaturalist-open-data.s3.amazonaws.com/photos/' || photo_id || "
+        "'/medium.' || ext THEN NULL"
+        for scheme in ("http", "https")
     )
-    from_url = (
-        "CASE WHEN contains(photo_url, '?') OR contains(photo_url, '#') OR photo_url IS NULL THEN NULL "
-        f"{usual} END"
-    )
-    any_url = "nullif(regexp_extract(photo_url, '\\.([A-Za-z0-9]+)([?#].*)?$', 1), '')"
-    ext = f"coalesce(ext, {from_url}, {any_url})"
-    # A derivable address names this very photo; the extension was taken from it where there is no column.
-    derivable = f"regexp_extract(photo_url, '{_DERIVABLE}', 1) = photo_id::VARCHAR"
-    if files.has("ext"):
-        derivable = f"({derivable}) AND ends_with(photo_url, '.' || ext)"
-    as_published = f"photo_url = '{_AS_PUBLISHED}' || photo_id || '/medium.' || ext"
     return (
-        f"SELECT *, CASE WHEN photo_url IS NULL OR {as_published} THEN NULL "
-        f"WHEN NOT ({derivable}) THEN photo_url END AS url "
-        f"FROM (SELECT * REPLACE (CASE WHEN lower({ext}) IN ({known}) THEN {ext} END AS ext) FROM ({table}))"
+        f"SELECT *, CASE WHEN photo_url IS NULL THEN NULL {derivable} "
+        f"WHEN regexp_extract(photo_url, '{_DERIVABLE}', 1) = photo_id::VARCHAR "
+        "AND ends_with(photo_url, '.' || ext) THEN NULL ELSE photo_url END AS url "
+        f"FROM (SELECT * REPLACE ({ext} AS ext) FROM ({table}))"
     )
 
 
@@ -254,12 +253,12 @@ def _column_sql(files: RawFiles, name: str, type_name: str) -> str:
         is_uuid = f"regexp_full_match(lower({column}::VARCHAR), '{_UUID}')"
         if any(str(t).endswith(("string", "string_view")) for t in map(_value_type, spellings.values())):
             return f"CASE WHEN {is_uuid} THEN {uuid} ELSE TRY_CAST({column} AS BIGINT) END"
+    if name in NAME_COLUMNS or name == "photo_url":
+        # Names are cleaned where some need it; most of a catalogue is names and addresses.
+        return f"{column}::VARCHAR"
     if sql_type == "VARCHAR":
-        # Empty texts are how CSV exports write what is unknown. `trim` walks through code points, so it is
-        # asked only where there is something to trim.
-        text = f"{column}::VARCHAR"
-        spaced = f"{text} = '' OR starts_with({text}, ' ') OR ends_with({text}, ' ')"
-        return f"CASE WHEN {spaced} THEN nullif(trim({text}), '') ELSE {text} END"
+        # Empty texts are how CSV exports write what is unknown.
+        return f"nullif(trim({column}::VARCHAR), '')"
     return f"TRY_CAST({column} AS {sql_type})"
 
 
@@ -270,10 +269,12 @@ def _value_type(found: object) -> object:
 def _names_sql(*, clean: bool) -> str:
     if not clean:
         return ", ".join(map(identifier, NAME_COLUMNS))
-    return ", ".join(
-        f"nullif(trim(regexp_replace({identifier(name)}, '{_CONTROL}+', ' ', 'g')), '') AS {identifier(name)}"
-        for name in NAME_COLUMNS
-    )
+    return ", ".join(f"{_cleaned(name)} AS {identifier(name)}" for name in NAME_COLUMNS)
+
+
+def _cleaned(name: str) -> str:
+    """A name with control characters made spaces and no blanks around it; NULL where nothing is left."""
+    return f"nullif(trim(regexp_replace({identifier(name)}, '{_CONTROL}+', ' ', 'g')), '')"
 
 
 def _resolve_repeated(connection: Connection) -> tuple[int, int, int, int, int]:
@@ -310,12 +311,15 @@ def _resolve_repeated(connection: Connection) -> tuple[int, int, int, int, int]:
     return total, distinct, kept, conflicts, photos
 
 
-def _control_characters(connection: Connection) -> int:
-    text = " || ".join(f"coalesce({identifier(name)}, '')" for name in NAME_COLUMNS)
-    (count,) = _integers(
-        connection, f"SELECT coalesce(sum(n), 0) FROM named WHERE regexp_matches({text}, '{_CONTROL}')"
+def _unclean(connection: Connection) -> tuple[int, bool]:
+    """How many rows have a control character in a name, and whether any name has to be cleaned at all."""
+    control = " OR ".join(f"regexp_matches({identifier(name)}, '{_CONTROL}')" for name in NAME_COLUMNS)
+    other = " OR ".join(f"{identifier(name)} IS DISTINCT FROM {_cleaned(name)}" for name in NAME_COLUMNS)
+    rows_, tuples = _integers(
+        connection,
+        f"SELECT sum(n) FILTER (coalesce({control}, false)), count(*) FILTER ({other}) FROM named",
     )
-    return count
+    return rows_, bool(tuples)
 
 
 def _integers(connection: Connection, sql: str) -> tuple[int, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from arboretum_cli import _output
 
@@ -18,6 +18,8 @@ LINE_EVERY_S = 30.0
 
 class Progress:
     """A callback for the library's `on_event`; as a context manager it closes its bar on every way out."""
+
+    _notes: ClassVar[set[str]] = set()
 
     def __init__(self) -> None:
         self._bar: Any = None
@@ -98,6 +100,10 @@ class Progress:
         return ", ".join([f"{_output.size(self._bytes / elapsed)}/s", *troubles])
 
     def _note(self, text: str) -> None:
+        # A command that opens a catalogue twice, or the demo that runs several, says it once.
+        if text in self._notes:
+            return
+        self._notes.add(text)
         if self._bar is not None:
             self._bar.clear()
         _output.say(text)

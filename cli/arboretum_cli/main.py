@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable, Sequence
 
@@ -68,4 +69,7 @@ app.add_typer(catalog.app, name="catalog", short_help="Fetch, build, annotate an
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line and exits with the code of its outcome."""
-    sys.exit(_errors.run(app, list(sys.argv[1:] if arguments is None else arguments)))
+    code = _errors.run(app, list(sys.argv[1:] if arguments is None else arguments))
+    # A second Ctrl-C while the interpreter ends would hide the code.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(code)

@@ -389,9 +389,21 @@ UNUSED_CLASSES = Table(
     ),
 )
 
+MISSING = Table(
+    name="photos missing from an export",
+    path="<export>/missing.parquet",
+    order="part (train, val, test), then photo_id ascending",
+    meaning="Photos of the split that the image store did not hold. Only where there are any.",
+    columns=(
+        Column("part", "string", "Part of the split."),
+        Column("photo_id", "int64", "iNaturalist's number of the photo."),
+        Column("status", "string", "Its state in the store; `pending` = never tried."),
+    ),
+)
+
 SELECTION = Table(
     name="saved selection",
-    path="the file named by `arboretum select -o`",
+    path="<selection>.parquet",
     order="photo_id ascending",
     meaning="One row a photo of the selection; the recipe, its English and the catalogue's fingerprint are "
     "in the file's schema metadata under the key `arboretum`.",
@@ -412,4 +424,5 @@ TABLES: dict[str, Table] = {
     "classes": CLASSES,
     "left_out": LEFT_OUT,
     "unused_classes": UNUSED_CLASSES,
+    "missing": MISSING,
 }

@@ -39,7 +39,7 @@ rows = st.lists(
 ).map(sorted)
 
 
-@settings(deadline=None, derandomize=True, max_examples=60)
+@settings(deadline=None, derandomize=True, max_examples=30)
 @given(rows, st.integers(0, 12))
 def test_the_id_is_the_hash_of_the_rows_as_text_however_they_are_batched(tmp_path_factory, rows, cut):
     folder = tmp_path_factory.mktemp("plans")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from arboretum_cli._output import duration, say, size, table
+from arboretum_cli._output import counted, duration, say, size, table
 
 if TYPE_CHECKING:
     from arboretum_tools.testing.origin import Origin
@@ -37,6 +37,7 @@ _MARK = ".arboretum-demo"
 
 
 def demo(
+    context: typer.Context,
     folder: Annotated[
         Path, typer.Option("--dir", help="Folder to work in; made if it is not there.", metavar="DIR")
     ] = Path("arboretum-demo"),
@@ -66,7 +67,10 @@ def demo(
         say(f"origin server on {origin.url}, drawing the photos of the bundled sample (invented, not taken)")
         _typed(f"cd {shlex.quote(str(folder))}", f"export ARBORETUM_ORIGIN={origin.url}")
         for title, command in STEPS:
-            _run(title, command)
+            typer.echo(f"\n# {title}")
+            _typed(shlex.join(["arboretum", *command]))
+            # The whole command line again, as if it were typed.
+            context.find_root().command.main(command, prog_name="arboretum", standalone_mode=False)
         _python()
         typer.echo("\n".join(["", *_came_out(), "", f"done in {duration(time.monotonic() - started)}"]))
         typer.echo(f"look into  {folder}\nand at     {folder / _SHEET}")
@@ -97,14 +101,6 @@ def _inside(folder: Path, origin: Origin) -> Iterator[None]:
         os.environ.pop("ARBORETUM_ORIGIN")
         if before is not None:
             os.environ["ARBORETUM_ORIGIN"] = before
-
-
-def _run(title: str, command: list[str]) -> None:
-    from arboretum_cli.main import app
-
-    typer.echo(f"\n# {title}")
-    _typed(shlex.join(["arboretum", *command]))
-    app(command, standalone_mode=False, prog_name="arboretum")
 
 
 def _python() -> None:
@@ -139,7 +135,10 @@ def _came_out() -> list[str]:
     parts = ", ".join(f"{split.part(part).num_rows:,} {part}" for part in split.parts)
     rows = [
         ("catalog", "the bundled sample catalogue, real names, invented photos"),
-        ("images", f"{store.photos['ok']:,} photos, {size(store.size_bytes)}, in {store.shards} tar shards"),
+        (
+            "images",
+            f"{store.photos['ok']:,} photos, {size(store.size_bytes)}, in {counted(store.shards, 'shard')}",
+        ),
         (
             _SPLIT,
             f"{split.num_classes} classes, {split.meta['M']} to {split.meta['m']} train photos "

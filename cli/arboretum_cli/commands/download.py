@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from arboretum_cli._output import duration, result, size, table
+from arboretum_cli._output import counted, duration, result, size, table
 from arboretum_cli._progress import Progress
 from arboretum_cli._selection import SelectionFlags, takes_selection
 
@@ -86,9 +86,9 @@ def download(
     \b
     Examples:
         arboretum download --taxa Aves
-        arboretum download --taxa Aves --limit 1000 --size small --dry-run
-        arboretum download --split splits/aves-lt100 --images images
+        arboretum download --taxa Reptilia --license open --dry-run
         arboretum download --taxa Aves --retry failed,forbidden
+        arboretum download --split splits/aves-lt100 --images images
     """
     from arboretum_tools import download as fetch
     from arboretum_tools import plan_download
@@ -127,7 +127,7 @@ def _plan_lines(plan: DownloadPlan) -> list[str]:
             or "none"
         ),
         f"would fetch {plan.to_fetch:,} photos, about {size(plan.size_bytes)}, {size(plan.photo_bytes)} each,"
-        f" into about {plan.shards:,} shards",
+        f" into about {counted(plan.shards, 'shard')}",
         f"disk: about {size(plan.disk_bytes)} of {size(plan.free_bytes)} free",
         f"time: about {duration(plan.seconds)} on a line of 100 Mbit/s",
         "nothing was fetched (--dry-run)",

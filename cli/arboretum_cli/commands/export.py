@@ -74,7 +74,7 @@ def export(
     Examples:
         arboretum export splits/aves-lt100 --format webdataset --out wds
         arboretum export splits/aves-lt100 --format hf --out hf
-        arboretum export --taxa Insecta --life-stage larva --images images --format hf --out larvae
+        arboretum export --taxa "House Sparrow" --license open --images images --out sparrows
     """
     from arboretum_tools import export as write
     from arboretum_tools.errors import UsageError

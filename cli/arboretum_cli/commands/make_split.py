@@ -111,7 +111,7 @@ def make_split(
     \b
     Examples:
         arboretum make-split --lt-ratio 100
-        arboretum make-split --taxa Araneae --lt-ratio 20 --val-per-class 1 --test-per-class 1
+        arboretum make-split --taxa Insecta --lt-ratio 10 --val-per-class 2 --test-per-class 2
         arboretum make-split --taxa Aves --lt-ratio 50 --store images --name birds-on-disk
     """
     from arboretum_tools.split.make import make_split as draw

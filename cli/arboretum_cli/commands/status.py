@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from arboretum_cli._output import result, size, table
+from arboretum_cli._output import counted, result, size, table
 
 
 def status(
@@ -22,16 +22,17 @@ def status(
     \b
     Examples:
         arboretum status
-        arboretum status /data/images --json
+        arboretum status images --json
     """
     from arboretum_tools.store import ledger
 
     found = ledger.status(store)
     rows = [(state, count) for state, count in found.photos.items() if count]
     lines = [
-        f"{found.path}: photos of size {found.size}, {size(found.size_bytes)} in {found.shards:,} shards"
+        f"{found.path}: photos of size {found.size}, {size(found.size_bytes)} in "
+        f"{counted(found.shards, 'shard')}"
         + (f" and {found.open_shards:,} open" if found.open_shards else "")
-        + f", asked for by {found.plans:,} plans",
+        + f", asked for by {counted(found.plans, 'plan')}",
         *table(("status", "photos"), rows),
     ]
     if found.reasons:

@@ -236,3 +236,18 @@ def test_headers_of_any_bytes_are_no_obstacle(tmp_path, plan_of):
     rows = ImageStore.open(tmp_path).index(0).to_pylist()
     assert [row["status"] for row in rows] == ["ok", "invalid", "invalid", "failed"]
     assert all((row["etag"] or "").isascii() for row in rows)
+
+
+def test_the_proxy_of_the_environment_is_asked_for_hosts_that_are_not_this_machine(
+    tmp_path, plan_of, origin, monkeypatch
+):
+    monkeypatch.setenv("http_proxy", origin.url)
+    monkeypatch.setenv("no_proxy", "direct.invalid")
+    report = download(plan_of(1), images=tmp_path / "a", size="small", origin="http://photos.invalid")
+    assert report.fetched == 1
+    assert [request.photo_id for request in origin.requests] == [1]
+    rest = download(
+        plan_of(1), images=tmp_path / "b", origin="http://direct.invalid", attempts=1, max_failure_rate=1
+    )
+    assert rest.by_status["failed"] == 1
+    assert len(origin.requests) == 1

@@ -158,13 +158,12 @@ def children(tmp_path, server, plan_of) -> Children:
     return Children(tmp_path, server.url, plan_of(*PHOTOS))
 
 
-def test_killed_twice_and_resumed(children, undisturbed, server):
-    for photos in (15, 35):
-        assert children.signal_at(photos, signal.SIGKILL) == -signal.SIGKILL
+def test_killed_and_resumed(children, undisturbed, server):
+    assert children.signal_at(50, signal.SIGKILL) == -signal.SIGKILL
     assert ledger.status(children.images).open_shards == 1
     server.clear()
     report = children.resume()
-    # What the killed runs had written is kept: nothing of it is asked for again.
+    # What the killed run had written is kept: nothing of it is asked for again.
     assert report.tried <= len(PHOTOS) - 50
     assert len({request.photo_id for request in server.requests}) == report.tried
     check(children.images, undisturbed)

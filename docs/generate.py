@@ -1,0 +1,185 @@
+"""Writes the pages that are made from the code: one a command, and the data dictionary.
+
+    python docs/generate.py            writes them
+    python docs/generate.py --check    exits 1, naming them, if a page is not what it would write
+
+The pages are committed, so that they can be read without building anything; the tests run the check.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+from pathlib import Path
+
+from arboretum_cli import _errors
+from arboretum_cli.main import COMMANDS, app
+from arboretum_metadata.schema import TABLES, Column, Table
+from arboretum_metadata.vocab import GROUPS, LICENSE_PRESETS, LICENSES, LIFE_STAGES, PHOTO_SIZES, RANKS
+
+DOCS = Path(__file__).parent
+HEAD = "<!-- Written by docs/generate.py: change the code, not this page. -->\n\n"
+
+
+def pages() -> dict[Path, str]:
+    """Every generated page and its text."""
+    found = {Path("reference/commands/index.md"): _overview(), Path("data-dictionary.md"): _dictionary()}
+    for name in COMMANDS:
+        found[Path(f"reference/commands/{name}.md")] = _command(name)
+    return {path: HEAD + text for path, text in found.items()}
+
+
+def _help(*command: str) -> str:
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        _errors.run(app, [*command, "--help"])
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
+
+
+def _overview() -> str:
+    rows = "\n".join(f"| [`arboretum {name}`]({name}.md) | {line} |" for name, (_, line) in COMMANDS.items())
+    return f"""# Commands
+
+Every command is a thin shell over one public function; its page names the Python twin. Results go to
+stdout (`--json` for machines), everything else to stderr: a progress bar on a terminal, one line every 30
+seconds elsewhere.
+
+| command | does |
+|---|---|
+{rows}
+
+## Exit codes
+
+| code | meaning |
+|---|---|
+| 0 | done |
+| 1 | internal error: a defect of arboretum |
+| 2 | usage: an option that there is not, or a value that is no value of its kind |
+| 3 | bad input or configuration; nothing was changed |
+| 4 | finished, with more failures than `--max-failure-rate` allows; what came is kept |
+| 5 | unknown or ambiguous taxon |
+| 6 | verification failed |
+| 130, 143 | interrupted by Ctrl-C or SIGTERM; the state is kept, and the same command goes on from there |
+| 141 | the reader of the output (`head`, say) closed it |
+
+## Environment
+
+| variable | meaning |
+|---|---|
+| `ARBORETUM_CATALOG` | the catalogue, where `--catalog` is not given |
+| `ARBORETUM_ORIGIN` | the server to ask for photos instead of the image hosts, as `--origin` |
+| `ARBORETUM_MEMORY_LIMIT` | what queries may use before they spill to disk; default 2GB |
+| `ARBORETUM_DEBUG` | set to anything: internal errors show their traceback |
+| `TMPDIR` | where queries spill |
+"""
+
+
+def _command(name: str) -> str:
+    return f"# arboretum {name}\n\n```text\n{_help(name)}\n```\n"
+
+
+def _dictionary() -> str:
+    parts = [
+        "# Data dictionary\n\nEvery file that the toolkit reads or writes. Parquet files that it writes "
+        "say in their schema metadata, under the key `arboretum`, which version wrote them and from what; "
+        "nothing in a split or an export tells a time, a host, a user or an absolute path.\n"
+    ]
+    parts += [_table(table) for table in TABLES.values()]
+    parts.append(
+        (DOCS / "includes" / "files-not-parquet.md").read_text("utf-8").partition("\n")[2].strip() + "\n"
+    )
+    parts.append(_vocabularies())
+    return "\n".join(parts)
+
+
+def _table(table: Table) -> str:
+    rows = "\n".join(_row(column) for column in table.columns)
+    return (
+        f"## {table.name[0].upper()}{table.name[1:]}\n\n`{table.path}`\n\n{table.meaning} Order of rows: "
+        f"{table.order}.\n\n"
+        f"| column | type | unit | null | meaning |\n|---|---|---|---|---|\n{rows}\n"
+    )
+
+
+def _row(column: Column) -> str:
+    also = f" Also read as {', '.join(f'`{name}`' for name in column.also)}." if column.also else ""
+    null = "yes" if column.nullable else "no"
+    meaning = column.meaning.replace("|", "\\|")
+    return f"| `{column.name}` | {column.type} | {column.unit} | {null} | {meaning}{also} |"
+
+
+def _vocabularies() -> str:
+    ranks = "\n".join(f"| {rank.name} | {rank.level} |" for rank in RANKS.values())
+    groups = "\n".join(f"| {g.name} | {g.rank} | {', '.join(g.common_names)} |" for g in GROUPS.values())
+    stages = "\n".join(f"| {stage.name} | {stage.inat_value_id} |" for stage in LIFE_STAGES.values())
+    licences = "\n".join(
+        f"| [{x.name}]({x.url}) | {x.title} | {_yes(x.attribution)} | {_yes(x.commercial)} "
+        f"| {_yes(x.derivatives)} | {_yes(x.share_alike)} |"
+        for x in LICENSES.values()
+    )
+    presets = "\n".join(f"- `{name}`: {', '.join(names)}" for name, names in LICENSE_PRESETS.items())
+    sizes = "\n".join(f"| {name} | {edge} |" for name, edge in PHOTO_SIZES.items())
+    return f"""## Vocabularies
+
+The files under `metadata/arboretum_metadata/data/` name their sources.
+
+### Ranks
+
+| rank | iNaturalist's rank_level |
+|---|---|
+{ranks}
+
+### Groups of Arboretum
+
+| group | rank | also called |
+|---|---|---|
+{groups}
+
+### Life stages
+
+| life stage | iNaturalist's number of the value |
+|---|---|
+{stages}
+
+### Licences
+
+| licence | in words | name the author | commercial use | changed copies | same licence for them |
+|---|---|---|---|---|---|
+{licences}
+
+Sets of licences for `--license`; a photo without a known licence passes none:
+
+{presets}
+
+### Photo sizes
+
+| size | long edge in pixels |
+|---|---|
+{sizes}
+"""
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+def main() -> None:
+    """Writes the pages, or checks them."""
+    stale = [path for path, text in pages().items() if not _is(DOCS / path, text)]
+    if "--check" in sys.argv[1:]:
+        sys.exit(
+            f"not as the code says, run python docs/generate.py: {', '.join(map(str, stale))}" if stale else 0
+        )
+    for path, text in pages().items():
+        (DOCS / path).parent.mkdir(parents=True, exist_ok=True)
+        (DOCS / path).write_text(text, encoding="utf-8")
+    print(f"{len(stale)} pages changed")
+
+
+def _is(path: Path, text: str) -> bool:
+    return path.is_file() and path.read_text("utf-8") == text
+
+
+if __name__ == "__main__":
+    main()

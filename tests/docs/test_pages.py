@@ -1,0 +1,170 @@
+"""The docs are tests: generated pages are as the code says, and what a page shows is what happens.
+
+A page's `console` and `python` blocks run from top to bottom in one folder with the bundled sample as its
+`catalog/` and an origin on loopback. Lines after a `$ ` command are what it must print (stdout, then stderr;
+notes on the catalogue's rows left out), numbers that depend on the machine aside. A block that is not run
+says why in a comment before it: `<!-- not run: reason -->`.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from arboretum_cli.main import COMMANDS
+from arboretum_metadata.sample import catalog_path
+from arboretum_tools.testing.origin import Origin
+
+REPOSITORY = Path(__file__).parents[2]
+DOCS = REPOSITORY / "docs"
+PAGES = sorted(
+    path for path in DOCS.rglob("*.md") if "commands" not in path.parts and "includes" not in path.parts
+)
+
+_BLOCK = re.compile(
+    r"(?:<!-- not run: (?P<reason>[^\n]+) -->\n)?^```(?P<language>console|python|bash)\n(?P<text>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
+)
+#: Seconds, sizes in bytes (they follow the Pillow release) and free disk differ from machine to machine.
+_VARIES = re.compile(r"\d[\d,.]*( (s|min|B|kB|MB|GB|TB)\b)")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A code block of a page."""
+
+    language: str
+    text: str
+    reason: str | None
+    line: int
+
+
+def blocks(page: Path) -> list[Block]:
+    text = page.read_text("utf-8")
+    return [
+        Block(match["language"], match["text"], match["reason"], text[: match.start()].count("\n") + 1)
+        for match in _BLOCK.finditer(text)
+    ]
+
+
+def steps(console: str) -> list[tuple[str, str]]:
+    """Commands and what each prints."""
+    found: list[tuple[str, str]] = []
+    for line in console.splitlines():
+        if line.startswith("$ "):
+            found.append((line[2:], ""))
+        elif found:
+            found[-1] = (found[-1][0], found[-1][1] + line + "\n")
+    return found
+
+
+def shown(text: str) -> str:
+    return _VARIES.sub(r"#\1", re.sub(r"^catalogue .*\n(  .*\n)*", "", text, flags=re.MULTILINE))
+
+
+@pytest.fixture
+def environment(tmp_path):
+    """The folder and the environment in which a page's commands run."""
+    shutil.copytree(catalog_path(), tmp_path / "catalog")
+    binaries = tmp_path.parent / f"{tmp_path.name}-bin"
+    binaries.mkdir()
+    (binaries / "arboretum").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m arboretum_cli "$@"\n')
+    (binaries / "arboretum").chmod(0o755)
+    with Origin(catalog_path()) as origin:
+        yield {
+            **os.environ,
+            "PATH": f"{binaries}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "ARBORETUM_ORIGIN": origin.url,
+        }
+
+
+@pytest.mark.parametrize(
+    "page", [p for p in PAGES if blocks(p)], ids=lambda page: str(page.relative_to(DOCS))
+)
+def test_what_a_page_shows_is_what_happens(page, environment, tmp_path):
+    script: list[str] = []
+    for block in blocks(page):
+        if block.reason is not None:
+            continue
+        where = f"{page.name}, line {block.line}"
+        if block.language == "python":
+            # One script, grown block by block, so that later blocks see earlier names.
+            script.append(block.text)
+            done = subprocess.run(
+                [sys.executable, "-c", "\n".join(script)],
+                cwd=tmp_path,
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert done.returncode == 0, f"{where}:\n{done.stderr}"
+            continue
+        for command, expected in steps(block.text):
+            done = subprocess.run(
+                ["bash", "-c", command],
+                cwd=tmp_path,
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert shown(done.stdout + done.stderr) == shown(expected), f"{where}: {command}"
+
+
+def test_generated_pages_are_as_the_code_says():
+    subprocess.run([sys.executable, str(DOCS / "generate.py"), "--check"], check=True)
+
+
+def test_every_command_has_a_page_that_is_reached():
+    pages = {path.stem for path in (DOCS / "reference" / "commands").glob("*.md")} - {"index"}
+    assert pages == set(COMMANDS)
+    navigation = (REPOSITORY / "mkdocs.yml").read_text("utf-8")
+    for page in DOCS.rglob("*.md"):
+        if "includes" not in page.parts:
+            assert str(page.relative_to(DOCS)) in navigation, page
+
+
+def test_links_between_pages_lead_somewhere():
+    for page in [REPOSITORY / "README.md", *DOCS.rglob("*.md")]:
+        for target in re.findall(r"\]\((?!http|#)([^)#]+)", page.read_text("utf-8")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_readme_shows_commands_that_there_are():
+    text = (REPOSITORY / "README.md").read_text("utf-8")
+    commands = set(re.findall(r"(?:^\$ |`|&& uv run )arboretum ([a-z-]+)", text, re.MULTILINE))
+    assert {"demo", "download", "make-split", "export"} <= commands <= set(COMMANDS)
+
+
+def test_the_examples_of_every_help_run(environment, tmp_path):
+    """In the order of the flow, in one folder; the demo's own have tests/cli/test_demo.py."""
+    examples: list[str] = []
+    for name in COMMANDS:
+        page = (DOCS / "reference" / "commands" / f"{name}.md").read_text("utf-8")
+        found = re.findall(r"^ {6}(arboretum .*)$", page.partition("Examples:")[2], re.MULTILINE)
+        assert found, name
+        examples += found if name != "demo" else []
+    # A split is downloaded once one is made.
+    for example in sorted(examples, key=lambda example: "download --split" in example):
+        done = subprocess.run(
+            ["bash", "-c", example],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{example}\n{done.stderr}"
+
+
+def test_the_changelog_and_the_citation_name_this_version():
+    from arboretum_tools.version import __version__
+
+    assert f'version: "{__version__}"' in (REPOSITORY / "CITATION.cff").read_text("utf-8")
+    assert "## [Unreleased]" in (REPOSITORY / "CHANGELOG.md").read_text("utf-8")
