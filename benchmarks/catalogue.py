@@ -83,7 +83,8 @@ def make(folder: Path, rows: int) -> None:
     new = random.random(rows) < 1 / 1.61
     new[1:] |= taxon[1:] != taxon[:-1]
     observation = np.cumsum(new, dtype=np.int64)
-    place = random.permutation(rows)
+    # Photos of one observation are uploaded together; taxa and photo ids have nothing to do with each other.
+    place = np.argsort(random.permutation(int(observation[-1]) + 1)[observation], kind="stable")
     ids = 1_000_000 + np.cumsum(random.integers(1, 5, rows))
     folder.mkdir(parents=True)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from arboretum_cli._output import result, size, table
+from arboretum_cli._output import result, say, size, table
 from arboretum_cli._progress import Progress
 from arboretum_cli.commands.catalog_stats import stats
 
@@ -77,6 +77,47 @@ def _built_lines(report: BuildReport) -> list[str]:
     if report.resumed_parts:
         lines += ["", f"{report.resumed_parts:,} parts were there from an earlier run"]
     return lines
+
+
+def pull(
+    repo: Annotated[
+        str | None,
+        typer.Option(
+            "--repo", help="A dataset on the hub. [default: BGLab/BioTrove-Train]", show_default=False
+        ),
+    ] = None,
+    revision: Annotated[str | None, typer.Option("--revision", help="Branch, tag or commit.")] = None,
+    include: Annotated[str, typer.Option("--include", help="Pattern of file names.")] = "**/*.parquet",
+    to: Annotated[Path, typer.Option("--to", help="Where to put the files.", metavar="DIR")] = Path(
+        "published"
+    ),
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be fetched.")] = False,
+    json: _Json = False,
+) -> None:
+    """Fetch the published metadata from the Hugging Face hub.
+
+    A fetch that was interrupted goes on when the same command is given again. $HF_ENDPOINT names another
+    hub. In Python: `plan_pull(repo)`, `pull(plan, to)`.
+
+    \b
+    Examples:
+        arboretum catalog pull --dry-run
+        arboretum catalog pull --to published && arboretum catalog build published --to catalog
+    """
+    from arboretum_tools.catalog import pull as library
+
+    plan = library.plan_pull(repo or library.REPOSITORY, revision=revision, include=include)
+    said = (
+        f"{plan.repository} at {plan.revision[:12]}: {len(plan.files):,} files, {size(plan.size_bytes)}, "
+        f"about {plan.rows_about:,} rows"
+    )
+    if dry_run:
+        result(json, plan.to_dict(), [said, "nothing was fetched"])
+        return
+    say(said)
+    with Progress() as progress:
+        library.pull(plan, to, on_event=progress)
+    result(json, {**plan.to_dict(), "path": str(to)}, [f"{len(plan.files):,} files in {to}"])
 
 
 def annotate(
@@ -197,6 +238,7 @@ def _check_lines(report: CheckReport) -> list[str]:
 
 #: Every command of the group with its line in the overview.
 COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
+    "pull": (pull, "Fetch the published metadata."),
     "build": (build, "Build a catalogue that answers quickly, from any source."),
     "annotate": (annotate, "Fill in a column from a table."),
     "stats": (stats, "Count a catalogue by group, rarity, licence, life stage."),
