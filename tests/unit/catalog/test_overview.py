@@ -3,13 +3,15 @@
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from arboretum_metadata.sample import catalog_path
 from arboretum_metadata.vocab import COMMON_NAMES, RANKS
 from arboretum_tools.catalog import names, open_catalog
 from arboretum_tools.catalog.build import build_catalog
 from arboretum_tools.catalog.overview import describe
-from arboretum_tools.errors import UnknownTaxonError
+from arboretum_tools.errors import ArboretumError, UnknownTaxonError
 from arboretum_tools.taxonomy import Taxon, group_of
 
 
@@ -65,6 +67,22 @@ def test_a_taxon_id_is_a_name_as_well(layouts):
         assert catalog.taxon(str(taxon_id)) == Taxon("species", "Passer domesticus")
         with pytest.raises(UnknownTaxonError):
             catalog.taxon("99999999999999999999999")
+
+
+_SQL = st.sampled_from(
+    ["'; DROP TABLE taxa; --", '"', "?", "$1", "%_*[a]", "a=b/", "\x00", "Aves' OR '1'='1"]
+)
+
+
+@settings(max_examples=25)
+@given(text=st.one_of(_SQL, st.text(max_size=20)))
+def test_whatever_is_written_for_a_name_is_data(layouts, text):
+    for catalog in layouts:
+        try:
+            catalog.taxon(text)
+        except ArboretumError:
+            pass
+        assert catalog.rows("SELECT sum(n) FROM lineages") == [(4008,)]
 
 
 def test_everyday_names_of_higher_taxa(layouts):
