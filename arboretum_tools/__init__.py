@@ -21,6 +21,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from arboretum_tools.catalog import Catalog, Selection, open_catalog
+    from arboretum_tools.catalog.annotate import AnnotateReport, annotate
+    from arboretum_tools.catalog.build import BuildReport, build_catalog
+    from arboretum_tools.catalog.check import CheckReport, check_catalog
+    from arboretum_tools.catalog.overview import TaxonReport, describe
+    from arboretum_tools.catalog.stats import CatalogStats, catalog_stats
     from arboretum_tools.contact_sheet import contact_sheet
     from arboretum_tools.download import DownloadReport, download, download_async, plan_download
     from arboretum_tools.downloaded import downloaded_selection
@@ -33,15 +38,25 @@ if TYPE_CHECKING:
     from arboretum_tools.version import __version__
 
 _HOME = {
+    "AnnotateReport": "catalog.annotate",
     "ArboretumError": "errors",
+    "BuildReport": "catalog.build",
     "Catalog": "catalog",
+    "CatalogStats": "catalog.stats",
+    "CheckReport": "catalog.check",
     "DownloadReport": "download",
     "ImageStore": "store",
     "Selection": "catalog",
     "Split": "split",
     "Subset": "subset",
+    "TaxonReport": "catalog.overview",
     "__version__": "version",
+    "annotate": "catalog.annotate",
+    "build_catalog": "catalog.build",
+    "catalog_stats": "catalog.stats",
+    "check_catalog": "catalog.check",
     "contact_sheet": "contact_sheet",
+    "describe": "catalog.overview",
     "download": "download",
     "download_async": "download",
     "downloaded_selection": "downloaded",
@@ -54,15 +69,25 @@ _HOME = {
 }
 
 __all__ = [
+    "AnnotateReport",
     "ArboretumError",
+    "BuildReport",
     "Catalog",
+    "CatalogStats",
+    "CheckReport",
     "DownloadReport",
     "ImageStore",
     "Selection",
     "Split",
     "Subset",
+    "TaxonReport",
     "__version__",
+    "annotate",
+    "build_catalog",
+    "catalog_stats",
+    "check_catalog",
     "contact_sheet",
+    "describe",
     "download",
     "download_async",
     "downloaded_selection",

@@ -48,6 +48,17 @@ class PhotoDone:
 
 
 @dataclass(frozen=True, slots=True)
+class UnitDone:
+    """Some units of a stage are done.
+
+    Attributes:
+        count: how many, in the unit of the stage.
+    """
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class ShardFinished:
     """A shard is whole on disk.
 
@@ -69,7 +80,7 @@ class StageFinished:
     stage: str
 
 
-Event = Note | StageStarted | PhotoDone | ShardFinished | StageFinished
+Event = Note | StageStarted | PhotoDone | UnitDone | ShardFinished | StageFinished
 OnEvent = Callable[[Event], None]
 
 

@@ -28,6 +28,9 @@ Error = duckdb.Error
 #: Of these, what only a defect of our own SQL raises; everything else comes from the data.
 OwnError = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException)
 
+# How DuckDB says that a disk, a quota or a file size limit is exhausted.
+_NO_ROOM = ("No space left", "File too large", "quota exceeded", "failed to offload")
+
 #: Rows a batch when results are streamed as Arrow.
 BATCH_ROWS = 100_000
 
@@ -74,17 +77,19 @@ def plain_errors(doing: str) -> Iterator[None]:
     try:
         yield
     except duckdb.Error as error:
-        text = str(error)
-        if (
-            "No space left" in text
-            or "failed to offload" in text
-            or isinstance(error, duckdb.OutOfMemoryException)
-        ):
+        if out_of_room(error):
+            text = str(error)
             raise OutOfSpaceError(
                 f"no room left while {doing}: {text.splitlines()[0]}",
                 hint="Free some space in the temporary folder ($TMPDIR), or raise $ARBORETUM_MEMORY_LIMIT.",
             ) from error
         raise
+
+
+def out_of_room(error: duckdb.Error) -> bool:
+    """Whether DuckDB met a full disk, or a limit on what it may spill."""
+    text = str(error)
+    return isinstance(error, duckdb.OutOfMemoryException) or any(said in text for said in _NO_ROOM)
 
 
 def literal(text: str) -> str:
@@ -97,16 +102,23 @@ def identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def parquet_source(files: Sequence[Path], *, filename: bool = False) -> str:
+def parquet_source(files: Sequence[Path], *, filename: bool = False, row: bool = False) -> str:
     """A table expression over Parquet files that were listed by us.
 
     `a=b/` in a path is not read as a column, columns are matched by name, and characters that DuckDB
     would take for a pattern are taken for themselves.
+
+    Args:
+        files: at least one.
+        filename: whether to add the column `filename`.
+        row: whether to add the column `file_row_number`, 0 = first.
     """
     listed = ", ".join(literal(_no_pattern(str(file))) for file in files)
     options = "hive_partitioning=false, union_by_name=true"
     if filename:
         options += ", filename=true"
+    if row:
+        options += ", file_row_number=true"
     return f"read_parquet([{listed}], {options})"
 
 
@@ -121,15 +133,15 @@ def arrow_table(connection: Connection, sql: str, parameters: Sequence[object] =
 
 
 def arrow_batches(
-    connection: Connection, sql: str, parameters: Sequence[object] = ()
+    connection: Connection, sql: str, parameters: Sequence[object] = (), *, size: int = BATCH_ROWS
 ) -> Iterator[pa.RecordBatch]:
-    """The result as Arrow batches of up to BATCH_ROWS, streamed, in bounded memory.
+    """The result as Arrow batches of up to `size` rows, streamed, in bounded memory.
 
     The query runs on a cursor of its own, so that other queries may run on the connection meanwhile; it
     sees the connection's tables (never TEMP ones, which belong to one cursor).
     """
     with connection.cursor() as cursor:
-        yield from cursor.sql(sql, params=list(parameters)).to_arrow_reader(BATCH_ROWS)
+        yield from cursor.sql(sql, params=list(parameters)).to_arrow_reader(size)
 
 
 def rows(connection: Connection, sql: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:

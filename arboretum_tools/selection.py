@@ -13,6 +13,7 @@ from typing import Any
 
 from arboretum_metadata.vocab import (
     FEW_BELOW,
+    IUCN_CATEGORIES,
     LICENSE_PRESETS,
     LICENSES,
     LIFE_STAGES,
@@ -32,6 +33,9 @@ RARITIES: dict[str, tuple[int | None, int | None]] = {
     "medium": (FEW_BELOW, MANY_ABOVE),
     "many": (MANY_ABOVE + 1, None),
 }
+
+#: What may become of photos whose life stage is unknown.
+LIFE_STAGE_UNKNOWN = ("exclude", "include", "only")
 
 #: Seed of the key that `limit` and `photos_per_observation` choose by.
 _LIMIT_SEED = 0
@@ -87,8 +91,12 @@ class Criteria:
         rarity: names of RARITIES; a class in any of them passes.
         min_photos: least photos per class over the whole de-duplicated catalogue.
         max_photos: most photos per class over the whole de-duplicated catalogue.
-        life_stage: names of the vocabulary; unknown never passes.
+        life_stage: names of the vocabulary.
+        life_stage_unknown: what becomes of photos whose life stage nobody knows: `exclude` them, `include`
+            them, or take them `only`. Not said: excluded where a life stage is asked for, else taken.
         license: names or presets of the vocabulary; unknown never passes.
+        iucn: categories of the IUCN Red List; unknown never passes. Says how threatened a species is;
+            `rarity` how few photos it has.
         quality_grade: `research`, another grade, or `any`.
         bbox: a box of positions; unknown never passes.
         since: first day of observation, included; unknown never passes.
@@ -104,7 +112,9 @@ class Criteria:
     min_photos: int | None = None
     max_photos: int | None = None
     life_stage: tuple[str, ...] = ()
+    life_stage_unknown: str | None = None
     license: tuple[str, ...] = ()
+    iucn: tuple[str, ...] = ()
     quality_grade: str = "research"
     bbox: Box | None = None
     since: dt.date | None = None
@@ -116,6 +126,9 @@ class Criteria:
     def __post_init__(self) -> None:
         _known("rarity", self.rarity, RARITIES)
         _known("life stage", self.life_stage, LIFE_STAGES)
+        if self.life_stage_unknown is not None:
+            _known("way with unknown life stages", (self.life_stage_unknown,), LIFE_STAGE_UNKNOWN)
+        _known("IUCN category", self.iucn, IUCN_CATEGORIES)
         _known("licence", self.license, {**LICENSES, **LICENSE_PRESETS})
         _known("quality grade", (self.quality_grade,), (*QUALITY_GRADES, "any"))
         for name in ("min_photos", "max_photos", "photos_per_observation", "limit"):
@@ -139,11 +152,18 @@ class Criteria:
         return self.photos_per_observation is None and self.limit is None
 
     @property
+    def by_counts(self) -> bool:
+        """Whether taxon, grade, licence, life stage and IUCN category of a photo decide whether it passes."""
+        positions = (self.bbox, self.since, self.until, self.photo_ids)
+        return self.row_wise and all(value is None for value in positions)
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Optional columns that the catalogue must have to answer."""
         needs = {
-            "life_stage": bool(self.life_stage),
+            "life_stage": bool(self.life_stage) or self.life_stage_unknown is not None,
             "license": bool(self.license),
+            "iucn": bool(self.iucn),
             "latitude": self.bbox is not None,
             "longitude": self.bbox is not None,
             "observed_on": self.since is not None or self.until is not None,
@@ -179,6 +199,7 @@ def predicates(
     criteria: Criteria,
     clade: Callable[[Taxon], tuple[str, tuple[Any, ...]]],
     ids_table: Callable[[PhotoIds], str],
+    of_classes: Callable[[str], str],
     *,
     graded: bool,
 ) -> list[Predicate]:
@@ -186,21 +207,24 @@ def predicates(
 
     Args:
         criteria: what to take.
-        clade: how this layout says that a row belongs to a taxon: SQL and parameters.
+        clade: how this layout says that a row belongs to a taxon: SQL, never NULL, and parameters.
         ids_table: name of a table with the column photo_id that holds these ids.
+        of_classes: how a row of this layout says that its class meets a condition on `n_catalog`.
         graded: whether the catalogue has a quality grade.
     """
     found: list[Predicate] = []
     for taxa, taken in ((criteria.taxa, True), (criteria.exclude_taxa, False)):
         if taxa:
             found.append(_in_clades(taxa, clade, taken=taken))
-    if bounds := _count_bounds(criteria):
+    if bounds := _count_bounds(criteria, of_classes):
         found.append(bounds)
+    if stages := _life_stages(criteria):
+        found.append(stages)
     found += [
         Predicate(f"{column} IN ({_marks(values)})", tuple(values), f"{what} {' or '.join(said)}")
         for column, what, values, said in (
-            ("life_stage", "life stage", criteria.life_stage, criteria.life_stage),
             ("license", "licence", criteria.licenses, criteria.license),
+            ("iucn", "IUCN category", criteria.iucn, criteria.iucn),
         )
         if values
     ]
@@ -263,14 +287,27 @@ def _in_clades(
     taxa: Sequence[Taxon], clade: Callable[[Taxon], tuple[str, tuple[Any, ...]]], *, taken: bool
 ) -> Predicate:
     parts = [clade(taxon) for taxon in taxa]
-    # A rank that a row lacks is NULL: neither inside nor, by SQL's logic, outside. It is outside.
-    sql = f"coalesce({' OR '.join(f'({part})' for part, _ in parts)}, false)"
+    sql = f"({' OR '.join(f'({part})' for part, _ in parts)})"
     names = " or ".join(taxon.english for taxon in taxa)
     parameters = tuple(value for _, values in parts for value in values)
     return Predicate(sql if taken else f"NOT {sql}", parameters, names if taken else f"not {names}")
 
 
-def _count_bounds(criteria: Criteria) -> Predicate | None:
+def _life_stages(criteria: Criteria) -> Predicate | None:
+    stages, unknown = criteria.life_stage, criteria.life_stage_unknown
+    if unknown == "only":
+        return Predicate("life_stage IS NULL", (), "life stage unknown")
+    if not stages:
+        if unknown == "exclude":
+            return Predicate("life_stage IS NOT NULL", (), "life stage known")
+        return None
+    sql, said = f"life_stage IN ({_marks(stages)})", f"life stage {' or '.join(stages)}"
+    if unknown == "include":
+        return Predicate(f"{sql} OR life_stage IS NULL", stages, f"{said} or unknown")
+    return Predicate(sql, stages, said)
+
+
+def _count_bounds(criteria: Criteria, of_classes: Callable[[str], str]) -> Predicate | None:
     ranges = [RARITIES[name] for name in criteria.rarity]
     conditions = [_between(*bounds) for bounds in ranges]
     said = [
@@ -285,7 +322,7 @@ def _count_bounds(criteria: Criteria) -> Predicate | None:
     if not sql:
         return None
     return Predicate(
-        f"class_key IN (SELECT class_key FROM classes WHERE {sql})",
+        of_classes(sql),
         (),
         " and ".join(sentences) + " in the catalogue",
     )

@@ -2,8 +2,9 @@
 
 Pure: the catalogue looks the candidates up, this module decides between them.
 
-A term is `Aves`, `Turdus migratorius`, `American Robin` (any case, one trailing s), `birds`; with its rank
-where a name means several taxa, `genus:Morus`; with a broader taxon, `Plantae>Laelia`; or with both.
+A term is `Aves`, `Turdus migratorius`, `American Robin` (any case, one trailing s), `birds`, an iNaturalist
+taxon id such as `3`; with its rank where a name means several taxa, `genus:Morus`; with a broader taxon,
+`Plantae>Laelia`; or with both.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from arboretum_metadata.vocab import GROUPS, RANKS
+from arboretum_metadata.vocab import COMMON_NAMES, GROUPS, RANKS
 from arboretum_tools.errors import AmbiguousTaxonError, UnknownTaxonError, UsageError
 
 # How near a name must be to be suggested, 0 to 100 (rapidfuzz's ratio), and how many are.
@@ -109,11 +110,18 @@ def parse_term(text: str) -> Term:
 
 
 def group_of(name: str) -> Taxon | None:
-    """The Arboretum group that an everyday name such as `birds` means, if it means one."""
+    """The taxon above species that an everyday name such as `birds` or `owls` means, if it means one.
+
+    The Arboretum groups come first; case does not matter, nor a trailing s.
+    """
     wanted = name.casefold()
     for group in GROUPS.values():
         if wanted in group.common_names:
             return Taxon(group.rank, group.name)
+    forms = {wanted, wanted.removesuffix("s"), f"{wanted}s"}
+    for (rank, taxon), names in COMMON_NAMES.items():
+        if forms.intersection(known.casefold() for known in names):
+            return Taxon(rank, taxon)
     return None
 
 

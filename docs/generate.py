@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 from arboretum_cli import _errors
+from arboretum_cli.commands.catalog import COMMANDS as CATALOG_COMMANDS
 from arboretum_cli.main import COMMANDS, app
 from arboretum_metadata.schema import TABLES, Column, Table
 from arboretum_metadata.vocab import GROUPS, LICENSE_PRESETS, LICENSES, LIFE_STAGES, PHOTO_SIZES, RANKS
@@ -27,6 +28,7 @@ def pages() -> dict[Path, str]:
     found = {Path("reference/commands/index.md"): _overview(), Path("data-dictionary.md"): _dictionary()}
     for name in COMMANDS:
         found[Path(f"reference/commands/{name}.md")] = _command(name)
+    found[Path("reference/commands/catalog.md")] = _catalog()
     return {path: HEAD + text for path, text in found.items()}
 
 
@@ -39,6 +41,7 @@ def _help(*command: str) -> str:
 
 def _overview() -> str:
     rows = "\n".join(f"| [`arboretum {name}`]({name}.md) | {line} |" for name, (_, line) in COMMANDS.items())
+    rows += "\n| [`arboretum catalog`](catalog.md) | Fetch, build, annotate and check a catalogue. |"
     return f"""# Commands
 
 Every command is a thin shell over one public function; its page names the Python twin. Results go to
@@ -77,6 +80,15 @@ seconds elsewhere.
 
 def _command(name: str) -> str:
     return f"# arboretum {name}\n\n```text\n{_help(name)}\n```\n"
+
+
+def _catalog() -> str:
+    parts = ["# arboretum catalog\n", f"```text\n{_help('catalog')}\n```\n"]
+    parts += [
+        f"## arboretum catalog {name}\n\n```text\n{_help('catalog', name)}\n```\n"
+        for name in CATALOG_COMMANDS
+    ]
+    return "\n".join(parts)
 
 
 def _dictionary() -> str:

@@ -5,19 +5,19 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pyarrow as pa
 
-from arboretum_metadata.vocab import RANKS
 from arboretum_tools import taxonomy
-from arboretum_tools.catalog import raw
+from arboretum_tools.catalog import built, names, raw
 from arboretum_tools.catalog.files import RawFiles, default_path, find_files
+from arboretum_tools.catalog.layout import BuiltFiles, find_built, is_built
 from arboretum_tools.catalog.select import Selection
-from arboretum_tools.errors import CatalogError, SelectionError
+from arboretum_tools.errors import CatalogError, SelectionError, UnknownTaxonError
 from arboretum_tools.events import Note, OnEvent, ignore
 from arboretum_tools.photo_ids import PhotoIds, read_photo_ids
 from arboretum_tools.query import (
@@ -40,6 +40,7 @@ _Asked = TypeVar("_Asked")
 
 _BRING = {
     "life_stage": "GBIF's export of iNaturalist",
+    "iucn": "GBIF's export of iNaturalist",
     "license": "iNaturalist Open Data",
     "observed_on": "iNaturalist Open Data",
     "latitude": "iNaturalist Open Data",
@@ -54,13 +55,15 @@ class Catalog:
 
     Attributes:
         path: the folder or file.
-        layout: `raw`, the columns as published.
+        layout: `raw`, the columns as published, or `built`, by `arboretum catalog build`. Both give the
+            same answers.
     """
 
-    layout = "raw"
-
-    def __init__(self, files: RawFiles, *, threads: int | None = None, on_event: OnEvent = ignore) -> None:
+    def __init__(
+        self, files: RawFiles | BuiltFiles, *, threads: int | None = None, on_event: OnEvent = ignore
+    ) -> None:
         self.path = files.root
+        self.layout = "built" if isinstance(files, BuiltFiles) else "raw"
         self._files = files
         self._connection = connect(threads=threads)
         self._on_event = on_event
@@ -70,8 +73,13 @@ class Catalog:
 
     @cached_property
     def defects(self) -> raw.Defects:
-        """What was found wrong with the rows. The first question to a catalogue counts it: one pass."""
+        """What was found wrong with the rows.
+
+        The first question to a raw catalogue counts it; of a built one the build has said it.
+        """
         with self._reading() as connection:
+            if isinstance(self._files, BuiltFiles):
+                return built.prepare(connection, self._files)
             found = raw.prepare(connection, self._files)
         if found.sentences:
             lines = [f"catalogue {self.path}: {found.rows:,} rows, {found.photos:,} photos; of the rows"]
@@ -94,14 +102,27 @@ class Catalog:
         | 1), both keys at role `fingerprint`, seed 0; a photo in no class has the empty class_key. It is a
         product, because under a sum of the two keys two photos could change places unnoticed.
         """
+        if isinstance(self._files, BuiltFiles):
+            return str(self._files.meta["fingerprint"])
+        return self.count_fingerprint()
+
+    def count_fingerprint(self) -> str:
+        """The fingerprint, counted over all photos even where a build has stored it."""
         sums = self.rows(
             f"SELECT coalesce(class_key, ''), sum({key_sql('photo_id', 'fingerprint', 0)}) "
             "FROM photos GROUP BY 1"
         )
-        total = sum(
-            (key(text_id(str(name)), "fingerprint", 0) | 1) * int(str(photos)) for name, photos in sums
-        )
-        return f"{total % 2**64:016x}"
+        return fingerprint_of((str(name), int(str(photos))) for name, photos in sums)
+
+    @property
+    def meta(self) -> Mapping[str, Any]:
+        """What a build says of itself (sources, coverage); empty for a raw catalogue."""
+        return self._files.meta if isinstance(self._files, BuiltFiles) else {}
+
+    @property
+    def counted(self) -> bool:
+        """Whether there is the relation `counts`, which answers counts without a look at the photos."""
+        return self.layout == "built"
 
     @cached_property
     def num_classes(self) -> int:
@@ -185,55 +206,25 @@ class Catalog:
         group = taxonomy.group_of(term.name)
         if not candidates and group:
             candidates = [c for c in self._candidates(group.name) if c.rank == group.rank]
-        return taxonomy.decide(term, candidates, self._names() if not candidates else ())
+        try:
+            return taxonomy.decide(term, candidates, self._names() if not candidates else ())
+        except UnknownTaxonError as error:
+            known = self._elsewhere(group.name if group else term.name) if not candidates else ""
+            if not known:
+                raise
+            raise UnknownTaxonError(term.text, hint=known) from error
 
     def _candidates(self, name: str) -> list[Candidate]:
-        above: list[str] = []
-        queries: list[str] = []
-        for rank in RANKS:
-            column = "genus || ' ' || species" if rank == "species" else identifier(rank)
-            lineage = ", ".join(map(identifier, above))
-            queries.append(
-                f"SELECT '{rank}', {column}, mode([{lineage}]), kingdom, sum(n) FROM lineages "
-                f"WHERE lower({column}) = $name GROUP BY {column}, kingdom"
-            )
-            above.append(rank)
-        # A common name, with or without a trailing s, means its species.
-        queries.append(
-            "SELECT 'species', genus || ' ' || species, "
-            'mode([kingdom, phylum, class, "order", family, genus]), kingdom, sum(n) '
-            "FROM lineages WHERE lower(common_name) IN ($name, $singular, $plural) "
-            "AND class_key IS NOT NULL GROUP BY 2, kingdom"
-        )
-        wanted = name.lower()
         with self._asking() as connection:
-            found = connection.execute(
-                " UNION ".join(queries).replace("mode([])", "NULL::VARCHAR[]"),
-                {"name": wanted, "singular": wanted.removesuffix("s"), "plural": wanted + "s"},
-            ).fetchall()
-        best: dict[tuple[str, str, str | None], Candidate] = {}
-        for rank, canonical, lineage, kingdom, photos in found:
-            names = tuple(part for part in lineage or () if part)
-            candidate = Candidate(rank, canonical, names, kingdom, int(photos))
-            place = (rank, canonical, kingdom)
-            if place not in best or best[place].photos < candidate.photos:
-                best[place] = candidate
-        # A row that lacks its kingdom makes no second taxon of a name that has one elsewhere.
-        with_kingdom = {(rank, canonical) for rank, canonical, kingdom in best if kingdom}
-        return [
-            candidate
-            for (rank, canonical, kingdom), candidate in sorted(best.items(), key=lambda item: str(item[0]))
-            if kingdom or (rank, canonical) not in with_kingdom
-        ]
+            return names.candidates(connection, name)
+
+    def _elsewhere(self, name: str) -> str:
+        with self._asking() as connection:
+            return names.known_to_inaturalist(connection, name)
 
     def _names(self) -> list[str]:
-        columns = [
-            *(identifier(rank) for rank in RANKS if rank != "species"),
-            "genus || ' ' || species",
-            "common_name",
-        ]
-        sql = " UNION ".join(f"SELECT {column} FROM lineages" for column in columns)
-        return [str(name) for (name,) in self.rows(sql) if name is not None]
+        with self._asking() as connection:
+            return names.all_names(connection)
 
     # -- selecting
 
@@ -246,7 +237,9 @@ class Catalog:
         min_photos: int | None = None,
         max_photos: int | None = None,
         life_stage: str | Iterable[str] = (),
+        life_stage_unknown: str | None = None,
         license: str | Iterable[str] = (),  # noqa: A002 - the field's word
+        iucn: str | Iterable[str] = (),
         quality_grade: str = "research",
         bbox: Box | str | Sequence[float] | None = None,
         since: dt.date | str | None = None,
@@ -279,7 +272,9 @@ class Catalog:
             min_photos=min_photos,
             max_photos=max_photos,
             life_stage=_each(life_stage, str),
+            life_stage_unknown=life_stage_unknown,
             license=_each(license, str),
+            iucn=_each(iucn, str.upper),
             quality_grade=quality_grade,
             bbox=bbox,
             since=_day(since),
@@ -306,28 +301,44 @@ class Catalog:
         if not self.has(column):
             raise SelectionError(
                 f"the catalogue {self.path} has no column {column}",
-                hint=f"The published metadata do not carry it; it comes by a join on photo_id from "
-                f"{_BRING.get(column, 'another source')}.",
+                hint="The published metadata do not carry it; `arboretum catalog build` joins it by photo_id "
+                f"from {_BRING.get(column, 'another source')}.",
             )
 
     def clade(self, taxon: Taxon) -> tuple[str, tuple[Any, ...]]:
-        """How a row of `photos` says that it belongs to a taxon: SQL and parameters."""
+        """How a row of `photos` says that it belongs to a taxon: SQL, never NULL, and parameters."""
         parameters: tuple[str, ...] = (taxon.name,)
         sql = f"{identifier(taxon.rank)} = ?"
         if taxon.rank == "species":
             genus, _, epithet = taxon.name.partition(" ")
             sql, parameters = "genus = ? AND species = ?", (genus, epithet)
         if taxon.kingdom:
-            return f"{sql} AND kingdom = ?", (*parameters, taxon.kingdom)
-        return sql, parameters
+            sql, parameters = f"{sql} AND kingdom = ?", (*parameters, taxon.kingdom)
+        if not self.counted:
+            # A rank that a row lacks is NULL: neither inside nor, by SQL's logic, outside. It is outside.
+            return f"coalesce({sql}, false)", parameters
+        with self._asking() as connection:
+            return built.ranges_sql(connection, sql, parameters)
+
+    def of_classes(self, condition: str) -> str:
+        """How a row of `photos` says that its class meets a condition on `n_catalog`."""
+        if self.counted:
+            return f"tax IN (SELECT tax FROM taxa WHERE {condition})"
+        return f"class_key IN (SELECT class_key FROM classes WHERE {condition})"
+
+
+def fingerprint_of(sums: Iterable[tuple[str, int]]) -> str:
+    """The fingerprint from the sums of the photos' keys by class_key ("" = in no class)."""
+    total = sum((key(text_id(name), "fingerprint", 0) | 1) * photos for name, photos in sums)
+    return f"{total % 2**64:016x}"
 
 
 def open_catalog(
     path: str | Path | None = None, *, threads: int | None = None, on_event: OnEvent = ignore
 ) -> Catalog:
-    """Opens a catalogue: a Parquet file, or a folder of Parquet files with the Arboretum columns.
+    """Opens a catalogue: one that was built, or Parquet files with the Arboretum columns.
 
-    Only the files' footers are read now; the first question reads the rows.
+    Only the files' footers are read now; the first question to a raw catalogue reads its rows.
 
     Args:
         path: default `$ARBORETUM_CATALOG`, else `./catalog`.
@@ -337,9 +348,9 @@ def open_catalog(
     Raises:
         CatalogError: it is not there, empty, or not a catalogue; the file and columns are named.
     """
-    return Catalog(
-        find_files(default_path() if path is None else Path(path)), threads=threads, on_event=on_event
-    )
+    root = default_path() if path is None else Path(path)
+    files = find_built(root) if is_built(root) else find_files(root)
+    return Catalog(files, threads=threads, on_event=on_event)
 
 
 def _each(values: str | Iterable[str], make: Callable[[str], _Asked]) -> tuple[_Asked, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,6 +66,27 @@ def find_files(root: Path) -> RawFiles:
             path=root,
             hint="Put the published Parquet metadata there, or name another folder with --catalog.",
         )
+    return _described(root, files)
+
+
+def find_many(paths: Sequence[Path], *, allow_empty: bool) -> RawFiles:
+    """The Parquet files of several files and folders as one raw catalogue.
+
+    Args:
+        paths: at least one.
+        allow_empty: whether a folder without any is passed over, not refused.
+
+    Raises:
+        CatalogError: as `find_files`.
+    """
+    files: dict[Path, None] = {}
+    for path in paths:
+        if not (allow_empty and path.is_dir() and not list(_parquet_files(path))):
+            files.update(dict.fromkeys(find_files(path).files))
+    return _described(paths[0], tuple(files))
+
+
+def _described(root: Path, files: tuple[Path, ...]) -> RawFiles:
     columns: dict[str, dict[str, pa.DataType]] = {}
     rows = 0
     for file in files:

@@ -3,7 +3,7 @@
 `photos` has one row a photo after duplicates are resolved, with the columns of the schema, `class_key`
 (species) and `hybrid`. `classes` has one row a class_key. Both are made in three passes over the files:
 names with their counts, repeated photo ids, and (on demand) the fingerprint. Nothing is sorted and no row
-is kept in memory but the names and the few repeated ids.
+is kept in memory but the names, the few repeated ids, and one slice of the photo ids at a time.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ _DERIVABLE = (
     r"(?:original|large|medium|small|thumb|square)\.[A-Za-z0-9]+$"
 )
 
-_NAMES = (
+#: Columns that hold names.
+NAME_COLUMNS = (
     "kingdom",
     "phylum",
     "class",
@@ -37,10 +38,18 @@ _NAMES = (
     "scientific_name",
     "common_name",
 )
+# A position is both or nothing: half of one, or one off the globe, is none.
+_POSITION = ("latitude", "longitude")
+_ON_GLOBE = "latitude BETWEEN -90 AND 90 AND longitude BETWEEN -180 AND 180"
+
+# Photo ids that are compared with each other at a time, which bounds memory: about 0.5 GB.
+_IDS_AT_A_TIME = 16_000_000
+
 _LINEAGE = ("kingdom", "phylum", "class", "order", "family", "genus", "species")
 _CONTROL = "[\\x00-\\x1f\\x7f-\\x9f]"
 _UUID = "[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}"
-_TYPES = {"string": "VARCHAR", "int64": "BIGINT", "int32": "INTEGER", "float64": "DOUBLE", "date32": "DATE"}
+#: SQL types by the names of the data dictionary.
+TYPES = {"string": "VARCHAR", "int64": "BIGINT", "int32": "INTEGER", "float64": "DOUBLE", "date32": "DATE"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,15 +124,20 @@ def prepare(connection: Connection, files: RawFiles) -> Defects:
     )
     needed = ["photo_id >= 1"] * bool(bad_id) + ["ext IS NOT NULL"] * bool(bad_ext)
     run(f"CREATE VIEW valid AS SELECT * FROM source WHERE {' AND '.join(needed) or 'true'}")
-    names = ", ".join(map(identifier, _NAMES))
+    names = ", ".join(map(identifier, NAME_COLUMNS))
     run(f"CREATE TABLE named AS SELECT {names}, taxon_id, count(*) AS n FROM valid GROUP BY ALL")
     control, unclean = _unclean(connection)
-    run(
-        "CREATE TABLE repeated AS SELECT photo_id FROM valid GROUP BY photo_id HAVING count(*) > 1 "
-        "ORDER BY photo_id"
-    )
+    run("CREATE TABLE repeated (photo_id BIGINT)")
+    slices = -(-files.rows // _IDS_AT_A_TIME)
+    for number in range(slices):
+        part = f"WHERE photo_id % {slices} = {number} " if slices > 1 else ""
+        run(f"INSERT INTO repeated SELECT photo_id FROM valid {part}GROUP BY photo_id HAVING count(*) > 1")
     repeated_rows, distinct_rows, kept_rows, conflict_rows, conflict_photos = _resolve_repeated(connection)
-    others = ", ".join(identifier(c) for c in PHOTO_COLUMNS if c not in _NAMES)
+    others = ", ".join(
+        f"CASE WHEN {_ON_GLOBE} THEN {c} END AS {c}" if c in _POSITION else identifier(c)
+        for c in PHOTO_COLUMNS
+        if c not in NAME_COLUMNS
+    )
     run(
         f"CREATE VIEW photos AS SELECT *, {class_key_sql('species')} AS class_key, {HYBRID_SQL} AS hybrid "
         f"FROM (SELECT {_names_sql(clean=unclean)}, {others} FROM valid "
@@ -151,6 +165,17 @@ def prepare(connection: Connection, files: RawFiles) -> Defects:
         no_class=no_class,
         control_characters=control,
     )
+
+
+def where_is(connection: Connection, files: RawFiles, column: str, longest: int) -> str:
+    """File and row of the first value of a text column with more than `longest` characters."""
+    value = f"coalesce({', '.join(map(identifier, files.columns[column]))})"
+    found = rows(
+        connection,
+        f"SELECT filename, file_row_number FROM {parquet_source(files.files, filename=True, row=True)} "
+        f"WHERE length({value}) > {int(longest)} ORDER BY ALL LIMIT 1",
+    )
+    return f"{found[0][0]}, row {int(str(found[0][1])) + 1:,}" if found else str(files.root)
 
 
 def _classes_sql() -> str:
@@ -217,7 +242,7 @@ def _source_sql(files: RawFiles) -> str:
 
 def _column_sql(files: RawFiles, name: str, type_name: str) -> str:
     spellings = files.columns.get(name)
-    sql_type = _TYPES[type_name]
+    sql_type = TYPES[type_name]
     if not spellings:
         return f"NULL::{sql_type}"
     column = f"coalesce({', '.join(map(identifier, spellings))})"
@@ -228,7 +253,7 @@ def _column_sql(files: RawFiles, name: str, type_name: str) -> str:
         is_uuid = f"regexp_full_match(lower({column}::VARCHAR), '{_UUID}')"
         if any(str(t).endswith(("string", "string_view")) for t in map(_value_type, spellings.values())):
             return f"CASE WHEN {is_uuid} THEN {uuid} ELSE TRY_CAST({column} AS BIGINT) END"
-    if name in _NAMES or name == "photo_url":
+    if name in NAME_COLUMNS or name == "photo_url":
         # Names are cleaned where some need it; most of a catalogue is names and addresses.
         return f"{column}::VARCHAR"
     if sql_type == "VARCHAR":
@@ -243,8 +268,8 @@ def _value_type(found: object) -> object:
 
 def _names_sql(*, clean: bool) -> str:
     if not clean:
-        return ", ".join(map(identifier, _NAMES))
-    return ", ".join(f"{_cleaned(name)} AS {identifier(name)}" for name in _NAMES)
+        return ", ".join(map(identifier, NAME_COLUMNS))
+    return ", ".join(f"{_cleaned(name)} AS {identifier(name)}" for name in NAME_COLUMNS)
 
 
 def _cleaned(name: str) -> str:
@@ -288,8 +313,8 @@ def _resolve_repeated(connection: Connection) -> tuple[int, int, int, int, int]:
 
 def _unclean(connection: Connection) -> tuple[int, bool]:
     """How many rows have a control character in a name, and whether any name has to be cleaned at all."""
-    control = " OR ".join(f"regexp_matches({identifier(name)}, '{_CONTROL}')" for name in _NAMES)
-    other = " OR ".join(f"{identifier(name)} IS DISTINCT FROM {_cleaned(name)}" for name in _NAMES)
+    control = " OR ".join(f"regexp_matches({identifier(name)}, '{_CONTROL}')" for name in NAME_COLUMNS)
+    other = " OR ".join(f"{identifier(name)} IS DISTINCT FROM {_cleaned(name)}" for name in NAME_COLUMNS)
     rows_, tuples = _integers(
         connection,
         f"SELECT sum(n) FILTER (coalesce({control}, false)), count(*) FILTER ({other}) FROM named",

@@ -64,7 +64,11 @@ class Selection:
         said: list[str] = []
         for one in self.criteria:
             found = criteria_to_sql.predicates(
-                one, self.catalog.clade, self.catalog.register_ids, graded=graded
+                one,
+                self.catalog.clade,
+                self.catalog.register_ids,
+                self.catalog.of_classes,
+                graded=graded,
             )
             condition, values = criteria_to_sql.where_sql(found)
             query = criteria_to_sql.ids_sql(condition, one)
@@ -106,22 +110,40 @@ class Selection:
         found = self.explanation
         return f"SELECT {columns} FROM photos WHERE ({found.condition}) AND ({where})", found.parameters
 
+    def tally(self, known: str) -> tuple[str, str]:
+        """The relation that counts this selection, and how it counts photos whose `known` is not null.
+
+        That is `counts`, which has a row for each kind of photo, where catalogue and criteria allow, and
+        else `photos`. Both take the same condition.
+        """
+        if not (self.catalog.counted and all(one.by_counts for one in self.criteria)):
+            return "photos", f"count({known})"
+        if known == "observation_id":
+            return "counts", "coalesce(sum(n_observation), 0)"
+        where = "" if known == "*" else f" FILTER ({known} IS NOT NULL)"
+        return "counts", f"coalesce(sum(n){where}, 0)"
+
     def count(self) -> int:
         """Number of photos."""
-        sql, parameters = self.query("count(*)")
-        return int(str(self.catalog.rows(sql, parameters)[0][0]))
+        relation, photos = self.tally("*")
+        found = self.explanation
+        sql = f"SELECT {photos} FROM {relation} WHERE {found.condition}"
+        return int(str(self.catalog.rows(sql, found.parameters)[0][0]))
 
     def __len__(self) -> int:
         return self.count()
 
     def summary(self) -> dict[str, int]:
         """Counts: photos, classes, and photos without class, licence, life stage, observation."""
-        sql, parameters = self.query(
-            "count(*), count(DISTINCT class_key), count(*) - count(class_key), count(*) - count(license), "
-            "count(*) - count(life_stage), count(*) - count(observation_id)"
-        )
+        columns = ("class_key", "license", "life_stage", "observation_id")
+        relation, photos = self.tally("*")
+        unknown = ", ".join(f"{photos} - {self.tally(column)[1]}" for column in columns)
+        found = self.explanation
+        counts = self.catalog.rows(
+            f"SELECT {photos}, count(DISTINCT class_key), {unknown} FROM {relation} WHERE {found.condition}",
+            found.parameters,
+        )[0]
         names = ("photos", "classes", "no_class", "no_license", "no_life_stage", "no_observation")
-        counts = self.catalog.rows(sql, parameters)[0]
         return {name: int(str(count)) for name, count in zip(names, counts, strict=True)}
 
     def species_counts(self) -> pd.DataFrame:
@@ -130,12 +152,14 @@ class Selection:
         Returns:
             Columns class_key, scientific_name, common_name, n_selected, n_catalog.
         """
-        inner, parameters = self.query("class_key, count(*) AS n_selected", where="class_key IS NOT NULL")
+        relation, photos = self.tally("*")
+        found = self.explanation
         counts: pd.DataFrame = self.catalog.table(
-            "SELECT class_key, scientific_name, common_name, n_selected, n_catalog "
-            f"FROM ({inner} GROUP BY class_key) JOIN classes USING (class_key) "
-            "ORDER BY n_selected DESC, class_key",
-            parameters,
+            "SELECT class_key, scientific_name, common_name, n_selected, n_catalog FROM ("
+            f"SELECT class_key, ({photos})::BIGINT AS n_selected FROM {relation} "
+            f"WHERE ({found.condition}) AND class_key IS NOT NULL GROUP BY class_key) "
+            "JOIN classes USING (class_key) ORDER BY n_selected DESC, class_key",
+            found.parameters,
         ).to_pandas()
         return counts
 

@@ -46,6 +46,9 @@ class Progress:
                 self._statuses[status] += 1
                 self._bytes += size_bytes
                 self._advance()
+            case events.UnitDone(count=count):
+                self._statuses["ok"] += count
+                self._advance(count)
             case events.Note(text=text):
                 self._note(text)
             case events.StageStarted(stage=stage, total=total, unit=unit):
@@ -66,9 +69,9 @@ class Progress:
 
             self._bar = tqdm(total=total, desc=stage, unit=f" {unit}", dynamic_ncols=True, smoothing=0.05)
 
-    def _advance(self) -> None:
+    def _advance(self, count: int = 1) -> None:
         if self._bar is not None:
-            self._bar.update()
+            self._bar.update(count)
             # tqdm redraws a few times a second; the postfix is text that it takes along.
             if self._bar.n == self._bar.last_print_n:
                 self._bar.set_postfix_str(self._tail(), refresh=False)

@@ -59,12 +59,27 @@ class SelectionFlags:
         list[str] | None,
         _option("egg, larva, nymph, pupa, juvenile, subimago, teneral or adult.", metavar="STAGE"),
     ] = None
+    life_stage_unknown: Annotated[
+        str | None,
+        _option(
+            "What becomes of photos whose life stage is unknown: exclude, include or only. Not said: "
+            "excluded where a life stage is asked for, else taken.",
+            metavar="HOW",
+        ),
+    ] = None
     license: Annotated[
         list[str] | None,
         _option(
             "A licence such as CC-BY, or a set: open (CC0, PD, CC-BY, CC-BY-SA), non-commercial-ok (open and "
             "CC-BY-NC, CC-BY-NC-SA). Unknown never passes.",
             metavar="LICENCE",
+        ),
+    ] = None
+    iucn: Annotated[
+        list[str] | None,
+        _option(
+            "IUCN Red List category: LC, NT, VU, EN, CR, EW, EX, DD or NE (--rarity counts photos instead).",
+            metavar="CATEGORY",
         ),
     ] = None
     quality_grade: Annotated[
@@ -97,7 +112,7 @@ class SelectionFlags:
     catalog: Annotated[
         Path | None,
         _option(
-            "The catalogue: a Parquet file, or a folder of them. [default: "
+            "The catalogue: a folder that `arboretum catalog build` made, or published Parquet. [default: "
             "$ARBORETUM_CATALOG, else ./catalog]",
             metavar="PATH",
         ),
@@ -127,7 +142,9 @@ class SelectionFlags:
             min_photos=self.min_photos,
             max_photos=self.max_photos,
             life_stage=self.life_stage or (),
+            life_stage_unknown=self.life_stage_unknown,
             license=self.license or (),
+            iucn=self.iucn or (),
             quality_grade=self.quality_grade,
             bbox=self.bbox,
             since=self.since,

@@ -9,11 +9,12 @@ from collections.abc import Callable, Sequence
 import typer
 
 from arboretum_cli import _errors
-from arboretum_cli.commands import demo, download, export, make_split, select, status
+from arboretum_cli.commands import catalog, demo, download, export, make_split, select, status, taxa
 
 #: Every command with its line in the overview, in the order of the flow.
 COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
     "demo": (demo.demo, "Run the whole chain, offline, in under a minute."),
+    "taxa": (taxa.taxa, "Show what a catalogue holds of a taxon."),
     "select": (select.select, "Count, explain and save a selection."),
     "download": (download.download, "Fetch photos into an image store."),
     "status": (status.status, "Say what an image store holds and lacks."),
@@ -62,6 +63,8 @@ def arboretum(
 
 for _name, (_command, _line) in COMMANDS.items():
     app.command(_name, short_help=_line)(_command)
+
+app.add_typer(catalog.app, name="catalog", short_help="Fetch, build, annotate and check a catalogue.")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

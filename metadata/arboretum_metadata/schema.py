@@ -124,6 +124,19 @@ CATALOG = Table(
         Column("observed_on", "date32", "Day of the observation, local calendar.", True),
         Column("width", "int32", "Width of the original photo.", True, "pixel"),
         Column("height", "int32", "Height of the original photo.", True, "pixel"),
+        Column("position", "int32", "Place of the photo among those of its observation, 0 = first.", True),
+        Column(
+            "life_stage_source",
+            "string",
+            "Where life_stage comes from: the source or the file of `catalog annotate`; null where unknown.",
+            True,
+        ),
+        Column(
+            "iucn",
+            "string",
+            "IUCN Red List category of the taxon as GBIF states it: LC, NT, VU, EN, CR, EW, EX, DD or NE.",
+            True,
+        ),
     ),
 )
 
@@ -138,6 +151,104 @@ CATALOG_REQUIRED = (
     "family",
     "genus",
     "species",
+)
+
+_TAX = Column(
+    "tax",
+    "int32",
+    "Place of the taxon in taxa.parquet: the order of its lineage, depth first. Internal to this catalogue: "
+    "another build may number differently.",
+)
+
+TAXA = Table(
+    name="taxa of a built catalogue",
+    path="<catalog>/taxa.parquet",
+    order="tax ascending: lineage, then scientific_name, common_name, taxon_id; nulls last",
+    meaning="One row for each different lineage with names that a photo carries, so usually one a taxon. "
+    "A clade is a range of tax.",
+    columns=(
+        _TAX,
+        *(CATALOG[name] for name in ("taxon_id", "scientific_name", "common_name")),
+        *_RANK_COLUMNS,
+        CATALOG["species"],
+        Column(
+            "class_key",
+            "string",
+            "Identity of the species class, `<kingdom>|<genus> <epithet>`; null where a part is missing.",
+            True,
+        ),
+        Column("hybrid", "bool", "Whether the scientific name carries a hybrid's mark.", True),
+        Column("n", "int64", "Photos of this row's taxon.", unit="photo"),
+        Column(
+            "n_catalog", "int64", "Photos of its whole species class; null without class_key.", True, "photo"
+        ),
+    ),
+)
+
+CATALOG_CLASSES = Table(
+    name="species classes of a built catalogue",
+    path="<catalog>/classes.parquet",
+    order="class_key ascending (UTF-8 bytes)",
+    meaning="One row a species class: its photos, and its most frequent lineage and names.",
+    columns=(
+        Column("class_key", "string", "Identity of the class, `<kingdom>|<genus> <epithet>`."),
+        Column("n_catalog", "int64", "Photos of the class.", unit="photo"),
+        *_RANK_COLUMNS,
+        CATALOG["species"],
+        CATALOG["scientific_name"],
+        CATALOG["common_name"],
+        CATALOG["taxon_id"],
+    ),
+)
+
+CATALOG_COUNTS = Table(
+    name="counts of a built catalogue",
+    path="<catalog>/counts.parquet",
+    order="tax ascending",
+    meaning="Photos by taxon, quality grade, licence, life stage and IUCN category: what statistics need, "
+    "without a look at the photos.",
+    columns=(
+        _TAX,
+        *(CATALOG[name] for name in ("quality_grade", "license", "life_stage", "iucn")),
+        Column("n", "int64", "Photos.", unit="photo"),
+        Column("n_observation", "int64", "Of these, photos with an observation_id.", unit="photo"),
+    ),
+)
+
+BUILT_PHOTOS = Table(
+    name="photos of a built catalogue",
+    path="<catalog>/photos/part-NNNNN.parquet",
+    order="(tax, photo_id) ascending, also from part to part",
+    meaning="One row a photo, each photo once. Optional columns are there where a source had them.",
+    columns=(
+        Column("photo_id", "int64", "iNaturalist's number of the photo."),
+        _TAX,
+        Column("ext", "string", "Extension in the photo's address, case kept."),
+        Column(
+            "url", "string", "Address of the photo, only where id and ext do not give it; else null.", True
+        ),
+        *(
+            column
+            for column in CATALOG.columns
+            if column.name
+            in (
+                "observation_id",
+                "observer_id",
+                "observer_name",
+                "license",
+                "life_stage",
+                "quality_grade",
+                "latitude",
+                "longitude",
+                "observed_on",
+                "width",
+                "height",
+                "position",
+                "life_stage_source",
+                "iucn",
+            )
+        ),
+    ),
 )
 
 PART = Table(
@@ -323,6 +434,10 @@ ATTRIBUTION = Table(
 #: Every table by its short name, in the order of the flow.
 TABLES: dict[str, Table] = {
     "catalog": CATALOG,
+    "taxa": TAXA,
+    "catalog_classes": CATALOG_CLASSES,
+    "catalog_counts": CATALOG_COUNTS,
+    "built_photos": BUILT_PHOTOS,
     "selection": SELECTION,
     "request": REQUEST,
     "index": INDEX,

@@ -85,6 +85,15 @@ def _licenses() -> tuple[dict[str, License], dict[str, tuple[str, ...]]]:
     return by_name, {preset: tuple(names) for preset, names in table["presets"].items()}
 
 
+def _common_names() -> dict[tuple[str, str], tuple[str, ...]]:
+    text = files("arboretum_metadata").joinpath("data", "common_names.txt").read_text("utf-8")
+    lines = [line.partition(": ") for line in text.splitlines() if not line.startswith("#")]
+    return {
+        (taxon.partition(" ")[0], taxon.partition(" ")[2]): tuple(names.split("; "))
+        for taxon, _, names in lines
+    }
+
+
 #: From the broadest to the narrowest; names are the rank columns of the catalogue.
 RANKS: dict[str, Rank] = {row["name"]: Rank(**row) for row in _table("ranks")["rank"]}
 
@@ -93,6 +102,9 @@ GROUPS: dict[str, Group] = {
     row["name"]: Group(row["name"], row["rank"], tuple(row["common_names"]))
     for row in _table("groups")["group"]
 }
+
+#: Everyday English names of some taxa above species, by (rank, scientific name); the first is shown.
+COMMON_NAMES: dict[tuple[str, str], tuple[str, ...]] = _common_names()
 
 #: In the order of a life.
 LIFE_STAGES: dict[str, LifeStage] = {
@@ -104,6 +116,10 @@ LICENSES, LICENSE_PRESETS = _licenses()
 
 #: Grades of an observation, best first (https://help.inaturalist.org/en/support/solutions/articles/151000169936).
 QUALITY_GRADES: tuple[str, ...] = ("research", "needs_id", "casual")
+
+#: Categories of the IUCN Red List, from least to most threatened, then the two that are none
+#: (https://www.iucnredlist.org/resources/categories-and-criteria, version 3.1).
+IUCN_CATEGORIES: tuple[str, ...] = ("LC", "NT", "VU", "EN", "CR", "EW", "EX", "DD", "NE")
 
 #: Extensions that iNaturalist photos carry, lower case.
 EXTENSIONS: tuple[str, ...] = ("jpg", "jpeg", "png", "gif", "webp")

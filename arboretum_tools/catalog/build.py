@@ -1,0 +1,345 @@
+"""`build_catalog`: sources in, a built catalogue out, in bounded memory.
+
+1. What is not Parquet is spooled as Parquet; the first source lists the photos, the others add columns.
+2. Duplicates are resolved and names counted as for a raw catalogue (the same code); the distinct names,
+   sorted as lineages, become the taxa table.
+3. One pass deals the photos into buckets: ranges of `tax` with about BUCKET_PHOTOS photos each.
+4. Bucket by bucket: join what the other sources bring, sort by (tax, photo_id), write the part.
+5. The finished folder takes the catalogue's name; the catalogue that was there stays whole until then.
+
+Steps 1 to 3 leave `state.json`, each bucket leaves its own; the same build started again goes on there.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from arboretum_metadata.schema import CATALOG_CLASSES
+from arboretum_metadata.schema import TAXA as TAXA_TABLE
+from arboretum_tools.catalog import layout, parts, raw, sources
+from arboretum_tools.catalog.built import TAXON_COLUMNS
+from arboretum_tools.catalog.files import default_path
+from arboretum_tools.catalog.joins import joined
+from arboretum_tools.catalog.sources import Source
+from arboretum_tools.catalog.workplace import refuse_foreign, replace_catalog, work_folder, working
+from arboretum_tools.errors import CatalogError, UsageError
+from arboretum_tools.events import Note, OnEvent, StageFinished, StageStarted, UnitDone, ignore
+from arboretum_tools.identity import HYBRID_SQL
+from arboretum_tools.publish import sha256_of_json, write_json
+from arboretum_tools.query import Connection, arrow_table, identifier, literal, parquet_source, rows
+from arboretum_tools.version import __version__
+
+#: Photos a bucket, and so a part, about: what bounds memory.
+BUCKET_PHOTOS = 4_000_000
+
+#: Longer names are taken for damage.
+LONGEST_NAME = 500
+
+_STATE = "state.json"
+_ORDER = 'kingdom, phylum, class, "order", family, genus, species, scientific_name, common_name, taxon_id'
+
+
+@dataclass(frozen=True, slots=True)
+class BuildReport:
+    """What a build came to.
+
+    Attributes:
+        path: the catalogue.
+        photos: photos in it.
+        classes: species classes in it.
+        taxa: rows of its taxa table.
+        size_bytes: of all its files.
+        fingerprint: see `Catalog.fingerprint`.
+        defects: what was found wrong with the rows.
+        coverage: photos with a value, by optional column and by source.
+        notes: what the sources said.
+        resumed_parts: parts that an earlier run had finished.
+    """
+
+    path: Path
+    photos: int
+    classes: int
+    taxa: int
+    size_bytes: int
+    fingerprint: str
+    defects: raw.Defects
+    coverage: Mapping[str, Mapping[str, int]]
+    notes: tuple[str, ...]
+    resumed_parts: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return {**asdict(self), "path": str(self.path)}
+
+
+def build_catalog(
+    source: str | Path | Iterable[str | Path],
+    to: str | Path | None = None,
+    *,
+    threads: int | None = None,
+    bucket_photos: int = BUCKET_PHOTOS,
+    on_event: OnEvent = ignore,
+) -> BuildReport:
+    """Builds a catalogue from published metadata, iNaturalist Open Data and GBIF, alone or joined.
+
+    Published metadata list the photos where they are given, else Open Data, else GBIF; the others add what
+    is missing, by photo_id. The content depends on the sources alone, never on the order of files or threads.
+
+    Args:
+        source: files and folders: Parquet or CSV as published; the folder or tar of Open Data; a Darwin Core
+            archive of GBIF, zip or folder. Symbolic links out of a folder are not followed.
+        to: the catalogue's folder; default `$ARBORETUM_CATALOG`, else `./catalog`. A built catalogue there
+            is replaced once the new one is whole; anything else is refused.
+        threads: default all cores.
+        bucket_photos: photos a part, about; memory grows with it.
+        on_event: progress.
+
+    Raises:
+        CatalogError: a source is not there, damaged, or lacks columns; file and row are named.
+        TargetExistsError: `to` holds something else.
+        OutOfSpaceError: the disk is full. The old catalogue is as it was.
+    """
+    paths = [Path(source)] if isinstance(source, str | Path) else [Path(path) for path in source]
+    target = Path(to) if to is not None else default_path()
+    found = sources.recognise(paths)
+    if bucket_photos < 1:
+        raise UsageError(f"bucket_photos must be 1 or more, not {bucket_photos}")
+    for path in paths:
+        if target.resolve().is_relative_to(path.resolve()) or path.resolve().is_relative_to(target.resolve()):
+            raise UsageError(
+                f"the source {path} and the catalogue {target} lie one in the other",
+                hint="Name another folder with --to.",
+            )
+    refuse_foreign(target)
+    plan = {
+        "format": layout.FORMAT_VERSION,
+        "toolkit": __version__,
+        "bucket_photos": bucket_photos,
+        "sources": {kind: [_stamp(path) for path in members] for kind, members in found.items()},
+    }
+    with work_folder(target, sha256_of_json(plan)) as work, working(work, threads) as connection:
+        build = _Build(connection, work, bucket_photos, on_event)
+        build.prepare(found)
+        resumed = build.write_parts()
+        meta = build.finish(found)
+        replace_catalog(work / "new", target)
+    return BuildReport(
+        path=target,
+        photos=meta["photos"],
+        classes=meta["classes"],
+        taxa=meta["taxa"],
+        size_bytes=sum(file.stat().st_size for file in target.rglob("*") if file.is_file()),
+        fingerprint=meta["fingerprint"],
+        defects=raw.Defects(**meta["defects"]),
+        coverage=meta["coverage"],
+        notes=tuple(meta["notes"]),
+        resumed_parts=resumed,
+    )
+
+
+class _Build:
+    """One build in its work folder; every step looks first whether it is done."""
+
+    def __init__(self, connection: Connection, work: Path, bucket_photos: int, on_event: OnEvent) -> None:
+        self._connection = connection
+        self._work = work
+        self._new = work / "new"
+        self._bucket_photos = bucket_photos
+        self._on_event = on_event
+        self._state: dict[str, Any] = {}
+
+    def prepare(self, found: Mapping[str, Sequence[Path]]) -> None:
+        """Steps 1 to 3: spool, taxa, buckets."""
+        state = self._work / _STATE
+        if state.is_file():
+            self._state = json.loads(state.read_text("utf-8"))
+            self._connection.execute(f"CREATE TABLE taxa AS FROM {parquet_source([self._new / layout.TAXA])}")
+            return
+        for folder in ("spool", "buckets", "new"):
+            shutil.rmtree(self._work / folder, ignore_errors=True)
+        (self._new / layout.PHOTOS).mkdir(parents=True)
+        ready = self._read(found)
+        base = ready[0]
+        self._say("counting names and duplicates", base.files.rows, "row")
+        defects = raw.prepare(self._connection, base.files)
+        self._done(base.files.rows)
+        if not defects.photos:
+            raise CatalogError(
+                f"nothing is left of the {defects.rows:,} rows: {'; '.join(defects.sentences)}",
+                hint="A photo needs an id of 1 or more and a known image extension. Nothing was changed.",
+            )
+        self._refuse_long_names(base)
+        taxonomy = self._number_taxa()
+        self._say("dealing photos into buckets", defects.photos, "photo")
+        buckets = self._deal(base)
+        self._done(defects.photos)
+        self._state = {
+            "taxonomy": taxonomy,
+            "defects": asdict(defects),
+            "buckets": buckets,
+            "base": base.kind,
+            "has": [column for column in parts.OPTIONAL if base.files.has(column)],
+            "joins": {
+                source.kind: {
+                    "file": source.files.root.name,
+                    "folder": source.files.root.parent.name,
+                    "has": [c for c in parts.OPTIONAL if source.files.has(c)],
+                }
+                for source in ready[1:]
+            },
+            "notes": [source.note for source in ready if source.note],
+        }
+        write_json(state, self._state)
+
+    def write_parts(self) -> int:
+        """Step 4; returns how many parts were there already."""
+        resumed = 0
+        joins = {
+            kind: (parquet_source([self._work / "spool" / join["folder"] / join["file"]]), join["has"])
+            for kind, join in self._state["joins"].items()
+        }
+        self._say("sorting and writing", self._state["defects"]["rows"], "photo")
+        for number, files in enumerate(self._state["buckets"]):
+            there = parts.finished(self._new / layout.PHOTOS, number)
+            if there is None:
+                bucket = parquet_source([self._work / "buckets" / file for file in files])
+                columns, known = joined(
+                    self._connection, bucket, self._state["base"], self._state["has"], joins
+                )
+                photos = parts.write_part(
+                    self._connection,
+                    "bucket",
+                    columns,
+                    folder=self._new / layout.PHOTOS,
+                    number=number,
+                    taxonomy=self._state["taxonomy"],
+                    known=known,
+                ).photos
+                self._connection.execute("DROP TABLE bucket")
+            else:
+                resumed, photos = resumed + 1, there["photos"]
+            self._on_event(UnitDone(photos))
+        self._on_event(StageFinished("sorting and writing"))
+        return resumed
+
+    def finish(self, found: Mapping[str, Sequence[Path]]) -> dict[str, Any]:
+        """The rest of step 4: what all parts together count, and catalog.json."""
+        folder = self._new / layout.PHOTOS
+        every = [parts.finished(folder, number) or {} for number in range(len(self._state["buckets"]))]
+        known = parts.coverage(every)
+        meta = {
+            **catalog_json(self._connection, every, self._state["taxonomy"]),
+            "defects": self._state["defects"],
+            "columns": [column for column in parts.OPTIONAL if column in known],
+            "coverage": known,
+            "notes": self._state["notes"],
+            "sources": [
+                {"kind": kind, "names": [path.name for path in paths]} for kind, paths in found.items()
+            ],
+            "annotations": [],
+        }
+        close_folder(self._connection, self._new, meta)
+        return meta
+
+    def _read(self, found: Mapping[str, Sequence[Path]]) -> list[Source]:
+        ready: list[Source] = []
+        for place, (kind, paths) in enumerate(found.items()):
+            spool = self._work / "spool" / str(place)
+            spool.mkdir(parents=True)
+            self._say(f"reading {kind}", None, "row")
+            ready.append(sources.read(kind, paths, spool, self._connection, ready[0] if ready else None))
+            self._done(0)
+            if ready[-1].note:
+                self._on_event(Note(f"{kind}: {ready[-1].note}"))
+        return ready
+
+    def _number_taxa(self) -> str:
+        """Makes `taxa` and writes taxa.parquet and classes.parquet; gives the hash of the taxa."""
+        self._connection.execute(
+            f"CREATE TABLE taxa AS SELECT (row_number() OVER (ORDER BY {_ORDER}) - 1)::INTEGER AS tax, "
+            f'taxon_id, scientific_name, common_name, kingdom, phylum, class, "order", family, genus, '
+            f"species, class_key, {HYBRID_SQL} AS hybrid, n, n_catalog "
+            "FROM lineages LEFT JOIN (SELECT class_key, n_catalog FROM classes) USING (class_key)"
+        )
+        taxonomy = parts.taxonomy_of(arrow_table(self._connection, "FROM taxa ORDER BY tax"))
+        columns = ", ".join(map(identifier, TAXA_TABLE.names))
+        write = (
+            (f"SELECT {columns} FROM taxa ORDER BY tax", TAXA_TABLE, layout.TAXA),
+            ("SELECT * FROM classes ORDER BY class_key", CATALOG_CLASSES, layout.CLASSES),
+        )
+        for sql, table, name in write:
+            parts.write_parquet(self._connection, sql, table, self._new / name, taxonomy)
+        return taxonomy
+
+    def _deal(self, base: Source) -> list[list[str]]:
+        """Writes the photos into one folder a bucket; gives the files of each, in the order of `tax`."""
+        columns = ["photo_id", "ext", "url", *(c for c in parts.OPTIONAL if base.files.has(c))]
+        same = " AND ".join(f"p.{c} IS NOT DISTINCT FROM t.{c}" for c in map(identifier, TAXON_COLUMNS))
+        folder = self._work / "buckets"
+        self._connection.execute(
+            f"COPY (SELECT {', '.join(f'p.{identifier(c)}' for c in columns)}, t.tax, t.bucket "
+            "FROM photos p JOIN (SELECT *, ((sum(n) OVER (ORDER BY tax) - n) // "
+            f"{self._bucket_photos})::INTEGER AS bucket FROM taxa) t ON {same}) "
+            f"TO {literal(str(folder))} (FORMAT parquet, PARTITION_BY (bucket), COMPRESSION zstd, "
+            "COMPRESSION_LEVEL 1)"
+        )
+        names = sorted(folder.iterdir(), key=lambda path: int(path.name.partition("=")[2]))
+        return [[f"{path.name}/{file.name}" for file in sorted(path.iterdir())] for path in names]
+
+    def _refuse_long_names(self, base: Source) -> None:
+        for column in raw.NAME_COLUMNS:
+            found = rows(
+                self._connection,
+                f"SELECT left({identifier(column)}, 40), length({identifier(column)}) FROM lineages "
+                f"WHERE length({identifier(column)}) > {LONGEST_NAME} ORDER BY ALL LIMIT 1",
+            )
+            if found:
+                begin, length = found[0]
+                raise CatalogError(
+                    f"a {column} has {int(str(length)):,} characters and begins {begin!r}: "
+                    f"{raw.where_is(self._connection, base.files, column, LONGEST_NAME)}",
+                    hint=f"No name has more than {LONGEST_NAME}: the file is damaged. Nothing was changed.",
+                )
+
+    def _say(self, stage: str, total: int | None, unit: str) -> None:
+        self._stage = stage
+        self._on_event(StageStarted(stage, total, unit))
+
+    def _done(self, units: int) -> None:
+        if units:
+            self._on_event(UnitDone(units))
+        self._on_event(StageFinished(self._stage))
+
+
+def catalog_json(connection: Connection, every: Sequence[Mapping[str, Any]], taxonomy: str) -> dict[str, Any]:
+    """What catalog.json says of the parts; the caller adds columns, sources and coverage."""
+    (counts,) = rows(connection, "SELECT count(*), count(DISTINCT class_key) FROM taxa")
+    return {
+        "format_version": layout.FORMAT_VERSION,
+        "toolkit_version": __version__,
+        "taxonomy": taxonomy,
+        "fingerprint": parts.fingerprint(every),
+        "photos": sum(part["photos"] for part in every),
+        "taxa": int(str(counts[0])),
+        "classes": int(str(counts[1])),
+        "parts": len(every),
+    }
+
+
+def close_folder(connection: Connection, new: Path, meta: Mapping[str, Any]) -> None:
+    """Gathers the tallies, removes what only a build needs, and writes catalog.json, which makes it whole."""
+    folder = new / layout.PHOTOS
+    parts.gather_tallies(connection, folder, meta["parts"], new / layout.COUNTS, meta["taxonomy"])
+    for path in [*folder.glob("*.json"), *folder.glob("tally-*.parquet")]:
+        path.unlink()
+    write_json(new / layout.CATALOG_JSON, meta)
+
+
+def _stamp(path: Path) -> list[Any]:
+    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+    return [[str(f.resolve()), f.stat().st_size, f.stat().st_mtime_ns] for f in files]

@@ -1,0 +1,71 @@
+"""The built layout as the relations that everything else asks; made of views, so that nothing is read yet.
+
+`photos`, `classes` and `lineages` are what they are in the raw layout. `photos` has the column `tax` as
+well, by which a clade is a range, and `counts` answers what can be counted without a look at the photos.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from arboretum_metadata.schema import CATALOG
+from arboretum_tools.catalog.layout import CLASSES, COUNTS, TAXA, BuiltFiles
+from arboretum_tools.catalog.raw import NAME_COLUMNS, PHOTO_COLUMNS, TYPES, Defects
+from arboretum_tools.query import Connection, identifier, parquet_source, rows
+
+#: Columns of a photo that its taxon has.
+TAXON_COLUMNS = (*NAME_COLUMNS, "taxon_id")
+
+#: Columns of `counts` by which a selection may choose.
+COUNTED_COLUMNS = ("quality_grade", "license", "life_stage", "iucn")
+
+# More ranges than this are asked by a join instead: each is a comparison for every row.
+_MOST_RANGES = 32
+
+
+def prepare(connection: Connection, files: BuiltFiles) -> Defects:
+    """Makes `photos`, `classes`, `lineages`, `taxa` and `counts`; gives the defects that the build found."""
+    run = connection.execute
+    for name, file in (("taxa", TAXA), ("classes", CLASSES), ("tallies", COUNTS)):
+        run(f"CREATE VIEW {name} AS FROM {parquet_source([files.root / file])}")
+    run(
+        f"CREATE VIEW lineages AS SELECT {', '.join(map(identifier, TAXON_COLUMNS))}, class_key, n, tax "
+        "FROM taxa"
+    )
+    run("CREATE VIEW counts AS SELECT tallies.*, class_key FROM tallies JOIN taxa USING (tax)")
+    run(f"CREATE VIEW parts AS FROM {parquet_source(files.parts)}")
+    columns = ", ".join(_photo_column(files, name) for name in PHOTO_COLUMNS)
+    run(
+        f"CREATE VIEW photos AS SELECT {columns}, taxa.class_key, taxa.hybrid, parts.tax "
+        "FROM parts JOIN taxa USING (tax)"
+    )
+    return Defects(**files.meta["defects"])
+
+
+def _photo_column(files: BuiltFiles, name: str) -> str:
+    if name in TAXON_COLUMNS:
+        return f"taxa.{identifier(name)}"
+    if name in ("photo_id", "ext", "url") or files.has(name):
+        return f"parts.{identifier(name)}"
+    return f"NULL::{TYPES[CATALOG[name].type]} AS {identifier(name)}"
+
+
+def ranges_sql(
+    connection: Connection, condition: str, parameters: tuple[Any, ...]
+) -> tuple[str, tuple[Any, ...]]:
+    """A condition on `tax` that stands for a condition on the names of a taxon; SQL and parameters.
+
+    The numbers of a clade are one range, or a few where some of its taxa lack a rank above it.
+    """
+    found = rows(
+        connection,
+        "SELECT min(tax), max(tax) FROM (SELECT tax, tax - row_number() OVER (ORDER BY tax) AS island "
+        f"FROM taxa WHERE {condition}) GROUP BY island ORDER BY 1",
+        parameters,
+    )
+    if not found:
+        return "false", ()
+    if len(found) > _MOST_RANGES:
+        return f"tax IN (SELECT tax FROM taxa WHERE {condition})", parameters
+    sql = " OR ".join("tax BETWEEN ? AND ?" for _ in found)
+    return sql, tuple(bound for bounds in found for bound in bounds)

@@ -1,0 +1,302 @@
+"""`check_catalog`: what is wrong with a catalogue, counted, with examples; and whether a build is sound.
+
+Of rows that are left out or changed the report says by which rule. Nothing here changes a catalogue.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from arboretum_metadata.vocab import IUCN_CATEGORIES, LICENSES, LIFE_STAGES, QUALITY_GRADES, RANKS
+from arboretum_tools.catalog.catalog import Catalog
+from arboretum_tools.query import identifier, literal
+
+#: Examples that are kept of a finding.
+EXAMPLES = 20
+
+_VOCABULARIES: tuple[tuple[str, Sequence[str]], ...] = (
+    ("license", tuple(LICENSES)),
+    ("life_stage", tuple(LIFE_STAGES)),
+    ("quality_grade", QUALITY_GRADES),
+    ("iucn", IUCN_CATEGORIES),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One kind of defect.
+
+    Attributes:
+        name: short, for machines.
+        count: how many, of `what`.
+        what: what is counted, and what becomes of it.
+        fatal: whether the catalogue cannot be trusted for it.
+        examples: at most EXAMPLES, in a fixed order.
+    """
+
+    name: str
+    count: int
+    what: str
+    fatal: bool = False
+    examples: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What a check found.
+
+    Attributes:
+        path: the catalogue.
+        layout: `raw` or `built`.
+        rows: rows of its sources.
+        photos: photos after duplicates are resolved.
+        findings: kinds that occur.
+        extensions: photos by extension, case kept, most first.
+    """
+
+    path: Path
+    layout: str
+    rows: int
+    photos: int
+    findings: tuple[Finding, ...]
+    extensions: tuple[tuple[str, int], ...]
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing fatal was found."""
+        return not any(finding.fatal for finding in self.findings)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "path": str(self.path),
+            "layout": self.layout,
+            "rows": self.rows,
+            "photos": self.photos,
+            "sound": self.sound,
+            "findings": [asdict(finding) for finding in self.findings],
+            "extensions": dict(self.extensions),
+        }
+
+
+def check_catalog(catalog: Catalog) -> CheckReport:
+    """Looks a catalogue through: rows, names, values, and for a built one its own promises.
+
+    Reads every row once or twice; memory does not grow with the photos.
+
+    Raises:
+        CatalogError: a file of it cannot be read.
+    """
+    found = [*_rows(catalog), *_names(catalog), *_values(catalog)]
+    if catalog.layout == "built":
+        found += _promises(catalog)
+    extensions = catalog.rows("SELECT ext, count(*) FROM photos GROUP BY 1 ORDER BY 2 DESC, 1")
+    return CheckReport(
+        path=catalog.path,
+        layout=catalog.layout,
+        rows=catalog.defects.rows,
+        photos=len(catalog),
+        findings=tuple(finding for finding in found if finding.count),
+        extensions=tuple((str(ext), int(str(count))) for ext, count in extensions),
+    )
+
+
+def _rows(catalog: Catalog) -> list[Finding]:
+    """Defects of rows; a built catalogue has them from its build, without examples."""
+    defects = catalog.defects
+    raw = catalog.layout == "raw"
+
+    def ids(sql: str) -> tuple[str, ...]:
+        return _examples(catalog, f"{sql} ORDER BY 1 LIMIT {EXAMPLES}") if raw else ()
+
+    repeated = ids(
+        "SELECT DISTINCT photo_id FROM repeated WHERE photo_id NOT IN (SELECT photo_id FROM conflicting)"
+    )
+    return [
+        Finding(
+            "exact_duplicates",
+            defects.exact_duplicates,
+            "rows that are there again: one is kept",
+            False,
+            repeated,
+        ),
+        Finding(
+            "repeated_photo_id",
+            defects.repeated_photo_id,
+            "rows of a photo that its class has already: the smallest (observation_id, photo_url) is kept",
+            False,
+            repeated,
+        ),
+        Finding(
+            "conflicting_photos",
+            defects.conflicting_photos,
+            "photos under two or more classes: all their rows are left out",
+            False,
+            ids("SELECT photo_id FROM conflicting"),
+        ),
+        Finding("bad_photo_id", defects.bad_photo_id, "rows without a photo_id of 1 or more: left out"),
+        Finding(
+            "bad_extension",
+            defects.bad_extension,
+            "rows without a known image extension: left out",
+            False,
+            ids("SELECT photo_id FROM source WHERE photo_id >= 1 AND ext IS NULL"),
+        ),
+        Finding(
+            "no_class",
+            defects.no_class,
+            "photos without kingdom, genus or epithet: kept, in no species class",
+            False,
+            _examples(
+                catalog,
+                "SELECT DISTINCT coalesce(scientific_name, '(no name)') FROM lineages "
+                f"WHERE class_key IS NULL ORDER BY 1 LIMIT {EXAMPLES}",
+            ),
+        ),
+        Finding(
+            "control_characters",
+            defects.control_characters,
+            "rows with control characters in a name: kept, the characters made spaces",
+        ),
+    ]
+
+
+def _names(catalog: Catalog) -> list[Finding]:
+    upper = [rank for rank in RANKS if rank != "species"]
+    holes = " OR ".join(
+        f"({identifier(above)} IS NULL AND {identifier(below)} IS NOT NULL)"
+        for above, below in itertools.pairwise(upper)
+    )
+    homonyms = " UNION ALL ".join(
+        f"SELECT '{rank}:' || {identifier(rank)} AS term, list(DISTINCT kingdom ORDER BY kingdom) "
+        f"AS kingdoms FROM lineages WHERE {identifier(rank)} IS NOT NULL AND kingdom IS NOT NULL "
+        f"GROUP BY {identifier(rank)} HAVING count(DISTINCT kingdom) > 1"
+        for rank in upper[1:]
+    )
+    homonyms += (
+        " UNION ALL SELECT 'species:' || genus || ' ' || species, list(DISTINCT kingdom ORDER BY kingdom) "
+        "FROM lineages WHERE class_key IS NOT NULL GROUP BY genus, species HAVING count(DISTINCT kingdom) > 1"
+    )
+    lineage = ", ".join(map(identifier, RANKS))
+    several = (
+        f"SELECT class_key FROM (SELECT DISTINCT class_key, {lineage} FROM lineages "
+        "WHERE class_key IS NOT NULL) GROUP BY class_key HAVING count(*) > 1"
+    )
+    return [
+        _listed(
+            catalog,
+            "rank_holes",
+            "SELECT DISTINCT coalesce(class_key, scientific_name, '(no name)') AS name FROM lineages "
+            f"WHERE {holes}",
+            "names that lack a rank between two that they have: kept, outside that clade",
+        ),
+        _listed(
+            catalog,
+            "homonyms",
+            f"SELECT term || ' (' || array_to_string(kingdoms, ', ') || ')' AS name FROM ({homonyms})",
+            "names that taxa of several kingdoms share: told apart as kingdom>rank:name",
+        ),
+        _listed(
+            catalog,
+            "several_lineages",
+            f"SELECT class_key AS name FROM ({several})",
+            "classes whose rows do not agree on the lineage: the most frequent one stands for the class",
+        ),
+    ]
+
+
+def _values(catalog: Catalog) -> list[Finding]:
+    found = []
+    for column, vocabulary in _VOCABULARIES:
+        if catalog.has(column):
+            known = ", ".join(map(literal, vocabulary))
+            values = catalog.rows(
+                f"SELECT {column}, count(*) FROM photos WHERE {column} NOT IN ({known}) GROUP BY 1 "
+                "ORDER BY 2 DESC, 1"
+            )
+            found.append(
+                Finding(
+                    f"unknown_{column}",
+                    sum(int(str(count)) for _, count in values),
+                    f"photos whose {column} is outside the vocabulary: no filter lets them pass",
+                    False,
+                    tuple(f"{value} ({int(str(count)):,})" for value, count in values[:EXAMPLES]),
+                )
+            )
+    found.append(
+        _listed(
+            catalog,
+            "own_url",
+            "SELECT url AS name FROM photos WHERE url IS NOT NULL",
+            "photos whose address does not follow from photo_id and extension: the address is kept",
+        )
+    )
+    if catalog.layout == "raw" and catalog.has("latitude") and catalog.has("longitude"):
+        off = (
+            "(latitude IS NULL) <> (longitude IS NULL) OR latitude NOT BETWEEN -90 AND 90 "
+            "OR longitude NOT BETWEEN -180 AND 180 OR isnan(latitude) OR isnan(longitude)"
+        )
+        found.append(
+            _listed(
+                catalog,
+                "bad_position",
+                f"SELECT photo_id || ': ' || coalesce(latitude::VARCHAR, '?') || ', ' || "
+                f"coalesce(longitude::VARCHAR, '?') AS name FROM valid WHERE {off}",
+                "rows with half a position, or one off the globe: the position is taken as unknown",
+            )
+        )
+    return found
+
+
+def _promises(catalog: Catalog) -> list[Finding]:
+    """What a built catalogue says of itself against its files."""
+    checks = (
+        (
+            "unsorted",
+            "SELECT count(*) FROM (SELECT tax, photo_id, lag(tax) OVER w AS t, lag(photo_id) OVER w AS p "
+            "FROM parts WINDOW w AS (PARTITION BY tax ORDER BY photo_id)) WHERE p >= photo_id",
+            "photos that are there twice",
+        ),
+        (
+            "unknown_tax",
+            "SELECT count(*) FROM (SELECT DISTINCT tax FROM parts) ANTI JOIN taxa USING (tax)",
+            "values of tax that taxa.parquet lacks",
+        ),
+        (
+            "wrong_counts",
+            "SELECT count(*) FROM taxa FULL JOIN (SELECT tax, count(*) AS photos FROM parts GROUP BY tax) "
+            "USING (tax) FULL JOIN (SELECT tax, sum(n) AS tallied FROM tallies GROUP BY tax) USING (tax) "
+            "WHERE n IS DISTINCT FROM photos OR n IS DISTINCT FROM tallied",
+            "taxa whose photos are not as many as taxa.parquet or counts.parquet says",
+        ),
+    )
+    found = [Finding(name, int(str(catalog.rows(sql)[0][0])), what, fatal=True) for name, sql, what in checks]
+    counted = catalog.count_fingerprint()
+    differs = counted != catalog.fingerprint
+    return [
+        *found,
+        Finding(
+            "wrong_fingerprint",
+            int(differs),
+            "fingerprint that the photos do not give",
+            fatal=True,
+            examples=(f"catalog.json says {catalog.fingerprint}, the photos give {counted}",)
+            if differs
+            else (),
+        ),
+    ]
+
+
+def _listed(catalog: Catalog, name: str, sql: str, what: str) -> Finding:
+    """A finding of everything that a query for one column `name` returns."""
+    count = int(str(catalog.rows(f"SELECT count(*) FROM ({sql})")[0][0]))
+    examples = _examples(catalog, f"SELECT name FROM ({sql}) ORDER BY 1 LIMIT {EXAMPLES}") if count else ()
+    return Finding(name, count, what, False, examples)
+
+
+def _examples(catalog: Catalog, sql: str) -> tuple[str, ...]:
+    return tuple(str(value) for (value,) in catalog.rows(sql))

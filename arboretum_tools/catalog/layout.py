@@ -1,0 +1,125 @@
+"""The built layout on disk: which files it is, and whether they belong together.
+
+    catalog.json             what it was made from, counts, defects, fingerprint, coverage of each column
+    taxa.parquet             one row a taxon, in the order of `tax`
+    classes.parquet          one row a species class
+    counts.parquet           photos by taxon, grade, licence, life stage, IUCN category
+    photos/part-00000.parquet, ...   one row a photo, sorted by (tax, photo_id) within and over the parts
+
+`tax` numbers the rows of one taxa table and no other; every Parquet file carries the hash of that table
+under `taxonomy` in its metadata, and files of two builds are refused together.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from arboretum_tools.errors import CatalogError
+from arboretum_tools.tables import METADATA_KEY, one_line
+
+FORMAT_VERSION = 1
+
+CATALOG_JSON = "catalog.json"
+TAXA = "taxa.parquet"
+CLASSES = "classes.parquet"
+COUNTS = "counts.parquet"
+PHOTOS = "photos"
+
+_AGAIN = "Build it again with `arboretum catalog build`. Nothing was changed."
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltFiles:
+    """The files of a built catalogue.
+
+    Attributes:
+        root: the folder.
+        parts: the files of photos, in the order of their rows.
+        meta: catalog.json.
+    """
+
+    root: Path
+    parts: tuple[Path, ...]
+    meta: Mapping[str, Any]
+
+    def has(self, column: str) -> bool:
+        """Whether the catalogue has the column."""
+        return column in self.meta["columns"]
+
+    @property
+    def taxonomy(self) -> str:
+        """Hash of the taxa table, as every file carries it."""
+        return str(self.meta["taxonomy"])
+
+
+def is_built(root: Path) -> bool:
+    """Whether a folder is a built catalogue (or claims to be one)."""
+    return (root / CATALOG_JSON).is_file()
+
+
+def part_name(number: int) -> str:
+    """File name of a part of the photos."""
+    return f"part-{number:05d}.parquet"
+
+
+def find_built(root: Path) -> BuiltFiles:
+    """Lists and checks the files of a built catalogue; only footers are read.
+
+    Raises:
+        CatalogError: a file is missing, not whole, of another build, or of a newer format.
+    """
+    path = root / CATALOG_JSON
+    try:
+        meta = json.loads(path.read_text("utf-8"))
+        version, parts = int(meta["format_version"]), int(meta["parts"])
+        _ = str(meta["taxonomy"]), str(meta["fingerprint"]), dict(meta["defects"]), list(meta["columns"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CatalogError(f"{path} cannot be read: {one_line(error)}", path=path, hint=_AGAIN) from error
+    if version > FORMAT_VERSION:
+        raise CatalogError(
+            f"{root} was built by a newer toolkit: format {version}, this one reads {FORMAT_VERSION}",
+            path=root,
+            hint="Upgrade arboretum-tools, or build the catalogue again with this version.",
+        )
+    files = BuiltFiles(root, tuple(root / PHOTOS / part_name(n) for n in range(parts)), meta)
+    for file in (root / TAXA, root / CLASSES, root / COUNTS, *files.parts):
+        found = _taxonomy_of(file)
+        if found != files.taxonomy:
+            raise CatalogError(
+                f"{file} belongs to another build: taxonomy {found or 'not stated'}, {path.name} says "
+                f"{files.taxonomy}",
+                path=file,
+                hint=_AGAIN,
+            )
+    return files
+
+
+def foreign_files(root: Path) -> list[Path]:
+    """Files below a built catalogue that no build wrote."""
+    ours = {root / CATALOG_JSON, root / TAXA, root / CLASSES, root / COUNTS}
+    return sorted(
+        path
+        for path in root.rglob("*")
+        if not path.is_dir()
+        and path not in ours
+        and not (path.parent == root / PHOTOS and path.match("part-[0-9][0-9][0-9][0-9][0-9].parquet"))
+    )
+
+
+def _taxonomy_of(file: Path) -> str | None:
+    try:
+        said = (pq.read_schema(file).metadata or {}).get(METADATA_KEY)
+        return str(json.loads(said)["taxonomy"]) if said else None
+    except (KeyError, ValueError):
+        return None
+    except (pa.ArrowInvalid, OSError) as error:
+        raise CatalogError(
+            f"{file} is not a whole Parquet file: {one_line(error)}", path=file, hint=_AGAIN
+        ) from error

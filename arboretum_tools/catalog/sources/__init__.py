@@ -1,0 +1,85 @@
+"""Where metadata come from: each source becomes Parquet files with the columns of the raw layout.
+
+A source stands alone, or brings columns to photos that another one lists; all are joined by photo_id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from arboretum_tools.catalog.files import RawFiles, find_files
+from arboretum_tools.catalog.sources import gbif, open_data, published
+from arboretum_tools.errors import CatalogError, UsageError
+from arboretum_tools.query import Connection
+
+#: Kinds of sources in the order in which they are asked: the first lists the photos, the others add to them.
+KINDS = (published.NAME, open_data.NAME, gbif.NAME)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A source, ready to be read.
+
+    Attributes:
+        kind: one of KINDS.
+        files: Parquet with columns of the raw layout.
+        note: what the reader of a build should know of it, or "".
+    """
+
+    kind: str
+    files: RawFiles
+    note: str = ""
+
+
+def recognise(paths: Sequence[Path]) -> dict[str, list[Path]]:
+    """Sorts what the user named by kind, in the order of KINDS.
+
+    Raises:
+        CatalogError: something is not there, or is of no kind that is known.
+        UsageError: nothing was named.
+    """
+    if not paths:
+        raise UsageError("no source was named")
+    found: dict[str, list[Path]] = {kind: [] for kind in KINDS}
+    for path in paths:
+        if not path.exists():
+            raise CatalogError(f"the source {path} is not there", path=path)
+        found[_kind(path)].append(path)
+    for kind in (open_data.NAME, gbif.NAME):
+        if len(found[kind]) > 1:
+            named = ", ".join(map(str, found[kind]))
+            raise UsageError(f"{kind} was named {len(found[kind])} times: {named}")
+    return {kind: members for kind, members in found.items() if members}
+
+
+def read(
+    kind: str, paths: Sequence[Path], spool: Path, connection: Connection, base: Source | None
+) -> Source:
+    """Makes a source ready: what is not Parquet is written as such into `spool`, streamed.
+
+    Args:
+        kind: one of KINDS.
+        paths: what was named of it.
+        spool: an empty folder of our own.
+        connection: for joins within the source; they spill where they must.
+        base: the source that lists the photos; None where this is it. Others are dropped while reading.
+
+    Raises:
+        CatalogError: a file is damaged or lacks columns; file and row are named.
+    """
+    if kind == published.NAME:
+        return Source(kind, published.read(paths, spool, connection))
+    listed = base.files if base else None
+    if kind == open_data.NAME:
+        note = open_data.read(paths[0], spool, connection, listed)
+    else:
+        note = gbif.read(paths[0], spool, connection, listed)
+    return Source(kind, find_files(spool / "photos.parquet"), note)
+
+
+def _kind(path: Path) -> str:
+    if open_data.recognises(path):
+        return open_data.NAME
+    return gbif.NAME if gbif.recognises(path) else published.NAME

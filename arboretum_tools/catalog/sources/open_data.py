@@ -1,0 +1,172 @@
+"""iNaturalist Open Data: photos, observations, taxa, observers.
+
+https://github.com/inaturalist/inaturalist-open-data: tab-separated, unquoted, stray quotes are letters.
+`ancestry` joins taxon ids by a slash (the documentation says a backslash), broadest first, the taxon itself
+left out. Observations are known by UUID, as numbers by the rule of the data dictionary. Licences are
+spelled as in our vocabulary.
+"""
+
+from __future__ import annotations
+
+import tarfile
+from pathlib import Path
+
+from arboretum_metadata.vocab import RANKS
+from arboretum_tools.catalog.files import RawFiles
+from arboretum_tools.catalog.sources.delimited import TAB, Member, folder_members, header, tar_members
+from arboretum_tools.catalog.sources.spool import spool, uuid_sql
+from arboretum_tools.errors import CatalogError
+from arboretum_tools.query import Connection, identifier, literal, parquet_source
+
+NAME = "iNaturalist Open Data"
+
+_FILES = ("photos.csv", "observations.csv", "taxa.csv", "observers.csv")
+
+_COLUMNS = {
+    "photos.csv": {
+        "photo_id": "TRY_CAST(@photo_id AS BIGINT)",
+        "observation_id": uuid_sql("@observation_uuid"),
+        "observer_id": "TRY_CAST(@observer_id AS BIGINT)",
+        "ext": "@extension",
+        "license": "@license",
+        "width": "TRY_CAST(@width AS INTEGER)",
+        "height": "TRY_CAST(@height AS INTEGER)",
+        "position": "TRY_CAST(@position AS INTEGER)",
+    },
+    "observations.csv": {
+        "observation_id": uuid_sql("@observation_uuid"),
+        "latitude": "TRY_CAST(@latitude AS DOUBLE)",
+        "longitude": "TRY_CAST(@longitude AS DOUBLE)",
+        "taxon_id": "TRY_CAST(@taxon_id AS BIGINT)",
+        "quality_grade": "@quality_grade",
+        "observed_on": "TRY_CAST(@observed_on AS DATE)",
+    },
+    "taxa.csv": {
+        "taxon_id": "TRY_CAST(@taxon_id AS BIGINT)",
+        "ancestry": "@ancestry",
+        "rank": "@rank",
+        "name": "@name",
+        "active": "lower(@active) IN ('true', 't', '1')",
+    },
+    "observers.csv": {
+        "observer_id": "TRY_CAST(@observer_id AS BIGINT)",
+        "observer_name": "coalesce(@name, @login)",
+    },
+}
+
+# What each file must have for anything to be made of it.
+_NEEDED = {
+    "photos.csv": ("photo_id", "observation_uuid", "extension"),
+    "observations.csv": ("observation_uuid", "taxon_id"),
+    "taxa.csv": ("taxon_id", "ancestry", "rank", "name"),
+    "observers.csv": ("observer_id", "login"),
+}
+
+
+def recognises(path: Path) -> bool:
+    """Whether a path is a folder with these files, or a tar of them."""
+    if path.is_dir():
+        return {"photos.csv", "observations.csv"} <= set(folder_members(path, _FILES))
+    return path.is_file() and path.suffix in (".tar", ".tgz", ".gz") and tarfile.is_tarfile(path)
+
+
+def read(path: Path, spool_folder: Path, connection: Connection, base: RawFiles | None) -> str:
+    """Writes `photos.parquet` with the columns of the raw layout.
+
+    Args:
+        path: a folder, or a tar.
+        spool_folder: where to write; what is only needed on the way is removed.
+        connection: joins.
+        base: only photos that these files list; None = all.
+
+    Returns:
+        A sentence on what was met, or "".
+
+    Raises:
+        CatalogError: a file is missing, damaged, or lacks columns.
+    """
+    members = folder_members(path, _FILES) if path.is_dir() else tar_members(path, _FILES)
+    missing = [name for name in _FILES if name not in members]
+    if missing:
+        raise CatalogError(
+            f"{path} lacks {', '.join(missing)} of iNaturalist Open Data",
+            path=path,
+            hint="The four files belong together: photos, observations, taxa, observers (.csv or .csv.gz).",
+        )
+    files = {}
+    for name, member in members.items():
+        _check(member, name)
+        files[name] = spool_folder / f"{name}.parquet"
+        spool(connection, member, _COLUMNS[name], TAB, files[name])
+    tables = {name.removesuffix(".csv"): parquet_source([file]) for name, file in files.items()}
+    listed = f"own SEMI JOIN {parquet_source(base.files)} base USING (photo_id)" if base else ""
+    ranks = ", ".join(map(identifier, RANKS))
+    connection.execute(
+        f"""
+        COPY (
+            WITH listed AS (FROM {tables["photos"]} {listed}),
+            -- An observation, observer or taxon that is there twice would make photos twice.
+            observations AS (FROM {tables["observations"]} SEMI JOIN listed USING (observation_id)
+                QUALIFY row_number() OVER (
+                    PARTITION BY observation_id ORDER BY {_order("observations")}) = 1),
+            observers AS (SELECT observer_id, min(observer_name) AS observer_name
+                FROM {tables["observers"]} GROUP BY observer_id),
+            lineages AS ({_lineages_sql(tables["taxa"])})
+            SELECT photo_id, name AS scientific_name, {ranks}, NULL::VARCHAR AS common_name, ext, taxon_id,
+                observation_id, observer_id, observer_name, license, quality_grade, latitude, longitude,
+                observed_on, width, height, position
+            FROM listed LEFT JOIN observations USING (observation_id)
+            LEFT JOIN observers USING (observer_id) LEFT JOIN lineages USING (taxon_id)
+        ) TO {literal(str(spool_folder / "photos.parquet"))} (FORMAT parquet)
+        """
+    )
+    inactive = connection.execute(
+        f"SELECT count(*) FROM {tables['observations']} SEMI JOIN (SELECT taxon_id FROM {tables['taxa']} "
+        "WHERE NOT active) USING (taxon_id)"
+    ).fetchall()[0][0]
+    for file in files.values():
+        file.unlink()
+    return f"{inactive:,} observations are under names that are no longer active" if inactive else ""
+
+
+def _lineages_sql(taxa: str) -> str:
+    """taxon_id, name and the seven ranks, `species` being the epithet.
+
+    The epithet is the last word of the species' name; below species that of the species above; a hybrid
+    has the last word of its own.
+    """
+    above = ", ".join(
+        f"max(name) FILTER (rank = '{rank}') AS {identifier(rank if rank != 'species' else 'binomial')}"
+        for rank in RANKS
+    )
+    upper = ", ".join(identifier(rank) for rank in RANKS if rank != "species")
+    return f"""
+        WITH taxa AS (FROM {taxa} QUALIFY row_number() OVER (
+            PARTITION BY taxon_id ORDER BY {_order("taxa")}) = 1),
+        steps AS (
+            SELECT taxon_id, unnest(string_split(replace(coalesce(ancestry, ''), '\\', '/'), '/')) AS step
+            FROM taxa
+            UNION ALL SELECT taxon_id, taxon_id::VARCHAR FROM taxa
+        ), ranked AS (
+            SELECT steps.taxon_id, {above} FROM steps
+            JOIN taxa AS upper ON TRY_CAST(steps.step AS BIGINT) = upper.taxon_id GROUP BY 1
+        )
+        SELECT taxon_id, name, {upper}, CASE
+            WHEN binomial IS NOT NULL THEN split_part(binomial, ' ', -1)
+            WHEN rank = 'hybrid' THEN split_part(name, ' ', -1) END AS species
+        FROM taxa LEFT JOIN ranked USING (taxon_id)
+    """
+
+
+def _order(name: str) -> str:
+    return ", ".join(identifier(column) for column in _COLUMNS[f"{name}.csv"])
+
+
+def _check(member: Member, name: str) -> None:
+    found = header(member, TAB)
+    missing = [column for column in _NEEDED[name] if column not in found]
+    if missing:
+        raise CatalogError(
+            f"{member.name} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}",
+            hint="It should be the tab-separated file of iNaturalist Open Data. Nothing was changed.",
+        )

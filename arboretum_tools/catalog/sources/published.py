@@ -1,0 +1,70 @@
+"""The published Arboretum / BioTrove metadata: Parquet under either spelling, or CSV with its columns."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from arboretum_metadata.schema import CATALOG
+from arboretum_tools.catalog.files import RawFiles, find_many
+from arboretum_tools.catalog.sources.delimited import COMMA, Member, file_member, header
+from arboretum_tools.catalog.sources.spool import spool as write_spool
+from arboretum_tools.errors import CatalogError
+from arboretum_tools.query import Connection
+
+NAME = "published metadata"
+
+_CSV = (".csv", ".csv.gz")
+
+_TYPED = {
+    "int64": "TRY_CAST(@{0} AS BIGINT)",
+    "int32": "TRY_CAST(@{0} AS INTEGER)",
+    "float64": "TRY_CAST(@{0} AS DOUBLE)",
+}
+
+
+def read(paths: Sequence[Path], spool: Path, connection: Connection) -> RawFiles:
+    """The Parquet files of some paths; CSV files are written as Parquet into `spool` first.
+
+    Raises:
+        CatalogError: a file is damaged or lacks columns.
+    """
+    parquet: list[Path] = []
+    for path in paths:
+        csv = _csv_files(path)
+        for file in csv:
+            target = spool / f"csv-{len(list(spool.iterdir())):05d}.parquet"
+            _to_parquet(connection, file_member(file), target)
+            parquet.append(target)
+        if path.is_dir() or not csv:
+            parquet.append(path)
+    return find_many(parquet, allow_empty=bool([path for path in parquet if path.parent == spool]))
+
+
+def _csv_files(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path] if path.name.endswith(_CSV) else []
+    found = [
+        Path(folder, name) for folder, _, names in os.walk(path) for name in names if name.endswith(_CSV)
+    ]
+    return sorted(found)
+
+
+def _to_parquet(connection: Connection, member: Member, target: Path) -> None:
+    found = header(member, COMMA)
+    columns = {
+        spelling: _TYPED.get(column.type, "@{0}").format(spelling)
+        for column in CATALOG.columns
+        for spelling in (column.name, *column.also)
+        if spelling in found
+    }
+    if "photo_id" not in columns:
+        raise CatalogError(
+            f"{member.name} has no column photo_id, so it is no catalogue: "
+            f"it begins {', '.join(found)[:80]!r}",
+            hint="A catalogue has the columns of the published metadata; the data dictionary lists them.",
+        )
+    if "observation_id" in columns:
+        columns["observation_id"] = "@observation_id"  # may be UUIDs, which the reader of rows knows
+    write_spool(connection, member, columns, COMMA, target)

@@ -1,0 +1,293 @@
+"""The catalogue at scale: makes one, builds it, and measures each question in a fresh process.
+
+    python benchmarks/catalogue.py --rows 13_460_000 --dir /tmp/bench
+    python benchmarks/catalogue.py --rows 134_600_000 --dir /tmp/bench    # 15 GB, a quarter of an hour
+
+Names are iNaturalist's (needs the extra `taxonomy`); photos are invented: seven groups in the published
+proportions, n_i = max(1, head * ((1 + q) / (i + q))^2) photos for the i-th species with q = 269, so that the
+head has 500,000 of 134.6 M photos and 43 % of the species at full scale have one. Each question is printed
+with its time, its ratio to the floor (DuckDB decoding the taxon column) and its peak memory; pandas and
+polars answer what they can from the files as published. Figures: docs/benchmarks/catalogue.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+FULL_ROWS, FULL_SPECIES, HEAD, Q = 134_600_000, 326_997, 500_000, 269
+SHARD_ROWS = 1_000_000
+#: Photos by group as published for the 40M training set (arXiv 2406.17720), as (rank, name, millions).
+GROUPS = (
+    ("kingdom", "Plantae", 19.9),
+    ("class", "Insecta", 8.9),
+    ("class", "Aves", 6.6),
+    ("kingdom", "Fungi", 1.5),
+    ("class", "Reptilia", 1.3),
+    ("class", "Arachnida", 0.88),
+    ("phylum", "Mollusca", 0.72),
+)
+RANKS = ("kingdom", "phylum", "class", "order", "family", "genus", "species")
+LICENSES = (
+    ["CC-BY-NC", "CC-BY", "CC0", None, "CC-BY-NC-SA", "CC-BY-NC-ND", "CC-BY-SA"],
+    [0.62, 0.13, 0.09, 0.07, 0.05, 0.03, 0.01],
+)
+STAGES = (
+    [None, "adult", "larva", "juvenile", "nymph", "egg", "pupa"],
+    [0.7, 0.2, 0.05, 0.02, 0.015, 0.01, 0.005],
+)
+EXTENSIONS = (["jpg", "JPG", "jpeg", "png"], [0.71, 0.28, 0.009, 0.001])
+
+
+def make(folder: Path, rows: int) -> None:
+    """Writes the published layout with the optional columns, 1 M rows a file, ids rising, 0.1 % repeated."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from arboretum_tools.catalog.names import whole_taxonomy
+    from arboretum_tools.query import arrow_table, connect, literal
+
+    source = whole_taxonomy()
+    if source is None:
+        sys.exit("the benchmark needs iNaturalist's names: pip install 'arboretum-tools[taxonomy]'")
+    random = np.random.default_rng(0)
+    species = max(len(GROUPS) * 10, FULL_SPECIES * rows // FULL_ROWS)
+    total = sum(share for _, _, share in GROUPS)
+    names, connection = [], connect()
+    for rank, name, share in GROUPS:
+        # Most of iNaturalist's species names have no photo; which ones here does not matter.
+        names.append(
+            arrow_table(
+                connection,
+                'SELECT scientificName, kingdom, phylum, class, "order", family, genus, '
+                f"specificEpithet AS species FROM read_parquet({literal(str(source))}) "
+                f"WHERE taxonRank = 'species' AND \"{rank}\" = '{name}' AND genus IS NOT NULL "
+                f"ORDER BY hash(id) LIMIT {round(species * share / total)}",
+            )
+        )
+    taxa = pa.concat_tables(names)
+    species = taxa.num_rows
+    order = random.permutation(species)
+    head = HEAD * rows / FULL_ROWS
+    counts = np.maximum(1, head * ((1 + Q) / (np.arange(1, species + 1) + Q)) ** 2).astype(np.int64)
+    counts[0] += max(0, rows - counts.sum())
+    taxon = np.repeat(order.astype(np.int32), counts)[:rows]
+    rows = len(taxon)
+    new = random.random(rows) < 1 / 1.61
+    new[1:] |= taxon[1:] != taxon[:-1]
+    observation = np.cumsum(new, dtype=np.int64)
+    # Photos of one observation are uploaded together; taxa and photo ids have nothing to do with each other.
+    place = np.argsort(random.permutation(int(observation[-1]) + 1)[observation], kind="stable")
+    ids = 1_000_000 + np.cumsum(random.integers(1, 5, rows))
+    folder.mkdir(parents=True)
+
+    def coded(values: list[Any], weights: list[float], size: int) -> pa.Array:
+        drawn = random.choice(len(values), size, p=weights).astype(np.int8)
+        nulls = np.array([value is None for value in values])[drawn]
+        known = ["" if isinstance(values[1], str) and value is None else value for value in values]
+        return pa.DictionaryArray.from_arrays(pa.array(drawn, mask=nulls), known)
+
+    for start in range(0, rows, SHARD_ROWS):
+        at = place[start : start + SHARD_ROWS]
+        own, seen, size = taxon[at], observation[at], len(at)
+        photo = ids[start : start + size].copy()
+        photo[1:][random.random(size - 1) < 0.001] = 0
+        repeated = np.flatnonzero(photo == 0)
+        photo[repeated], own[repeated], seen[repeated] = (
+            photo[repeated - 1],
+            own[repeated - 1],
+            seen[repeated - 1],
+        )
+        ext = coded(*EXTENSIONS, size)
+        # What an observation has in common follows from its number.
+        mixed = (seen * 2_654_435_761) % (1 << 32)
+        text = {}
+        for name in ("scientificName", *RANKS):
+            values = taxa.column(name).combine_chunks().cast(pa.string())
+            unknown = values.is_null().to_numpy(zero_copy_only=False)
+            text[name] = pa.DictionaryArray.from_arrays(
+                pa.array(own, mask=unknown[own]), values.fill_null("")
+            )
+        columns = {
+            "photo_id": photo,
+            **text,
+            "common_name": pa.nulls(size, pa.string()),
+            "photo_url": [
+                f"http://inaturalist-open-data.s3.amazonaws.com/photos/{i}/medium.{e}"
+                for i, e in zip(photo.tolist(), ext.to_pylist(), strict=True)
+            ],
+            "observation_id": 5_000_000 + seen,
+            "observer_id": (mixed % 65_536) ** 2 // 1_000,
+            "license": coded(*LICENSES, size),
+            "life_stage": coded(*STAGES, size),
+            "quality_grade": coded(["research", "needs_id"], [0.97, 0.03], size),
+            "latitude": np.round((mixed % 12_000_000) / 100_000 - 50, 5),
+            "longitude": np.round((mixed // 7 % 36_000_000) / 100_000 - 180, 5),
+            "observed_on": pa.array((14_000 + mixed % 5_500).astype(np.int32), pa.int32()).cast(pa.date32()),
+            "width": coded([2048, 1536, 1024], [0.6, 0.3, 0.1], size),
+            "height": coded([1536, 2048, 768], [0.6, 0.3, 0.1], size),
+        }
+        pq.write_table(pa.table(columns), folder / f"chunk-{start // SHARD_ROWS:04d}.parquet")
+
+
+def floor(folder: Path) -> object:
+    """Decodes the taxon column."""
+    from arboretum_tools.query import connect, parquet_source, rows
+
+    files = sorted((folder / "built" / "photos").iterdir())
+    return rows(connect(), f"SELECT max(tax) FROM {parquet_source(files)}")
+
+
+def _built(folder: Path) -> Any:
+    from arboretum_tools import open_catalog
+
+    return open_catalog(folder / "built")
+
+
+def _birds(folder: Path) -> str:
+    from arboretum_tools.query import parquet_source
+
+    return parquet_source(sorted((folder / "published").iterdir()))
+
+
+def _split(folder: Path, taxa: str, **recipe: Any) -> object:
+    from arboretum_tools import make_split
+
+    split = make_split(_built(folder).select(taxa or ()), lt_ratio=100, **recipe)
+    return split.meta["counts"]["train"], split.meta["C"]
+
+
+def _pandas(folder: Path) -> object:
+    import pandas as pd
+
+    files = sorted((folder / "published").iterdir())[:10]
+    frame = pd.concat([pd.read_parquet(file, columns=["class", "scientificName"]) for file in files])
+    return int((frame["class"] == "Aves").sum()), f"of the first {len(files)} files"
+
+
+def _polars(folder: Path, per_species: bool) -> object:
+    import polars as pl
+
+    frame = pl.scan_parquet(str(folder / "published" / "*.parquet"))
+    if per_species:
+        return frame.group_by("scientificName").len().collect(engine="streaming").height
+    return frame.filter(pl.col("class") == "Aves").select(pl.len()).collect(engine="streaming").item()
+
+
+def _photos(folder: Path, taxon: str, what: str) -> object:
+    catalog = _built(folder)
+    sql, parameters = catalog.clade(catalog.taxon(taxon))
+    return catalog.rows(f"SELECT {what} FROM photos WHERE {sql}", parameters)
+
+
+#: Every question by name; those before the floor do not touch the photos.
+QUESTIONS: dict[str, Callable[[Path], object]] = {
+    "floor: decode the taxon column": floor,
+    "taxa Aves": lambda f: __import__("arboretum_tools").describe(_built(f), "Aves").photos,
+    "rarity: photos of rare species": lambda f: _built(f).select(rarity="rare").count(),
+    "count Aves, research grade (counts)": lambda f: _built(f).select("Aves").count(),
+    "count Aves (photos)": lambda f: _photos(f, "Aves", "count(*)"),
+    "photos a species, all (counts)": lambda f: len(_built(f).select(quality_grade="any").species_counts()),
+    "photos a species, all (photos)": lambda f: len(
+        _built(f).rows("SELECT tax, count(*) FROM photos GROUP BY tax")
+    ),
+    "photo ids of one family": lambda f: _photos(f, "Strigidae", "count(*), sum(photo_id)"),
+    "research-grade Aves with 30 photos or more, ids summed": lambda f: _built(f).rows(
+        *(lambda q: (f"SELECT count(*), sum(photo_id) FROM ({q[0]})", q[1]))(
+            _built(f).select("Aves", min_photos=30).query("photo_id")
+        )
+    ),
+    "make-split Aves, ratio 100": lambda f: _split(f, "Aves"),
+    "polars: count Aves, as published": lambda f: _polars(f, per_species=False),
+    "polars: photos a species, as published": lambda f: _polars(f, per_species=True),
+    "pandas: count Aves, as published, 10 files": _pandas,
+}
+
+
+def peak_mb() -> float:
+    """Peak memory of this process; `ru_maxrss` would begin with that of the parent."""
+    (line,) = (
+        line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")
+    )
+    return int(line.split()[1]) / 1000
+
+
+def ask(folder: Path, name: str) -> dict[str, Any]:
+    """Runs one question in this process; the time of imports is not in it, that of opening is."""
+    import arboretum_tools.split.make
+    from arboretum_tools import describe, make_split, open_catalog
+
+    _ = describe, make_split, open_catalog, arboretum_tools.split.make
+    started = time.perf_counter()
+    answer = QUESTIONS[name](folder)
+    return {
+        "seconds": time.perf_counter() - started,
+        "cpu": time.process_time(),
+        "peak_mb": peak_mb(),
+        "answer": str(answer)[:60],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rows", type=int, default=1_346_000)
+    parser.add_argument("--dir", type=Path, required=True, help="a folder to make; what is in it is kept")
+    parser.add_argument("--only", help="only questions whose name contains this")
+    parser.add_argument("--runs", type=int, default=2)
+    parser.add_argument("--ask", help=argparse.SUPPRESS)
+    parser.add_argument("--build", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    folder = options.dir
+    if options.ask:
+        print(json.dumps(ask(folder, options.ask)))
+        return
+    if options.build:
+        from arboretum_tools import build_catalog
+
+        started = time.perf_counter()
+        report = build_catalog(folder / "published", folder / "built")
+        size = sum(file.stat().st_size for file in (folder / "published").iterdir())
+        print(
+            f"built in {time.perf_counter() - started:.0f} s: {report.photos:,} photos, "
+            f"{report.size_bytes / report.photos:.1f} bytes a photo (published {size / report.photos:.1f}), "
+            f"peak {peak_mb():.0f} MB"
+        )
+        return
+    if not (folder / "published").exists():
+        started = time.perf_counter()
+        make(folder / "published", options.rows)
+        print(f"made {options.rows:,} rows in {time.perf_counter() - started:.0f} s", flush=True)
+    if not (folder / "built").exists():
+        subprocess.run([sys.executable, __file__, "--dir", str(folder), "--build"], check=True)
+    base = 0.0
+    for name in QUESTIONS:
+        if options.only and options.only not in name and not name.startswith("floor"):
+            continue
+        command = [sys.executable, __file__, "--dir", str(folder), "--ask", name]
+        runs = []
+        for _ in range(options.runs):
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode:
+                print(f"{name}: {done.stderr.strip().splitlines()[-1]}")
+                break
+            runs.append(json.loads(done.stdout))
+        if runs:
+            best = min(runs, key=lambda run: float(run["seconds"]))
+            base = base or best["seconds"]
+            print(
+                f"{name}: {best['seconds']:.2f} s, {best['seconds'] / base:.1f} x floor, "
+                f"peak {best['peak_mb']:.0f} MB -> {best['answer']}"
+            )
+
+
+if __name__ == "__main__":
+    main()

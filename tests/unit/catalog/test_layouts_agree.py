@@ -1,0 +1,118 @@
+"""One suite, asked of the raw and the built catalogue of the same rows: the answers are the same."""
+
+import datetime as dt
+
+import pytest
+
+from arboretum_metadata.sample import catalog_path
+from arboretum_tools.catalog import open_catalog
+from arboretum_tools.catalog.build import build_catalog
+from arboretum_tools.errors import ArboretumError
+from arboretum_tools.split.make import make_split, whole
+
+
+@pytest.fixture(scope="module")
+def layouts(tmp_path_factory):
+    """The bundled sample in both layouts; several parts."""
+    folder = tmp_path_factory.mktemp("layouts") / "catalog"
+    build_catalog(catalog_path(), folder, bucket_photos=700)
+    return open_catalog(catalog_path()), open_catalog(folder)
+
+
+SELECTIONS = [
+    {},
+    {"quality_grade": "any"},
+    {"taxa": "Aves"},
+    {"taxa": "birds,Quercus", "exclude_taxa": "Passeridae"},
+    {"taxa": "Plantae>Laelia", "quality_grade": "any"},
+    {"taxa": "Trifolium", "quality_grade": "any"},
+    {"exclude_taxa": "Trifolium", "quality_grade": "any"},
+    {"rarity": "rare"},
+    {"rarity": "few,many", "taxa": "Insecta"},
+    {"min_photos": 10, "max_photos": 60},
+    {"life_stage": "adult,larva"},
+    {"life_stage": "larva", "life_stage_unknown": "include", "taxa": "Lepidoptera"},
+    {"life_stage_unknown": "only"},
+    {"life_stage_unknown": "exclude"},
+    {"license": "open", "taxa": "Fungi"},
+    {"bbox": "-20,30,40,60"},
+    {"since": dt.date(2015, 1, 1), "until": dt.date(2020, 6, 30), "rarity": "many"},
+    {"photos_per_observation": 1, "taxa": "Aves"},
+    {"limit": 100},
+    {"photo_ids": range(9_000_000_100, 9_000_000_300)},
+]
+
+
+@pytest.mark.parametrize("criteria", SELECTIONS, ids=str)
+def test_selections_agree(layouts, criteria):
+    raw, built = (catalog.select(**criteria) for catalog in layouts)
+    assert built.count() == raw.count() > 0
+    assert built.summary() == raw.summary()
+    assert built.species_counts().equals(raw.species_counts())
+    assert built.to_arrow().equals(raw.to_arrow())
+    assert built.english == raw.english
+    assert built.recipe() == raw.recipe()
+
+
+def test_several_criteria_agree(layouts):
+    raw, built = (
+        catalog.selection(*catalog.select("Aves").criteria, *catalog.select("Fungi", limit=7).criteria)
+        for catalog in layouts
+    )
+    assert built.summary() == raw.summary()
+    assert built.to_arrow().equals(raw.to_arrow())
+
+
+def test_counts_fingerprints_and_classes_agree(layouts):
+    raw, built = layouts
+    assert (len(built), built.num_classes, built.fingerprint) == (len(raw), raw.num_classes, raw.fingerprint)
+    assert built.count_fingerprint() == built.fingerprint
+    assert built.defects == raw.defects
+    question = (
+        'SELECT class_key, n_catalog, kingdom, phylum, class, "order", family, genus, species, '
+        "scientific_name, common_name, taxon_id FROM classes ORDER BY class_key"
+    )
+    assert built.table(question).equals(raw.table(question))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Aves", "birds", "house sparrows", "Laelia", "species:Laelia rosea", "Quercos", "order:Aves", "tribe:x"],
+)
+def test_names_agree(layouts, name):
+    answers = []
+    for catalog in layouts:
+        try:
+            answers.append(catalog.taxon(name))
+        except ArboretumError as error:
+            answers.append((type(error), str(error)))
+    assert answers[0] == answers[1]
+
+
+@pytest.mark.parametrize(
+    ("criteria", "recipe"),
+    [
+        ({"taxa": "Aves"}, {"lt_ratio": 50}),
+        ({"taxa": "Aves"}, {"lt_ratio": 10, "group_by": "photo", "seed": 7}),
+        ({}, {"lt_ratio": 20, "val_per_class": 1, "test_per_class": 2}),
+    ],
+)
+def test_splits_agree(layouts, criteria, recipe):
+    raw, built = (make_split(catalog.select(**criteria), **recipe) for catalog in layouts)
+    assert built.meta["sha256"] == raw.meta["sha256"]
+    assert built.meta["counts"] == raw.meta["counts"]
+    assert built.classes.equals(raw.classes)
+    for part in raw.parts:
+        assert built.part(part).equals(raw.part(part))
+
+
+def test_whole_selections_as_splits_agree(layouts):
+    raw, built = (whole(catalog.select("Fungi")) for catalog in layouts)
+    assert built.meta["sha256"] == raw.meta["sha256"]
+
+
+def test_only_questions_about_single_photos_read_photos(layouts):
+    _, built = layouts
+    assert built.select("Aves", license="open", rarity="many").tally("*")[0] == "counts"
+    for criteria in ({"limit": 3}, {"since": "2020-01-01"}, {"photo_ids": [9_000_000_100]}):
+        assert built.select(**criteria).tally("*")[0] == "photos"

@@ -1,0 +1,112 @@
+"""Pulling from a hub on loopback, with the real huggingface_hub in a process of its own."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from arboretum_metadata.sample import catalog_path
+from arboretum_tools.catalog import open_catalog
+
+COMMIT = "c0ffee" + "0" * 34
+
+
+@pytest.fixture
+def hub():
+    """Serves one dataset with the sample twice and a text, as the hub does."""
+    data = (catalog_path() / "photos.parquet").read_bytes()
+    files = {"BioTrove-Train/chunk_0.parquet": data, "chunk_1.parquet": data, "README.md": b"read me"}
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *arguments):
+            pass
+
+        def do_HEAD(self):
+            self.do_GET(body=False)
+
+        def do_GET(self, body=True):
+            server.seen.append((self.command, self.path, self.headers.get("Range")))
+            path = self.path.split("?")[0]
+            if path.startswith("/api/datasets/org/data/revision/") or path == "/api/datasets/org/data":
+                siblings = [{"rfilename": name, "size": len(content)} for name, content in files.items()]
+                return self.answer(
+                    json.dumps({"id": "org/data", "sha": COMMIT, "siblings": siblings}).encode(), body
+                )
+            prefix = f"/datasets/org/data/resolve/{COMMIT}/"
+            content = files.get(path.removeprefix(prefix)) if path.startswith(prefix) else None
+            if content is None:
+                self.send_response(404)
+                self.send_header("X-Error-Code", "RepoNotFound")
+                self.send_header("Content-Length", "0")
+                return self.end_headers()
+            etag = hashlib.sha256(content).hexdigest()
+            return self.answer(content, body, ETag=f'"{etag}"', **{"X-Repo-Commit": COMMIT})
+
+        def answer(self, content, body, **headers):
+            start = int((self.headers.get("Range") or "bytes=0-").removeprefix("bytes=").split("-")[0])
+            self.send_response(206 if start else 200)
+            headers |= {
+                "Content-Length": str(len(content) - start),
+                "Content-Type": "application/octet-stream",
+            }
+            if start:
+                headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            if body:
+                self.wfile.write(content[start:])
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.seen = []
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def pull(hub, place, *arguments):
+    hidden = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE")
+    environment = {name: value for name, value in os.environ.items() if name not in hidden}
+    environment |= {
+        "HF_ENDPOINT": f"http://127.0.0.1:{hub.server_address[1]}",
+        "HF_HOME": str(place / "home"),
+        "HF_HUB_DISABLE_XET": "1",
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "arboretum_cli", "catalog", "pull", *map(str, arguments)],
+        env=environment,
+        cwd=place,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_size_first_then_files_then_nothing_again(hub, tmp_path):
+    dry = pull(hub, tmp_path, "--repo", "org/data", "--to", "raw", "--dry-run", "--json")
+    assert dry.returncode == 0, dry.stderr
+    said = json.loads(dry.stdout)
+    assert said["files"] == ["BioTrove-Train/chunk_0.parquet", "chunk_1.parquet"]
+    assert said["revision"] == COMMIT
+    assert not (tmp_path / "raw").exists()
+    done = pull(hub, tmp_path, "--repo", "org/data", "--to", "raw")
+    assert done.returncode == 0, done.stderr
+    assert len(open_catalog(tmp_path / "raw")) == 4008
+    hub.seen.clear()
+    assert pull(hub, tmp_path, "--repo", "org/data", "--to", "raw").returncode == 0
+    assert not [seen for seen in hub.seen if seen[0] == "GET" and "resolve" in seen[1]]
+
+
+def test_what_is_not_there_is_one_error(hub, tmp_path):
+    none = pull(hub, tmp_path, "--repo", "org/data", "--include", "*.csv", "--to", "raw")
+    assert (none.returncode, "no file of org/data matches" in none.stderr) == (3, True)
+    absent = pull(hub, tmp_path, "--repo", "org/absent", "--to", "raw")
+    assert absent.returncode == 3
+    assert "cannot be had from the hub" in absent.stderr
+    assert "Traceback" not in absent.stderr
