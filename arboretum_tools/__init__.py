@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from arboretum_tools.errors import ArboretumError
     from arboretum_tools.export import export
     from arboretum_tools.split import Split, load_split
-    from arboretum_tools.split.make import make_split
+    from arboretum_tools.split.audit import audit_split
+    from arboretum_tools.split.make import make_family, make_split
     from arboretum_tools.store import ImageStore
     from arboretum_tools.subset import Subset, load_subset
     from arboretum_tools.version import __version__
@@ -41,6 +42,7 @@ _HOME = {
     "Split": "split",
     "Subset": "subset",
     "__version__": "version",
+    "audit_split": "split.audit",
     "contact_sheet": "contact_sheet",
     "download": "download",
     "download_async": "download",
@@ -48,6 +50,7 @@ _HOME = {
     "export": "export",
     "load_split": "split",
     "load_subset": "subset",
+    "make_family": "split.make",
     "make_split": "split.make",
     "open_catalog": "catalog",
     "plan_download": "download",
@@ -62,6 +65,7 @@ __all__ = [
     "Split",
     "Subset",
     "__version__",
+    "audit_split",
     "contact_sheet",
     "download",
     "download_async",
@@ -69,6 +73,7 @@ __all__ = [
     "export",
     "load_split",
     "load_subset",
+    "make_family",
     "make_split",
     "open_catalog",
     "plan_download",

@@ -50,20 +50,23 @@ def bird_rows(sizes: dict[tuple[str, ...], int] = SIZES) -> list[dict[str, Any]]
     return rows
 
 
+def _written(folder: Path, rows: list[dict[str, Any]]) -> Catalog:
+    folder.mkdir()
+    pq.write_table(pa.Table.from_pylist(rows), folder / "p.parquet")
+    return open_catalog(folder)
+
+
 @pytest.fixture
 def bird_catalog(tmp_path: Path) -> Callable[..., Catalog]:
     """Writes rows (the birds where none are given) as a catalogue and opens it."""
 
     def make(rows: list[dict[str, Any]] | None = None, name: str = "birds") -> Catalog:
-        folder = tmp_path / name
-        folder.mkdir()
-        pq.write_table(pa.Table.from_pylist(bird_rows() if rows is None else rows), folder / "p.parquet")
-        return open_catalog(folder)
+        return _written(tmp_path / name, bird_rows() if rows is None else rows)
 
     return make
 
 
-@pytest.fixture
-def birds_with_observers(bird_catalog: Callable[..., Catalog]) -> Catalog:
-    """The catalogue as it is."""
-    return bird_catalog()
+@pytest.fixture(scope="session")
+def birds_with_observers(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
+    """The catalogue as it is, opened once."""
+    return _written(tmp_path_factory.mktemp("birds") / "catalog", bird_rows())
