@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from arboretum_tools.split import Split, load_split
     from arboretum_tools.split.audit import audit_split
     from arboretum_tools.split.make import make_family, make_split
+    from arboretum_tools.split.stats import split_stats
     from arboretum_tools.store import ImageStore
     from arboretum_tools.subset import Subset, load_subset
     from arboretum_tools.version import __version__
@@ -54,6 +55,7 @@ _HOME = {
     "make_split": "split.make",
     "open_catalog": "catalog",
     "plan_download": "download",
+    "split_stats": "split.stats",
 }
 
 __all__ = [
@@ -77,6 +79,7 @@ __all__ = [
     "make_split",
     "open_catalog",
     "plan_download",
+    "split_stats",
 ]
 
 
