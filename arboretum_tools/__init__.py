@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from arboretum_tools.download import DownloadReport, download, download_async, plan_download
     from arboretum_tools.downloaded import downloaded_selection
     from arboretum_tools.errors import ArboretumError
+    from arboretum_tools.evaluate import evaluate
     from arboretum_tools.export import export
     from arboretum_tools.split import Split, load_split
     from arboretum_tools.split.audit import audit_split
@@ -48,6 +49,7 @@ _HOME = {
     "download": "download",
     "download_async": "download",
     "downloaded_selection": "downloaded",
+    "evaluate": "evaluate",
     "export": "export",
     "load_split": "split",
     "load_subset": "subset",
@@ -72,6 +74,7 @@ __all__ = [
     "download",
     "download_async",
     "downloaded_selection",
+    "evaluate",
     "export",
     "load_split",
     "load_subset",

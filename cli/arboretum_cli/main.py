@@ -9,7 +9,17 @@ from collections.abc import Callable, Sequence
 import typer
 
 from arboretum_cli import _errors
-from arboretum_cli.commands import audit_split, demo, download, export, make_split, select, stats, status
+from arboretum_cli.commands import (
+    audit_split,
+    demo,
+    download,
+    evaluate,
+    export,
+    make_split,
+    select,
+    stats,
+    status,
+)
 
 #: Every command with its line in the overview, in the order of the flow.
 COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
@@ -21,6 +31,7 @@ COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
     "audit-split": (audit_split.audit_split, "Prove that a split keeps its promises."),
     "stats": (stats.stats, "Print what a paper prints of a split."),
     "export": (export.export, "Write WebDataset or Hugging Face datasets."),
+    "evaluate": (evaluate.evaluate, "Report predictions as long-tailed papers do."),
 }
 
 app = typer.Typer(
