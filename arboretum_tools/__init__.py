@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from arboretum_tools.split import Split, load_split
     from arboretum_tools.split.audit import audit_split
     from arboretum_tools.split.make import make_family, make_split
+    from arboretum_tools.split.published import import_split
     from arboretum_tools.split.stats import split_stats
     from arboretum_tools.store import ImageStore
     from arboretum_tools.subset import Subset, load_subset
@@ -51,6 +52,7 @@ _HOME = {
     "downloaded_selection": "downloaded",
     "evaluate": "evaluate",
     "export": "export",
+    "import_split": "split.published",
     "load_split": "split",
     "load_subset": "subset",
     "make_family": "split.make",
@@ -76,6 +78,7 @@ __all__ = [
     "downloaded_selection",
     "evaluate",
     "export",
+    "import_split",
     "load_split",
     "load_subset",
     "make_family",

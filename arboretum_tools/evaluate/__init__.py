@@ -73,7 +73,7 @@ class Evaluation:
         top1: first prediction.
         top5: any of the first five; None where fewer were given and there are more classes.
         macro_f1: mean of F1 over classes.
-        ranks: accuracy by rank, narrowest first.
+        ranks: accuracy by rank, narrowest first; ranks that no class has are left out.
         mistake_severity: mean height of the lowest common ancestor over wrong predictions; None without any.
         mistakes: wrong predictions.
         life_stages: top-1 share by life stage, of more than one is known.
@@ -133,6 +133,9 @@ def evaluate(
     f1 = f1_per_class(truth, predicted, len(classes))
     tested = ~np.isnan(first)
     lineages = Lineages.of(classes)
+    ranks = {
+        rank: RankAccuracy(*lineages.accuracy(rank, truth, predicted)) for rank in reversed(lineages.ranks)
+    }
     severity, mistakes = lineages.severity(truth, predicted)
     return Evaluation(
         split=opened.name,
@@ -144,10 +147,7 @@ def evaluate(
         top1=_measures(predicted == truth, truth, shots),
         top5=_top5(found, truth, shots),
         macro_f1=mean_over_classes(f1[tested]),
-        ranks={
-            rank: RankAccuracy(*lineages.accuracy(rank, truth, predicted))
-            for rank in reversed(lineages.ranks)
-        },
+        ranks={rank: one for rank, one in ranks.items() if one.accuracy.n},
         mistake_severity=severity,
         mistakes=mistakes,
         life_stages=_life_stages(table["life_stage"].to_pylist(), predicted == truth),

@@ -100,13 +100,14 @@ class Lineages:
     def of(cls, classes: Sequence[Mapping[str, Any]]) -> Lineages:
         """The lineages of the rows of classes.parquet, in label order."""
         own = str(classes[0]["rank"])
-        ranks = tuple(RANKS)[: list(RANKS).index(own) + 1] if own in RANKS else (*RANKS,)
+        # Classes that are no taxa stand below the species that they have none of.
+        ranks = tuple(RANKS)[: list(RANKS).index(own) + 1] if own in RANKS else (*RANKS, own)
         codes = np.empty((len(ranks), len(classes)), dtype=np.int64)
         for place, rank in enumerate(ranks):
             seen: dict[tuple[Any, ...], int] = {}
             for label, row in enumerate(classes):
-                path = tuple(row[above] for above in ranks[: place + 1])
-                codes[place, label] = seen.setdefault(path, len(seen)) if row[rank] else -1 - label
+                path = tuple(row.get(above) for above in ranks[: place + 1])
+                codes[place, label] = seen.setdefault(path, len(seen)) if row.get(rank) else -1 - label
         # The class itself is told by its key, whatever its lineage lacks.
         codes[-1] = np.arange(len(classes))
         return cls(ranks, codes)
@@ -128,11 +129,11 @@ class Lineages:
 
         The class is at height 0, the rank above it at 1, and so on; what has no common kingdom meets at the
         root, one above it (Bertinetto et al. 2020, "Making Better Mistakes", arXiv 1912.09393). Photos
-        without a prediction are left out.
+        without a prediction are left out. None without a wrong one, or where no class has a lineage.
         """
         wrong = (predicted >= 0) & (truth != predicted)
-        if not wrong.any():
-            return None, 0
+        if not wrong.any() or (self.codes[:-1] < 0).all():
+            return None, int(np.count_nonzero(wrong))
         common = self.codes[:, truth[wrong]] == self.codes[:, predicted[wrong]]
         heights = np.where(common, np.arange(len(self.ranks) - 1, -1, -1)[:, None], len(self.ranks))
         return float(heights.min(axis=0).mean()), int(np.count_nonzero(wrong))

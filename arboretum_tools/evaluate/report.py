@@ -61,8 +61,10 @@ def cell(estimate: Estimate) -> str:
 
 
 def _severity(found: Evaluation) -> str:
-    if found.mistake_severity is None:
+    if not found.mistakes:
         return "No prediction is wrong."
+    if found.mistake_severity is None:
+        return "Mistake severity is not reported: the classes have no lineage."
     return (
         f"Mistake severity {found.mistake_severity:.2f} ranks (mean height of the lowest common ancestor "
         f"over {found.mistakes:,} wrong predictions)."

@@ -30,6 +30,10 @@ def _option(help_text: str, *names: str, metavar: str | None = None) -> Any:
 @takes_selection
 def make_split(
     flags: SelectionFlags,
+    more: Annotated[
+        list[Path] | None,
+        typer.Argument(help="With --import: the other files of the published split.", metavar="[FILE]..."),
+    ] = None,
     lt_ratio: Annotated[
         str | None,
         _option(
@@ -122,6 +126,14 @@ def make_split(
             metavar="SPLIT",
         ),
     ] = None,
+    published: Annotated[
+        list[Path] | None,
+        _option(
+            "Read a published split instead: its lists (train, val, test) or iNaturalist competition JSON.",
+            "--import",
+            metavar="FILE",
+        ),
+    ] = None,
     store: Annotated[
         str | None,
         _option(
@@ -150,7 +162,7 @@ def make_split(
     Validation and test are held out first, in whole observations. The same recipe over the same photos gives
     the same split everywhere; made again, nothing is written. Without selection flags it splits what was
     downloaded into ./images, else the whole catalogue. In Python: `arboretum_tools.make_split(selection)`,
-    `make_family` for several ratios, `split.remake.remake` for --from.
+    `make_family` for several ratios, `split.remake.remake` for --from, `import_split` for --import.
 
     \b
     Examples:
@@ -175,6 +187,12 @@ def make_split(
         "lt_ratio": None if lt_ratio is None else _ratios(lt_ratio),
     }
     given = {key: value for key, value in given.items() if value is not None}
+    if published or more:
+        beside = (recipe, preset, again, store)
+        if not published or given or flags.given or any(value is not None for value in beside):
+            raise typer.BadParameter("files go with --import, and with it only --name, --out and --json")
+        _import([*published, *(more or ())], name, out, json)
+        return
     with Progress() as progress:
         if again is not None:
             _again(
@@ -277,6 +295,26 @@ def _again(
         **made.split.meta,
     }
     result(json, value, [*_said_again(made, source), *_lines(made.split, folder, there)])
+
+
+def _import(files: list[Path], name: str | None, out: Path | None, json: bool) -> None:
+    from arboretum_tools.split.published import import_split
+    from arboretum_tools.split.stats import split_stats
+
+    split = import_split(files, name=name)
+    folder = out or Path("splits", split.name)
+    there = folder.exists()
+    split.save(folder)
+    found = split_stats(split)
+    bands = ", ".join(f"{band.classes:,} {shot}" for shot, band in found.bands.items())
+    ratio = "none, as a class has no train photos" if found.ratio is None else f"{found.ratio:g}"
+    lines = [
+        f"{found.classes:,} classes, {found.largest:,} to {found.smallest:,} train photos, ratio {ratio}; "
+        f"{bands}",
+        *table(("part", "photos"), found.photos.items()),
+        f"{folder} was there already, the same split; nothing written" if there else f"written to {folder}",
+    ]
+    result(json, {"path": str(folder), "name": split.name, **split.meta}, lines)
 
 
 def _said_again(made: Remade, source: Path) -> list[str]:
