@@ -178,7 +178,8 @@ def _photos_once(photos: pd.DataFrame) -> Check:
     bad = ids[ids.isna() | (ids < 1)]
     detail = f"{len(photos):,} photos, each in one part once"
     if len(twice) or len(bad):
-        detail = f"{len(twice):,} photos stand twice, {len(bad):,} have no id of 1 or more"
+        counts = ((len(twice), "stand twice"), (len(bad), "have no id of 1 or more"))
+        detail = "of the photos " + ", ".join(f"{n:,} {what}" for n, what in counts if n)
     return found("parts disjoint by photo", bool(len(twice) or len(bad)), detail, [*twice, *bad])
 
 

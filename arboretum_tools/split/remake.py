@@ -86,6 +86,11 @@ def remake(
     file = Path(source) / "split.json" if Path(source).is_dir() else Path(source)
     meta = _meta(file)
     said = meta["recipe"]
+    if said.get("profile") == "imported":
+        raise RecipeError(
+            f"the split of {file} was imported, not made from a catalogue",
+            hint="Import its files again with --import: " + ", ".join(_names(said)) + ".",
+        )
     recipe = SplitRecipe.from_json(said)
     selection = selection_of(said.get("selection"), catalog, photo_ids)
     available = Available(but=_left_out(file.parent) if recipe.store else None)
@@ -191,6 +196,12 @@ def _group_by(meta: Mapping[str, Any], recipe: SplitRecipe) -> str:
     """The grouping as it was resolved then, so that a column that came since does not change `auto`."""
     found = meta.get("group_by")
     return found if found in GROUP_BY and found != "auto" else recipe.group_by
+
+
+def _names(recipe: Mapping[str, Any]) -> list[str]:
+    """Names of the files that a published split was read from."""
+    files = recipe.get("files")
+    return [str(one.get("name")) for one in files if isinstance(one, dict)] if isinstance(files, list) else []
 
 
 def _parts(meta: Mapping[str, Any]) -> list[str]:

@@ -67,5 +67,6 @@ def audit_split(
         raise VerificationError(
             f"{split} breaks {len(found.broken)} of its promises: "
             + ", ".join(check.name for check in found.broken),
-            hint="Make it again: arboretum make-split --from SPLIT. Do not publish or train on it as it is.",
+            hint="A split of ours is made again by `arboretum make-split --from SPLIT`; of a published one, "
+            "say so where you report on it.",
         )

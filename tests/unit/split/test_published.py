@@ -6,11 +6,12 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from arboretum_tools.errors import SplitError
+from arboretum_tools.errors import RecipeError, SplitError
 from arboretum_tools.evaluate import evaluate
 from arboretum_tools.split import load_split
 from arboretum_tools.split.audit import audit_split
 from arboretum_tools.split.published import import_split
+from arboretum_tools.split.remake import remake
 from arboretum_tools.split.stats import split_stats
 
 
@@ -75,9 +76,12 @@ def test_validation_photos_that_are_the_test_photos_are_a_leak_that_the_audit_se
     files = write_lists(tmp_path, [30, 20], "iNaturalist18")
     files[2].write_text(files[1].read_text())
     folder = import_split(files).save(tmp_path / "s")
+    with pytest.raises(RecipeError, match="was imported") as caught:
+        remake(folder, None)
+    assert "iNaturalist18_val.txt" in caught.value.hint
     (check,) = audit_split(folder).broken
     assert check.name == "parts disjoint by photo"
-    assert check.detail.startswith("4 photos stand twice")
+    assert check.detail == "of the photos 4 stand twice"
 
 
 def competition(images, categories, key="category_id"):
