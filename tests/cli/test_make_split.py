@@ -62,6 +62,7 @@ def test_a_split_is_made_again_from_its_json(arboretum, place):
         (["--lt-ratio", "10,0"], 2, "above 0"),
         (["--lt-ratio", "10,2.5"], 3, "2 or 3"),
         (["--profile", "natural", "--lt-ratio", "10"], 3, "no imbalance ratio"),
+        (["--no-split", "--test-per-class", "3"], 2, "--test-per-class: with --no-split"),
         (["--profile", "zipf"], 2, "known are exp"),
         (["--preset", "inat"], 3, "known are arboretum-40m"),
         (["--rank", "kingdom"], 2, "species, genus, family, order"),

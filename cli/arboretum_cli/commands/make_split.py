@@ -258,6 +258,9 @@ def _draw(selection: Selection, arguments: dict[str, Any]) -> Iterator[Split]:
         yield from make_family(selection, lt_ratios=ratios, **arguments)
     elif arguments.get("profile") == "all":
         own = ("hybrids", "store", "name")
+        if others := sorted(set(arguments) - {*own, "profile"}):
+            flags = ", ".join(f"--{name.replace('_', '-')}" for name in others)
+            raise typer.BadParameter(f"{flags}: with --no-split nothing is held out and nothing is drawn")
         yield whole(selection, **{"hybrids": False, **{k: v for k, v in arguments.items() if k in own}})
     else:
         yield draw(selection, **arguments)
