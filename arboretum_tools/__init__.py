@@ -30,9 +30,13 @@ if TYPE_CHECKING:
     from arboretum_tools.download import DownloadReport, download, download_async, plan_download
     from arboretum_tools.downloaded import downloaded_selection
     from arboretum_tools.errors import ArboretumError
+    from arboretum_tools.evaluate import evaluate
     from arboretum_tools.export import export
     from arboretum_tools.split import Split, load_split
-    from arboretum_tools.split.make import make_split
+    from arboretum_tools.split.audit import audit_split
+    from arboretum_tools.split.make import make_family, make_split
+    from arboretum_tools.split.published import import_split
+    from arboretum_tools.split.stats import split_stats
     from arboretum_tools.store import ImageStore
     from arboretum_tools.subset import Subset, load_subset
     from arboretum_tools.version import __version__
@@ -55,17 +59,22 @@ _HOME = {
     "build_catalog": "catalog.build",
     "catalog_stats": "catalog.stats",
     "check_catalog": "catalog.check",
+    "audit_split": "split.audit",
     "contact_sheet": "contact_sheet",
     "describe": "catalog.overview",
     "download": "download",
     "download_async": "download",
     "downloaded_selection": "downloaded",
+    "evaluate": "evaluate",
     "export": "export",
+    "import_split": "split.published",
     "load_split": "split",
     "load_subset": "subset",
+    "make_family": "split.make",
     "make_split": "split.make",
     "open_catalog": "catalog",
     "plan_download": "download",
+    "split_stats": "split.stats",
 }
 
 __all__ = [
@@ -83,6 +92,7 @@ __all__ = [
     "TaxonReport",
     "__version__",
     "annotate",
+    "audit_split",
     "build_catalog",
     "catalog_stats",
     "check_catalog",
@@ -91,12 +101,16 @@ __all__ = [
     "download",
     "download_async",
     "downloaded_selection",
+    "evaluate",
     "export",
+    "import_split",
     "load_split",
     "load_subset",
+    "make_family",
     "make_split",
     "open_catalog",
     "plan_download",
+    "split_stats",
 ]
 
 

@@ -7,16 +7,19 @@ files, or the layout of the catalogue.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from arboretum_metadata.vocab import RANKS
 from arboretum_tools.catalog import Catalog, Selection
+from arboretum_tools.identity import class_key_sql
 from arboretum_tools.photo_ids import PhotoIds
+from arboretum_tools.query import identifier
 from arboretum_tools.split.groups import group_sql, holdout_sql
-from arboretum_tools.split.profiles import Targets, exp_targets
+from arboretum_tools.split.profiles import targets
 from arboretum_tools.split.recipe import SplitRecipe
 from arboretum_tools.stable import key_sql
 
@@ -35,11 +38,11 @@ class Drawn:
 
     Attributes:
         parts: by name, sorted by (label, photo_id), the columns of `arboretum_metadata.schema.PART`.
-        classes: one row a class that takes part, in label order: class_id, label, n_selected, n_available,
-            n_train, n_val, n_test.
+        classes: one row a class that takes part, in label order: label, its counts, its key, its names.
         unused_classes: classes of the selection that take no part: class_key, n_selected, n_available.
         left_out: photos that the store did not hold, photo_id ascending; None where no store was asked.
         counts: photos of the selection by what became of them.
+        rolled_up: photos named to a subspecies, variety or form, counted with their species.
     """
 
     parts: dict[str, pa.Table]
@@ -47,70 +50,137 @@ class Drawn:
     unused_classes: pa.Table
     left_out: pa.Table | None
     counts: dict[str, int]
+    rolled_up: int
 
 
-def draw(selection: Selection, recipe: SplitRecipe, group_by: str, store: PhotoIds | None) -> Drawn:
-    """Draws the parts of a split from a selection.
+@dataclass(frozen=True, slots=True)
+class Available:
+    """Which photos of a selection may be drawn; as it is built without values, all.
+
+    Attributes:
+        only: these alone.
+        but: all but these.
+    """
+
+    only: PhotoIds | None = None
+    but: PhotoIds | None = None
+
+    def sql(self, catalog: Catalog) -> str:
+        """The condition on photo_id; makes the tables that it needs."""
+        conditions = []
+        if self.only is not None:
+            conditions.append(f"photo_id IN (FROM {catalog.register_ids(self.only)})")
+        if self.but is not None:
+            conditions.append(f"photo_id NOT IN (FROM {catalog.register_ids(self.but)})")
+        return " AND ".join(conditions) or "true"
+
+
+def draw(
+    selection: Selection, recipes: Sequence[SplitRecipe], group_by: str, available: Available
+) -> Iterator[Drawn]:
+    """Draws the parts of one split, or of each split of a family, from a selection.
 
     Args:
         selection: what may be drawn.
-        recipe: how.
+        recipes: how; they may differ in their ratio only.
         group_by: the resolved grouping, never `auto`.
-        store: the photos that an image store holds; None = all may be drawn.
+        available: which of the selected photos may be drawn.
+
+    Yields:
+        One result a recipe, in their order. Each must be used before the next is asked for.
 
     Raises:
         InfeasibleSplitError: the selection cannot carry the profile.
     """
-    catalog = selection.catalog
-    _candidates(selection, recipe, group_by, store)
+    catalog, recipe = selection.catalog, recipes[0]
+    _candidates(selection, recipe, group_by, available)
     catalog.run(f"CREATE OR REPLACE TABLE held AS {holdout_sql('(FROM candidates WHERE available)', recipe)}")
     classes = _capacities(catalog)
-    capacities = classes["n_available"].to_numpy()
-    order = np.lexsort((classes["class_id"].to_numpy(), -capacities))
-    targets = _targets(capacities[order], recipe)
-    chosen = order[: len(targets.counts)]
-    # class_id follows class_key, so among equal counts the labels do too.
-    by_label = np.lexsort((classes["class_id"].to_numpy()[chosen], -targets.counts))
-    chosen, counts = chosen[by_label], targets.counts[by_label]
-    table = classes.take(pa.array(chosen)).append_column("n_train", pa.array(counts))
-    table = table.append_column("label", pa.array(np.arange(len(chosen), dtype=np.int32)))
-    catalog.register("targets", table)
-    _draw_parts(catalog, recipe)
-    return Drawn(
-        parts=_parts(selection, recipe),
-        classes=catalog.table(
-            "SELECT t.*, coalesce(n_val, 0) AS n_val, coalesce(n_test, 0) AS n_test FROM targets t "
-            "LEFT JOIN (SELECT label, count(*) FILTER (part = 'val') AS n_val, "
-            "count(*) FILTER (part = 'test') AS n_test FROM drawn GROUP BY label) USING (label) "
-            "ORDER BY label"
-        ),
-        unused_classes=catalog.table(
-            "SELECT class_key, n_selected, n_available FROM capacities JOIN numbered USING (class_id) "
-            "WHERE class_id NOT IN (SELECT class_id FROM targets) ORDER BY n_available DESC, class_key"
-        ),
-        left_out=_left_out(catalog) if recipe.store else None,
-        counts=_counts(catalog),
+    ids, capacities = classes["class_id"].to_numpy(), classes["n_available"].to_numpy()
+    order = np.lexsort((ids, -capacities))
+    for one in recipes:
+        found = targets(capacities[order], classes["n_drawable"].to_numpy()[order], one)
+        chosen, counts = order[found.places], found.counts
+        # class_id follows class_key, so among equal counts the labels do too.
+        by_label = np.lexsort((ids[chosen], -counts))
+        chosen, counts = chosen[by_label], counts[by_label]
+        table = classes.take(pa.array(chosen)).append_column("n_train", pa.array(counts))
+        table = table.append_column("label", pa.array(np.arange(len(chosen), dtype=np.int32)))
+        catalog.register("targets", table)
+        _draw_parts(catalog, one)
+        yield Drawn(
+            parts=_parts(selection, one),
+            classes=_class_rows(catalog),
+            unused_classes=_unused_classes(catalog),
+            left_out=_left_out(catalog) if one.store else None,
+            counts=_counts(catalog),
+            rolled_up=_rolled_up(catalog),
+        )
+
+
+def _class_rows(catalog: Catalog) -> pa.Table:
+    return catalog.table(
+        "SELECT t.label, t.n_selected, t.n_available, t.n_train, coalesce(d.n_val, 0) AS n_val, "
+        "coalesce(d.n_test, 0) AS n_test, c.* EXCLUDE (class_id) FROM targets t "
+        "JOIN rank_classes c USING (class_id) "
+        "LEFT JOIN (SELECT label, count(*) FILTER (part = 'val') AS n_val, "
+        "count(*) FILTER (part = 'test') AS n_test FROM drawn GROUP BY label) d USING (label) "
+        "ORDER BY t.label"
     )
 
 
-def _candidates(selection: Selection, recipe: SplitRecipe, group_by: str, store: PhotoIds | None) -> None:
+def _unused_classes(catalog: Catalog) -> pa.Table:
+    return catalog.table(
+        "SELECT class_key, n_selected, n_available FROM capacities JOIN rank_classes USING (class_id) "
+        "WHERE class_id NOT IN (SELECT class_id FROM targets) ORDER BY n_available DESC, class_key"
+    )
+
+
+def _rank_classes(catalog: Catalog, rank: str) -> None:
+    """Makes `rank_classes`: one row a class of this rank, numbered in the order of the bytes of its key.
+
+    Above species the lineage is the most frequent tuple among the class's photos (ties: smallest bytes), as
+    it is for species; common names and taxon ids belong to taxa below and are not carried up.
+    """
+    source = "classes"
+    if rank != "species":
+        above = list(RANKS)[: list(RANKS).index(rank) + 1]
+        lineage = ", ".join(map(identifier, above))
+        below = ", ".join(f"NULL::VARCHAR AS {identifier(name)}" for name in RANKS if name not in above)
+        source = (
+            f"(WITH tuples AS (SELECT {class_key_sql(rank)} AS class_key, {lineage}, sum(n) AS n "
+            "FROM lineages GROUP BY ALL), "
+            "total AS (SELECT class_key, sum(n)::BIGINT AS n_catalog FROM tuples GROUP BY class_key) "
+            f"SELECT class_key, n_catalog, {lineage}, {below}, {identifier(rank)} AS scientific_name, "
+            "NULL::VARCHAR AS common_name, NULL::BIGINT AS taxon_id "
+            "FROM tuples JOIN total USING (class_key) QUALIFY row_number() OVER "
+            f"(PARTITION BY class_key ORDER BY n DESC, {lineage}) = 1)"
+        )
+    catalog.run(
+        "CREATE OR REPLACE TABLE rank_classes AS SELECT *, "
+        f"(row_number() OVER (ORDER BY class_key) - 1)::INTEGER AS class_id FROM {source}"
+    )
+
+
+def _candidates(selection: Selection, recipe: SplitRecipe, group_by: str, available: Available) -> None:
     """Makes `candidates`: every selected photo of a class, its group, its key, whether it may be drawn."""
     catalog = selection.catalog
     # Numbers instead of keys from here on; the number follows the bytes of the key.
-    catalog.run(
-        "CREATE OR REPLACE TABLE numbered AS "
-        "SELECT class_key, (row_number() OVER (ORDER BY class_key) - 1)::INTEGER AS class_id FROM classes"
-    )
+    _rank_classes(catalog, recipe.rank)
+    class_key = "class_key" if recipe.rank == "species" else f"{class_key_sql(recipe.rank)} AS class_key"
     kind, group = group_sql(group_by)
+    # A name that goes on behind genus and epithet is that of a subspecies, variety or form.
+    below = "starts_with(scientific_name, genus || ' ' || species || ' ')"
     sql, parameters = selection.query(
-        f"photo_id, class_key, hybrid, ({kind})::TINYINT AS kind, {group} AS group_id"
+        f"photo_id, {class_key}, hybrid, coalesce({below}, false) AS below, ({kind})::TINYINT AS kind, "
+        f"{group} AS group_id"
     )
-    available = "true" if store is None else f"photo_id IN (FROM {catalog.register_ids(store)})"
     catalog.run(
         "CREATE OR REPLACE TABLE candidates AS "
-        f"SELECT photo_id, class_id, kind, group_id, hybrid, {available} AS available, "
+        "SELECT photo_id, class_id, kind, group_id, hybrid, below, "
+        f"{available.sql(catalog)} AS available, "
         f"{key_sql('photo_id', 'train', recipe.seed)}::UINTEGER AS key "
-        f"FROM ({sql}) LEFT JOIN numbered USING (class_key)",
+        f"FROM ({sql}) LEFT JOIN rank_classes USING (class_key)",
         parameters,
     )
     catalog.run(
@@ -122,19 +192,14 @@ def _candidates(selection: Selection, recipe: SplitRecipe, group_by: str, store:
 
 
 def _capacities(catalog: Catalog) -> pa.Table:
-    """Makes `capacities`: class_id, n_selected, n_available (photos outside the held-out groups)."""
+    """Makes `capacities`: class_id, n_selected, n_drawable, n_available (those outside held-out groups)."""
     catalog.run(
         "CREATE OR REPLACE TABLE capacities AS SELECT class_id, count(*) AS n_selected, "
+        "count(*) FILTER (available) AS n_drawable, "
         "count(*) FILTER (available AND held.part IS NULL) AS n_available "
         "FROM candidates LEFT JOIN held USING (class_id, kind, group_id) GROUP BY class_id"
     )
     return catalog.table("SELECT * FROM capacities ORDER BY class_id")
-
-
-def _targets(capacities: NDArray[np.int64], recipe: SplitRecipe) -> Targets:
-    if recipe.profile == "exp":
-        return exp_targets(capacities, recipe)
-    return Targets(capacities[capacities > 0], recipe.lt_ratio)
 
 
 def _draw_parts(catalog: Catalog, recipe: SplitRecipe) -> None:
@@ -183,6 +248,10 @@ def _parts(selection: Selection, recipe: SplitRecipe) -> dict[str, pa.Table]:
 
 def _left_out(catalog: Catalog) -> pa.Table:
     return catalog.table("SELECT photo_id FROM candidates WHERE NOT available ORDER BY photo_id")
+
+
+def _rolled_up(catalog: Catalog) -> int:
+    return int(str(catalog.rows("SELECT count(*) FROM candidates WHERE below")[0][0]))
 
 
 def _counts(catalog: Catalog) -> dict[str, int]:

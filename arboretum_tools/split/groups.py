@@ -11,15 +11,19 @@ from arboretum_tools.catalog import Selection
 from arboretum_tools.split.recipe import SplitRecipe
 from arboretum_tools.stable import key_sql
 
+# The column that says which group a photo is in.
+_COLUMN = {"observation": "observation_id", "observer-per-species": "observer_id"}
+
 
 def resolve_group_by(selection: Selection, group_by: str) -> str:
     """What `auto` means for this selection; anything else is returned as it is.
 
     Raises:
-        SelectionError: observations are asked for and the catalogue has none; says which join brings them.
+        SelectionError: observations or observers are asked for and the catalogue has none; says which join
+            brings them.
     """
-    if group_by == "observation":
-        selection.catalog.require("observation_id")
+    if group_by in _COLUMN:
+        selection.catalog.require(_COLUMN[group_by])
     if group_by != "auto":
         return group_by
     if not selection.catalog.has("observation_id"):
@@ -31,12 +35,15 @@ def resolve_group_by(selection: Selection, group_by: str) -> str:
 def group_sql(group_by: str) -> tuple[str, str]:
     """SQL of a photo's group: its kind and its id.
 
-    A photo without an observation is a group of its own (kind 1, its photo_id), told apart from an
-    observation of the same number (kind 0).
+    A photo without an observation (or observer) is a group of its own (kind 1, its photo_id), told apart
+    from an observation of the same number (kind 0). Groups are held out class by class, so grouping by
+    observer keeps a person's photos of one species together, and not those of all species: the rule of
+    iNaturalist's own vision models.
     """
     if group_by == "photo":
         return "0", "photo_id"
-    return "CASE WHEN observation_id IS NULL THEN 1 ELSE 0 END", "coalesce(observation_id, photo_id)"
+    column = _COLUMN[group_by]
+    return f"CASE WHEN {column} IS NULL THEN 1 ELSE 0 END", f"coalesce({column}, photo_id)"
 
 
 def holdout_sql(candidates: str, recipe: SplitRecipe) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,10 @@ from arboretum_tools.downloaded import ok_photo_ids
 from arboretum_tools.identity import folder_name, unique_names
 from arboretum_tools.photo_ids import PhotoIds
 from arboretum_tools.publish import sha256_of_json
-from arboretum_tools.split.draw import Drawn, draw
+from arboretum_tools.split.draw import Available, Drawn, draw
 from arboretum_tools.split.groups import resolve_group_by
 from arboretum_tools.split.manifest import FORMAT_VERSION, Split, classes_sha256, part_sha256
-from arboretum_tools.split.recipe import SplitRecipe
+from arboretum_tools.split.recipe import RATIO_PROFILES, SplitRecipe, parse_family
 from arboretum_tools.store import ImageStore
 from arboretum_tools.tables import arrow_schema
 from arboretum_tools.version import __version__
@@ -26,7 +27,9 @@ from arboretum_tools.version import __version__
 def make_split(
     selection: Selection | Catalog,
     *,
-    lt_ratio: float = 100,
+    lt_ratio: float | None = None,
+    profile: str = "exp",
+    rank: str = "species",
     num_classes: int | None = None,
     min_per_class: int | None = None,
     max_per_class: int | None = None,
@@ -41,23 +44,28 @@ def make_split(
     """Draws a long-tailed split: the largest class list that realises exactly the ratio.
 
     Validation and test are held out first, in whole groups, so they do not depend on the ratio. Among what
-    is left, as many classes as possible get n_i = floor(M * r ** (-i / (C - 1))) train photos, by descending
-    capacity; which photos is decided by the stable key, so that the same recipe over the same photos gives
-    the same split everywhere. The exact rules stand in `docs/design.md`.
+    is left, as many classes as possible get the train photos that the profile gives them, by descending
+    capacity: n_i = floor(M * r ** (-i / (C - 1))) for `exp`. Which photos is decided by the stable key, so
+    that the same recipe over the same photos gives the same split everywhere. The exact rules stand in
+    `docs/design.md`.
 
     Args:
         selection: what may be drawn; a Catalog stands for its research-grade photos.
-        lt_ratio: imbalance ratio, largest to smallest class in train; below 1 its inverse.
+        lt_ratio: imbalance ratio, largest to smallest class in train; below 1 its inverse. Default 100.
+        profile: `exp`, `step`, `pareto`; `balanced` and `natural`, which take no ratio.
+        rank: rank of the classes: `species`, `genus`, `family` or `order`.
         num_classes: fixes the number of classes.
-        min_per_class: fixes the train photos of the smallest class.
-        max_per_class: fixes the train photos of the largest class.
+        min_per_class: fixes the train photos of the smallest class; for `natural` the photos that a class
+            must have before anything is held out.
+        max_per_class: fixes the train photos of the largest class; for `natural` the cap.
         val_per_class: photos a class in `val`; 0 = no such part.
         test_per_class: photos a class in `test`; 0 = no such part.
-        group_by: `auto`, `observation` or `photo`: what never has photos in two parts.
+        group_by: `auto`, `observation`, `photo` or `observer-per-species`: what never has photos in two
+            parts.
         hybrids: whether hybrids take part.
         seed: draws other photos by the same rules.
         store: an image store's folder (or the ids of photos): only what it holds is drawn.
-        name: the split's name; default from taxa, ratio and seed.
+        name: the split's name; default from taxa, profile, ratio and seed.
 
     Raises:
         InfeasibleSplitError: the selection cannot carry the ratio; says what it could.
@@ -67,7 +75,9 @@ def make_split(
         StoreError: `store` is not an image store.
     """
     recipe = SplitRecipe(
+        profile=profile,
         lt_ratio=lt_ratio,
+        rank=rank,
         num_classes=num_classes,
         min_per_class=min_per_class,
         max_per_class=max_per_class,
@@ -78,7 +88,43 @@ def make_split(
         seed=seed,
         store=store is not None,
     )
-    return _make(selection, recipe, _held(store), name)
+    (split,) = draw_recipes(selection, [recipe], Available(only=_held(store)), name)
+    return split
+
+
+def make_family(
+    selection: Selection | Catalog,
+    *,
+    lt_ratios: Sequence[float],
+    store: str | Path | PhotoIds | None = None,
+    name: str | None = None,
+    **recipe: Any,
+) -> Iterator[Split]:
+    """Draws one split a ratio over one class list, so that curves over the ratio compare the same photos.
+
+    All members have the same classes, the same validation and test photos, and the same largest class; the
+    train part of a higher ratio is a subset of that of a lower one. Labels follow each member's own counts
+    (ties by class_key), so compare classes by `class_key`.
+
+    Args:
+        selection: as `make_split`.
+        lt_ratios: two or more whole ratios.
+        store: as `make_split`.
+        name: beginning of the splits' names; `-lt<ratio>` is added.
+        recipe: the other arguments of `make_split`, by name.
+
+    Yields:
+        The members, by ascending ratio; only one is in memory at a time.
+
+    Raises:
+        RecipeError: a ratio that is not whole, fewer than two of them, a profile without a ratio.
+        InfeasibleSplitError, UsageError, SelectionError, StoreError: as `make_split`.
+    """
+    ratios = parse_family(tuple(lt_ratios))
+    recipes = [
+        SplitRecipe(lt_ratio=ratio, lt_ratios=ratios, store=store is not None, **recipe) for ratio in ratios
+    ]
+    return draw_recipes(selection, recipes, Available(only=_held(store)), name)
 
 
 def whole(
@@ -97,14 +143,14 @@ def whole(
     """
     recipe = SplitRecipe(
         profile="all",
-        lt_ratio=1,
         val_per_class=0,
         test_per_class=0,
         group_by="photo",
         hybrids=hybrids,
         store=store is not None,
     )
-    return _make(selection, recipe, _held(store), name)
+    (split,) = draw_recipes(selection, [recipe], Available(only=_held(store)), name)
+    return split
 
 
 def _held(store: str | Path | PhotoIds | None) -> PhotoIds | None:
@@ -113,14 +159,34 @@ def _held(store: str | Path | PhotoIds | None) -> PhotoIds | None:
     return ok_photo_ids(ImageStore.open(Path(store)))
 
 
-def _make(
-    selection: Selection | Catalog, recipe: SplitRecipe, store: PhotoIds | None, name: str | None
-) -> Split:
+def draw_recipes(
+    selection: Selection | Catalog,
+    recipes: Sequence[SplitRecipe],
+    available: Available,
+    name: str | None,
+    group_by: str | None = None,
+) -> Iterator[Split]:
+    """Draws splits whose recipes differ in their ratio only; see `make_split` and `make_family`.
+
+    Args:
+        selection: what may be drawn.
+        recipes: one or more.
+        available: which photos of the selection may be drawn.
+        name: of the split; of several splits the beginning of their names.
+        group_by: the grouping to use; default that of the recipes.
+
+    Raises: as `make_split`.
+    """
     if isinstance(selection, Catalog):
         selection = selection.select()
-    group_by = resolve_group_by(selection, recipe.group_by)
-    drawn = draw(selection, recipe, group_by, store)
-    classes = _classes(selection.catalog, drawn)
+    group_by = resolve_group_by(selection, group_by or recipes[0].group_by)
+    for recipe, drawn in zip(recipes, draw(selection, recipes, group_by, available), strict=True):
+        own = name and (name if len(recipes) == 1 else f"{name}{recipe.suffix}")
+        yield _split(selection, recipe, group_by, drawn, own or selection.label + recipe.suffix)
+
+
+def _split(selection: Selection, recipe: SplitRecipe, group_by: str, drawn: Drawn, name: str) -> Split:
+    classes = _classes(drawn, recipe.rank)
     parts = {part: table.cast(arrow_schema(PART)) for part, table in drawn.parts.items()}
     said = {"selection": selection.recipe(), **recipe.to_json()}
     largest, smallest = classes["n_train"][0].as_py(), classes["n_train"][-1].as_py()
@@ -140,16 +206,17 @@ def _make(
         "M": largest,
         "m": smallest,
         "C": classes.num_rows,
-        "ratio_asked": said["lt_ratio"],
+        "ratio_asked": said["lt_ratio"] if recipe.profile in (*RATIO_PROFILES, "balanced") else None,
         "ratio_achieved": largest / smallest,
         "counts": {**drawn.counts, "classes_left_out": drawn.unused_classes.num_rows},
+        "photos_rolled_up": drawn.rolled_up,
         "sha256": {
             **{part: part_sha256(table) for part, table in parts.items()},
             "classes": classes_sha256(classes),
         },
     }
     return Split(
-        name=name or selection.label + recipe.suffix,
+        name=name,
         classes=classes,
         tables=parts,
         meta=meta,
@@ -158,13 +225,9 @@ def _make(
     )
 
 
-def _classes(catalog: Catalog, drawn: Drawn) -> pa.Table:
-    catalog.register("drawn_classes", drawn.classes)
-    columns = catalog.table(
-        "SELECT d.*, c.* EXCLUDE (class_key), class_key FROM drawn_classes d JOIN numbered USING (class_id) "
-        "JOIN classes c USING (class_key) ORDER BY label"
-    ).to_pydict()
-    columns["rank"] = ["species"] * len(columns["label"])
+def _classes(drawn: Drawn, rank: str) -> pa.Table:
+    columns = drawn.classes.to_pydict()
+    columns["rank"] = [rank] * len(columns["label"])
     columns["name"] = unique_names(columns["scientific_name"], columns["kingdom"])
     columns["folder"] = [
         folder_name(label, name) for label, name in zip(columns["label"], columns["name"], strict=True)

@@ -16,7 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from arboretum_metadata.schema import CLASSES, LEFT_OUT, PART, UNUSED_CLASSES
+from arboretum_metadata.schema import CLASSES, LEFT_OUT, PART, PUBLISHED_FILES, UNUSED_CLASSES
 from arboretum_tools.errors import SplitError
 from arboretum_tools.publish import refuse_existing, whole_folder, write_json
 from arboretum_tools.tables import read_table, write_table
@@ -41,6 +41,7 @@ class Split:
         meta: what split.json holds.
         left_out: photos that the image store did not hold, sorted; None where no store was asked.
         unused_classes: classes of the selection that take no part, most photos first.
+        files: which file each photo is, of a published split; None where photos have ids of iNaturalist.
         path: the folder that it was loaded from or saved to; None while it is only in memory.
     """
 
@@ -50,6 +51,7 @@ class Split:
     meta: Mapping[str, Any]
     left_out: pa.Table | None = None
     unused_classes: pa.Table | None = None
+    files: pa.Table | None = None
     path: Path | None = field(default=None, compare=False)
 
     @property
@@ -122,6 +124,8 @@ class Split:
             write_table(folder / "left_out.parquet", self.left_out, LEFT_OUT, said)
         if self.unused_classes is not None:
             write_table(folder / "unused_classes.parquet", self.unused_classes, UNUSED_CLASSES, said)
+        if self.files is not None:
+            write_table(folder / "files.parquet", self.files, PUBLISHED_FILES, said)
         # Last, so that a folder with a split.json is a whole split.
         write_json(folder / "split.json", self.meta)
 
@@ -162,6 +166,7 @@ def load_split(path: str | Path) -> Split:
     for part, table in tables.items():
         _check_part(path / f"{part}.parquet", table, classes.num_rows, refuse)
     left_out, unused = path / "left_out.parquet", path / "unused_classes.parquet"
+    files = path / "files.parquet"
     return Split(
         name=path.resolve().name,
         classes=classes,
@@ -169,6 +174,7 @@ def load_split(path: str | Path) -> Split:
         meta=meta,
         left_out=read_table(left_out, LEFT_OUT, refuse) if left_out.exists() else None,
         unused_classes=read_table(unused, UNUSED_CLASSES, refuse) if unused.exists() else None,
+        files=read_table(files, PUBLISHED_FILES, refuse) if files.exists() else None,
         path=path,
     )
 

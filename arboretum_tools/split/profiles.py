@@ -1,9 +1,18 @@
 """Capacities to targets: how many train photos each class gets. Pure arithmetic, no photos.
 
-The exponential profile is that of Cui et al. 2019 (Class-Balanced Loss, arXiv 1901.05555) and LDAM (Cao et
-al. 2019, arXiv 1906.07413, `gen_imbalanced_data`): n_i = M * r ** (-i / (C - 1)) for the i-th of C classes.
-Theirs starts from a free M, and truncation may then miss the ratio (290 photos at ratio 100 give 290/2 =
-145). Here m, the smallest class, is a whole number and M = ceil(r * m), so a whole ratio is met exactly.
+Classes stand in rank order, i = 0..C-1, by descending capacity. M is the train photos of the largest class,
+m those of the smallest, r the ratio.
+
+- `exp`: n_i = M * r ** (-i / (C - 1)), Cui et al. 2019 (Class-Balanced Loss, arXiv 1901.05555) and LDAM (Cao
+  et al. 2019, arXiv 1906.07413, `gen_imbalanced_data`). Theirs starts from a free M, and truncation may then
+  miss the ratio (290 photos at ratio 100 give 290/2 = 145). Here m is a whole number and M = ceil(r * m), so
+  a whole ratio is met exactly.
+- `step`: M for the first C // 2 classes, m for the others, as LDAM's `step`.
+- `pareto`: n_i = M * (1 + i * s) ** -6 with s so that n_{C-1} = M / r. A power law, as ImageNet-LT and
+  Places-LT have (Liu et al. 2019, arXiv 1904.05160, Pareto with power value 6); their generator was never
+  published, so this form is ours.
+- `balanced`: the ratio 1.
+- `natural`: min(capacity, max_per_class), for the classes with at least min_per_class photos.
 """
 
 from __future__ import annotations
@@ -17,23 +26,26 @@ from numpy.typing import NDArray
 
 from arboretum_metadata.vocab import MANY_ABOVE
 from arboretum_tools.errors import InfeasibleSplitError, RecipeError
-from arboretum_tools.split.recipe import SplitRecipe
+from arboretum_tools.split.recipe import SplitRecipe, family_text
 
 # Guards whole numbers against the last bit of pow(); far above its error, far below any real difference.
 _EPSILON = 1e-9
 
+#: Power of the Pareto profile (Liu et al. 2019).
+PARETO_POWER = 6.0
+
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """The train photos of each class that takes part, in rank order.
+    """The train photos of each class that takes part.
 
     Attributes:
-        counts: int64, shape (C,), descending; counts[0] = M, counts[-1] = m.
-        ratio: the ratio asked.
+        places: int64, shape (C,), ascending: which of the ranked classes take part.
+        counts: int64, shape (C,): their train photos, descending; counts[0] = M, counts[-1] = m.
     """
 
+    places: NDArray[np.int64]
     counts: NDArray[np.int64]
-    ratio: float
 
     @property
     def largest(self) -> int:
@@ -42,7 +54,7 @@ class Targets:
 
     @property
     def smallest(self) -> int:
-        """The train photos of the largest class, M."""
+        """The train photos of the smallest class, m."""
         return int(self.counts[-1])
 
 
@@ -55,8 +67,27 @@ def exponential(largest: int, ratio: float, classes: int) -> NDArray[np.int64]:
         classes: C, 2 or more.
     """
     exponents = -np.arange(classes, dtype=np.float64) / (classes - 1)
-    counts: NDArray[np.int64] = np.floor(largest * np.power(ratio, exponents) + _EPSILON).astype(np.int64)
-    return counts
+    return _whole(largest * np.power(ratio, exponents))
+
+
+def step(largest: int, ratio: float, classes: int) -> NDArray[np.int64]:
+    """M for the first C // 2 classes, floor(M / r + 1e-9) for the others. Args: as `exponential`."""
+    shares = np.where(np.arange(classes) < classes // 2, 1.0, 1.0 / ratio)
+    return _whole(largest * shares)
+
+
+def pareto(largest: int, ratio: float, classes: int) -> NDArray[np.int64]:
+    """n_i = floor(M * (1 + i * s) ** -6 + 1e-9), s = (r ** (1/6) - 1) / (C - 1). Args: as `exponential`."""
+    slope = (ratio ** (1 / PARETO_POWER) - 1) / (classes - 1)
+    return _whole(largest * np.power(1 + slope * np.arange(classes, dtype=np.float64), -PARETO_POWER))
+
+
+def _whole(counts: NDArray[np.float64]) -> NDArray[np.int64]:
+    whole: NDArray[np.int64] = np.floor(counts + _EPSILON).astype(np.int64)
+    return whole
+
+
+_SHAPES = {"exp": exponential, "step": step, "pareto": pareto, "balanced": exponential}
 
 
 def largest_for(ratio: float, smallest: int) -> int:
@@ -64,92 +95,177 @@ def largest_for(ratio: float, smallest: int) -> int:
     return math.ceil(ratio * smallest - _EPSILON)
 
 
-def exp_targets(capacities: NDArray[np.int64], recipe: SplitRecipe) -> Targets:
-    """The largest split of the exponential profile that the capacities carry.
-
-    First as many classes as possible with a head of more than 100 photos (else with m = 1), then the
-    largest m at that number of classes; what the recipe fixes is kept fixed.
+def targets(capacities: NDArray[np.int64], sizes: NDArray[np.int64], recipe: SplitRecipe) -> Targets:
+    """The train photos of every class that the recipe's profile takes.
 
     Args:
         capacities: photos left for training, int64, shape (N,), descending.
-        recipe: its ratio, and what it fixes.
+        sizes: photos of the same classes before anything was held out.
+        recipe: its profile, its ratio, and what it fixes.
 
     Raises:
-        InfeasibleSplitError: nothing of that ratio can be carried; says what could.
-        RecipeError: max_per_class gives no whole m at this ratio.
+        InfeasibleSplitError: the capacities do not carry what is asked; says what they could.
+        RecipeError: a fixed number that gives no whole M or m at this ratio.
     """
-    ratio = recipe.lt_ratio
-    fixed_smallest = _fixed_smallest(recipe)
-    available = int(np.count_nonzero(capacities > 0))
+    if recipe.profile in _SHAPES:
+        return _shaped(capacities, recipe)
+    least, most = (recipe.min_per_class, recipe.max_per_class) if recipe.profile == "natural" else (1, None)
+    places = np.flatnonzero((capacities > 0) & (sizes >= (least or 1)))
+    wanted = recipe.num_classes
+    if not len(places) or (wanted and len(places) < wanted):
+        raise InfeasibleSplitError(
+            f"no split: {len(places):,} of the selected classes have "
+            f"{_photos(least or 1)} or more and keep one for training ({_held(recipe)})"
+            + (f", and {wanted:,} are asked for" if wanted else ""),
+            hint=_natural_hint(capacities, sizes, recipe),
+        )
+    places = places[:wanted]
+    return Targets(places, np.minimum(capacities[places], most or np.iinfo(np.int64).max))
 
-    def feasible(classes: int, smallest: int) -> bool:
-        if not 2 <= classes <= available:
-            return False
-        counts = exponential(largest_for(ratio, smallest), ratio, classes)
-        return bool(np.all(counts <= capacities[:classes]))
 
-    def most_classes(smallest: int) -> int:
-        return _last_true(lambda classes: feasible(classes, smallest), 2, available)
+def _natural_hint(capacities: NDArray[np.int64], sizes: NDArray[np.int64], recipe: SplitRecipe) -> str:
+    trainable = np.sort(sizes[capacities > 0])[::-1]
+    wanted = recipe.num_classes or 1
+    if len(trainable) >= wanted:
+        return f"--min-per-class {trainable[wanted - 1]} or less makes it possible."
+    return f"The most is {len(trainable):,} classes. Select more photos, or hold fewer out."
 
+
+def _shaped(capacities: NDArray[np.int64], recipe: SplitRecipe) -> Targets:
+    """The largest split of a profile with a ratio.
+
+    First as many classes as possible with a head of more than 100 photos (else the least that is whole),
+    then the largest head at that number of classes; what the recipe fixes is kept fixed. A family is sized
+    at its smallest ratio, which asks most of the tail, with a head that every ratio divides.
+    """
+    fit = _Fit(capacities, recipe)
+    fixed = _fixed_units(recipe)
     if recipe.num_classes:
         classes = recipe.num_classes
-        start = fixed_smallest or 1
-        if not feasible(classes, start):
-            raise _infeasible(capacities, recipe, start, most_classes(start))
+        start = fixed or 1
+        if not fit.feasible(classes, start):
+            raise _infeasible(fit, start)
     else:
         # A head of more than 100 photos, so that the split has a many-shot band.
-        start = fixed_smallest or max(1, math.ceil((MANY_ABOVE + 1) / ratio))
-        classes = most_classes(start)
-        if not classes and not fixed_smallest:
+        start = fixed or max(1, math.ceil((MANY_ABOVE + 1) / fit.unit))
+        classes = fit.most_classes(start)
+        if not classes and not fixed:
             start = 1
-            classes = most_classes(start)
+            classes = fit.most_classes(start)
         if not classes:
-            raise _infeasible(capacities, recipe, start, 0)
-    smallest = fixed_smallest or _last_true(
-        lambda value: feasible(classes, value), start, int(capacities[classes - 1])
-    )
-    return Targets(exponential(largest_for(ratio, smallest), ratio, classes), ratio)
+            raise _infeasible(fit, start)
+    units = fixed or _last_true(lambda value: fit.feasible(classes, value), start, int(capacities[0]))
+    counts = _SHAPES[recipe.profile](fit.largest(units), recipe.ratio, classes)
+    return Targets(np.arange(classes, dtype=np.int64), counts)
 
 
-def _fixed_smallest(recipe: SplitRecipe) -> int | None:
-    """The value of m where the recipe fixes it, directly or through M."""
+class _Fit:
+    """Whether class lists fit capacities, at the smallest ratio of the recipe.
+
+    A head is counted in units of `unit` photos: the ratio (so that units = m), or for a family the least
+    common multiple of its ratios.
+    """
+
+    def __init__(self, capacities: NDArray[np.int64], recipe: SplitRecipe) -> None:
+        self.capacities = capacities
+        self.recipe = recipe
+        self.available = int(np.count_nonzero(capacities > 0))
+        self.ratio = float(min(recipe.lt_ratios, default=recipe.ratio))
+        self.unit = float(math.lcm(*recipe.lt_ratios)) if recipe.lt_ratios else self.ratio
+
+    def largest(self, units: int) -> int:
+        """M for so many units."""
+        return largest_for(self.unit, units)
+
+    def feasible(self, classes: int, units: int, ratio: float | None = None) -> bool:
+        if not 2 <= classes <= self.available:
+            return False
+        head = self.largest(units) if ratio is None else largest_for(ratio, units)
+        if head > self.capacities[0]:
+            return False
+        counts = _SHAPES[self.recipe.profile](head, ratio or self.ratio, classes)
+        return bool(np.all(counts <= self.capacities[:classes]))
+
+    def most_classes(self, units: int) -> int:
+        return _last_true(lambda classes: self.feasible(classes, units), 2, self.available)
+
+
+def _fixed_units(recipe: SplitRecipe) -> int | None:
+    """The units of a head that the recipe fixes, directly or through M or m."""
+    if recipe.lt_ratios:
+        head = recipe.max_per_class or (recipe.min_per_class or 0) * max(recipe.lt_ratios)
+        unit = math.lcm(*recipe.lt_ratios)
+        if head % unit:
+            below, above = head // unit, head // unit + 1
+            per = 1 if recipe.max_per_class else max(recipe.lt_ratios)
+            name = "max" if recipe.max_per_class else "min"
+            raise RecipeError(
+                f"a largest class of {head} photos is no multiple of {unit}, as the family "
+                f"{family_text(recipe.lt_ratios)} needs",
+                hint=_nearest(name, [n * unit // per for n in (below, above) if n]),
+            )
+        return head // unit or None
     if recipe.max_per_class is None:
         return recipe.min_per_class
-    smallest = math.floor(recipe.max_per_class / recipe.lt_ratio + _EPSILON)
-    if smallest >= 1 and largest_for(recipe.lt_ratio, smallest) == recipe.max_per_class:
+    smallest = math.floor(recipe.max_per_class / recipe.ratio + _EPSILON)
+    if smallest >= 1 and largest_for(recipe.ratio, smallest) == recipe.max_per_class:
         return smallest
-    nearest = [largest_for(recipe.lt_ratio, n) for n in (smallest, smallest + 1) if n >= 1]
     raise RecipeError(
-        f"a largest class of {recipe.max_per_class} photos gives no ratio of {recipe.lt_ratio:g}",
-        hint=f"The nearest that do are --max-per-class {' and '.join(map(str, nearest))}.",
+        f"a largest class of {recipe.max_per_class} photos gives no ratio of {recipe.ratio:g}",
+        hint=_nearest("max", [largest_for(recipe.ratio, n) for n in (smallest, smallest + 1) if n >= 1]),
     )
 
 
-def _infeasible(
-    capacities: NDArray[np.int64], recipe: SplitRecipe, smallest: int, classes: int
-) -> InfeasibleSplitError:
-    eligible = int(np.count_nonzero(capacities > 0))
-    held = f"validation and test take {recipe.val_per_class} and {recipe.test_per_class} photos a class first"
-    if eligible < 2:
+def _nearest(name: str, values: list[int]) -> str:
+    does = "do are" if len(values) > 1 else "does is"
+    return f"The nearest that {does} --{name}-per-class {' and '.join(map(str, values))}."
+
+
+def _infeasible(fit: _Fit, units: int) -> InfeasibleSplitError:
+    recipe, held = fit.recipe, _held(fit.recipe)
+    if fit.available < 2:
         return InfeasibleSplitError(
-            f"no split: {eligible} of the selected classes keep{'s' * (eligible == 1)} any photo for "
-            f"training ({held})",
+            f"no split: {fit.available} of the selected classes keep{'s' * (fit.available == 1)} any photo "
+            f"for training ({held})",
             hint="Select more photos, or lower --val-per-class and --test-per-class.",
         )
-    best = int(capacities[0])
-    asked = f"ratio {recipe.lt_ratio:g}" + (
-        f" over {recipe.num_classes} classes" if recipe.num_classes else ""
-    )
-    advice = f"The largest ratio that two classes of it could carry is {best} (m = 1; {held})."
-    if classes and recipe.num_classes:
-        advice += f" At m = {smallest} and this ratio it carries {classes} classes."
-    need = largest_for(recipe.lt_ratio, smallest)
+    best = int(fit.capacities[0])
+    classes = recipe.num_classes or 2
+    asked = f"the family {family_text(recipe.lt_ratios)}" if recipe.lt_ratios else f"ratio {fit.ratio:g}"
+    asked += f" over {recipe.num_classes} classes" if recipe.num_classes else ""
+    advice = []
+    if recipe.lt_ratios:
+        advice.append(f"Its largest class must be a multiple of {fit.largest(1)}.")
+    else:
+        advice.append(f"The largest ratio that two classes of it could carry is {best} (m = 1; {held}).")
+    if carried := fit.most_classes(units):
+        advice.append(f"At {_unit_text(fit, units)} and this ratio it carries {carried} classes.")
+    most = _last_true(lambda value: fit.feasible(classes, value), 1, best)
+    if most and units > 1:
+        advice.append(f"Over {classes} classes it carries up to {_unit_text(fit, most)}.")
+    if recipe.num_classes and not recipe.lt_ratios and recipe.profile != "balanced":
+        largest = _last_true(lambda r: fit.feasible(classes, 1, float(r)), 1, best)
+        if largest:
+            advice.append(f"The largest whole ratio over {classes} classes is {largest}.")
+    advice.append("Ask for less, or select more photos.")
     return InfeasibleSplitError(
-        f"the selection cannot carry {asked}: with m = {smallest} the largest class needs {need} train "
-        f"photos, and the largest has {best}",
+        f"the selection cannot carry {asked}: with {_unit_text(fit, units)} the largest class needs "
+        f"{fit.largest(units)} train photos, and the largest has {best}",
         largest_ratio=best,
-        hint=advice + " Ask for a lower --lt-ratio, or select more photos.",
+        hint=" ".join(advice),
     )
+
+
+def _unit_text(fit: _Fit, units: int) -> str:
+    return f"M = {fit.largest(units)}" if fit.recipe.lt_ratios else f"m = {units}"
+
+
+def _held(recipe: SplitRecipe) -> str:
+    return f"validation and test take {recipe.val_per_class} and {recipe.test_per_class} photos a class first"
+
+
+def _photos(count: int) -> str:
+    return f"{count:,} photo{'s' * (count != 1)}"
 
 
 def _last_true(holds: Callable[[int], bool], first: int, last: int) -> int:

@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from types import NoneType
 from typing import Any
 
 from arboretum_tools.errors import RecipeError, UsageError
+from arboretum_tools.identity import CLASS_RANKS
 
-#: How photos are kept together, so that no encounter has photos in two parts.
-GROUP_BY = ("auto", "photo", "observation")
+#: How photos are kept together, so that no encounter (or no person) has photos in two parts.
+GROUP_BY = ("auto", "photo", "observation", "observer-per-species")
 
-#: `exp`: see profiles; `all`: one part `train` with every photo of the selection, no hold-out.
-PROFILES = ("exp", "all")
+#: Profiles whose class sizes follow from the ratio.
+RATIO_PROFILES = ("exp", "step", "pareto")
+
+#: See `arboretum_tools.split.profiles`; `all` is one part `train` with every photo and no hold-out.
+PROFILES = (*RATIO_PROFILES, "balanced", "natural", "all")
+
+#: The ratio where none is asked for.
+DEFAULT_RATIO = 100.0
+
+#: Named sets of recipe values. `arboretum-40m`: the bounds of Arboretum-Train-40M (arXiv 2406.17720, section
+#: 3): species with at least 30 photos, at most 50,000 photos of each. Its seven groups are the selection's
+#: business: `arboretum_metadata.vocab.GROUPS`.
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "arboretum-40m": {"profile": "natural", "min_per_class": 30, "max_per_class": 50_000}
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,10 +37,15 @@ class SplitRecipe:
 
     Attributes:
         profile: one of PROFILES.
-        lt_ratio: imbalance ratio M / m, 1 or more; below 1 it is read as its inverse (0.01 = 100).
+        lt_ratio: imbalance ratio M / m, 1 or more; below 1 it is read as its inverse (0.01 = 100). None
+            becomes 100 where the profile has a ratio and 1 where it has none.
+        lt_ratios: the ratios of the family that this split belongs to, ascending whole numbers; empty for a
+            split by itself. `lt_ratio` is one of them.
+        rank: rank of the classes, one of CLASS_RANKS.
         num_classes: fixes C: the classes with the largest capacities.
-        min_per_class: fixes m, the train photos of the smallest class.
-        max_per_class: fixes M, the train photos of the largest class.
+        min_per_class: fixes m, the train photos of the smallest class (of the largest ratio of a family);
+            in the natural profile the photos that a class must have before anything is held out.
+        max_per_class: fixes M, the train photos of the largest class; in the natural profile the cap.
         val_per_class: photos a class in the validation part; 0 = no such part.
         test_per_class: photos a class in the test part; 0 = no such part.
         group_by: one of GROUP_BY; `auto` is observation where every selected photo has one, else photo.
@@ -34,7 +55,9 @@ class SplitRecipe:
     """
 
     profile: str = "exp"
-    lt_ratio: float = 100.0
+    lt_ratio: float | None = None
+    lt_ratios: tuple[int, ...] = ()
+    rank: str = "species"
     num_classes: int | None = None
     min_per_class: int | None = None
     max_per_class: int | None = None
@@ -46,11 +69,11 @@ class SplitRecipe:
     store: bool = False
 
     def __post_init__(self) -> None:
-        if self.profile not in PROFILES:
-            raise UsageError(f"{self.profile!r} is no profile; known are {', '.join(PROFILES)}")
-        if self.group_by not in GROUP_BY:
-            raise UsageError(f"{self.group_by!r} is no grouping; known are {', '.join(GROUP_BY)}")
-        object.__setattr__(self, "lt_ratio", parse_ratio(self.lt_ratio))
+        _one_of("profile", self.profile, PROFILES)
+        _one_of("grouping", self.group_by, GROUP_BY)
+        _one_of("rank of classes", self.rank, CLASS_RANKS)
+        object.__setattr__(self, "lt_ratio", self._checked_ratio())
+        object.__setattr__(self, "lt_ratios", tuple(self.lt_ratios))
         for name, least in (
             ("num_classes", 2),
             ("min_per_class", 1),
@@ -61,24 +84,91 @@ class SplitRecipe:
             value = getattr(self, name)
             if value is not None and value < least:
                 raise UsageError(f"{name.replace('_', '-')} must be {least} or more, not {value}")
-        if self.min_per_class and self.max_per_class:
+        if self.min_per_class and self.max_per_class and self.profile != "natural":
             raise RecipeError(
                 "min-per-class and max-per-class cannot both be fixed: with the ratio, one gives the other",
                 hint="Leave one of them out.",
             )
 
+    def _checked_ratio(self) -> float:
+        if self.profile in RATIO_PROFILES:
+            ratio = parse_ratio(DEFAULT_RATIO if self.lt_ratio is None else self.lt_ratio)
+            if self.lt_ratios and ratio not in self.lt_ratios:
+                raise RecipeError(f"the ratio {ratio:g} is not of its family {family_text(self.lt_ratios)}")
+            return ratio
+        if self.lt_ratios or self.lt_ratio not in (None, 1):
+            raise RecipeError(
+                f"the profile {self.profile} has no imbalance ratio to ask for",
+                hint=f"Leave --lt-ratio out, or take one of the profiles {', '.join(RATIO_PROFILES)}.",
+            )
+        return 1.0
+
+    @property
+    def ratio(self) -> float:
+        """The ratio asked, 1 for a profile that has none."""
+        assert self.lt_ratio is not None  # set when it was built
+        return self.lt_ratio
+
     @property
     def suffix(self) -> str:
-        """What the profile adds to a split's name."""
-        seed = f"-s{self.seed}" if self.seed else ""
-        return f"-lt{self.lt_ratio:g}{seed}" if self.profile == "exp" else seed
+        """What the recipe adds to a split's name.
+
+        `-lt100` for the exponential profile, `-step-lt100` for others with a ratio (so that the members of a
+        family lie side by side), `-natural` for those without.
+        """
+        words = [] if self.rank == "species" else [self.rank]
+        if self.profile not in ("exp", "all"):
+            words.append(self.profile)
+        if self.profile in RATIO_PROFILES:
+            words.append(f"lt{self.ratio:g}")
+        if self.seed:
+            words.append(f"s{self.seed}")
+        return "".join(f"-{word}" for word in words)
 
     def to_json(self) -> dict[str, Any]:
         """The recipe as JSON, every field, so that a later default changes no stored recipe."""
         recipe = asdict(self)
-        if self.lt_ratio == int(self.lt_ratio):
-            recipe["lt_ratio"] = int(self.lt_ratio)
+        recipe["lt_ratios"] = list(self.lt_ratios)
+        if self.ratio == int(self.ratio):
+            recipe["lt_ratio"] = int(self.ratio)
         return recipe
+
+    @classmethod
+    def from_json(cls, recipe: Mapping[str, Any]) -> SplitRecipe:
+        """The recipe that `to_json` gave; keys of other things (the selection) are passed over.
+
+        Raises:
+            RecipeError: a value of another type.
+            UsageError: a value that is no value of its kind.
+        """
+        values = {f.name: recipe[f.name] for f in fields(cls) if f.name in recipe}
+        check_kinds(values)
+        return cls(**values)
+
+
+# What a recipe that was read from a file may hold; whole numbers where nothing else is said.
+_KINDS: Mapping[str, tuple[type, ...]] = {
+    "profile": (str,),
+    "rank": (str,),
+    "group_by": (str,),
+    "lt_ratio": (int, float, NoneType),
+    "lt_ratios": (list, tuple),
+    "hybrids": (bool,),
+    "store": (bool,),
+    "num_classes": (int, NoneType),
+    "min_per_class": (int, NoneType),
+    "max_per_class": (int, NoneType),
+}
+
+
+def check_kinds(values: Mapping[str, Any]) -> None:
+    """Raises RecipeError for a value of another type than the recipe's field of that name has."""
+    for name, value in values.items():
+        allowed = _KINDS.get(name, (int,))
+        each = value if isinstance(value, list | tuple) and name == "lt_ratios" else ()
+        wrong = not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed)
+        if wrong or any(not isinstance(ratio, int) for ratio in each):
+            raise RecipeError(f"the recipe's {name.replace('_', '-')} is {value!r}, which is none")
 
 
 def parse_ratio(value: float) -> float:
@@ -94,3 +184,32 @@ def parse_ratio(value: float) -> float:
     inverse = 1 / value
     # 1/0.01 is 100 exactly, 1/0.007 is not whole; what is meant to be whole is made whole.
     return float(round(inverse)) if abs(inverse - round(inverse)) < 1e-9 * inverse else inverse
+
+
+def parse_family(values: tuple[float, ...]) -> tuple[int, ...]:
+    """The ratios of a family, ascending, each once.
+
+    Raises:
+        UsageError: one of them is no ratio.
+        RecipeError: one of them is not whole, or there are fewer than two.
+    """
+    ratios = sorted({parse_ratio(value) for value in values})
+    broken = [ratio for ratio in ratios if ratio != int(ratio)]
+    if broken:
+        raise RecipeError(
+            f"a family has whole ratios, as its largest class is a multiple of each; {broken[0]:g} is not",
+            hint=f"Ask for {math.floor(broken[0])} or {math.ceil(broken[0])} instead.",
+        )
+    if len(ratios) < 2:
+        raise RecipeError("a family has two or more different ratios", hint="Ask for one ratio by itself.")
+    return tuple(int(ratio) for ratio in ratios)
+
+
+def family_text(ratios: tuple[int, ...]) -> str:
+    """The ratios of a family as they are written on the command line."""
+    return ",".join(map(str, ratios))
+
+
+def _one_of(what: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise UsageError(f"{value!r} is no {what}; known are {', '.join(known)}")

@@ -9,7 +9,19 @@ from collections.abc import Callable, Sequence
 import typer
 
 from arboretum_cli import _errors
-from arboretum_cli.commands import catalog, demo, download, export, make_split, select, status, taxa
+from arboretum_cli.commands import (
+    audit_split,
+    catalog,
+    demo,
+    download,
+    evaluate,
+    export,
+    make_split,
+    select,
+    stats,
+    status,
+    taxa,
+)
 
 #: Every command with its line in the overview, in the order of the flow.
 COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
@@ -19,7 +31,10 @@ COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
     "download": (download.download, "Fetch photos into an image store."),
     "status": (status.status, "Say what an image store holds and lacks."),
     "make-split": (make_split.make_split, "Make a long-tailed split."),
+    "audit-split": (audit_split.audit_split, "Prove that a split keeps its promises."),
+    "stats": (stats.stats, "Print what a paper prints of a split."),
     "export": (export.export, "Write WebDataset or Hugging Face datasets."),
+    "evaluate": (evaluate.evaluate, "Report predictions as long-tailed papers do."),
 }
 
 app = typer.Typer(

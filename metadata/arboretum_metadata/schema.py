@@ -287,15 +287,26 @@ CLASSES = Table(
     order="label ascending",
     meaning="One row a class. label = row number.",
     columns=(
-        Column("label", "int32", "0 to C-1, by n_train descending, then class_key ascending (UTF-8 bytes)."),
+        Column(
+            "label",
+            "int32",
+            "0 to C-1, by n_train descending, then class_key ascending (UTF-8 bytes); in a split that was "
+            "imported as published.",
+        ),
         Column(
             "class_key",
             "string",
-            "Identity of the class: `<kingdom>|<genus> <epithet>`; above species `<kingdom>|<rank>|<name>`.",
+            "Identity of the class: `<kingdom>|<genus> <epithet>`; above species `<kingdom>|<rank>|<name>`; "
+            "in a split that was imported `published|<name>`.",
         ),
         Column("name", "string", "Name for people and ClassLabel; unique in the split."),
         Column("folder", "string", "Name for folders: five-digit label, `_`, ASCII slug of the name."),
-        Column("rank", "string", "Rank of the class: species, genus, family or order."),
+        Column(
+            "rank",
+            "string",
+            "Rank of the class: species, genus, family or order; `category` in a published split whose "
+            "classes are no taxa.",
+        ),
         Column("taxon_id", "int64", "iNaturalist's number of the taxon, where the catalogue has it.", True),
         Column("scientific_name", "string", "Scientific name of the class."),
         Column("common_name", "string", "English common name; null where the catalogue has none.", True),
@@ -389,6 +400,18 @@ UNUSED_CLASSES = Table(
     ),
 )
 
+PUBLISHED_FILES = Table(
+    name="files of a published split",
+    path="<split>/files.parquet",
+    order="photo_id ascending",
+    meaning="Which file each photo is. Only in a split that was imported: its photo ids are numbers of ours, "
+    "in the order of first appearance in train, val, test.",
+    columns=(
+        Column("photo_id", "int64", "Number of the photo in this split."),
+        Column("path", "string", "Path of the image as it was published."),
+    ),
+)
+
 MISSING = Table(
     name="photos missing from an export",
     path="<export>/missing.parquet",
@@ -445,6 +468,7 @@ TABLES: dict[str, Table] = {
     "classes": CLASSES,
     "left_out": LEFT_OUT,
     "unused_classes": UNUSED_CLASSES,
+    "published_files": PUBLISHED_FILES,
     "missing": MISSING,
     "attribution": ATTRIBUTION,
 }

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from arboretum_cli import _errors
+from arboretum_cli._progress import Progress
 from arboretum_cli.main import app
 from arboretum_metadata.sample import catalog_path
 from arboretum_tools.testing.origin import Origin
@@ -31,6 +32,8 @@ def arboretum(capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
 
     def run(*arguments: object) -> Outcome:
         capsys.readouterr()
+        # A note is said once a process; each run here stands for a process of its own.
+        Progress._notes.clear()
         code = _errors.run(app, [str(argument) for argument in arguments])
         return Outcome(code, *capsys.readouterr())
 

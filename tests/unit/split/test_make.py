@@ -1,11 +1,12 @@
 """make_split against a second implementation in plain Python, and the promises that it makes."""
 
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from arboretum_tools.catalog import open_catalog
@@ -38,15 +39,22 @@ def catalogues(draw):
     """Up to six species with 0 to 60 photos in observations of 1 to 6, some without one; ids may repeat."""
     rows, photo_id, observation = [], 0, 0
     for number in range(draw(st.integers(1, 6))):
-        left = draw(st.integers(0, 60))
+        left = draw(st.one_of(st.integers(0, 60), st.sampled_from([2, 24])))
         while left > 0:
             size = min(left, draw(st.integers(1, 6)))
             observation += 1
             for _ in range(size):
                 photo_id += draw(st.sampled_from([1, 1, 1, 7, 2**33]))
                 has = draw(st.integers(0, 30)) > 0
+                known = draw(st.integers(0, 9)) > 0
                 rows.append(
-                    species(number) | {"photo_id": photo_id, "observation_id": observation if has else None}
+                    species(number)
+                    | {
+                        "photo_id": photo_id,
+                        "observation_id": observation if has else None,
+                        # An observation is of one person; a few people see most of them.
+                        "observer_id": observation % 7 if known else None,
+                    }
                 )
             left -= size
     if rows and draw(st.booleans()):
@@ -68,8 +76,9 @@ def reference(rows, ratio, k_val, k_test, group_by, seed):
     for name, members in by_class.items():
         groups = defaultdict(list)
         for row in members:
-            observed = group_by == "observation" and row["observation_id"] is not None
-            kind, group = (0, row["observation_id"]) if observed else (1, row["photo_id"])
+            column = {"observer-per-species": "observer_id", "observation": "observation_id"}.get(group_by)
+            known = column is not None and row[column] is not None
+            kind, group = (0, row[column]) if known else (1, row["photo_id"])
             if group_by == "photo":
                 kind = 0
             groups[(key(group, "holdout", seed), group, kind)].append(row["photo_id"])
@@ -113,7 +122,7 @@ def largest(ranked, capacities, ratio):
     st.sampled_from([1, 2, 5, 20]),
     st.integers(0, 3),
     st.integers(0, 4),
-    st.sampled_from(["auto", "photo", "observation"]),
+    st.sampled_from(["auto", "photo", "observation", "observer-per-species"]),
     st.integers(0, 3),
     st.randoms(use_true_random=False),
 )
@@ -146,11 +155,46 @@ def test_it_is_what_the_rules_say(tmp_path_factory, rows, ratio, k_val, k_test, 
     assert counts["selected"] == accounted == len({row["photo_id"] for row in rows})
 
 
-def write(folder, rows, files):
-    import pyarrow as pa
+def sizes(rows):
+    return Counter(row["genus"] for row in {row["photo_id"]: row for row in rows}.values())
 
+
+HARD = {
+    "ties": lambda rows: len(set(sizes(rows).values())) < len(sizes(rows)),
+    "one class": lambda rows: len(sizes(rows)) == 1,
+    "fewer photos than asked": lambda rows: bool(rows) and min(sizes(rows).values()) < 3,
+    "repeated ids": lambda rows: len({row["photo_id"] for row in rows}) < len(rows),
+    "no observation": lambda rows: any(row["observation_id"] is None for row in rows),
+    "no observer": lambda rows: any(row["observer_id"] is None for row in rows),
+}
+
+
+def test_the_catalogues_above_have_what_is_hard():
+    seen = set()
+
+    @settings(max_examples=80, phases=[Phase.generate])
+    @given(catalogues())
+    def look(rows):
+        seen.update(name for name, occurs in HARD.items() if occurs(rows))
+
+    look()
+    assert seen == set(HARD)
+
+
+def test_columns_that_no_rule_reads_change_nothing(birds, tmp_path):
+    rows = [
+        row | {"quality_grade": "research", "license": "CC0"} for row in pq.read_table(birds.path).to_pylist()
+    ]
+    other = tmp_path / "other"
+    other.mkdir()
+    pq.write_table(pa.Table.from_pylist(rows), other / "p.parquet")
+    arguments = {"lt_ratio": 20, "val_per_class": 2, "test_per_class": 3, "group_by": "observation"}
+    assert make_split(birds, **arguments).sha256 == make_split(open_catalog(other), **arguments).sha256
+
+
+def write(folder, rows, files):
     schema = pa.schema(
-        [("photo_id", pa.int64()), ("observation_id", pa.int64())]
+        [(name, pa.int64()) for name in ("photo_id", "observation_id", "observer_id")]
         + [(name, pa.string()) for name in species(0)]
     )
     for number in range(files):
@@ -332,8 +376,6 @@ def drop(path, column):
 
 
 def relabel(path, label):
-    import pyarrow as pa
-
     table = pq.read_table(path)
     labels = table["label"].to_pylist()
     labels[-1] = label

@@ -1,0 +1,141 @@
+"""An evaluation for people: a Markdown table that can go into a paper, and a figure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from arboretum_tools.bands import BANDS
+from arboretum_tools.errors import TargetExistsError
+from arboretum_tools.evaluate import Estimate, Evaluation, Measures
+from arboretum_tools.publish import whole_file, write_json
+from arboretum_tools.split.stats import matplotlib_figure
+
+#: The files of a report.
+JSON, MARKDOWN, FIGURE = "report.json", "report.md", "report.png"
+
+
+def markdown(found: Evaluation) -> str:
+    """The evaluation as Markdown; numbers in percent with their 95 % intervals."""
+    columns = ["", "overall", "class-balanced", *BANDS]
+    rows = [["top-1", *_cells(found.top1)]]
+    if found.top5 is not None:
+        rows.append(["top-5", *_cells(found.top5)])
+    lines = [
+        f"# {found.split}, {found.part}",
+        "",
+        f"{found.photos:,} photos of {found.classes:,} classes. Percent, with 95 % intervals: Wilson for "
+        "shares of photos, bootstrap over classes for means over classes.",
+        "",
+        *_table(columns, rows),
+        "",
+        f"Macro-F1 {cell(found.macro_f1)}. {_severity(found)}",
+        *_left_out(found),
+        "",
+        *_table(
+            ["rank", "accuracy", "photos"],
+            [[rank, cell(one.accuracy), f"{one.accuracy.n:,}"] for rank, one in found.ranks.items()],
+        ),
+    ]
+    for title, estimates, counted in (
+        ("life stage", found.life_stages, "photos"),
+        ("group", found.groups, "classes"),
+    ):
+        if estimates:
+            rows = [[name, cell(one), f"{one.n:,}"] for name, one in estimates.items()]
+            lines += ["", *_table([title, "top-1", counted], rows)]
+    return "\n".join(lines) + "\n"
+
+
+def _cells(measures: Measures) -> list[str]:
+    return [cell(one) for one in (measures.overall, measures.class_balanced, *measures.bands.values())]
+
+
+def cell(estimate: Estimate) -> str:
+    """An estimate as a cell of a table: `71.3 [68.0, 74.4]`, or a dash where nothing decides it."""
+    if estimate.value is None or estimate.low is None or estimate.high is None:
+        return "–"
+    return f"{100 * estimate.value:.1f} [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
+
+
+def _severity(found: Evaluation) -> str:
+    if not found.mistakes:
+        return "No prediction is wrong."
+    if found.mistake_severity is None:
+        return "Mistake severity is not reported: the classes have no lineage."
+    return (
+        f"Mistake severity {found.mistake_severity:.2f} ranks (mean height of the lowest common ancestor "
+        f"over {found.mistakes:,} wrong predictions)."
+    )
+
+
+def _left_out(found: Evaluation) -> list[str]:
+    lines = []
+    empty = {band: n for band, n in found.classes_left_out.items() if n}
+    if empty:
+        said = ", ".join(f"{n:,} {band}" for band, n in empty.items())
+        lines.append(f"Classes without photos in the part, in no mean: {said}.")
+    if found.missing:
+        lines.append(f"{found.missing:,} photos have no prediction and count as wrong.")
+    if found.top5 is None:
+        lines.append("Top-5 is not reported: the predictions name fewer than five classes a photo.")
+    return ["", *lines] if lines else []
+
+
+def _table(header: list[str], rows: list[list[str]]) -> list[str]:
+    return [f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows)]
+
+
+def figure(found: Evaluation, path: Path) -> Path:
+    """Draws accuracy by shot band, and by rank.
+
+    Raises:
+        BadInputError: matplotlib is not installed.
+    """
+    drawn = matplotlib_figure()(figsize=(7.2, 3.2), layout="constrained")
+    left, right = drawn.subplots(1, 2, sharey=True)
+    bands = {"all": found.top1.class_balanced, **found.top1.bands}
+    _bars(left, bands, ["#6c726c", "#105c68", "#d99320", "#a8345c"])
+    left.set_ylabel("top-1, mean over classes (%)")
+    left.set_title(f"{found.split}, {found.part}", fontsize=10)
+    ranks = {rank: one.accuracy for rank, one in found.ranks.items()}
+    _bars(right, ranks, ["#105c68"] * len(ranks))
+    right.tick_params(axis="x", labelrotation=45)
+    right.set_title("share of photos right at each rank", fontsize=10)
+    left.set_ylim(0, 100)
+    with whole_file(path) as temporary:
+        drawn.savefig(temporary, format="png", dpi=200, metadata={"Software": None})
+    return path
+
+
+def _bars(axes: Any, estimates: dict[str, Estimate], colors: list[str]) -> None:
+    known = [(name, one, color) for (name, one), color in zip(estimates.items(), colors, strict=True)]
+    known = [entry for entry in known if entry[1].value is not None]
+    values = np.array([100 * (one.value or 0) for _, one, _ in known])
+    ends = np.array([[100 * (one.low or 0), 100 * (one.high or 0)] for _, one, _ in known]).reshape(-1, 2)
+    # An interval of resampled classes may miss its own mean by a rounding error.
+    errors = np.maximum(np.stack([values - ends[:, 0], ends[:, 1] - values]), 0)
+    axes.bar([name for name, _, _ in known], values, color=[c for _, _, c in known], yerr=errors, capsize=3)
+
+
+def save(found: Evaluation, folder: str | Path, *, with_figure: bool = True) -> list[Path]:
+    """Writes report.json, report.md and report.png; an earlier report there is replaced.
+
+    Raises:
+        TargetExistsError: the folder holds something else and no report.
+        BadInputError: a figure is asked for and matplotlib is not installed.
+    """
+    folder = Path(folder)
+    there = list(folder.iterdir()) if folder.is_dir() else []
+    if folder.is_file() or (there and not (folder / JSON).is_file()):
+        raise TargetExistsError(
+            f"{folder} already holds something else; nothing was written",
+            hint="Name another folder with --out.",
+        )
+    with whole_file(folder / MARKDOWN) as temporary:
+        temporary.write_text(markdown(found), encoding="utf-8")
+    write_json(folder / JSON, found.to_dict())
+    written = [folder / JSON, folder / MARKDOWN]
+    return [*written, figure(found, folder / FIGURE)] if with_figure else written

@@ -1,0 +1,146 @@
+"""`audit_split`: whether a split keeps its promises, recomputed from its files alone.
+
+Nothing here, in `audit_checks` or in `audit_images` shares code with what makes splits: hashes, profiles and
+orders are written down a second time, so that a defect on one side does not hide itself on the other.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from arboretum_metadata.schema import CLASSES, PART, UNUSED_CLASSES, Table
+from arboretum_tools.errors import SplitError
+from arboretum_tools.events import OnEvent, ignore
+from arboretum_tools.publish import write_json
+from arboretum_tools.split import audit_checks, audit_images
+from arboretum_tools.split.audit_checks import Check, Files
+from arboretum_tools.store import ImageStore
+from arboretum_tools.tables import arrow_schema, one_line
+from arboretum_tools.version import __version__
+
+#: Name of the report inside the folder of the split.
+REPORT = "audit.json"
+
+_PARTS = ("train", "val", "test")
+
+#: Near-duplicates differ in at most so many of 64 bits.
+NEAR_BITS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What an audit found.
+
+    Attributes:
+        path: the folder of the split.
+        checks: one a promise, in the order in which they are shown.
+    """
+
+    path: Path
+    checks: tuple[Check, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether no promise is broken."""
+        return not self.broken
+
+    @property
+    def broken(self) -> tuple[Check, ...]:
+        """The promises that do not hold."""
+        return tuple(check for check in self.checks if check.outcome == "broken")
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as JSON, without the folder, so that it is the same everywhere."""
+        return {
+            "toolkit_version": __version__,
+            "verdict": "kept" if self.ok else "broken",
+            "checks": [asdict(check) for check in self.checks],
+        }
+
+    def save(self) -> Path:
+        """Writes the report as `audit.json` into the folder of the split; returns its path."""
+        write_json(self.path / REPORT, self.to_dict())
+        return self.path / REPORT
+
+
+def audit_split(
+    path: str | Path,
+    *,
+    images: str | Path | None = None,
+    near_bits: int = NEAR_BITS,
+    on_event: OnEvent = ignore,
+) -> Audit:
+    """Recomputes every promise of a split from its files.
+
+    Args:
+        path: the folder of the split.
+        images: an image store: photos of two parts are then compared by bytes and by what they show.
+        near_bits: photos whose 64-bit difference hashes differ in at most so many bits are near-duplicates;
+            0 to 7.
+        on_event: gets progress while images are read.
+
+    Raises:
+        SplitError: there is no split to audit: no split.json, or a file that cannot be read at all.
+        StoreError: `images` is not an image store.
+        UsageError: near_bits is outside 0 to 7.
+    """
+    path = Path(path)
+    audit_images.check_bits(near_bits)
+    store = None if images is None else ImageStore.open(images)
+    files = _read(path)
+    checks = list(audit_checks.all_checks(files))
+    if store is not None:
+        checks += audit_images.checks(files, store, near_bits, on_event)
+    return Audit(path, tuple(checks))
+
+
+def _read(path: Path) -> Files:
+    try:
+        meta = json.loads((path / "split.json").read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise _refuse(f"{path} is not a split: its split.json cannot be read: {error}") from error
+    said = meta.get("sha256") if isinstance(meta, dict) else None
+    if not isinstance(said, dict) or not isinstance(meta.get("recipe"), dict):
+        raise _refuse(f"{path / 'split.json'} lacks recipe and sha256")
+    parts = {
+        name: _table(path / f"{name}.parquet", PART) for name in said if name in ("train", "val", "test")
+    }
+    there = sorted(file.stem for file in path.glob("*.parquet") if file.stem in ("train", "val", "test"))
+    unused = path / "unused_classes.parquet"
+    if not parts:
+        raise _refuse(f"{path / 'split.json'} names no part")
+    return Files(
+        meta=meta,
+        classes=_table(path / "classes.parquet", CLASSES),
+        parts=parts,
+        parts_there=tuple(there),
+        unused=_table(unused, UNUSED_CLASSES) if unused.is_file() else None,
+    )
+
+
+def _table(path: Path, table: Table) -> pa.Table:
+    wanted = arrow_schema(table)
+    try:
+        found = pq.read_table(path)
+        return pa.table({f.name: found.column(f.name).cast(f.type) for f in wanted})
+    except (OSError, KeyError, pa.ArrowException) as error:
+        raise _refuse(f"{path} is no such file of a split: {one_line(error)}") from error
+
+
+def _refuse(what: str) -> SplitError:
+    return SplitError(what, hint="Name the folder of a split, as `arboretum make-split` writes it.")
+
+
+def summary(checks: Iterable[Check]) -> Mapping[str, int]:
+    """How many checks came out how."""
+    counts: dict[str, int] = {}
+    for check in checks:
+        counts[check.outcome] = counts.get(check.outcome, 0) + 1
+    return counts

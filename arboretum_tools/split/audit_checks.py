@@ -1,0 +1,362 @@
+"""The promises of a split that its tables alone can prove or break. Pure: files in, findings out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+Outcome = Literal["kept", "broken", "not promised", "not checkable"]
+
+# Examples that a finding names.
+_EXAMPLES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One promise and what became of it.
+
+    Attributes:
+        name: of the promise, in a few words.
+        outcome: `kept`; `broken`; `not promised` (counted all the same); `not checkable`, with the reason.
+        detail: what was found, a sentence without its full stop.
+        examples: ids or names that show it, a few.
+    """
+
+    name: str
+    outcome: Outcome
+    detail: str
+    examples: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """A split as it lies on disk.
+
+    Attributes:
+        meta: split.json.
+        classes: classes.parquet.
+        parts: the parts that split.json names.
+        parts_there: the part files that are in the folder.
+        unused: unused_classes.parquet, where there is one.
+    """
+
+    meta: Mapping[str, Any]
+    classes: pa.Table
+    parts: Mapping[str, pa.Table]
+    parts_there: tuple[str, ...]
+    unused: pa.Table | None
+
+    @property
+    def recipe(self) -> Mapping[str, Any]:
+        """How split.json says that it was made."""
+        recipe: Mapping[str, Any] = self.meta["recipe"]
+        return recipe
+
+    @property
+    def imported(self) -> bool:
+        """Whether it is a published split: no catalogue, labels as published."""
+        return self.recipe.get("profile") == "imported"
+
+
+def all_checks(files: Files) -> Iterator[Check]:
+    """Every check that needs no images, in the order in which they are shown."""
+    photos = _photos(files)
+    checks: dict[str, Callable[[], Iterable[Check]]] = {
+        "files": lambda: [_parts(files)],
+        "hash of the recipe": lambda: [_recipe_hash(files)],
+        "content hashes": lambda: _content_hashes(files),
+        "labels": lambda: [_labels(files)],
+        "order": lambda: [_order(files)],
+        "parts disjoint": lambda: [
+            _photos_once(photos),
+            _kept_apart(files, photos, "observation_id", "observation", ["observation_id"]),
+            _kept_apart(files, photos, "observer_id", "observer-per-species", ["label", "observer_id"]),
+        ],
+        "counts": lambda: [_counts(files)],
+        "every class in every part": lambda: [_every_class(files)],
+        "counts equal the profile": lambda: [_profile(files)],
+        "largest that the selection carries": lambda: [_largest(files)],
+        "ratio": lambda: [_ratio(files)],
+        "shot bands": lambda: [_shots(files)],
+    }
+    for name, run in checks.items():
+        try:
+            yield from list(run())
+        except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
+            # The files are untrusted: what cannot even be compared is not kept.
+            yield found(name, True, f"the files lack what it needs: {type(error).__name__}: {error}")
+
+
+def found(name: str, broken: bool, detail: str, examples: Any = ()) -> Check:
+    """A promise that is kept or broken."""
+    shown = tuple(str(example) for example in list(examples)[:_EXAMPLES])
+    return Check(name, "broken" if broken else "kept", detail, shown)
+
+
+def _parts(files: Files) -> Check:
+    named = tuple(sorted(files.parts))
+    wrong = sorted(set(named) ^ set(files.parts_there))
+    return found("files", bool(wrong), f"split.json names {', '.join(named)}", wrong)
+
+
+def _recipe_hash(files: Files) -> Check:
+    text = json.dumps(files.recipe, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    same = hashlib.sha256(text.encode()).hexdigest() == files.meta.get("recipe_sha256")
+    return found("hash of the recipe", not same, "as in split.json" if same else "not that of split.json")
+
+
+def _content_hashes(files: Files) -> Iterator[Check]:
+    columns = {part: ["photo_id", "label"] for part in files.parts}
+    columns["classes"] = ["label", "class_key", "n_train", "n_val", "n_test"]
+    for name, chosen in columns.items():
+        table = files.classes if name == "classes" else files.parts[name]
+        digest = hashlib.sha256()
+        for row in zip(*(table[column].to_pylist() for column in chosen), strict=True):
+            digest.update(("\t".join(str(value) for value in row) + "\n").encode())
+        same = digest.hexdigest() == files.meta["sha256"].get(name)
+        yield found(
+            f"hash of {name}",
+            not same,
+            digest.hexdigest()[:16] + ("" if same else ": not that of split.json"),
+        )
+
+
+def _labels(files: Files) -> Check:
+    labels = files.classes["label"].to_pylist()
+    keys = files.classes["class_key"].to_pylist()
+    names = files.classes["name"].to_pylist()
+    outside = [
+        label
+        for table in files.parts.values()
+        for label in set(table["label"].to_pylist())
+        if label is None or not 0 <= label < len(labels)
+    ]
+    broken = labels != list(range(len(labels))) or bool(outside)
+    broken = broken or len(set(keys)) != len(keys) or len(set(names)) != len(names)
+    return found("labels", broken, f"0 to {len(labels) - 1}, classes and names each once", outside)
+
+
+def _order(files: Files) -> Check:
+    wrong = []
+    for part, table in files.parts.items():
+        rows = list(zip(table["label"].to_pylist(), table["photo_id"].to_pylist(), strict=True))
+        if any(later <= earlier for earlier, later in pairwise(rows)):
+            wrong.append(part)
+    counts, keys = files.classes["n_train"].to_pylist(), files.classes["class_key"].to_pylist()
+    ranked = [(-count, key.encode()) for count, key in zip(counts, keys, strict=True)]
+    if not files.imported and ranked != sorted(ranked):
+        wrong.append("classes")
+    order = "rows by (label, photo_id)"
+    if not files.imported:
+        order += ", labels by train photos descending, then class_key"
+    return found("order", bool(wrong), order, wrong)
+
+
+def _photos(files: Files) -> pd.DataFrame:
+    frames = [
+        table.select(["photo_id", "label", "observation_id", "observer_id"])
+        .to_pandas(types_mapper={pa.int64(): pd.Int64Dtype(), pa.int32(): pd.Int32Dtype()}.get)
+        .assign(part=part)
+        for part, table in files.parts.items()
+    ]
+    photos: pd.DataFrame = pd.concat(frames, ignore_index=True)
+    return photos
+
+
+def _photos_once(photos: pd.DataFrame) -> Check:
+    ids = photos["photo_id"]
+    twice = ids[ids.duplicated()].unique()
+    bad = ids[ids.isna() | (ids < 1)]
+    detail = f"{len(photos):,} photos, each in one part once"
+    if len(twice) or len(bad):
+        counts = ((len(twice), "stand twice"), (len(bad), "have no id of 1 or more"))
+        detail = "of the photos " + ", ".join(f"{n:,} {what}" for n, what in counts if n)
+    return found("parts disjoint by photo", bool(len(twice) or len(bad)), detail, [*twice, *bad])
+
+
+def _kept_apart(files: Files, photos: pd.DataFrame, column: str, group: str, keys: list[str]) -> Check:
+    """Whether no group has photos in two parts; counted where the recipe does not promise it."""
+    name = f"parts disjoint by {'observer and species' if group == 'observer-per-species' else group}"
+    known = photos[photos[column].notna()]
+    without = len(photos) - len(known)
+    promised = files.meta.get("group_by") == group
+    if known.empty:
+        return Check(name, "not checkable", f"no photo has a {column}; the catalogue lacked it")
+    if files.parts.keys() <= {"train"}:
+        return Check(name, "not checkable", "there is one part only")
+    spread = known.groupby(keys)["part"].nunique()
+    shared = spread[spread > 1]
+    detail = f"{len(shared):,} of {len(spread):,} are in two parts"
+    if without:
+        detail += f"; {without:,} photos without {column} count as groups of their own"
+    outcome: Outcome = "broken" if len(shared) else "kept"
+    if not promised and len(shared):
+        outcome = "not promised"
+        detail += f"; the split is grouped by {files.meta.get('group_by')}"
+    return Check(name, outcome, detail, tuple(str(index) for index in shared.index[:_EXAMPLES]))
+
+
+def _counts(files: Files) -> Check:
+    wrong = []
+    for part in ("train", "val", "test"):
+        table = files.parts.get(part)
+        labels = [] if table is None else table["label"].to_pylist()
+        counted = np.bincount([n for n in labels if n is not None and n >= 0], minlength=len(files.classes))
+        said = files.classes[f"n_{part}"].to_pylist()
+        wrong += [f"{part} of class {i}" for i, n in enumerate(said) if n != counted[i]]
+        if table is not None and files.meta.get("counts", {}).get(part) != len(labels):
+            wrong.append(f"counts.{part} of split.json")
+    said = files.meta.get("counts", {})
+    photos = [n for name, n in said.items() if name not in ("selected", "classes_left_out")]
+    if "selected" in said and said["selected"] != sum(photos):
+        wrong.append("counts of split.json do not add up to the selection")
+    counts = files.classes["n_train"].to_pylist()
+    for name, value in (("M", max(counts)), ("m", min(counts)), ("C", len(counts))):
+        if files.meta.get(name) != value:
+            wrong.append(f"{name} of split.json")
+    return found("counts", bool(wrong), f"{len(counts):,} classes, {sum(counts):,} train photos", wrong)
+
+
+def _every_class(files: Files) -> Check:
+    """Every class in every part, and with exactly the photos that were held out for it."""
+    wrong = []
+    wanted = {"val": files.recipe.get("val_per_class"), "test": files.recipe.get("test_per_class")}
+    for part in files.parts:
+        held = wanted.get(part) if not files.imported else None
+        for label, count in enumerate(files.classes[f"n_{part}"].to_pylist()):
+            if count < 1 or (held is not None and count != held):
+                wrong.append(f"class {label} has {count} in {part}")
+    names = ", ".join(files.parts)
+    if files.imported and wrong:
+        return Check(
+            "every class in every part", "not promised", f"{len(wrong):,} gaps", tuple(wrong[:_EXAMPLES])
+        )
+    return found("every class in every part", bool(wrong), f"{names}; held-out sizes as asked", wrong)
+
+
+def _exp(top: int, ratio: float, classes: int) -> list[int]:
+    return [math.floor(top * ratio ** (-i / (classes - 1)) + 1e-9) for i in range(classes)]
+
+
+def _step(top: int, ratio: float, classes: int) -> list[int]:
+    return [top if 2 * (i + 1) <= classes else math.floor(top / ratio + 1e-9) for i in range(classes)]
+
+
+def _pareto(top: int, ratio: float, classes: int) -> list[int]:
+    slope = (ratio ** (1 / 6) - 1) / (classes - 1)
+    return [math.floor(top / (1 + i * slope) ** 6 + 1e-9) for i in range(classes)]
+
+
+_FORMULAS: dict[str, Callable[[int, float, int], list[int]]] = {
+    "exp": _exp,
+    "step": _step,
+    "pareto": _pareto,
+    "balanced": _exp,
+}
+
+
+def _ranked(files: Files) -> list[dict[str, Any]]:
+    rows = files.classes.select(["class_key", "n_available", "n_selected", "n_train"]).to_pylist()
+    return sorted(rows, key=lambda row: (-row["n_available"], row["class_key"].encode()))
+
+
+def _profile(files: Files) -> Check:
+    """The train photos of every class, from the formula, at the class's place by capacity."""
+    name, profile = "counts equal the profile", files.recipe.get("profile")
+    rows = _ranked(files)
+    counts = [row["n_train"] for row in rows]
+    least = 1
+    if profile in _FORMULAS and len(counts) > 1:
+        ratio = float(files.recipe["lt_ratio"])
+        expected = _FORMULAS[profile](max(counts), ratio, len(counts))
+        detail = f"{profile} at ratio {ratio:g} over {len(counts):,} classes"
+    elif profile in ("natural", "all"):
+        cap = files.recipe.get("max_per_class") if profile == "natural" else None
+        least = (files.recipe.get("min_per_class") if profile == "natural" else None) or 1
+        expected = [row["n_available"] if cap is None else min(row["n_available"], cap) for row in rows]
+        detail = "as found" + (f", at most {cap:,} a class" if cap is not None else "")
+    elif files.imported:
+        return Check(name, "not promised", "a published split: its counts follow no formula of ours")
+    else:
+        return found(name, True, f"{profile!r} over {len(counts)} classes is no profile")
+    wrong = [
+        f"{row['class_key']}: {row['n_train']}, not {n}"
+        for row, n in zip(rows, expected, strict=True)
+        if row["n_train"] != n or row["n_train"] > row["n_available"] or row["n_selected"] < least
+    ]
+    return found(name, bool(wrong), detail, wrong)
+
+
+def _largest(files: Files) -> Check:
+    """That neither a class more nor a photo more in the smallest class would have been possible."""
+    name, recipe = "largest that the selection carries", files.recipe
+    if recipe.get("profile") not in _FORMULAS or files.unused is None:
+        return Check(name, "not promised", "the profile asks for no largest split")
+    fixed = [k for k in ("num_classes", "min_per_class", "max_per_class") if recipe.get(k) is not None]
+    free = sorted(
+        [*files.classes["n_available"].to_pylist(), *files.unused["n_available"].to_pylist()], reverse=True
+    )
+    counts = files.classes["n_train"].to_pylist()
+    classes, top = len(counts), max(counts)
+    family = [int(r) for r in recipe.get("lt_ratios") or ()]
+    ratio = float(min(family, default=0) or recipe["lt_ratio"])
+    unit = math.lcm(*family) if family else ratio
+
+    def fits(number: int, units: int) -> bool:
+        if number > sum(n > 0 for n in free):
+            return False
+        wanted = _FORMULAS[recipe["profile"]](math.ceil(units * unit - 1e-9), ratio, number)
+        return all(n <= a for n, a in zip(wanted, free, strict=False))
+
+    units = round(top / unit) if family else min(counts)
+    least = max(1, math.ceil(101 / unit))
+    broken = []
+    if not {"min_per_class", "max_per_class"} & set(fixed) and fits(classes, units + 1):
+        broken.append(f"a largest class of {math.ceil((units + 1) * unit - 1e-9)} was possible")
+    start = units if {"min_per_class", "max_per_class"} & set(fixed) else (least if units >= least else 1)
+    if "num_classes" not in fixed and fits(classes + 1, start):
+        broken.append(f"{classes + 1} classes were possible")
+    if "num_classes" not in fixed and not fixed and units < least and fits(2, least):
+        broken.append("a largest class of more than 100 was possible")
+    detail = f"{classes:,} classes with a largest of {top:,}"
+    return found(name, bool(broken), detail + (f"; fixed: {', '.join(fixed)}" if fixed else ""), broken)
+
+
+def _ratio(files: Files) -> Check:
+    counts = files.classes["n_train"].to_pylist()
+    if not min(counts):
+        return Check("ratio", "not checkable", "a class has no train photos")
+    achieved = max(counts) / min(counts)
+    asked = files.meta.get("ratio_asked")
+    wrong = []
+    if files.meta.get("ratio_achieved") != achieved:
+        wrong.append(f"ratio_achieved of split.json is {files.meta.get('ratio_achieved')}")
+    if asked is not None:
+        # m is whole, so a ratio that is not is met from above, by less than one photo of the head.
+        exact = (
+            achieved == asked
+            if float(asked).is_integer()
+            else 0 <= achieved * min(counts) - asked * min(counts) < 1
+        )
+        if not exact or asked != files.recipe.get("lt_ratio"):
+            wrong.append(f"asked {asked}")
+    detail = f"{max(counts):,} to {min(counts):,} = {achieved:g}"
+    return found("ratio", bool(wrong), detail + ("" if asked is None else f"; asked {asked:g}"), wrong)
+
+
+def _shots(files: Files) -> Check:
+    wrong = [
+        row["class_key"]
+        for row in files.classes.select(["class_key", "n_train", "shot"]).to_pylist()
+        if row["shot"] != ("many" if row["n_train"] > 100 else "medium" if row["n_train"] >= 20 else "few")
+    ]
+    return found("shot bands", bool(wrong), "many over 100, medium 20 to 100, few under 20", wrong)

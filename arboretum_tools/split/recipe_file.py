@@ -1,0 +1,124 @@
+"""Recipes as TOML files: the keys are the flags of `arboretum make-split`, with or without their dashes.
+
+    taxa = ["Aves"]
+    life-stage = "adult"
+    lt-ratio = [10, 50, 100]
+    val-per-class = 5
+    group-by = "observer-per-species"
+
+A recipe holds no paths, so that it means the same everywhere: catalogue, image store and lists of photos are
+named beside it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from arboretum_metadata.vocab import GROUPS
+from arboretum_tools.errors import RecipeError
+from arboretum_tools.selection import Criteria
+from arboretum_tools.split.recipe import PRESETS, SplitRecipe, check_kinds
+
+# What comes from beside a recipe: lists are files, and the store is a folder.
+_NOT_HERE = ("photo_ids", "store")
+
+_SELECTION_KEYS = tuple(f.name for f in fields(Criteria) if f.name not in _NOT_HERE)
+_RECIPE_KEYS = tuple(f.name for f in fields(SplitRecipe) if f.name not in (*_NOT_HERE, "lt_ratios"))
+_LISTS = ("taxa", "exclude_taxa", "rarity", "life_stage", "license")
+
+
+@dataclass(frozen=True, slots=True)
+class RecipeFile:
+    """What a recipe says.
+
+    Attributes:
+        selection: arguments of `Catalog.select`.
+        recipe: arguments of `make_split`; `lt_ratio` may be a list, which is a family.
+        name: of the split; None where the recipe gives none.
+    """
+
+    selection: Mapping[str, Any] = field(default_factory=dict)
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    name: str | None = None
+
+
+def read_recipe(path: str | Path) -> RecipeFile:
+    """Reads a recipe.
+
+    Raises:
+        RecipeError: it cannot be read, or has a key that no recipe has (the nearest is named).
+    """
+    try:
+        found = tomllib.loads(Path(path).read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise RecipeError(f"the recipe {path} cannot be read: {error}") from error
+    values = {key.replace("-", "_"): value for key, value in found.items()}
+    known = (*_SELECTION_KEYS, *_RECIPE_KEYS, "preset", "name")
+    for key, value in values.items():
+        if key not in known:
+            raise _unknown(path, key, known)
+        if isinstance(value, dict):
+            raise RecipeError(f"the recipe {path}: {key} is a table; recipes have plain keys only")
+    preset = preset_values(values.pop("preset")) if "preset" in values else RecipeFile()
+    selection = {key: _checked(path, key, values.pop(key)) for key in _SELECTION_KEYS if key in values}
+    ratios = values.get("lt_ratio")
+    if isinstance(ratios, list) and ratios and all(type(ratio) in (int, float) for ratio in ratios):
+        check_kinds({key: value for key, value in values.items() if key not in ("lt_ratio", "name")})
+    else:
+        check_kinds({key: value for key, value in values.items() if key != "name"})
+    name = values.pop("name", None)
+    if not isinstance(name, str | None):
+        raise RecipeError(f"the recipe {path}: name is text, not {name!r}")
+    return RecipeFile({**preset.selection, **selection}, {**preset.recipe, **values}, name)
+
+
+def _checked(path: str | Path, key: str, value: Any) -> Any:
+    """A selection value in the form in which `Catalog.select` takes it."""
+    if key in _LISTS:
+        value = [value] if isinstance(value, str) else value
+        good = isinstance(value, list) and all(isinstance(one, str) for one in value)
+    elif key == "bbox":
+        good = isinstance(value, list) and len(value) == 4 and all(type(n) in (int, float) for n in value)
+    elif key in ("since", "until"):
+        good = isinstance(value, str) or type(value) is dt.date
+    elif key == "quality_grade":
+        good = isinstance(value, str)
+    else:
+        good = type(value) is int
+    if not good:
+        raise RecipeError(f"the recipe {path}: {key.replace('_', '-')} is {value!r}, which is none")
+    return value
+
+
+def preset_values(name: object) -> RecipeFile:
+    """The selection and recipe that a preset stands for.
+
+    Raises:
+        RecipeError: there is no preset of that name.
+    """
+    if not isinstance(name, str) or name not in PRESETS:
+        raise RecipeError(f"{name!r} is no preset; known are {', '.join(PRESETS)}")
+    groups = [f"{group.rank}:{group.name}" for group in GROUPS.values()]
+    return RecipeFile({"taxa": groups}, PRESETS[name])
+
+
+def _unknown(path: str | Path, key: str, known: tuple[str, ...]) -> RecipeError:
+    written = key.replace("_", "-")
+    if key in _NOT_HERE or key in ("catalog", "images", "out"):
+        return RecipeError(
+            f"the recipe {path} names {written}, which no recipe holds",
+            hint=f"Recipes hold no paths: give --{written} on the command line instead.",
+        )
+    near = difflib.get_close_matches(key, known, n=1)
+    return RecipeError(
+        f"the recipe {path} has a key {written}, which no recipe has",
+        hint=f"Did you mean {near[0].replace('_', '-')}?"
+        if near
+        else "The keys are the flags of make-split.",
+    )

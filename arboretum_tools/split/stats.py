@@ -1,0 +1,230 @@
+"""What a paper prints of a split: sizes, imbalance, shot bands, groups and ranks, and the sorted counts."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from arboretum_metadata.vocab import FEW_BELOW, GROUPS, MANY_ABOVE, RANKS
+from arboretum_tools.bands import BANDS
+from arboretum_tools.errors import BadInputError, UsageError
+from arboretum_tools.publish import whole_file
+from arboretum_tools.split.manifest import Split
+
+#: The group of a class that is in none of the seven.
+OTHER = "other"
+
+_COLORS = {"many": "#105c68", "medium": "#d99320", "few": "#a8345c"}
+
+# Where a logarithmic axis begins, so that a class of one photo is seen.
+_FLOOR = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class BandStats:
+    """The classes of one shot band.
+
+    Attributes:
+        classes: how many there are.
+        photos: their train photos.
+    """
+
+    classes: int
+    photos: int
+
+
+@dataclass(frozen=True, slots=True)
+class SplitStats:
+    """The numbers of a split.
+
+    Attributes:
+        name: of the split.
+        classes: C.
+        largest: M, train photos of the largest class.
+        smallest: m, train photos of the smallest class.
+        ratio: M / m; None where a class has no train photos.
+        gini: Gini coefficient of the train counts, 0 (all equal) to 1.
+        photos: photos by part.
+        bands: by name; `many_above` and `few_below` are its bounds, both outside the medium band.
+        many_above: a class with more train photos is many-shot.
+        few_below: a class with fewer train photos is few-shot.
+        groups: classes and train photos by group of Arboretum, most photos first; `other` is none of them.
+        ranks: by rank, how many taxa of it the classes belong to (told apart by their whole lineage).
+        counts: train photos a class, descending.
+    """
+
+    name: str
+    classes: int
+    largest: int
+    smallest: int
+    ratio: float | None
+    gini: float
+    photos: Mapping[str, int]
+    bands: Mapping[str, BandStats]
+    many_above: int
+    few_below: int
+    groups: Mapping[str, BandStats]
+    ranks: Mapping[str, int]
+    counts: tuple[int, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as JSON."""
+        return asdict(self)
+
+    def band(self, count: int) -> str:
+        """The band of a class with so many train photos, under these bounds."""
+        return "many" if count > self.many_above else "few" if count < self.few_below else "medium"
+
+
+def split_stats(split: Split, *, many_above: int = MANY_ABOVE, few_below: int = FEW_BELOW) -> SplitStats:
+    """Counts a split.
+
+    Args:
+        split: of any origin.
+        many_above: bound of the many-shot band (Liu et al. 2019: 100).
+        few_below: bound of the few-shot band (Liu et al. 2019: 20).
+
+    Raises:
+        UsageError: the bounds cross.
+    """
+    if not 0 <= few_below <= many_above + 1:
+        raise UsageError(f"few-shot below {few_below} and many-shot above {many_above} leave no band between")
+    counts = sorted(split.class_counts, reverse=True)
+    rows = split.classes.to_pylist()
+    bands = {
+        "many": [n for n in counts if n > many_above],
+        "medium": [n for n in counts if few_below <= n <= many_above],
+        "few": [n for n in counts if n < few_below],
+    }
+    in_group: Counter[str] = Counter()
+    photos: Counter[str] = Counter()
+    for row in rows:
+        group = group_of_class(row)
+        in_group[group] += 1
+        photos[group] += row["n_train"]
+    lineages = {
+        rank: {tuple(row[above] for above in list(RANKS)[: place + 1]) for row in rows if row[rank]}
+        for place, rank in enumerate(RANKS)
+    }
+    return SplitStats(
+        name=split.name,
+        classes=len(counts),
+        largest=counts[0],
+        smallest=counts[-1],
+        ratio=counts[0] / counts[-1] if counts[-1] else None,
+        gini=gini(counts),
+        photos={part: split.part(part).num_rows for part in split.parts},
+        bands={name: BandStats(len(bands[name]), sum(bands[name])) for name in BANDS},
+        many_above=many_above,
+        few_below=few_below,
+        groups={
+            name: BandStats(in_group[name], photos[name])
+            for name in sorted(in_group, key=lambda name: (-photos[name], name))
+        },
+        ranks={rank: len(found) for rank, found in lineages.items() if found},
+        counts=tuple(counts),
+    )
+
+
+def group_of_class(row: Mapping[str, Any]) -> str:
+    """Which of the seven groups a class belongs to, by its lineage; `other` if none."""
+    for group in GROUPS.values():
+        if row[group.rank] == group.name:
+            return group.name
+    return OTHER
+
+
+def gini(counts: list[int]) -> float:
+    """Gini coefficient: half the mean absolute difference of two classes, relative to the mean count."""
+    total = sum(counts)
+    if not total:
+        return 0.0
+    ascending = np.sort(np.asarray(counts, dtype=np.float64))
+    places = np.arange(1, len(counts) + 1)
+    return float(2 * (places * ascending).sum() / (len(counts) * total) - (len(counts) + 1) / len(counts))
+
+
+def text_figure(stats: SplitStats, *, width: int = 64, height: int = 10) -> list[str]:
+    """The sorted class counts on a logarithmic axis, in plain text; head to the left."""
+    # Few classes get wide columns; of many, each column shows the class in its middle.
+    columns = max(1, min(4, width // stats.classes)) * min(width, stats.classes)
+    shown = [stats.counts[math.floor((column + 0.5) * stats.classes / columns)] for column in range(columns)]
+    top = math.log10(max(stats.largest, 2))
+    marks = {"many": "#", "medium": "+", "few": "."}
+    edge = len(f"{stats.largest:,}")
+    lines = []
+    for level in range(height, 0, -1):
+        # A class of one photo has a logarithm of 0, and is drawn one mark high.
+        at = 10 ** (top * (level - 1) / height)
+        row = "".join(marks[stats.band(n)] if n >= at and n else " " for n in shown)
+        lines.append(f"{f'{round(at):,}':>{edge}} |{row}".rstrip())
+    bands = ", ".join(f"{mark} {name}" for name, mark in marks.items() if stats.bands[name].classes)
+    lines.append(f"{'':>{edge}} +{'-' * columns}")
+    lines.append(f"{'':>{edge}}  train photos a class, log axis, {stats.classes:,} classes; {bands}")
+    return lines
+
+
+def save_figure(stats: SplitStats, path: str | Path) -> Path:
+    """Draws the sorted class counts on a logarithmic axis with the shot bands, as papers print it.
+
+    Args:
+        stats: of the split.
+        path: .png, .pdf or .svg.
+
+    Raises:
+        BadInputError: matplotlib is not installed.
+        UsageError: the file has another ending.
+    """
+    path = Path(path)
+    kind = path.suffix.lower().lstrip(".")
+    if kind not in ("png", "pdf", "svg"):
+        raise UsageError(f"a figure is a .png, .pdf or .svg file, not {path.name}")
+    pyplot_figure = matplotlib_figure()
+    figure = pyplot_figure(figsize=(6.4, 3.6), layout="constrained")
+    axes = figure.add_subplot()
+    first = 0
+    for name in BANDS:
+        inside = [n for n in stats.counts if stats.band(n) == name]
+        if inside:
+            edges = np.arange(first, first + len(inside) + 1) - 0.5
+            label = f"{name}: {len(inside):,} classes"
+            axes.stairs(inside, edges, baseline=_FLOOR, fill=True, color=_COLORS[name], label=label)
+            first += len(inside)
+    for bound in (stats.many_above, stats.few_below):
+        axes.axhline(bound, color="#6c726c", linewidth=0.6, linestyle="--")
+    axes.set_yscale("log")
+    axes.set_ylim(_FLOOR, max(stats.largest, 2) * 1.5)
+    axes.set_xlim(-0.5, stats.classes - 0.5)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.set_xlabel(f"class, sorted by train photos (C = {stats.classes:,})")
+    axes.set_ylabel("train photos")
+    ratio = "" if stats.ratio is None else f", ratio {stats.ratio:g}"
+    axes.set_title(f"{stats.name}: {stats.largest:,} to {stats.smallest:,}{ratio}", fontsize=10)
+    axes.legend(frameon=False, fontsize=8)
+    with whole_file(path) as temporary:
+        # No date and no version in the file, so that the same split gives the same figure.
+        metadata = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(kind, {"Software": None})
+        figure.savefig(temporary, format=kind, dpi=200, metadata=metadata)
+    return path
+
+
+def matplotlib_figure() -> Any:
+    """The class `matplotlib.figure.Figure`, which draws without a display and without global state.
+
+    Raises:
+        BadInputError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise BadInputError(
+            "figures need matplotlib, which is not installed",
+            hint="pip install 'arboretum-tools[plots]'; without it the plain-text figure is printed.",
+        ) from error
+    return Figure

@@ -1,0 +1,65 @@
+"""`arboretum evaluate`: predictions against a split."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from arboretum_cli._output import result, say
+
+
+def evaluate(
+    split: Annotated[Path, typer.Argument(help="The folder of the split.", metavar="SPLIT")],
+    predictions: Annotated[
+        Path,
+        typer.Argument(
+            help="Parquet, CSV, TSV or NPZ: photo_id and label, label_1 to label_k, or scores.",
+            metavar="PREDICTIONS",
+        ),
+    ],
+    part: Annotated[
+        str, typer.Option("--part", help="The part that was predicted.", metavar="PART")
+    ] = "test",
+    missing: Annotated[
+        str,
+        typer.Option(
+            "--missing",
+            help="What to do where a photo has no prediction: error, or wrong to count it so.",
+            metavar="error|wrong",
+        ),
+    ] = "error",
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            help="Folder of the report. [default: <name of PREDICTIONS>-report]",
+            metavar="DIR",
+            show_default=False,
+        ),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Report predictions as long-tailed papers do: top-1 and top-5, many, medium, few, by rank.
+
+    Prints the Markdown table, and writes report.json, report.md and (where matplotlib is installed)
+    report.png. One row a photo of the part: photo_id, and label or label_1 to label_5 or a list of scores. In
+    Python: `arboretum_tools.evaluate(split, predictions)`.
+
+    \b
+    Examples:
+        arboretum evaluate splits/aves-lt100 splits/aves-lt100/test.parquet --out perfect
+    """
+    from arboretum_tools import evaluate as run
+    from arboretum_tools.evaluate.report import markdown, save
+
+    found = run(split, predictions, part=part, missing=missing)
+    written = save(
+        found, out or Path(f"{predictions.stem}-report"), with_figure=find_spec("matplotlib") is not None
+    )
+    value = {**found.to_dict(), "written": [str(path) for path in written]}
+    result(json, value, markdown(found).rstrip("\n").split("\n"))
+    for path in written:
+        say(f"written to {path}")

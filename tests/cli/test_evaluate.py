@@ -1,0 +1,29 @@
+"""evaluate as it is typed."""
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+
+def test_it_prints_the_table_and_writes_the_report(arboretum, place, monkeypatch):
+    monkeypatch.setenv("MPLCONFIGDIR", str(place / "mpl"))
+    assert arboretum("make-split", "--taxa", "Aves", "--lt-ratio", "20").code == 0
+    test = pq.read_table("splits/aves-lt20/test.parquet").select(["photo_id", "label"])
+    pq.write_table(test, "mine.parquet")
+    outcome = arboretum("evaluate", "splits/aves-lt20", "mine.parquet")
+    assert outcome.code == 0
+    assert "| top-1 | 100.0" in outcome.out
+    assert sorted(path.name for path in Path("mine-report").iterdir()) == [
+        "report.json",
+        "report.md",
+        "report.png",
+    ]
+    pq.write_table(test.slice(1), "mine.parquet")
+    outcome = arboretum("evaluate", "splits/aves-lt20", "mine.parquet", "--out", "other")
+    assert outcome.code == 3
+    assert "--missing wrong" in outcome.err
+    assert not Path("other").exists()
+    outcome = arboretum("evaluate", "splits/aves-lt20", "mine.parquet", "--missing", "wrong", "--json")
+    assert json.loads(outcome.out)["missing"] == 1
+    assert arboretum("evaluate", "splits/aves-lt20", "mine.parquet", "--part", "dev").code == 3

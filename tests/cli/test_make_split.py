@@ -1,0 +1,77 @@
+"""make-split's families, recipes and --from, as they are typed."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from arboretum_tools.split import load_split
+
+
+def test_a_family_is_one_folder_a_ratio(arboretum, place):
+    outcome = arboretum("make-split", "--taxa", "Aves", "--lt-ratio", "10,50,100", "--json")
+    assert outcome.code == 0
+    family = json.loads(outcome.out)["family"]
+    assert [one["path"] for one in family] == [f"splits/aves-lt{ratio}" for ratio in (10, 50, 100)]
+    trains = [set(load_split(one["path"]).part("train")["photo_id"].to_pylist()) for one in family]
+    assert trains[2] < trains[1] < trains[0]
+    other = ("--profile", "step", "--rank", "family", "--out", "f", "--test-per-class", "2")
+    outcome = arboretum("make-split", "--taxa", "Aves", "--lt-ratio", "2,4", *other)
+    assert sorted(path.name for path in Path("f").iterdir()) == [
+        "aves-family-step-lt2",
+        "aves-family-step-lt4",
+    ]
+    assert outcome.out.count("written to") == 2
+
+
+def test_a_recipe_file_means_its_flags_and_flags_beside_it_win(arboretum, place):
+    Path("r.toml").write_text('taxa = ["Aves"]\nlt-ratio = 20\nval-per-class = 2\nname = "from-file"\n')
+    assert arboretum("make-split", "--recipe", "r.toml").code == 0
+    flags = ("--taxa", "Aves", "--lt-ratio", "20", "--val-per-class", "2")
+    assert arboretum("make-split", *flags, "--name", "from-flags").code == 0
+    assert load_split("splits/from-file").sha256 == load_split("splits/from-flags").sha256
+    assert arboretum("make-split", "--recipe", "r.toml", "--lt-ratio", "10", "--name", "ten").code == 0
+    assert load_split("splits/ten").meta["ratio_asked"] == 10
+
+
+def test_the_preset_takes_the_seven_groups(arboretum, place):
+    outcome = arboretum("make-split", "--preset", "arboretum-40m", "--json")
+    assert outcome.code == 0
+    recipe = json.loads(outcome.out)["recipe"]
+    assert (recipe["profile"], recipe["min_per_class"], recipe["max_per_class"]) == ("natural", 30, 50000)
+    assert len(recipe["selection"]["any_of"][0]["taxa"]) == 7
+    split = load_split(json.loads(outcome.out)["path"])
+    assert min(split.classes["n_selected"].to_pylist()) >= 30
+
+
+def test_a_split_is_made_again_from_its_json(arboretum, place):
+    assert arboretum("make-split", "--taxa", "Aves", "--name", "first").code == 0
+    outcome = arboretum("make-split", "--from", "splits/first/split.json", "--name", "second")
+    assert outcome.code == 0
+    assert "the same split, by all content hashes" in outcome.out
+    assert load_split("splits/first").sha256 == load_split("splits/second").sha256
+    outcome = arboretum("make-split", "--from", "splits/first", "--seed", "3")
+    assert outcome.code == 2
+    assert "--from takes everything" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--lt-ratio", "10,x"], 2, "no ratio such as 100"),
+        (["--lt-ratio", "10,0"], 2, "above 0"),
+        (["--lt-ratio", "10,2.5"], 3, "2 or 3"),
+        (["--profile", "natural", "--lt-ratio", "10"], 3, "no imbalance ratio"),
+        (["--no-split", "--test-per-class", "3"], 2, "--test-per-class: with --no-split"),
+        (["--profile", "zipf"], 2, "known are exp"),
+        (["--preset", "inat"], 3, "known are arboretum-40m"),
+        (["--rank", "kingdom"], 2, "species, genus, family, order"),
+        (["--recipe", "nowhere.toml"], 3, "nowhere.toml"),
+        (["--from", "nowhere"], 3, "nowhere"),
+    ],
+)
+def test_bad_input_is_one_error_and_writes_nothing(arboretum, place, arguments, code, said):
+    outcome = arboretum("make-split", *arguments)
+    assert outcome.code == code
+    assert said in outcome.err
+    assert not Path("splits").exists()
