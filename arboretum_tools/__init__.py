@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from arboretum_tools.split import Split, load_split
     from arboretum_tools.split.make import make_split
     from arboretum_tools.store import ImageStore
+    from arboretum_tools.store.verify import verify
     from arboretum_tools.subset import Subset, load_subset
     from arboretum_tools.version import __version__
 
@@ -51,6 +52,7 @@ _HOME = {
     "make_split": "split.make",
     "open_catalog": "catalog",
     "plan_download": "download",
+    "verify": "store.verify",
 }
 
 __all__ = [
@@ -72,6 +74,7 @@ __all__ = [
     "make_split",
     "open_catalog",
     "plan_download",
+    "verify",
 ]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import ipaddress
 import socket
 import time
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from arboretum_tools.download.addresses import is_loopback, is_public
 from arboretum_tools.download.options import DownloadOptions
 from arboretum_tools.download.politeness import HostPace, parse_retry_after
 from arboretum_tools.download.urls import AddressRefusedError, AddressRules, place_of
@@ -164,7 +164,7 @@ class Fetcher:
         if place not in self._proxies:
             parts = urlsplit(target)
             host = parts.hostname or ""
-            direct = _is_loopback(host) or proxy_bypass(host)
+            direct = is_loopback(host) or proxy_bypass(host)
             self._proxies[place] = None if direct else getproxies().get(parts.scheme)
         return self._proxies[place]
 
@@ -261,18 +261,3 @@ class PublicResolver(AbstractResolver):
     async def close(self) -> None:
         """Closes nothing: the resolver has no connection."""
         await self._resolver.close()
-
-
-def is_public(address: str) -> bool:
-    """Whether an IP address, written as digits, is one of the public internet."""
-    parsed = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
-        parsed = parsed.ipv4_mapped
-    return parsed.is_global and not parsed.is_multicast
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

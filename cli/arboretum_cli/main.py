@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import typer
 
 from arboretum_cli import _errors
-from arboretum_cli.commands import demo, download, export, make_split, select, status
+from arboretum_cli.commands import demo, doctor, download, export, make_split, select, status, verify
 
 #: Every command with its line in the overview, in the order of the flow.
-COMMANDS = {
+COMMANDS: dict[str, tuple[Callable[..., Any], str]] = {
     "demo": (demo.demo, "Run the whole chain, offline, in under a minute."),
     "select": (select.select, "Count, explain and save a selection."),
     "download": (download.download, "Fetch photos into an image store."),
     "status": (status.status, "Say what an image store holds and lacks."),
+    "verify": (verify.verify, "Read every image again, against its hash."),
+    "doctor": (doctor.doctor, "Say why downloads fail."),
     "make-split": (make_split.make_split, "Make a long-tailed split."),
     "export": (export.export, "Write WebDataset or Hugging Face datasets."),
 }

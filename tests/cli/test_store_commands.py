@@ -1,0 +1,53 @@
+"""What the command line tells about a store: status, verify, doctor."""
+
+import json
+
+import pytest
+
+from arboretum_tools.store import ImageStore, layout
+
+
+@pytest.fixture
+def filled(place, arboretum):
+    assert arboretum("download", "--taxa", "Reptilia", "--size", "thumb", "--limit", 12).code == 0
+    return place / "images"
+
+
+def test_verify_says_whole_and_finds_damage_with_code_6(filled, arboretum):
+    outcome = arboretum("verify", "--decode")
+    assert outcome.code == 0
+    assert "12 images" in outcome.out
+    assert "all whole" in outcome.out
+    tar = layout.tar_path(filled, 0)
+    data = bytearray(tar.read_bytes())
+    data[700] ^= 1
+    tar.write_bytes(data)
+    outcome = arboretum("verify", "--json")
+    assert outcome.code == 6
+    [found] = json.loads(outcome.out)["damages"]
+    assert found["shard"] == tar.name
+    assert "run the download again" in outcome.err
+    assert f"photo {found['photo_id']}" in arboretum("verify").out
+
+
+def test_status_tells_the_story_of_a_photo_and_counts_hosts(filled, arboretum):
+    photo = ImageStore.open(filled).index(0)["photo_id"][0].as_py()
+    outcome = arboretum("status", "--photo", photo)
+    assert f"photo {photo} in images: ok" in outcome.out
+    assert "asked for by plan" in outcome.out
+    told = json.loads(arboretum("status", "--photo", photo, "--json").out)
+    assert [row["status"] for row in told["rows"]] == ["ok"]
+    assert "unknown" in arboretum("status", "--photo", 999_999_999).out
+    [host] = json.loads(arboretum("status", "--json").out)["hosts"]
+    assert host["host"] == "inaturalist-open-data.s3.amazonaws.com"
+    assert host["photos"] == {"ok": 12}
+
+
+def test_doctor_says_what_is_well_and_exits_with_3_where_something_is_not(filled, arboretum, monkeypatch):
+    outcome = arboretum("doctor")
+    assert outcome.code == 0
+    assert "12 photos were tried, none failed" in outcome.out
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere.pem")
+    outcome = arboretum("doctor", "--json")
+    assert outcome.code == 3
+    assert json.loads(outcome.out)["level"] == "problem"
