@@ -18,6 +18,7 @@ from arboretum_tools.download.cancel import Stopper
 from arboretum_tools.download.options import DownloadOptions
 from arboretum_tools.download.plan import DownloadPlan, check_plan, make_plan, typical_bytes
 from arboretum_tools.download.report import DownloadFailedError, DownloadReport
+from arboretum_tools.download.urls import STATIC_HOST
 from arboretum_tools.errors import UsageError
 from arboretum_tools.events import OnEvent, StageFinished, StageStarted, ignore
 from arboretum_tools.requests import Requests, SavedRequests
@@ -115,7 +116,9 @@ def _fetch(
         # Not before there is something to fetch: it costs the import of aiohttp.
         from arboretum_tools.download import engine
 
-        batches = ledger.to_fetch(store, plan.path, retry=job.options.retry, connection=connection)
+        batches = ledger.to_fetch(
+            store, plan.path, retry=job.options.retry, connection=connection, last_host=STATIC_HOST
+        )
         wanted = engine.rows(batches)
         # The first row is waited for here, where the wait for the query keeps no socket waiting.
         first = next(wanted)
@@ -143,6 +146,12 @@ def _plan(job: Job, plan: SavedRequests, connection: query.Connection) -> Downlo
     if layout.is_store(job.images):
         layout.check_config(job.images, StoreConfig(size=job.size))
         store = ImageStore.open(job.images)
+    budget = job.options.budget()
+    slow = 0
+    if budget is not None:
+        slow = ledger.count_of_host(
+            store, plan.path, STATIC_HOST, retry=job.options.retry, connection=connection
+        )
     return make_plan(
         store=job.images,
         size=job.size,
@@ -152,6 +161,11 @@ def _plan(job: Job, plan: SavedRequests, connection: query.Connection) -> Downlo
         retry=job.options.retry,
         photo_bytes=_photo_bytes(store, job.size, connection),
         free_bytes=_free_bytes(job.images),
+        budgeted=slow,
+        # Where nothing is asked of that host, its file is not even looked for.
+        budget_left=budget.left() if budget is not None and slow else None,
+        allowance=job.options.allowance,
+        measured_bytes_s=ledger.bytes_per_second(store) if store is not None else None,
     )
 
 

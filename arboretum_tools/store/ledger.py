@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from arboretum_metadata.schema import INDEX
 from arboretum_tools import query
@@ -252,7 +253,12 @@ def images(store: ImageStore, *, connection: query.Connection | None = None) -> 
 
 
 def to_fetch(
-    store: ImageStore, plan: Path, *, retry: Iterable[str], connection: query.Connection
+    store: ImageStore,
+    plan: Path,
+    *,
+    retry: Iterable[str],
+    connection: query.Connection,
+    last_host: str | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """The photos of a plan that are pending, or in a state that is tried again; streamed, in any order.
 
@@ -261,20 +267,57 @@ def to_fetch(
         plan: a saved plan.
         retry: states that are tried again; `ok` is not among them.
         connection: of `query.connect()`; open until the last batch is taken.
+        last_host: photos whose address names this host come after all others, so that a host that is asked
+            slowly holds up none of those.
 
     Raises:
         UsageError: `retry` holds something that is no state, or `ok`.
     """
+    sql, again = _wanted(store, plan, retry, "photo_id, ext, url")
+    if last_host is None:
+        yield from query.arrow_batches(connection, sql, again)
+        return
+    for wanted in ("NOT ", ""):
+        where = f" AND {wanted}coalesce(starts_with(url, ?) OR starts_with(url, ?), false)"
+        hosts = [f"https://{last_host}/", f"http://{last_host}/"]
+        yield from query.arrow_batches(connection, sql + where, [*again, *hosts])
+
+
+def count_of_host(
+    store: ImageStore | None, plan: Path, host: str, *, retry: Iterable[str], connection: query.Connection
+) -> int:
+    """How many of the photos that `to_fetch` gives name this host in their address."""
+    sql, again = _wanted(store, plan, retry, "count(*)")
+    where = f"{sql} AND (starts_with(url, ?) OR starts_with(url, ?))"
+    with _asking(store, connection) as asked:
+        [(photos,)] = _rows(asked, where, [*again, f"https://{host}/", f"http://{host}/"])
+    return int(photos)
+
+
+def bytes_per_second(store: ImageStore) -> float | None:
+    """How fast images came in the last shard; None where none tells it."""
+    for path in reversed(store.index_files()):
+        rows = pq.read_table(path, columns=["size_bytes", "fetched_at"])
+        times, sizes = rows.column("fetched_at").to_pylist(), rows.column("size_bytes").to_pylist()
+        seconds = (max(times) - min(times)).total_seconds() if times else 0.0
+        # Below a second it is not the line that was measured.
+        return sum(size or 0 for size in sizes) / seconds if seconds >= 1 else None
+    return None
+
+
+def _wanted(
+    store: ImageStore | None, plan: Path, retry: Iterable[str], columns: str
+) -> tuple[str, tuple[str, ...]]:
     again = check_retry(retry)
     marks = ", ".join("?" for _ in again)
     done = f"SELECT photo_id FROM {states(store, 'status')}" + (
         f" WHERE status NOT IN ({marks})" if again else ""
     )
     sql = (
-        f"SELECT photo_id, ext, url FROM {query.parquet_source([plan])} AS r "
+        f"SELECT {columns} FROM {query.parquet_source([plan])} AS r "
         f"WHERE NOT EXISTS (SELECT 1 FROM ({done}) AS d WHERE d.photo_id = r.photo_id)"
     )
-    return query.arrow_batches(connection, sql, again)
+    return sql, again
 
 
 def check_retry(retry: Iterable[str]) -> tuple[str, ...]:

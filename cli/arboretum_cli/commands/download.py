@@ -47,6 +47,10 @@ def download(
     attempts: Annotated[
         int, typer.Option("--attempts", help="Requests for one photo at most.", metavar="N")
     ] = 5,
+    deadline: Annotated[
+        float,
+        typer.Option("--deadline", help="Seconds for all requests for one photo.", metavar="SECONDS"),
+    ] = 60.0,
     max_failure_rate: Annotated[
         float,
         typer.Option(
@@ -103,6 +107,7 @@ def download(
         "origin": origin,
         "connections": connections,
         "attempts": attempts,
+        "deadline_s": deadline,
         "retry": tuple(state.strip() for state in retry.split(",") if state.strip()),
         "max_failure_rate": max_failure_rate,
         "contact": contact,
@@ -129,7 +134,20 @@ def _plan_lines(plan: DownloadPlan) -> list[str]:
         f"would fetch {plan.to_fetch:,} photos, about {size(plan.size_bytes)}, {size(plan.photo_bytes)} each,"
         f" into about {counted(plan.shards, 'shard')}",
         f"disk: about {size(plan.disk_bytes)} of {size(plan.free_bytes)} free",
-        f"time: about {duration(plan.seconds)} on a line of 100 Mbit/s",
+        f"time: about {duration(plan.seconds)} on a line of 100 Mbit/s"
+        + (
+            f", {duration(plan.seconds_measured)} at the speed of the last shard"
+            if plan.seconds_measured is not None
+            else ""
+        ),
+        *(
+            [
+                f"of static.inaturalist.org: {plan.budgeted:,} photos; its byte budget has "
+                f"{size(plan.budget_left[0])} left in this hour, {size(plan.budget_left[1])} today"
+            ]
+            if plan.budget_left is not None
+            else []
+        ),
         "nothing was fetched (--dry-run)",
     ]
 
