@@ -18,6 +18,7 @@ from arboretum_tools.download.cancel import Stopper
 from arboretum_tools.download.options import DownloadOptions, address_rules
 from arboretum_tools.download.plan import DownloadPlan
 from arboretum_tools.download.report import DownloadFailedError, DownloadReport
+from arboretum_tools.download.task import TaskSpec, run_task
 from arboretum_tools.events import OnEvent, ignore
 
 __all__ = [
@@ -25,9 +26,12 @@ __all__ = [
     "DownloadFailedError",
     "DownloadPlan",
     "DownloadReport",
+    "TaskSpec",
     "download",
     "download_async",
     "plan_download",
+    "run_task",
+    "save_plan",
 ]
 
 
@@ -150,6 +154,20 @@ def plan_download(what: Any, **arguments: Unpack[DownloadArguments]) -> Download
         UsageError: a value that is no value of its kind.
     """
     return jobs.plan_only(_job(what, **arguments))
+
+
+def save_plan(what: Any, **arguments: Unpack[DownloadArguments]) -> DownloadPlan:
+    """Makes the store and keeps the plan in it, for `run_task` to fetch (`--plan-only`); fetches nothing.
+
+    Takes the same arguments as `download`. What an earlier run left half-done in the store is repaired.
+
+    Raises:
+        StoreError: the store has another size, is damaged, or a download writes into it.
+        OutOfSpaceError: the disk is too small.
+        BadInputError: more than 100 GB without `yes`.
+        UsageError: a value that is no value of its kind.
+    """
+    return jobs.save_plan(_job(what, **arguments))
 
 
 def _job(

@@ -24,6 +24,7 @@ from arboretum_tools.events import OnEvent, StageFinished, StageStarted, ignore
 from arboretum_tools.requests import Requests, SavedRequests
 from arboretum_tools.store import layout, ledger
 from arboretum_tools.store.layout import StoreConfig
+from arboretum_tools.store.lock import ALONE, Task
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.store.writer import StoreWriter
 
@@ -41,6 +42,7 @@ class Job:
         size: one of `vocab.PHOTO_SIZES`.
         options: how to behave.
         yes: whether more than 100 GB is meant.
+        task: which part of the plan is fetched, where several tasks fill the store side by side.
         on_event: called with each event.
     """
 
@@ -49,6 +51,7 @@ class Job:
     size: str = "medium"
     options: DownloadOptions = field(default_factory=DownloadOptions)
     yes: bool = False
+    task: Task = ALONE
     on_event: OnEvent = ignore
 
     def __post_init__(self) -> None:
@@ -69,6 +72,19 @@ def plan_only(job: Job) -> DownloadPlan:
         return _plan(job, plan, connection)
 
 
+def save_plan(job: Job) -> DownloadPlan:
+    """Makes the store, repairs it and keeps the plan in it, for tasks to fetch; fetches nothing.
+
+    Raises:
+        ArboretumError: it cannot be done; see `download`.
+    """
+    with closing(query.connect()) as connection, _written_down(job.requests) as unsaved:
+        check_plan(_plan(job, unsaved, connection), yes=job.yes)
+        with StoreWriter.create(job.images, StoreConfig(size=job.size), on_event=job.on_event):
+            plan = plans.keep(unsaved, job.images)
+            return _plan(job, plan, connection)
+
+
 def run(job: Job, stopper: Stopper) -> DownloadReport:
     """Does the job; `stopper` ends it from another thread.
 
@@ -82,15 +98,17 @@ def run(job: Job, stopper: Stopper) -> DownloadReport:
     with closing(query.connect()) as connection:
         with _written_down(job.requests) as unsaved:
             check_plan(_plan(job, unsaved, connection), yes=job.yes)
-            with StoreWriter.create(job.images, config, on_event=job.on_event) as writer:
+            with StoreWriter.create(job.images, config, task=job.task, on_event=job.on_event) as writer:
                 plan = plans.keep(unsaved, job.images)
                 tried, fetched, size_bytes = _fetch(job, plan, writer, stopper, connection)
-        by_status = ledger.counts(ImageStore.open(job.images), plan.path, connection=connection)
+        by_status = ledger.counts(
+            ImageStore.open(job.images), plan.path, task=job.task, connection=connection
+        )
     report = DownloadReport(
         store=job.images,
         size=job.size,
         plan_id=plan.id,
-        requested=plan.photos,
+        requested=sum(by_status.values()),
         by_status=by_status,
         tried=tried,
         fetched=fetched,
@@ -109,7 +127,7 @@ def _fetch(
     """Fetches what the store lacks of a plan: photos tried, images stored, their bytes."""
     store = ImageStore.open(job.images)
     # Asked again, under the lock: a run that was cut short may just have been repaired.
-    there = ledger.counts(store, plan.path, connection=connection)
+    there = ledger.counts(store, plan.path, task=job.task, connection=connection)
     total = sum(there[state] for state in {layout.PENDING, *job.options.retry})
     job.on_event(StageStarted("download", total))
     if total:
@@ -117,7 +135,12 @@ def _fetch(
         from arboretum_tools.download import engine
 
         batches = ledger.to_fetch(
-            store, plan.path, retry=job.options.retry, connection=connection, last_host=STATIC_HOST
+            store,
+            plan.path,
+            retry=job.options.retry,
+            connection=connection,
+            task=job.task,
+            last_host=STATIC_HOST,
         )
         wanted = engine.rows(batches)
         # The first row is waited for here, where the wait for the query keeps no socket waiting.
@@ -150,14 +173,14 @@ def _plan(job: Job, plan: SavedRequests, connection: query.Connection) -> Downlo
     slow = 0
     if budget is not None:
         slow = ledger.count_of_host(
-            store, plan.path, STATIC_HOST, retry=job.options.retry, connection=connection
+            store, plan.path, STATIC_HOST, retry=job.options.retry, task=job.task, connection=connection
         )
     return make_plan(
         store=job.images,
         size=job.size,
         english=str(plan.source.get("english", "")),
         plan_id=plan.id,
-        by_status=ledger.counts(store, plan.path, connection=connection),
+        by_status=ledger.counts(store, plan.path, task=job.task, connection=connection),
         retry=job.options.retry,
         photo_bytes=_photo_bytes(store, job.size, connection),
         free_bytes=_free_bytes(job.images),

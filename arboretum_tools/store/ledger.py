@@ -20,6 +20,7 @@ from arboretum_tools import query
 from arboretum_tools.errors import StoreError, UsageError
 from arboretum_tools.store import layout
 from arboretum_tools.store.layout import PENDING, STATUSES
+from arboretum_tools.store.lock import ALONE, Task
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.store.record import PhotoRecord, from_arrow
 from arboretum_tools.tables import one_line
@@ -210,13 +211,18 @@ def stored_twice(store: ImageStore, connection: query.Connection) -> list[tuple[
 
 
 def counts(
-    store: ImageStore | None, plan: Path, *, connection: query.Connection | None = None
+    store: ImageStore | None,
+    plan: Path,
+    *,
+    task: Task = ALONE,
+    connection: query.Connection | None = None,
 ) -> dict[str, int]:
     """Photos of one plan by state, every state there is.
 
     Args:
         store: the store; None = there is none yet, so that all are pending.
         plan: a saved plan.
+        task: only the photos of this one are counted.
         connection: of `query.connect()`; default one of its own.
 
     Raises:
@@ -228,7 +234,9 @@ def counts(
                 asked,
                 f"SELECT coalesce(s.status, '{PENDING}') AS state, count(*) "
                 f"FROM {query.parquet_source([plan])} AS r "
-                f"LEFT JOIN {states(store, 'status')} AS s USING (photo_id) GROUP BY state",
+                f"LEFT JOIN {states(store, 'status')} AS s USING (photo_id) "
+                "WHERE photo_id % ? = ? GROUP BY state",
+                [task.of, task.number],
             )
         )
     return {name: int(found.get(name, 0)) for name in (*STATUSES, PENDING)}
@@ -258,6 +266,7 @@ def to_fetch(
     *,
     retry: Iterable[str],
     connection: query.Connection,
+    task: Task = ALONE,
     last_host: str | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """The photos of a plan that are pending, or in a state that is tried again; streamed, in any order.
@@ -267,30 +276,37 @@ def to_fetch(
         plan: a saved plan.
         retry: states that are tried again; `ok` is not among them.
         connection: of `query.connect()`; open until the last batch is taken.
+        task: only the photos of this one are given.
         last_host: photos whose address names this host come after all others, so that a host that is asked
             slowly holds up none of those.
 
     Raises:
         UsageError: `retry` holds something that is no state, or `ok`.
     """
-    sql, again = _wanted(store, plan, retry, "photo_id, ext, url")
+    sql, bound = _wanted(store, plan, retry, task, "photo_id, ext, url")
     if last_host is None:
-        yield from query.arrow_batches(connection, sql, again)
+        yield from query.arrow_batches(connection, sql, bound)
         return
     for wanted in ("NOT ", ""):
         where = f" AND {wanted}coalesce(starts_with(url, ?) OR starts_with(url, ?), false)"
         hosts = [f"https://{last_host}/", f"http://{last_host}/"]
-        yield from query.arrow_batches(connection, sql + where, [*again, *hosts])
+        yield from query.arrow_batches(connection, sql + where, [*bound, *hosts])
 
 
 def count_of_host(
-    store: ImageStore | None, plan: Path, host: str, *, retry: Iterable[str], connection: query.Connection
+    store: ImageStore | None,
+    plan: Path,
+    host: str,
+    *,
+    retry: Iterable[str],
+    task: Task = ALONE,
+    connection: query.Connection,
 ) -> int:
     """How many of the photos that `to_fetch` gives name this host in their address."""
-    sql, again = _wanted(store, plan, retry, "count(*)")
+    sql, bound = _wanted(store, plan, retry, task, "count(*)")
     where = f"{sql} AND (starts_with(url, ?) OR starts_with(url, ?))"
     with _asking(store, connection) as asked:
-        [(photos,)] = _rows(asked, where, [*again, f"https://{host}/", f"http://{host}/"])
+        [(photos,)] = _rows(asked, where, [*bound, f"https://{host}/", f"http://{host}/"])
     return int(photos)
 
 
@@ -306,8 +322,8 @@ def bytes_per_second(store: ImageStore) -> float | None:
 
 
 def _wanted(
-    store: ImageStore | None, plan: Path, retry: Iterable[str], columns: str
-) -> tuple[str, tuple[str, ...]]:
+    store: ImageStore | None, plan: Path, retry: Iterable[str], task: Task, columns: str
+) -> tuple[str, list[object]]:
     again = check_retry(retry)
     marks = ", ".join("?" for _ in again)
     done = f"SELECT photo_id FROM {states(store, 'status')}" + (
@@ -315,9 +331,10 @@ def _wanted(
     )
     sql = (
         f"SELECT {columns} FROM {query.parquet_source([plan])} AS r "
-        f"WHERE NOT EXISTS (SELECT 1 FROM ({done}) AS d WHERE d.photo_id = r.photo_id)"
+        f"WHERE NOT EXISTS (SELECT 1 FROM ({done}) AS d WHERE d.photo_id = r.photo_id) "
+        "AND photo_id % ? = ?"
     )
-    return sql, again
+    return sql, [*again, task.of, task.number]
 
 
 def check_retry(retry: Iterable[str]) -> tuple[str, ...]:

@@ -51,3 +51,20 @@ def test_doctor_says_what_is_well_and_exits_with_3_where_something_is_not(filled
     outcome = arboretum("doctor", "--json")
     assert outcome.code == 3
     assert json.loads(outcome.out)["level"] == "problem"
+
+
+def test_a_plan_is_saved_and_its_shares_are_fetched(place, arboretum):
+    outcome = arboretum(
+        "download", "--taxa", "Reptilia", "--limit", 9, "--size", "thumb", "--plan-only", "--json"
+    )
+    assert outcome.code == 0
+    plan = json.loads(outcome.out)["plan_id"]
+    reports = [
+        json.loads(arboretum("download", "--plan", plan, "--task-id", task, "--num-tasks", 2, "--json").out)
+        for task in range(2)
+    ]
+    assert sum(report["fetched"] for report in reports) == 9
+    assert json.loads(arboretum("download", "--plan", plan, "--json").out)["tried"] == 0
+    assert arboretum("download", "--plan", plan, "--taxa", "Aves").code == 2
+    assert arboretum("download", "--task-id", 1, "--num-tasks", 2).code == 2
+    assert arboretum("download", "--plan", "nowhere").code == 3
