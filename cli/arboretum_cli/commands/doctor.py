@@ -43,7 +43,7 @@ def doctor(
     \b
     Examples:
         arboretum doctor
-        arboretum doctor --images /data/images --json
+        arboretum doctor --images bird-images --json
     """
     from arboretum_tools.download.doctor import examine
     from arboretum_tools.download.options import DownloadOptions, address_rules
