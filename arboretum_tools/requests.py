@@ -17,7 +17,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -27,9 +27,6 @@ from arboretum_tools.errors import StoreError, UsageError
 from arboretum_tools.publish import PARTIAL, whole_file, write_json
 from arboretum_tools.store import layout
 from arboretum_tools.tables import arrow_schema, one_line, write_table
-
-if TYPE_CHECKING:
-    from arboretum_tools.split.manifest import Split
 
 #: Digits of the content hash that name a plan.
 ID_DIGITS = 12
@@ -53,6 +50,29 @@ class Selects(Protocol):
 
     def requests_batches(self) -> Iterator[pa.RecordBatch]:
         """Its photos, with at least the columns of `schema.REQUEST`, photo_id ascending, each once."""
+
+
+class Splits(Protocol):
+    """What this module needs of a Split."""
+
+    @property
+    def name(self) -> str:
+        """The split's name."""
+
+    @property
+    def meta(self) -> Mapping[str, Any]:
+        """What split.json holds."""
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The parts that exist."""
+
+    @property
+    def sha256(self) -> dict[str, str]:
+        """Content hashes of the parts."""
+
+    def part(self, name: str) -> pa.Table:
+        """The rows of one part, with at least the columns of `schema.REQUEST`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +112,7 @@ def of_selection(selection: Selects) -> Requests:
     return Requests(selection.requests_batches, source)
 
 
-def of_split(split: Split, parts: Iterable[str] | None = None) -> Requests:
+def of_split(split: Splits, parts: Iterable[str] | None = None) -> Requests:
     """The photos of a split.
 
     Args:

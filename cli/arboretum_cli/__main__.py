@@ -1,5 +1,5 @@
 """`python -m arboretum_cli` is `arboretum`."""
 
-from arboretum_cli.main import main
+from arboretum_cli.entry import main
 
 main()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import typer
 
@@ -12,7 +12,7 @@ from arboretum_cli import _errors
 from arboretum_cli.commands import demo, doctor, download, export, make_split, select, status, verify
 
 #: Every command with its line in the overview, in the order of the flow.
-COMMANDS: dict[str, tuple[Callable[..., Any], str]] = {
+COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
     "demo": (demo.demo, "Run the whole chain, offline, in under a minute."),
     "select": (select.select, "Count, explain and save a selection."),
     "download": (download.download, "Fetch photos into an image store."),
@@ -68,4 +68,7 @@ for _name, (_command, _line) in COMMANDS.items():
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line and exits with the code of its outcome."""
-    sys.exit(_errors.run(app, list(sys.argv[1:] if arguments is None else arguments)))
+    code = _errors.run(app, list(sys.argv[1:] if arguments is None else arguments))
+    # A second Ctrl-C while the interpreter ends would hide the code.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(code)

@@ -1,6 +1,7 @@
 """The command line, in this process and in one of its own; and an origin with the bundled sample."""
 
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -56,7 +57,13 @@ def place(tmp_path: Path, origin: Origin, monkeypatch: pytest.MonkeyPatch) -> Pa
 def process() -> Callable[..., subprocess.Popen[str]]:
     """Starts the command line as a process of its own."""
 
-    def start(*arguments: object, cwd: Path, **environment: str) -> subprocess.Popen[str]:
+    def start(
+        *arguments: object, cwd: Path, limit: int | None = None, **environment: str
+    ) -> subprocess.Popen[str]:
+        def no_file_larger() -> None:
+            if limit is not None:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
         return subprocess.Popen(
             [sys.executable, "-m", "arboretum_cli", *map(str, arguments)],
             cwd=cwd,
@@ -64,6 +71,7 @@ def process() -> Callable[..., subprocess.Popen[str]]:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=no_file_larger,
         )
 
     return start

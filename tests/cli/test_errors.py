@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from arboretum_tools.split import load_split
 from arboretum_tools.testing.faults import Fault
 from arboretum_tools.testing.origin import Origin
 
@@ -149,6 +150,48 @@ def test_an_interrupted_download_keeps_its_state_and_goes_on(place, process, arb
         assert json.loads(out)["by_status"]["ok"] == 400
         # At most what was in flight is asked for twice.
         assert len(origin.requests) <= 400 + 4
+
+
+def everything_but_images(folder):
+    return [name for name in everything_in(folder) if not name.startswith("images")]
+
+
+@pytest.mark.parametrize(
+    ("command", "limit"),
+    [
+        (["make-split", "--taxa", "Reptilia", "--no-split", "--name", "s"], 2_000),
+        (["export", "--taxa", "Reptilia", "--out", "x"], 4_000),
+        (["export", "--taxa", "Reptilia", "--out", "x", "--format", "hf"], 4_000),
+        (["select", "--taxa", "Reptilia", "-o", "sel.parquet"], 1_000),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_a_full_disk_is_one_error_and_leaves_nothing(place, process, arboretum, command, limit):
+    """A file size limit in a child process is what a full disk looks like to it."""
+    assert arboretum("download", "--taxa", "Reptilia", "--size", "square").code == 0
+    running = process(*command, cwd=place, limit=limit)
+    _, err = running.communicate(timeout=60)
+    assert running.returncode == 3, err
+    assert "no room left" in err
+    assert "Traceback" not in err
+    assert [name for name in everything_but_images(place) if name != "splits"] == []
+    running = process(*command, cwd=place)
+    assert running.communicate(timeout=60)
+    assert running.returncode == 0
+
+
+@pytest.mark.parametrize("wait", [0.02, 0.4, 0.7, 1.0])
+def test_ctrl_c_at_any_time_leaves_a_split_whole_or_not_there(place, process, wait):
+    running = process("make-split", "--taxa", "Aves", "--out", "s", cwd=place)
+    time.sleep(wait)
+    running.send_signal(signal.SIGINT)
+    _, err = running.communicate(timeout=60)
+    # Before the first line of ours runs, the signal itself ends the process, which a shell shows as 130 too.
+    assert running.returncode in (130, -signal.SIGINT, 0)
+    assert "Traceback" not in err or wait < 0.1
+    if (place / "s").exists():
+        assert load_split(place / "s").num_classes == 21
+    assert [name for name in everything_in(place) if ".partial-" in name] == []
 
 
 def test_a_reader_that_has_enough_is_no_error(place, process):

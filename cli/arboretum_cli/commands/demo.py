@@ -37,6 +37,7 @@ _MARK = ".arboretum-demo"
 
 
 def demo(
+    context: typer.Context,
     folder: Annotated[
         Path, typer.Option("--dir", help="Folder to work in; made if it is not there.", metavar="DIR")
     ] = Path("arboretum-demo"),
@@ -66,7 +67,10 @@ def demo(
         say(f"origin server on {origin.url}, drawing the photos of the bundled sample (invented, not taken)")
         _typed(f"cd {shlex.quote(str(folder))}", f"export ARBORETUM_ORIGIN={origin.url}")
         for title, command in STEPS:
-            _run(title, command)
+            typer.echo(f"\n# {title}")
+            _typed(shlex.join(["arboretum", *command]))
+            # The whole command line again, as if it were typed.
+            context.find_root().command.main(command, prog_name="arboretum", standalone_mode=False)
         _python()
         typer.echo("\n".join(["", *_came_out(), "", f"done in {duration(time.monotonic() - started)}"]))
         typer.echo(f"look into  {folder}\nand at     {folder / _SHEET}")
@@ -97,14 +101,6 @@ def _inside(folder: Path, origin: Origin) -> Iterator[None]:
         os.environ.pop("ARBORETUM_ORIGIN")
         if before is not None:
             os.environ["ARBORETUM_ORIGIN"] = before
-
-
-def _run(title: str, command: list[str]) -> None:
-    from arboretum_cli.main import app
-
-    typer.echo(f"\n# {title}")
-    _typed(shlex.join(["arboretum", *command]))
-    app(command, standalone_mode=False, prog_name="arboretum")
 
 
 def _python() -> None:
