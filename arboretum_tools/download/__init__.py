@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 from arboretum_tools import requests
 from arboretum_tools.download import job as jobs
 from arboretum_tools.download.cancel import Stopper
+from arboretum_tools.download.kinds import kinds_of
 from arboretum_tools.download.options import DownloadOptions, address_rules
 from arboretum_tools.download.plan import DownloadPlan
 from arboretum_tools.download.report import DownloadFailedError, DownloadReport
@@ -153,7 +155,9 @@ def plan_download(what: Any, **arguments: Unpack[DownloadArguments]) -> Download
         TargetExistsError: `images` holds something else.
         UsageError: a value that is no value of its kind.
     """
-    return jobs.plan_only(_job(what, **arguments))
+    plan = jobs.plan_only(_job(what, **arguments))
+    kinds = kinds_of(what)
+    return plan if kinds is None else replace(plan, classes=kinds[0], licenses=kinds[1])
 
 
 def save_plan(what: Any, **arguments: Unpack[DownloadArguments]) -> DownloadPlan:

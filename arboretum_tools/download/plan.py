@@ -51,6 +51,8 @@ class DownloadPlan:
         budgeted: of `to_fetch`, photos of static.inaturalist.org, which has a byte budget.
         budget_left: bytes that it may still be asked for in this hour and this day; None where it is not
             asked.
+        classes: of the photos asked for; None where only their ids are known.
+        licenses: photos asked for by licence, most first; None likewise.
     """
 
     store: Path
@@ -69,6 +71,8 @@ class DownloadPlan:
     seconds_measured: float | None = None
     budgeted: int = 0
     budget_left: tuple[int, int] | None = None
+    classes: int | None = None
+    licenses: Mapping[str, int] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The same, JSON-able."""

@@ -68,3 +68,15 @@ def test_a_plan_is_saved_and_its_shares_are_fetched(place, arboretum):
     assert arboretum("download", "--plan", plan, "--taxa", "Aves").code == 2
     assert arboretum("download", "--task-id", 1, "--num-tasks", 2).code == 2
     assert arboretum("download", "--plan", "nowhere").code == 3
+
+
+def test_a_dry_run_tells_classes_and_licences_of_a_selection_and_of_a_split(place, arboretum):
+    flags = ("download", "--size", "thumb", "--dry-run", "--json")
+    told = json.loads(arboretum(*flags, "--taxa", "Reptilia").out)
+    assert told["classes"] > 1
+    assert sum(told["licenses"].values()) == told["requested"]
+    assert arboretum("make-split", "--taxa", "Aves", "--lt-ratio", 5, "--out", "split").code == 0
+    split = json.loads(arboretum(*flags, "--split", "split").out)
+    assert split["classes"] > 1
+    assert sum(split["licenses"].values()) == split["requested"]
+    assert "licences: " in arboretum("download", "--taxa", "Reptilia", "--dry-run").out

@@ -185,6 +185,14 @@ def _plan_lines(plan: DownloadPlan) -> list[str]:
             if plan.budget_left is not None
             else []
         ),
+        *(
+            [
+                f"{plan.classes:,} classes; licences: "
+                + ", ".join(f"{photos:,} {name}" for name, photos in plan.licenses.items())
+            ]
+            if plan.licenses is not None
+            else []
+        ),
         "nothing was fetched (--dry-run)",
     ]
 
