@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from arboretum_metadata.schema import INDEX
 from arboretum_tools import query
@@ -311,14 +310,19 @@ def count_of_host(
 
 
 def bytes_per_second(store: ImageStore) -> float | None:
-    """How fast images came in the last shard; None where none tells it."""
-    for path in reversed(store.index_files()):
-        rows = pq.read_table(path, columns=["size_bytes", "fetched_at"])
-        times, sizes = rows.column("fetched_at").to_pylist(), rows.column("size_bytes").to_pylist()
-        seconds = (max(times) - min(times)).total_seconds() if times else 0.0
-        # Below a second it is not the line that was measured.
-        return sum(size or 0 for size in sizes) / seconds if seconds >= 1 else None
-    return None
+    """How fast images came in the last shard; None where it does not tell.
+
+    Raises:
+        StoreError: its index is damaged.
+    """
+    shards = store.shards()
+    if not shards:
+        return None
+    rows = store.index(shards[-1])
+    times, sizes = rows.column("fetched_at").to_pylist(), rows.column("size_bytes").to_pylist()
+    seconds = (max(times) - min(times)).total_seconds() if times else 0.0
+    # Below a second it is not the line that was measured.
+    return sum(size or 0 for size in sizes) / seconds if seconds >= 1 else None
 
 
 def _wanted(

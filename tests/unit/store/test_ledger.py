@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from arboretum_metadata.schema import REQUEST
 from arboretum_tools import query, requests
 from arboretum_tools.errors import StoreError, UsageError
+from arboretum_tools.image_format import inspect
 from arboretum_tools.store import STATUSES, ImageStore, PhotoRecord, StoreWriter, layout, ledger
 from arboretum_tools.tables import arrow_schema
 
@@ -164,3 +166,16 @@ def test_the_story_of_a_photo_is_all_its_rows_and_plans(tmp_path, image):
     assert [(shard, row.status) for shard, row in told.rows] == [(0, "failed"), (1, "gone"), (2, "ok")]
     assert ledger.story(path, 5).state == "pending"
     assert ledger.story(path, 6).state == "unknown"
+
+
+def test_the_speed_is_that_of_the_last_shard_where_it_tells_one(tmp_path, image):
+    path = tmp_path / "images"
+    with StoreWriter.create(path) as writer:
+        writer.add_image(1, image(1))
+    assert ledger.bytes_per_second(ImageStore.open(path)) is None
+    with StoreWriter.create(path) as writer:
+        for photo_id, second in ((2, 0), (3, 10)):
+            data = image(photo_id)
+            record = PhotoRecord.of_image(photo_id, data, inspect(data))
+            writer.add(replace(record, fetched_at=datetime(2026, 1, 1, 0, 0, second, tzinfo=UTC)), data)
+    assert ledger.bytes_per_second(ImageStore.open(path)) == (len(image(2)) + len(image(3))) / 10
