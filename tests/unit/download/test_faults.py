@@ -43,9 +43,9 @@ EXPECTED = {
     Fault("gzip"): ("invalid", 1, "gzip"),
     Fault("oversize"): ("invalid", 1, "larger than 64 MiB"),
     Fault("oversize_no_length"): ("invalid", 1, "larger than 64 MiB"),
-    Fault("slow_drip", drip_pause_s=0.2): ("failed", 1, "not whole within 1 s"),
-    Fault("stall"): ("failed", 1, "within 1 s"),
-    Fault("stall_before_headers"): ("failed", 1, "within 1 s"),
+    Fault("slow_drip", drip_pause_s=0.2): ("failed", 1, "not whole within 3 s"),
+    Fault("stall"): ("failed", 1, "within 3 s"),
+    Fault("stall_before_headers"): ("failed", 1, "within 3 s"),
     Fault("reset"): ("failed", 2, ""),
     # Any number of requests: aiohttp itself asks again where a connection that was used before is reset.
     Fault("reset", times=1): ("ok", None, None),
@@ -82,7 +82,7 @@ def run(tmp_path_factory, plan_of):
             size="small",
             origin=origin.url,
             attempts=2,
-            deadline_s=1.0,
+            deadline_s=3.0,
             max_failure_rate=1.0,
         )
         asked = list(origin.requests)
@@ -133,7 +133,7 @@ def test_the_index_says_the_real_address_and_not_the_origin(run):
 
 
 def test_stalls_and_drips_end_in_bounded_time(run):
-    assert run[4] < 15
+    assert run[4] < 30
 
 
 def test_more_failures_than_allowed_are_an_error_that_keeps_what_came(tmp_path, plan_of, origin):
