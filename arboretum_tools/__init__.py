@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from arboretum_tools.split.published import import_split
     from arboretum_tools.split.stats import split_stats
     from arboretum_tools.store import ImageStore
+    from arboretum_tools.store.verify import verify
     from arboretum_tools.subset import Subset, load_subset
     from arboretum_tools.version import __version__
 
@@ -75,6 +76,7 @@ _HOME = {
     "open_catalog": "catalog",
     "plan_download": "download",
     "split_stats": "split.stats",
+    "verify": "store.verify",
 }
 
 __all__ = [
@@ -111,6 +113,7 @@ __all__ = [
     "open_catalog",
     "plan_download",
     "split_stats",
+    "verify",
 ]
 
 

@@ -20,12 +20,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from arboretum_metadata.schema import REQUEST
 from arboretum_tools.errors import StoreError, UsageError
 from arboretum_tools.publish import PARTIAL, whole_file, write_json
 from arboretum_tools.store import layout
-from arboretum_tools.tables import arrow_schema, write_table
+from arboretum_tools.tables import arrow_schema, one_line, write_table
 
 #: Digits of the content hash that name a plan.
 ID_DIGITS = 12
@@ -144,6 +145,33 @@ def of_photo_ids(catalog: Any, ids: Iterable[int]) -> Requests:
         ids: iNaturalist's photo ids, in any order.
     """
     return of_selection(catalog.select(photo_ids=ids))
+
+
+def of_saved(store: str | Path, plan_id: str) -> Requests:
+    """A plan that was saved in a store.
+
+    Raises:
+        StoreError: the store has no such plan, or it is damaged.
+    """
+    plans = {plan.id: plan for plan in saved(store)}
+    plan = plans.get(plan_id)
+    if plan is None:
+        raise StoreError(
+            f"{store} has no plan {plan_id!r}",
+            hint=f"It has {', '.join(sorted(plans)) or 'none'}; "
+            "`arboretum download ... --plan-only` saves one.",
+        )
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        try:
+            with pq.ParquetFile(plan.path) as file:
+                yield from file.iter_batches(columns=_SCHEMA.names)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise StoreError(
+                f"{plan.path} cannot be read: {one_line(error)}", hint="Save the plan again with --plan-only."
+            ) from error
+
+    return Requests(batches, plan.source)
 
 
 def of(what: Any) -> Requests:

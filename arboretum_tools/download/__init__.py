@@ -9,15 +9,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 from arboretum_tools import requests
 from arboretum_tools.download import job as jobs
 from arboretum_tools.download.cancel import Stopper
+from arboretum_tools.download.kinds import kinds_of
 from arboretum_tools.download.options import DownloadOptions, address_rules
 from arboretum_tools.download.plan import DownloadPlan
 from arboretum_tools.download.report import DownloadFailedError, DownloadReport
+from arboretum_tools.download.task import TaskSpec, run_task
 from arboretum_tools.events import OnEvent, ignore
 
 __all__ = [
@@ -25,9 +28,12 @@ __all__ = [
     "DownloadFailedError",
     "DownloadPlan",
     "DownloadReport",
+    "TaskSpec",
     "download",
     "download_async",
     "plan_download",
+    "run_task",
+    "save_plan",
 ]
 
 
@@ -149,7 +155,23 @@ def plan_download(what: Any, **arguments: Unpack[DownloadArguments]) -> Download
         TargetExistsError: `images` holds something else.
         UsageError: a value that is no value of its kind.
     """
-    return jobs.plan_only(_job(what, **arguments))
+    plan = jobs.plan_only(_job(what, **arguments))
+    kinds = kinds_of(what)
+    return plan if kinds is None else replace(plan, classes=kinds[0], licenses=kinds[1])
+
+
+def save_plan(what: Any, **arguments: Unpack[DownloadArguments]) -> DownloadPlan:
+    """Makes the store and keeps the plan in it, for `run_task` to fetch (`--plan-only`); fetches nothing.
+
+    Takes the same arguments as `download`. What an earlier run left half-done in the store is repaired.
+
+    Raises:
+        StoreError: the store has another size, is damaged, or a download writes into it.
+        OutOfSpaceError: the disk is too small.
+        BadInputError: more than 100 GB without `yes`.
+        UsageError: a value that is no value of its kind.
+    """
+    return jobs.save_plan(_job(what, **arguments))
 
 
 def _job(

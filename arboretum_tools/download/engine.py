@@ -9,6 +9,7 @@ the sockets must not starve.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ import pyarrow as pa
 from arboretum_tools.download.fetch import Fetcher
 from arboretum_tools.download.options import DownloadOptions
 from arboretum_tools.errors import BadInputError
-from arboretum_tools.events import OnEvent, PhotoDone
+from arboretum_tools.events import Note, OnEvent, PhotoDone
 from arboretum_tools.store.writer import StoreWriter
 
 #: What is asked for: photo_id, ext, url.
@@ -26,6 +27,9 @@ Wanted = tuple[int, str, str | None]
 
 # Rows of a batch that are Python objects at one time.
 _ROWS = 1024
+
+#: Seconds without a photo that came to an end after which the watchdog says what is waited for.
+QUIET_S = 60.0
 
 # So many photos that were given up, and never an answer: it is the network, not the photos.
 _UNREACHED = 10
@@ -76,9 +80,12 @@ async def run(
     writing = asyncio.Lock()
     unreached = 0
 
-    async def work(fetcher: Fetcher) -> None:
+    in_flight: dict[int, tuple[int, float]] = {}
+
+    async def work(number: int, fetcher: Fetcher) -> None:
         nonlocal unreached
         for photo_id, ext, url in wanted:
+            in_flight[number] = photo_id, time.monotonic()
             record, data = await fetcher.fetch(photo_id, ext, url)
             async with writing:
                 writer.add(record, data)
@@ -92,17 +99,43 @@ async def run(
                 if unreached >= _UNREACHED:
                     raise BadInputError(
                         f"no host can be reached: {record.error} ({record.url})",
-                        hint="Check the network, the proxy and --origin, and run the same command again.",
+                        hint="Check the network, the proxy and --origin, and run the same command again; "
+                        "`arboretum doctor` looks at each of them.",
                     )
+        in_flight.pop(number, None)
 
-    async with Fetcher(writer.config.size, options) as fetcher:
-        workers = [asyncio.create_task(work(fetcher)) for _ in range(options.connections)]
+    async with Fetcher(writer.config.size, options, on_event) as fetcher:
+        workers = [asyncio.create_task(work(number, fetcher)) for number in range(options.connections)]
+        watchdog = asyncio.create_task(_watch(in_flight, tally, on_event))
         try:
             # The first that fails ends the run; without one, all have ended.
             done, _ = await asyncio.wait(workers, return_when=asyncio.FIRST_EXCEPTION)
             for worker in done:
                 worker.result()
         finally:
-            for worker in workers:
-                worker.cancel()
-            await asyncio.gather(*workers, return_exceptions=True)
+            for task in (*workers, watchdog):
+                task.cancel()
+            await asyncio.gather(*workers, watchdog, return_exceptions=True)
+
+
+async def _watch(in_flight: dict[int, tuple[int, float]], tally: Tally, on_event: OnEvent) -> None:
+    """Says what is being waited for whenever no photo has come to an end for a while.
+
+    It ends nothing: each photo has its deadline. It names what a run that stands still stands at.
+    """
+    done, since, quiet_s = 0, time.monotonic(), QUIET_S
+    while True:
+        await asyncio.sleep(QUIET_S / 4)
+        now = time.monotonic()
+        if tally.by_status.total() != done:
+            done, since, quiet_s = tally.by_status.total(), now, QUIET_S
+        elif now - since >= quiet_s and in_flight:
+            quiet_s *= 2
+            longest = sorted(in_flight.values(), key=lambda one: one[1])
+            named = ", ".join(f"{photo_id} ({now - began:.0f} s)" for photo_id, began in longest[:5])
+            on_event(
+                Note(
+                    f"no photo came to an end for {now - since:.0f} s; {len(longest)} are waited for, "
+                    f"the longest: {named}"
+                )
+            )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import ipaddress
 import socket
 import time
 from datetime import UTC, datetime
@@ -16,10 +15,12 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from arboretum_tools.download.addresses import is_loopback, is_public
 from arboretum_tools.download.options import DownloadOptions
 from arboretum_tools.download.politeness import HostPace, parse_retry_after
-from arboretum_tools.download.urls import AddressRefusedError, AddressRules, place_of
+from arboretum_tools.download.urls import STATIC_HOST, AddressRefusedError, AddressRules, place_of, variant
 from arboretum_tools.download.verify import Answer, Verdict, judge
+from arboretum_tools.events import Note, OnEvent, ignore
 from arboretum_tools.store.layout import MAX_IMAGE_BYTES
 from arboretum_tools.store.record import PhotoRecord
 from arboretum_tools.tables import one_line
@@ -33,6 +34,8 @@ _READ_S = 30.0
 _BUFFER_BYTES = 2**18
 # The body of an error is read up to here, so that its connection can be used again; above, it is closed.
 _ERROR_BODY_BYTES = 2**16
+# States for which another spelling of the extension is asked for.
+_NOT_THERE = frozenset({"gone", "forbidden"})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
@@ -43,13 +46,17 @@ class Fetcher:
         reached: whether any host has answered anything yet.
     """
 
-    def __init__(self, size: str, options: DownloadOptions) -> None:
+    def __init__(self, size: str, options: DownloadOptions, on_event: OnEvent = ignore) -> None:
         """Opens nothing yet.
 
         Args:
             size: one of `vocab.PHOTO_SIZES`.
             options: how to behave.
+            on_event: gets a Note when the byte budget of a host is used up.
         """
+        self._on_event = on_event
+        self._budget = options.budget()
+        self._said_until = float("-inf")
         self._size = size
         self._options = options
         self._rules = options.rules
@@ -77,6 +84,8 @@ class Fetcher:
     ) -> None:
         assert self._session is not None
         await self._session.close()
+        if self._budget is not None and f"https://{STATIC_HOST}" in self._paces:
+            self._budget.sync()
 
     async def fetch(self, photo_id: int, ext: str, url: str | None) -> tuple[PhotoRecord, bytes | None]:
         """What becomes of one photo: its record and, if that is `ok`, its bytes.
@@ -88,36 +97,55 @@ class Fetcher:
             asked = self._rules.photo(photo_id, ext, url, self._size)
         except AddressRefusedError as error:
             return _record(photo_id, Verdict("invalid", str(error)), 0, url or ""), None
+        most = self._options.attempts
+        answer, verdict, attempts, left_s = await self._pursue(asked, most, self._options.deadline_s)
+        if verdict.status in _NOT_THERE and attempts < most and (other := variant(asked)) is not None:
+            again, second, more, _ = await self._pursue(other, most - attempts, left_s)
+            attempts += more
+            # Of two addresses that have nothing the first one tells more: it is what the metadata say.
+            if second.image is not None:
+                answer, verdict = again, second
+        if answer is None or verdict.image is None:
+            return _record(photo_id, verdict, attempts, asked, answer), None
+        record = PhotoRecord.of_image(
+            photo_id,
+            answer.body,
+            verdict.image,
+            url=answer.url,
+            http_status=answer.http_status,
+            attempts=attempts,
+            etag=answer.etag,
+        )
+        return record, answer.body
+
+    async def _pursue(
+        self, asked: str, most: int, left_s: float
+    ) -> tuple[Answer | None, Verdict, int, float]:
+        """Asks for one address until its fate is clear: the answer, the verdict, requests, seconds left."""
+        options = self._options
         answer: Answer | None = None
         verdict = Verdict("failed", "not asked")
-        left_s = self._options.deadline_s
         attempt = 0
-        while attempt < self._options.attempts and left_s > 0:
-            pace = self._pace(asked)
+        pace = self._pace(asked)
+        while attempt < most and left_s > 0:
             if attempt and not verdict.throttled:
-                await asyncio.sleep(self._options.manners.backoff(attempt))
-            await pace.ready()
-            attempt += 1
-            began = time.monotonic()
-            answer, verdict = await self._try(asked, left_s)
-            left_s -= time.monotonic() - began
-            if answer is not None and verdict.image is not None:
-                pace.answered()
-                record = PhotoRecord.of_image(
-                    photo_id,
-                    answer.body,
-                    verdict.image,
-                    url=answer.url,
-                    http_status=answer.http_status,
-                    attempts=attempt,
-                    etag=answer.etag,
-                )
-                return record, answer.body
-            if answer is not None and verdict.throttled:
-                pace.throttled(parse_retry_after(answer.retry_after))
+                await asyncio.sleep(options.manners.backoff(attempt))
+            await pace.enter()
+            try:
+                attempt += 1
+                began = time.monotonic()
+                answer, verdict = await self._try(asked, left_s)
+                left_s -= time.monotonic() - began
+                if answer is not None:
+                    if verdict.throttled:
+                        pace.throttled(parse_retry_after(answer.retry_after))
+                    elif answer.http_status < 500:
+                        self._pace(answer.url).answered(len(answer.body))
+            finally:
+                pace.leave()
             if verdict.tries and attempt >= verdict.tries:
                 break
-        return _record(photo_id, verdict, attempt, asked, answer), None
+        return answer, verdict, attempt, left_s
 
     async def _try(self, url: str, within_s: float) -> tuple[Answer | None, Verdict]:
         try:
@@ -155,8 +183,23 @@ class Fetcher:
         place = place_of(url)
         pace = self._paces.get(place)
         if pace is None:
-            pace = self._paces[place] = HostPace(self._options.manners)
+            budget = self._budget if place == f"https://{STATIC_HOST}" else None
+            pace = self._paces[place] = HostPace(
+                self._options.manners, self._options.connections, budget=budget, on_wait=self._say_budget
+            )
         return pace
+
+    def _say_budget(self, wait_s: float) -> None:
+        now = time.monotonic()
+        # Every worker comes here; one line for all of them, and again when the wait is over.
+        if now >= self._said_until:
+            self._said_until = now + wait_s
+            self._on_event(
+                Note(
+                    f"{STATIC_HOST}: the byte budget of the hour or day is used up; "
+                    f"waiting {max(1, round(wait_s / 60))} min"
+                )
+            )
 
     def _proxy(self, target: str) -> str | None:
         """The proxy that the environment names for a host, looked up once (aiohttp would at each request)."""
@@ -164,7 +207,7 @@ class Fetcher:
         if place not in self._proxies:
             parts = urlsplit(target)
             host = parts.hostname or ""
-            direct = _is_loopback(host) or proxy_bypass(host)
+            direct = is_loopback(host) or proxy_bypass(host)
             self._proxies[place] = None if direct else getproxies().get(parts.scheme)
         return self._proxies[place]
 
@@ -261,18 +304,3 @@ class PublicResolver(AbstractResolver):
     async def close(self) -> None:
         """Closes nothing: the resolver has no connection."""
         await self._resolver.close()
-
-
-def is_public(address: str) -> bool:
-    """Whether an IP address, written as digits, is one of the public internet."""
-    parsed = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
-        parsed = parsed.ipv4_mapped
-    return parsed.is_global and not parsed.is_multicast
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

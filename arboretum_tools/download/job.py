@@ -18,11 +18,13 @@ from arboretum_tools.download.cancel import Stopper
 from arboretum_tools.download.options import DownloadOptions
 from arboretum_tools.download.plan import DownloadPlan, check_plan, make_plan, typical_bytes
 from arboretum_tools.download.report import DownloadFailedError, DownloadReport
+from arboretum_tools.download.urls import STATIC_HOST
 from arboretum_tools.errors import UsageError
 from arboretum_tools.events import OnEvent, StageFinished, StageStarted, ignore
 from arboretum_tools.requests import Requests, SavedRequests
 from arboretum_tools.store import layout, ledger
 from arboretum_tools.store.layout import StoreConfig
+from arboretum_tools.store.lock import ALONE, Task
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.store.writer import StoreWriter
 
@@ -40,6 +42,7 @@ class Job:
         size: one of `vocab.PHOTO_SIZES`.
         options: how to behave.
         yes: whether more than 100 GB is meant.
+        task: which part of the plan is fetched, where several tasks fill the store side by side.
         on_event: called with each event.
     """
 
@@ -48,6 +51,7 @@ class Job:
     size: str = "medium"
     options: DownloadOptions = field(default_factory=DownloadOptions)
     yes: bool = False
+    task: Task = ALONE
     on_event: OnEvent = ignore
 
     def __post_init__(self) -> None:
@@ -68,6 +72,19 @@ def plan_only(job: Job) -> DownloadPlan:
         return _plan(job, plan, connection)
 
 
+def save_plan(job: Job) -> DownloadPlan:
+    """Makes the store, repairs it and keeps the plan in it, for tasks to fetch; fetches nothing.
+
+    Raises:
+        ArboretumError: it cannot be done; see `download`.
+    """
+    with closing(query.connect()) as connection, _written_down(job.requests) as unsaved:
+        check_plan(_plan(job, unsaved, connection), yes=job.yes)
+        with StoreWriter.create(job.images, StoreConfig(size=job.size), on_event=job.on_event):
+            plan = plans.keep(unsaved, job.images)
+            return _plan(job, plan, connection)
+
+
 def run(job: Job, stopper: Stopper) -> DownloadReport:
     """Does the job; `stopper` ends it from another thread.
 
@@ -81,15 +98,17 @@ def run(job: Job, stopper: Stopper) -> DownloadReport:
     with closing(query.connect()) as connection:
         with _written_down(job.requests) as unsaved:
             check_plan(_plan(job, unsaved, connection), yes=job.yes)
-            with StoreWriter.create(job.images, config, on_event=job.on_event) as writer:
+            with StoreWriter.create(job.images, config, task=job.task, on_event=job.on_event) as writer:
                 plan = plans.keep(unsaved, job.images)
                 tried, fetched, size_bytes = _fetch(job, plan, writer, stopper, connection)
-        by_status = ledger.counts(ImageStore.open(job.images), plan.path, connection=connection)
+        by_status = ledger.counts(
+            ImageStore.open(job.images), plan.path, task=job.task, connection=connection
+        )
     report = DownloadReport(
         store=job.images,
         size=job.size,
         plan_id=plan.id,
-        requested=plan.photos,
+        requested=sum(by_status.values()),
         by_status=by_status,
         tried=tried,
         fetched=fetched,
@@ -108,14 +127,21 @@ def _fetch(
     """Fetches what the store lacks of a plan: photos tried, images stored, their bytes."""
     store = ImageStore.open(job.images)
     # Asked again, under the lock: a run that was cut short may just have been repaired.
-    there = ledger.counts(store, plan.path, connection=connection)
+    there = ledger.counts(store, plan.path, task=job.task, connection=connection)
     total = sum(there[state] for state in {layout.PENDING, *job.options.retry})
     job.on_event(StageStarted("download", total))
     if total:
         # Not before there is something to fetch: it costs the import of aiohttp.
         from arboretum_tools.download import engine
 
-        batches = ledger.to_fetch(store, plan.path, retry=job.options.retry, connection=connection)
+        batches = ledger.to_fetch(
+            store,
+            plan.path,
+            retry=job.options.retry,
+            connection=connection,
+            task=job.task,
+            last_host=STATIC_HOST,
+        )
         wanted = engine.rows(batches)
         # The first row is waited for here, where the wait for the query keeps no socket waiting.
         first = next(wanted)
@@ -143,15 +169,26 @@ def _plan(job: Job, plan: SavedRequests, connection: query.Connection) -> Downlo
     if layout.is_store(job.images):
         layout.check_config(job.images, StoreConfig(size=job.size))
         store = ImageStore.open(job.images)
+    budget = job.options.budget()
+    slow = 0
+    if budget is not None:
+        slow = ledger.count_of_host(
+            store, plan.path, STATIC_HOST, retry=job.options.retry, task=job.task, connection=connection
+        )
     return make_plan(
         store=job.images,
         size=job.size,
         english=str(plan.source.get("english", "")),
         plan_id=plan.id,
-        by_status=ledger.counts(store, plan.path, connection=connection),
+        by_status=ledger.counts(store, plan.path, task=job.task, connection=connection),
         retry=job.options.retry,
         photo_bytes=_photo_bytes(store, job.size, connection),
         free_bytes=_free_bytes(job.images),
+        budgeted=slow,
+        # Where nothing is asked of that host, its file is not even looked for.
+        budget_left=budget.left() if budget is not None and slow else None,
+        allowance=job.options.allowance,
+        measured_bytes_s=ledger.bytes_per_second(store) if store is not None else None,
     )
 
 

@@ -6,9 +6,11 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from arboretum_tools.download.budget import Allowance, ByteBudget, state_folder
 from arboretum_tools.download.politeness import Manners
-from arboretum_tools.download.urls import AddressRules
+from arboretum_tools.download.urls import STATIC_HOST, AddressRules
 from arboretum_tools.errors import UsageError
 from arboretum_tools.store.ledger import check_retry
 from arboretum_tools.version import __version__
@@ -33,6 +35,8 @@ class DownloadOptions:
         contact: how the operators of the host can reach who downloads; stands in the User-Agent.
         rules: which addresses may be asked.
         manners: how long to wait.
+        allowance: bytes that static.inaturalist.org may be asked for.
+        budget_path: where what was fetched from there is written down; None = in the user's state folder.
     """
 
     connections: int = 32
@@ -43,6 +47,8 @@ class DownloadOptions:
     contact: str | None = None
     rules: AddressRules = field(default_factory=AddressRules)
     manners: Manners = field(default_factory=Manners)
+    allowance: Allowance = field(default_factory=Allowance)
+    budget_path: Path | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.connections <= 256:
@@ -62,6 +68,12 @@ class DownloadOptions:
         """The honest User-Agent: name, version, and how to reach who downloads, if that was said."""
         name = f"arboretum-tools/{__version__}"
         return f"{name} (+{self.contact})" if self.contact else name
+
+    def budget(self) -> ByteBudget | None:
+        """The byte budget of static.inaturalist.org; None where another server is asked in its place."""
+        if self.rules.origin is not None and self.budget_path is None:
+            return None
+        return ByteBudget(self.budget_path or state_folder() / f"{STATIC_HOST}.json", self.allowance)
 
 
 def address_rules(origin: str | None, allow_hosts: Iterable[str]) -> AddressRules:

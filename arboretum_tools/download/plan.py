@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from arboretum_metadata.vocab import PHOTO_SIZES
+from arboretum_tools.download.budget import Allowance, seconds_within
 from arboretum_tools.errors import BadInputError, OutOfSpaceError
 from arboretum_tools.store.layout import PENDING
 from arboretum_tools.store.writer import SHARD_BYTES, SHARD_PHOTOS
@@ -24,6 +25,8 @@ LINE_BYTES_S = 12_500_000
 
 #: What a photo takes beside its bytes: tar header, half a block of padding, its row in the index.
 OVERHEAD_BYTES = 1_024
+
+_ALLOWANCE = Allowance()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,13 @@ class DownloadPlan:
         disk_bytes: about what they take on the disk.
         free_bytes: what the disk has left.
         shards: about how many shards they make.
-        seconds: about how long it takes on a line of 100 Mbit/s.
+        seconds: about how long it takes on a line of 100 Mbit/s, and within `budget_left`.
+        seconds_measured: the same at the speed of the store's last shard; None where there is none.
+        budgeted: of `to_fetch`, photos of static.inaturalist.org, which has a byte budget.
+        budget_left: bytes that it may still be asked for in this hour and this day; None where it is not
+            asked.
+        classes: of the photos asked for; None where only their ids are known.
+        licenses: photos asked for by licence, most first; None likewise.
     """
 
     store: Path
@@ -59,6 +68,11 @@ class DownloadPlan:
     free_bytes: int
     shards: int
     seconds: float
+    seconds_measured: float | None = None
+    budgeted: int = 0
+    budget_left: tuple[int, int] | None = None
+    classes: int | None = None
+    licenses: Mapping[str, int] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The same, JSON-able."""
@@ -86,10 +100,15 @@ def make_plan(
     retry: tuple[str, ...],
     photo_bytes: int,
     free_bytes: int,
+    budgeted: int = 0,
+    budget_left: tuple[int, int] | None = None,
+    allowance: Allowance = _ALLOWANCE,
+    measured_bytes_s: float | None = None,
 ) -> DownloadPlan:
     """The plan that follows from what was asked for and what the store holds; see DownloadPlan."""
     to_fetch = sum(by_status[state] for state in {PENDING, *retry})
     size_bytes = to_fetch * photo_bytes
+    held_up = seconds_within(allowance, budget_left, budgeted * photo_bytes) if budget_left else 0.0
     return DownloadPlan(
         store=store,
         size=size,
@@ -103,7 +122,10 @@ def make_plan(
         disk_bytes=size_bytes + to_fetch * OVERHEAD_BYTES,
         free_bytes=free_bytes,
         shards=math.ceil(max(to_fetch / SHARD_PHOTOS, size_bytes / SHARD_BYTES)),
-        seconds=size_bytes / LINE_BYTES_S,
+        seconds=max(size_bytes / LINE_BYTES_S, held_up),
+        seconds_measured=max(size_bytes / measured_bytes_s, held_up) if measured_bytes_s else None,
+        budgeted=budgeted,
+        budget_left=budget_left,
     )
 
 

@@ -11,8 +11,18 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+
+from arboretum_tools.download.budget import ByteBudget
+
+# Requests to a host that has not answered yet; many enough that a healthy one is soon at full speed.
+_FIRST_WINDOW = 8
+
+# The budget is looked at again after so long at most.
+_BUDGET_WAIT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,23 +53,75 @@ class Manners:
 
 
 class HostPace:
-    """The pace of one host, shared by all workers of one event loop."""
+    """The pace of one host, shared by all workers of one event loop.
 
-    def __init__(self, manners: Manners) -> None:
+    At most `window` requests are under way at one time. It begins small, grows by one with each answer until
+    the host first complains, from then on by one with each window of answers, and is halved when the host
+    says 429 or 503 (additive increase, multiplicative decrease, as TCP does it, RFC 5681).
+
+    Attributes:
+        window: requests that may be under way at one time, 1 to `connections`.
+    """
+
+    def __init__(
+        self,
+        manners: Manners,
+        connections: int,
+        *,
+        budget: ByteBudget | None = None,
+        on_wait: Callable[[float], None] | None = None,
+    ) -> None:
+        """A pace that has not asked anything yet.
+
+        Args:
+            manners: how long to wait.
+            connections: requests that may ever be under way at one time.
+            budget: of the bytes of this host; None = as many as come.
+            on_wait: called when the budget is used up, with the seconds until it is not.
+        """
+        self.window = float(min(_FIRST_WINDOW, connections))
         self._manners = manners
+        self._connections = connections
+        self._budget = budget
+        self._on_wait = on_wait
         self._open_at = 0.0
         self._throttles = 0
+        self._complained = False
+        self._active = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
 
-    async def ready(self) -> None:
-        """Waits until the host may be asked again."""
-        # Again after each wait, because the pause may have grown meanwhile.
-        while (wait := self._open_at - time.monotonic()) > 0:  # noqa: ASYNC110 - time ends it, not an event
-            # A tenth more at random, so that the workers do not all come back at once.
-            await asyncio.sleep(wait * random.uniform(1.0, 1.1))  # noqa: S311
+    async def enter(self) -> None:
+        """Waits until the host may be asked, and takes one place of the window; `leave` gives it back."""
+        while True:
+            wait = self._open_at - time.monotonic()
+            if self._budget is not None and wait <= 0:
+                wait = self._ask_budget(self._budget)
+            if wait > 0:
+                # A tenth more at random, so that the workers do not all come back at once. Asked again
+                # after each wait, because the pause may have grown meanwhile.
+                await asyncio.sleep(wait * random.uniform(1.0, 1.1))  # noqa: S311
+            elif self._active < int(self.window):
+                self._active += 1
+                return
+            else:
+                place = asyncio.get_running_loop().create_future()
+                self._waiting.append(place)
+                await place
 
-    def answered(self) -> None:
-        """The host served a photo: it is well."""
+    def leave(self) -> None:
+        """Gives the place back."""
+        self._active -= 1
+        self._wake()
+
+    def answered(self, size_bytes: int = 0) -> None:
+        """The host served a photo of so many bytes: it is well."""
         self._throttles = 0
+        if self._budget is not None:
+            self._budget.spend(size_bytes)
+        if self.window < self._connections:
+            grown = self.window + (1 / self.window if self._complained else 1)
+            self.window = min(grown, float(self._connections))
+            self._wake()
 
     def throttled(self, retry_after_s: float | None) -> float:
         """The host said 429 or 503: everyone waits; how long from now, in seconds."""
@@ -67,11 +129,28 @@ class HostPace:
         if now >= self._open_at:
             # Answers to requests that were under way when the pause began tell nothing new.
             self._throttles += 1
+            self._complained = True
+            self.window = max(1.0, self.window / 2)
             self._open_at = now + self._manners.pause(self._throttles, retry_after_s)
         elif retry_after_s is not None:
             asked = min(retry_after_s, self._manners.most_retry_after_s)
             self._open_at = max(self._open_at, now + asked)
         return self._open_at - now
+
+    def _wake(self) -> None:
+        free = int(self.window) - self._active
+        while self._waiting and free > 0:
+            place = self._waiting.popleft()
+            if not place.done():
+                place.set_result(None)
+                free -= 1
+
+    def _ask_budget(self, budget: ByteBudget) -> float:
+        wait = budget.wait_s()
+        if wait > 0 and self._on_wait is not None:
+            self._on_wait(wait)
+        # Another machine's clock or a file that was removed may end it sooner.
+        return min(wait, _BUDGET_WAIT_S)
 
 
 def parse_retry_after(value: str | None, *, now: float | None = None) -> float | None:

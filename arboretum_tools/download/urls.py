@@ -145,6 +145,26 @@ class AddressRules:
 
 _EXTENSIONS = frozenset(EXTENSIONS)
 
+# Extensions in which the metadata and the bucket are known to disagree: one and the same upload is listed as
+# `jpeg` in one source and as `jpg` in another, and some sources lower the case, on which the bucket insists.
+_VARIANTS = {"jpg": "jpeg", "jpeg": "jpg"}
+
+
+def variant(url: str) -> str | None:
+    """The other address under which a photo that is not there may lie; None where there is none.
+
+    Args:
+        url: a checked address, before any origin override.
+    """
+    if not url.startswith(_KNOWN_PLACES):
+        return None
+    stem, dot, ext = url.rpartition(".")
+    other = _VARIANTS.get(ext) if ext.islower() else ext.lower()
+    return f"{stem}{dot}{other}" if other else None
+
+
+_KNOWN_PLACES = tuple(f"https://{host}/photos/" for host in sorted(KNOWN_HOSTS))
+
 
 def place_of(url: str) -> str:
     """`scheme://host[:port]` of an address that passed the rules."""

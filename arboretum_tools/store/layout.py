@@ -187,9 +187,7 @@ def check_folder(path: Path) -> None:
     if not path.exists() or is_store(path):
         return
     ours = f".{CONFIG}{PARTIAL}"
-    if not path.is_dir() or any(
-        entry.name != LOCK and not entry.name.startswith(ours) for entry in path.iterdir()
-    ):
+    if not path.is_dir() or any(not entry.name.startswith((LOCK, ours)) for entry in path.iterdir()):
         raise TargetExistsError(
             f"{path} holds something else than an image store; nothing was written",
             hint="Choose another folder with --images, or move that one away first.",

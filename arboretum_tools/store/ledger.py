@@ -19,7 +19,9 @@ from arboretum_tools import query
 from arboretum_tools.errors import StoreError, UsageError
 from arboretum_tools.store import layout
 from arboretum_tools.store.layout import PENDING, STATUSES
+from arboretum_tools.store.lock import ALONE, Task
 from arboretum_tools.store.reader import ImageStore
+from arboretum_tools.store.record import PhotoRecord, from_arrow
 from arboretum_tools.tables import one_line
 
 # Ranks the rows of one photo: any ok row before all others, then the highest shard. Shard numbers are far
@@ -29,6 +31,9 @@ _RANK = "(status = 'ok')::BIGINT * 281474976710656 + shard"
 
 # The numbers in an error that differ from photo to photo; that of an HTTP status tells something.
 _COUNTED = r"'(after|of|byte) [0-9]+', '\1 N'"
+
+# The host of an address; "" where there is none.
+_HOST = r"regexp_extract(coalesce(url, ''), '^https?://([^/:?#]+)', 1)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,21 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
+class HostPhotos:
+    """What became of the photos that were asked of one host.
+
+    Attributes:
+        host: that was asked last, before any origin override; "" where the address was refused.
+        photos: photos by state, only those states that it has.
+        size_bytes: bytes of its stored images.
+    """
+
+    host: str
+    photos: Mapping[str, int]
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class StoreStatus:
     """What a store holds and lacks.
 
@@ -59,6 +79,7 @@ class StoreStatus:
         open_shards: shards of a run that is going on or was killed; their photos count as pending here.
         plans: saved plans.
         reasons: why photos are not there, most frequent first, at most 20.
+        hosts: what became of the photos by host, most photos first, at most 20.
     """
 
     path: Path
@@ -69,10 +90,36 @@ class StoreStatus:
     open_shards: int
     plans: int
     reasons: tuple[Reason, ...]
+    hosts: tuple[HostPhotos, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """The same, JSON-able."""
         return asdict(self) | {"path": str(self.path), "photos": dict(self.photos)}
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoStory:
+    """Everything that a store knows about one photo.
+
+    Attributes:
+        photo_id: the photo.
+        state: one of `layout.STATUSES`, `pending`, or `unknown` where no plan ever asked for it.
+        rows: what became of it, oldest first: (shard, record).
+        plans: ids of the plans that asked for it.
+    """
+
+    photo_id: int
+    state: str
+    rows: tuple[tuple[int, PhotoRecord], ...]
+    plans: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same, JSON-able."""
+        rows = [
+            {"shard": shard} | asdict(record) | {"fetched_at": record.fetched_at.isoformat()}
+            for shard, record in self.rows
+        ]
+        return {"photo_id": self.photo_id, "state": self.state, "rows": rows, "plans": list(self.plans)}
 
 
 def status(path: str | Path) -> StoreStatus:
@@ -104,6 +151,13 @@ def status(path: str | Path) -> StoreStatus:
             f"FROM {states(store, 'status', 'error')} WHERE status <> 'ok' GROUP BY status, reason "
             "ORDER BY n DESC, status, reason LIMIT 20",
         )
+        hosts = _rows(
+            connection,
+            f"SELECT host, map_from_entries(list((status, n) ORDER BY status)), sum(size) "
+            f"FROM (SELECT {_HOST} AS host, status, count(*) AS n, coalesce(sum(size_bytes), 0) AS size "
+            f"FROM {states(store, 'status', 'url', 'size_bytes')} GROUP BY host, status) "
+            "GROUP BY host ORDER BY sum(n) DESC, host LIMIT 20",
+        )
     files = layout.shard_files(store.path).values()
     return StoreStatus(
         path=store.path,
@@ -114,17 +168,60 @@ def status(path: str | Path) -> StoreStatus:
         open_shards=sum("parquet" not in names for names in files),
         plans=len(plans),
         reasons=tuple(Reason(str(state), str(error), int(n)) for state, error, n in reasons),
+        hosts=tuple(HostPhotos(str(host), dict(photos), int(size)) for host, photos, size in hosts),
     )
 
 
+def story(path: str | Path, photo_id: int) -> PhotoStory:
+    """Everything that the store at `path` knows about one photo; reads indexes and plans, never a tar.
+
+    Raises:
+        StoreError: there is no store, or an index is damaged.
+    """
+    store = ImageStore.open(path)
+    plans = sorted((store.path / layout.REQUESTS).glob("*.parquet"))
+    with _asking(store) as connection:
+        rows = query.arrow_table(
+            connection,
+            f"SELECT * FROM {_index_source(store.index_files())} WHERE photo_id = ? ORDER BY shard",
+            [photo_id],
+        )
+        asked = []
+        if plans:
+            source = query.parquet_source(plans, filename=True)
+            asked = _rows(
+                connection, f"SELECT DISTINCT filename FROM {source} WHERE photo_id = ?", [photo_id]
+            )
+    found = tuple(zip(rows.column("shard").to_pylist(), from_arrow(rows), strict=True))
+    names = tuple(sorted(Path(str(name)).stem for (name,) in asked))
+    ok = any(record.status == "ok" for _, record in found)
+    state = "ok" if ok else found[-1][1].status if found else PENDING if names else "unknown"
+    return PhotoStory(photo_id, state, found, names)
+
+
+def stored_twice(store: ImageStore, connection: query.Connection) -> list[tuple[int, list[int]]]:
+    """Photos that have more than one image, and the shards of these, ascending; of a sound store none."""
+    found = _rows(
+        connection,
+        f"SELECT photo_id, list(shard ORDER BY shard) FROM {_index_source(store.index_files())} "
+        "WHERE status = 'ok' GROUP BY photo_id HAVING count(*) > 1 ORDER BY photo_id",
+    )
+    return [(int(photo_id), [int(shard) for shard in shards]) for photo_id, shards in found]
+
+
 def counts(
-    store: ImageStore | None, plan: Path, *, connection: query.Connection | None = None
+    store: ImageStore | None,
+    plan: Path,
+    *,
+    task: Task = ALONE,
+    connection: query.Connection | None = None,
 ) -> dict[str, int]:
     """Photos of one plan by state, every state there is.
 
     Args:
         store: the store; None = there is none yet, so that all are pending.
         plan: a saved plan.
+        task: only the photos of this one are counted.
         connection: of `query.connect()`; default one of its own.
 
     Raises:
@@ -136,7 +233,9 @@ def counts(
                 asked,
                 f"SELECT coalesce(s.status, '{PENDING}') AS state, count(*) "
                 f"FROM {query.parquet_source([plan])} AS r "
-                f"LEFT JOIN {states(store, 'status')} AS s USING (photo_id) GROUP BY state",
+                f"LEFT JOIN {states(store, 'status')} AS s USING (photo_id) "
+                "WHERE photo_id % ? = ? GROUP BY state",
+                [task.of, task.number],
             )
         )
     return {name: int(found.get(name, 0)) for name in (*STATUSES, PENDING)}
@@ -161,7 +260,13 @@ def images(store: ImageStore, *, connection: query.Connection | None = None) -> 
 
 
 def to_fetch(
-    store: ImageStore, plan: Path, *, retry: Iterable[str], connection: query.Connection
+    store: ImageStore,
+    plan: Path,
+    *,
+    retry: Iterable[str],
+    connection: query.Connection,
+    task: Task = ALONE,
+    last_host: str | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """The photos of a plan that are pending, or in a state that is tried again; streamed, in any order.
 
@@ -170,20 +275,70 @@ def to_fetch(
         plan: a saved plan.
         retry: states that are tried again; `ok` is not among them.
         connection: of `query.connect()`; open until the last batch is taken.
+        task: only the photos of this one are given.
+        last_host: photos whose address names this host come after all others, so that a host that is asked
+            slowly holds up none of those.
 
     Raises:
         UsageError: `retry` holds something that is no state, or `ok`.
     """
+    sql, bound = _wanted(store, plan, retry, task, "photo_id, ext, url")
+    if last_host is None:
+        yield from query.arrow_batches(connection, sql, bound)
+        return
+    for wanted in ("NOT ", ""):
+        where = f" AND {wanted}coalesce(starts_with(url, ?) OR starts_with(url, ?), false)"
+        hosts = [f"https://{last_host}/", f"http://{last_host}/"]
+        yield from query.arrow_batches(connection, sql + where, [*bound, *hosts])
+
+
+def count_of_host(
+    store: ImageStore | None,
+    plan: Path,
+    host: str,
+    *,
+    retry: Iterable[str],
+    task: Task = ALONE,
+    connection: query.Connection,
+) -> int:
+    """How many of the photos that `to_fetch` gives name this host in their address."""
+    sql, bound = _wanted(store, plan, retry, task, "count(*)")
+    where = f"{sql} AND (starts_with(url, ?) OR starts_with(url, ?))"
+    with _asking(store, connection) as asked:
+        [(photos,)] = _rows(asked, where, [*bound, f"https://{host}/", f"http://{host}/"])
+    return int(photos)
+
+
+def bytes_per_second(store: ImageStore) -> float | None:
+    """How fast images came in the last shard; None where it does not tell.
+
+    Raises:
+        StoreError: its index is damaged.
+    """
+    shards = store.shards()
+    if not shards:
+        return None
+    rows = store.index(shards[-1])
+    times, sizes = rows.column("fetched_at").to_pylist(), rows.column("size_bytes").to_pylist()
+    seconds = (max(times) - min(times)).total_seconds() if times else 0.0
+    # Below a second it is not the line that was measured.
+    return sum(size or 0 for size in sizes) / seconds if seconds >= 1 else None
+
+
+def _wanted(
+    store: ImageStore | None, plan: Path, retry: Iterable[str], task: Task, columns: str
+) -> tuple[str, list[object]]:
     again = check_retry(retry)
     marks = ", ".join("?" for _ in again)
     done = f"SELECT photo_id FROM {states(store, 'status')}" + (
         f" WHERE status NOT IN ({marks})" if again else ""
     )
     sql = (
-        f"SELECT photo_id, ext, url FROM {query.parquet_source([plan])} AS r "
-        f"WHERE NOT EXISTS (SELECT 1 FROM ({done}) AS d WHERE d.photo_id = r.photo_id)"
+        f"SELECT {columns} FROM {query.parquet_source([plan])} AS r "
+        f"WHERE NOT EXISTS (SELECT 1 FROM ({done}) AS d WHERE d.photo_id = r.photo_id) "
+        "AND photo_id % ? = ?"
     )
-    return query.arrow_batches(connection, sql, again)
+    return sql, [*again, task.of, task.number]
 
 
 def check_retry(retry: Iterable[str]) -> tuple[str, ...]:
@@ -261,5 +416,5 @@ def _asking(
             ) from error
 
 
-def _rows(connection: query.Connection, sql: str) -> list[tuple[Any, ...]]:
-    return query.rows(connection, sql)
+def _rows(connection: query.Connection, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+    return query.rows(connection, sql, parameters)

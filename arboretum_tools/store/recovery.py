@@ -15,21 +15,28 @@ from pathlib import Path
 
 from arboretum_tools.errors import StoreError
 from arboretum_tools.store import layout, tar
+from arboretum_tools.store.lock import ALONE, Task
 from arboretum_tools.store.record import IndexBuilder, PhotoRecord
 from arboretum_tools.store.shard import ShardSummary, finish
 
 
-def recover(store: Path) -> list[ShardSummary]:
+def recover(store: Path, task: Task = ALONE) -> list[ShardSummary]:
     """Finishes or removes every open shard, and removes temporary files; what was salvaged, by shard.
+
+    Args:
+        store: the store's folder.
+        task: only the shards of this one are touched, because others may be at work.
 
     Raises:
         StoreError: there is a tar that has neither index nor journal, which no run leaves behind.
         OutOfSpaceError: the disk is full; nothing is lost, and it can be run again.
     """
-    for path in layout.leftovers(store):
+    for path in layout.leftovers(store) if task.of == 1 else ():
         path.unlink(missing_ok=True)
     salvaged = []
     for number, files in layout.shard_files(store).items():
+        if not task.owns(number):
+            continue
         if "parquet" in files:
             # Killed between the index and the removal of the journal: the shard is finished.
             layout.journal_path(store, number).unlink(missing_ok=True)

@@ -15,7 +15,7 @@ from arboretum_tools.events import Note, OnEvent, ShardFinished, ignore
 from arboretum_tools.publish import out_of_space
 from arboretum_tools.store import layout
 from arboretum_tools.store.layout import StoreConfig
-from arboretum_tools.store.lock import writer_lock
+from arboretum_tools.store.lock import ALONE, Task, writer_lock
 from arboretum_tools.store.record import PhotoRecord
 from arboretum_tools.store.recovery import recover
 from arboretum_tools.store.shard import OpenShard, ShardSummary
@@ -44,6 +44,7 @@ class StoreWriter:
         *,
         shard_photos: int = SHARD_PHOTOS,
         shard_bytes: int = SHARD_BYTES,
+        task: Task = ALONE,
         on_event: OnEvent = ignore,
     ) -> None:
         self.path = path
@@ -51,6 +52,7 @@ class StoreWriter:
         self.summaries: list[ShardSummary] = []
         self._shard_photos = shard_photos
         self._shard_bytes = shard_bytes
+        self._task = task
         self._on_event = on_event
         self._stack = ExitStack()
         self._shard: OpenShard | None = None
@@ -66,6 +68,7 @@ class StoreWriter:
         *,
         shard_photos: int = SHARD_PHOTOS,
         shard_bytes: int = SHARD_BYTES,
+        task: Task = ALONE,
         on_event: OnEvent = ignore,
     ) -> StoreWriter:
         """A writer into the store at `path`, which is made on entering where it is not there.
@@ -75,6 +78,7 @@ class StoreWriter:
             config: what the store holds; size medium where None.
             shard_photos: photos at which a shard is finished.
             shard_bytes: bytes of a tar at which a shard is finished.
+            task: which of several writers that fill the store side by side this is.
             on_event: called for each shard that is finished.
 
         Raises:
@@ -85,7 +89,9 @@ class StoreWriter:
         layout.check_folder(path)
         if layout.is_store(path):
             layout.check_config(path, config)
-        return cls(path, config, shard_photos=shard_photos, shard_bytes=shard_bytes, on_event=on_event)
+        return cls(
+            path, config, shard_photos=shard_photos, shard_bytes=shard_bytes, task=task, on_event=on_event
+        )
 
     def __enter__(self) -> Self:
         """Takes the lock, makes the store if need be, and repairs it.
@@ -96,18 +102,22 @@ class StoreWriter:
         """
         with _writable(self.path), ExitStack() as stack:
             self.path.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(writer_lock(self.path))
+            let_in = stack.enter_context(writer_lock(self.path, self._task))
             # Again, now that nobody else can make it at the same time.
             layout.check_folder(self.path)
             if layout.is_store(self.path):
                 layout.check_config(self.path, self.config)
             else:
                 layout.write_config(self.path, self.config)
-            salvaged = recover(self.path)
+            salvaged = recover(self.path, self._task if let_in is None else ALONE)
             if salvaged:
                 photos = sum(summary.images for summary in salvaged)
                 self._on_event(Note(f"kept {photos} photos of a run that was cut short"))
-            self._next_number = max(layout.shard_files(self.path), default=-1) + 1
+            # Above all that is there, because the state of a photo is that of its highest shard.
+            after = max(layout.shard_files(self.path), default=-1) + 1
+            self._next_number = after + (self._task.number - after) % self._task.of
+            if let_in is not None and self._task.of > 1:
+                let_in()
             self._stack = stack.pop_all()
         return self
 
@@ -122,7 +132,7 @@ class StoreWriter:
             self.abandon()
             # Where the disk is full, the next writer does it.
             with self._rolling, suppress(OutOfSpaceError):
-                self.summaries += recover(self.path)
+                self.summaries += recover(self.path, self._task)
 
     @property
     def full(self) -> bool:
@@ -149,7 +159,7 @@ class StoreWriter:
             self.roll()
         if self._shard is None:
             self._shard = OpenShard(self.path, self._next_number)
-            self._next_number += 1
+            self._next_number += self._task.of
         self._shard.add(record, data)
 
     def add_image(self, photo_id: int, data: bytes, *, url: str = "") -> None:

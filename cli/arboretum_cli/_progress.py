@@ -25,6 +25,7 @@ class Progress:
         self._bar: Any = None
         self._stage = ""
         self._total: int | None = None
+        self._unit = "photo"
         self._statuses: Counter[str] = Counter()
         self._bytes = 0
         self._started = self._said = time.monotonic()
@@ -55,12 +56,16 @@ class Progress:
                 self._start(stage, total, unit)
             case events.StageFinished():
                 self._close()
+            case events.ShardFinished(size_bytes=size_bytes) if self._unit == "shard":
+                self._statuses["ok"] += 1
+                self._bytes += size_bytes
+                self._advance()
             case events.ShardFinished():
                 pass
 
     def _start(self, stage: str, total: int | None, unit: str) -> None:
         self._close()
-        self._stage, self._total = stage, total
+        self._stage, self._total, self._unit = stage, total, unit
         self._statuses.clear()
         self._bytes = 0
         self._started = self._said = time.monotonic()
@@ -88,7 +93,7 @@ class Progress:
             if self._total is not None and done > 0
             else ""
         )
-        return f"{self._stage}: {done:,}{of}, {done / elapsed:,.0f} photos/s, {self._tail()}{left}"
+        return f"{self._stage}: {done:,}{of}, {done / elapsed:,.0f} {self._unit}s/s, {self._tail()}{left}"
 
     def _tail(self) -> str:
         elapsed = max(time.monotonic() - self._started, 1e-9)

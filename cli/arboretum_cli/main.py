@@ -13,6 +13,7 @@ from arboretum_cli.commands import (
     audit_split,
     catalog,
     demo,
+    doctor,
     download,
     evaluate,
     export,
@@ -21,18 +22,21 @@ from arboretum_cli.commands import (
     stats,
     status,
     taxa,
+    verify,
 )
 
 #: Every command with its line in the overview, in the order of the flow.
 COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
     "demo": (demo.demo, "Run the whole chain, offline, in under a minute."),
     "taxa": (taxa.taxa, "Show what a catalogue holds of a taxon."),
+    "stats": (stats.stats, "Count a catalogue, a selection or a split."),
     "select": (select.select, "Count, explain and save a selection."),
     "download": (download.download, "Fetch photos into an image store."),
     "status": (status.status, "Say what an image store holds and lacks."),
+    "verify": (verify.verify, "Read every image again, against its hash."),
+    "doctor": (doctor.doctor, "Say why downloads fail."),
     "make-split": (make_split.make_split, "Make a long-tailed split."),
     "audit-split": (audit_split.audit_split, "Prove that a split keeps its promises."),
-    "stats": (stats.stats, "Print what a paper prints of a split."),
     "export": (export.export, "Write WebDataset or Hugging Face datasets."),
     "evaluate": (evaluate.evaluate, "Report predictions as long-tailed papers do."),
 }

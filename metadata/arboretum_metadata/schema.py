@@ -355,7 +355,12 @@ INDEX = Table(
         ),
         Column("http_status", "int32", "Last HTTP status; null where no answer came.", True),
         Column("error", "string", "Why it is not ok, in words; null for ok.", True),
-        Column("attempts", "int32", "Requests made for this photo in this run."),
+        Column(
+            "attempts",
+            "int32",
+            "Requests made for this photo in this run. One that is sent again because its connection, kept "
+            "from the photo before, had just been closed by the host counts once.",
+        ),
         Column("url", "string", "Address that was asked last, before any --origin override."),
         Column("member", "string", "Name in the tar, `<photo_id>.<ext>`; null unless ok.", True),
         Column("offset", "int64", "First byte of the image in the tar; null unless ok.", True, "byte"),

@@ -10,7 +10,6 @@ import typer
 
 from arboretum_cli._output import result, say, size, table
 from arboretum_cli._progress import Progress
-from arboretum_cli.commands.catalog_stats import stats
 
 if TYPE_CHECKING:
     from arboretum_tools.catalog.build import BuildReport
@@ -241,7 +240,6 @@ COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
     "pull": (pull, "Fetch the published metadata."),
     "build": (build, "Build a catalogue that answers quickly, from any source."),
     "annotate": (annotate, "Fill in a column from a table."),
-    "stats": (stats, "Count a catalogue by group, rarity, licence, life stage."),
     "check": (check, "Say what is wrong with a catalogue."),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -35,6 +36,21 @@ def download(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be fetched, and fetch nothing.")
     ] = False,
+    plan_only: Annotated[
+        bool, typer.Option("--plan-only", help="Save the plan in the store for tasks, and fetch nothing.")
+    ] = False,
+    plan_id: Annotated[
+        str | None,
+        typer.Option("--plan", help="Fetch what this saved plan of the store asks for.", metavar="ID"),
+    ] = None,
+    task_id: Annotated[
+        int | None,
+        typer.Option("--task-id", help="With --plan: which share to fetch, from 0.", metavar="I"),
+    ] = None,
+    num_tasks: Annotated[
+        int | None,
+        typer.Option("--num-tasks", help="With --plan: how many shares there are.", metavar="N"),
+    ] = None,
     retry: Annotated[
         str,
         typer.Option(
@@ -47,6 +63,10 @@ def download(
     attempts: Annotated[
         int, typer.Option("--attempts", help="Requests for one photo at most.", metavar="N")
     ] = 5,
+    deadline: Annotated[
+        float,
+        typer.Option("--deadline", help="Seconds for all requests for one photo.", metavar="SECONDS"),
+    ] = 60.0,
     max_failure_rate: Annotated[
         float,
         typer.Option(
@@ -89,12 +109,20 @@ def download(
         arboretum download --taxa Reptilia --license open --dry-run
         arboretum download --taxa Aves --retry failed,forbidden
         arboretum download --split splits/aves-lt100 --images images
+        arboretum download --taxa Aves --plan-only
     """
     from arboretum_tools import download as fetch
     from arboretum_tools import plan_download
+    from arboretum_tools.download import TaskSpec, run_task, save_plan
     from arboretum_tools.errors import UsageError
+    from arboretum_tools.requests import of_saved
     from arboretum_tools.split import load_split
+    from arboretum_tools.store.layout import read_config
 
+    if (task_id is None) != (num_tasks is None) or (task_id is not None and plan_id is None):
+        raise UsageError("--task-id, --num-tasks and --plan go together; --plan-only saves a plan")
+    if plan_id is not None and (flags.given or split is not None or plan_only):
+        raise UsageError("--plan names the photos already; leave the selection flags and --split out")
     if split is not None and flags.given:
         raise UsageError("--split names the photos already; leave the selection flags out")
     arguments: dict[str, Any] = {
@@ -103,6 +131,7 @@ def download(
         "origin": origin,
         "connections": connections,
         "attempts": attempts,
+        "deadline_s": deadline,
         "retry": tuple(state.strip() for state in retry.split(",") if state.strip()),
         "max_failure_rate": max_failure_rate,
         "contact": contact,
@@ -110,7 +139,20 @@ def download(
         "yes": yes,
     }
     with Progress() as progress:
-        what = load_split(split) if split is not None else flags.select(flags.open(progress))
+        if plan_id is not None and num_tasks is not None and task_id is not None:
+            # Size and the question whether so much is meant were settled with the plan.
+            told = {name: value for name, value in arguments.items() if name not in ("size", "yes", "images")}
+            told["allow_hosts"] = tuple(allow_host or ())
+            report = run_task(TaskSpec(str(images), plan_id, task_id, num_tasks, **told), on_event=progress)
+            return result(json, report.to_dict(), _report_lines(report))
+        if plan_id is not None:
+            arguments["size"] = read_config(images).size
+            what: Any = of_saved(images, plan_id)
+        else:
+            what = load_split(split) if split is not None else flags.select(flags.open(progress))
+        if plan_only:
+            plan = save_plan(what, on_event=progress, **arguments)
+            return result(json, plan.to_dict(), _saved_lines(plan))
         if dry_run:
             plan = plan_download(what, on_event=progress, **arguments)
             return result(json, plan.to_dict(), _plan_lines(plan))
@@ -129,8 +171,38 @@ def _plan_lines(plan: DownloadPlan) -> list[str]:
         f"would fetch {plan.to_fetch:,} photos, about {size(plan.size_bytes)}, {size(plan.photo_bytes)} each,"
         f" into about {counted(plan.shards, 'shard')}",
         f"disk: about {size(plan.disk_bytes)} of {size(plan.free_bytes)} free",
-        f"time: about {duration(plan.seconds)} on a line of 100 Mbit/s",
+        f"time: about {duration(plan.seconds)} on a line of 100 Mbit/s"
+        + (
+            f", {duration(plan.seconds_measured)} at the speed of the last shard"
+            if plan.seconds_measured is not None
+            else ""
+        ),
+        *(
+            [
+                f"of static.inaturalist.org: {plan.budgeted:,} photos; its byte budget has "
+                f"{size(plan.budget_left[0])} left in this hour, {size(plan.budget_left[1])} today"
+            ]
+            if plan.budget_left is not None
+            else []
+        ),
+        *(
+            [
+                f"{plan.classes:,} classes; licences: "
+                + ", ".join(f"{photos:,} {name}" for name, photos in plan.licenses.items())
+            ]
+            if plan.licenses is not None
+            else []
+        ),
         "nothing was fetched (--dry-run)",
+    ]
+
+
+def _saved_lines(plan: DownloadPlan) -> list[str]:
+    store = shlex.quote(str(plan.store))
+    return [
+        *_plan_lines(plan)[:-1],
+        f"saved as plan {plan.plan_id}; nothing was fetched (--plan-only). One share of it is fetched by",
+        f"  arboretum download --plan {plan.plan_id} --images {store} --task-id I --num-tasks N",
     ]
 
 

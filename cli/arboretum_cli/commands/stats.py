@@ -1,68 +1,125 @@
-"""`arboretum stats`: the numbers of a split, its figure, and weights for training code."""
+"""`arboretum stats`: the distribution of a catalogue, of a selection, or of a split."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from arboretum_cli._output import result, say, table
+from arboretum_cli._progress import Progress
+from arboretum_cli._selection import SelectionFlags, takes_selection
+
+if TYPE_CHECKING:
+    from arboretum_tools.split.stats import SplitStats
 
 
+@takes_selection
 def stats(
-    split: Annotated[Path, typer.Argument(help="The folder of the split.", metavar="SPLIT")],
-    figure: Annotated[
+    flags: SelectionFlags,
+    split: Annotated[
+        Path | None,
+        typer.Argument(
+            help="A split; without it, the catalogue or the selection.", metavar="SPLIT", show_default=False
+        ),
+    ] = None,
+    figures: Annotated[
         Path | None,
         typer.Option(
-            "--figure",
-            help="Draw the sorted class counts into this .png, .pdf or .svg file (needs matplotlib).",
-            metavar="FILE",
+            "--figures",
+            help="Draw the figures into this folder (needs matplotlib).",
+            metavar="DIR",
             show_default=False,
         ),
     ] = None,
+    figure_format: Annotated[
+        str, typer.Option("--figure-format", help="png, pdf or svg.", metavar="FORMAT")
+    ] = "png",
+    top: Annotated[
+        int, typer.Option("--top", help="Catalogue: species in the first and last places.", metavar="N")
+    ] = 10,
+    csv: Annotated[bool, typer.Option("--csv", help="Catalogue: print the tables as CSV.")] = False,
     weights: Annotated[
         Path | None,
         typer.Option(
             "--weights",
-            help="Write cls_num_list.json, class_weights.json and sample_weights.npz into this folder.",
+            help="Split: write cls_num_list.json, class_weights.json, sample_weights.npz here.",
             metavar="DIR",
             show_default=False,
         ),
     ] = None,
     beta: Annotated[
-        float, typer.Option("--beta", help="Beta of the class-balanced weights.", metavar="BETA")
+        float, typer.Option("--beta", help="Split: beta of the class-balanced weights.", metavar="BETA")
     ] = 0.9999,
     many_above: Annotated[
-        int, typer.Option("--many-above", help="Many-shot: more train photos than this.", metavar="N")
+        int,
+        typer.Option("--many-above", help="Split: many-shot is more train photos than this.", metavar="N"),
     ] = 100,
     few_below: Annotated[
-        int, typer.Option("--few-below", help="Few-shot: fewer train photos than this.", metavar="N")
+        int, typer.Option("--few-below", help="Split: few-shot is fewer train photos than this.", metavar="N")
     ] = 20,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Print what a paper prints of a split: sizes, ratio, Gini, shot bands, groups, ranks.
+    """Count a catalogue, a selection of it, or a split: the tables and figures that papers print.
 
-    In Python: `arboretum_tools.split_stats(split)`; weights and samplers for training code:
+    A catalogue by group, rarity, licence, life stage and rank, every photo of any grade unless flags say
+    otherwise; as Markdown. A split by its parts, shot bands, groups and ranks, with its sorted class counts.
+    In Python: `catalog_stats(catalog)`, `split_stats(split)`; weights and samplers for training code:
     `arboretum_tools.split.weights`, `arboretum_tools.split.samplers`.
 
     \b
     Examples:
+        arboretum stats
+        arboretum stats --taxa Aves --license open --csv
         arboretum stats splits/aves-lt100
-        arboretum stats splits/aves-lt100 --figure aves.png --weights weights
+        arboretum stats splits/aves-lt100 --figures figures --figure-format pdf --weights weights
     """
+    from arboretum_tools.errors import UsageError
+
+    if split is None:
+        if weights is not None:
+            raise UsageError("--weights are those of a split: name its folder")
+        return _of_catalogue(flags, figures, figure_format, top, csv=csv, json=json)
+    if flags.given:
+        raise UsageError("a split says what is in it; leave the selection flags out")
+
     from arboretum_tools.split import load_split
-    from arboretum_tools.split.stats import save_figure, split_stats, text_figure
+    from arboretum_tools.split.stats import save_figure, split_stats
     from arboretum_tools.split.weights import save_weights
 
     opened = load_split(split)
     found = split_stats(opened, many_above=many_above, few_below=few_below)
-    written = [] if figure is None else [save_figure(found, figure)]
+    written = [] if figures is None else [save_figure(found, figures / f"{found.name}.{figure_format}")]
     if weights is not None:
         written += save_weights(opened, weights, beta=beta)
+    result(json, {**found.to_dict(), "written": [str(path) for path in written]}, _split_lines(found))
+    for path in written:
+        say(f"written to {path}")
+    return None
+
+
+def _of_catalogue(
+    flags: SelectionFlags, figures: Path | None, figure_format: str, top: int, *, csv: bool, json: bool
+) -> None:
+    from arboretum_tools.catalog import stats as library
+
+    with Progress() as progress:
+        catalog = flags.open(progress)
+        found = library.catalog_stats(flags.select(catalog) if flags.given else catalog, top=top)
+        drawn = [] if figures is None else library.figures(found, figures, form=figure_format)
+    text = found.to_csv() if csv else found.to_markdown()
+    result(json, found.to_dict(), [text.rstrip("\n")])
+    for path in drawn:
+        say(f"written to {path}")
+
+
+def _split_lines(found: SplitStats) -> list[str]:
+    from arboretum_tools.split.stats import text_figure
+
     ratio = "none, as a class has no train photos" if found.ratio is None else f"{found.ratio:g}"
     columns = ("classes", "train photos")
-    lines = [
+    return [
         f"{found.name}: {found.classes:,} classes, {found.largest:,} to {found.smallest:,} train photos, "
         f"ratio {ratio}, Gini {found.gini:.3f}",
         *table(("part", "photos"), found.photos.items()),
@@ -75,6 +132,3 @@ def stats(
         "",
         *text_figure(found),
     ]
-    result(json, {**found.to_dict(), "written": [str(path) for path in written]}, lines)
-    for path in written:
-        say(f"written to {path}")

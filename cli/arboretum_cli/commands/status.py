@@ -3,29 +3,40 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from arboretum_cli._output import counted, result, size, table
 
+if TYPE_CHECKING:
+    from arboretum_tools.store.ledger import PhotoStory
+
 
 def status(
     store: Annotated[Path, typer.Argument(help="The image store.", metavar="STORE")] = Path("images"),
+    photo: Annotated[
+        int | None,
+        typer.Option("--photo", help="Everything that the store knows about this photo.", metavar="ID"),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Say what an image store holds and lacks, and why.
 
     Reads the indexes and the saved plans, never the images. In Python:
-    `arboretum_tools.store.ledger.status(path)`.
+    `arboretum_tools.store.ledger.status(path)`, and `.story(path, photo_id)` for one photo.
 
     \b
     Examples:
         arboretum status
         arboretum status images --json
+        arboretum status images --photo 159565485
     """
     from arboretum_tools.store import ledger
 
+    if photo is not None:
+        told = ledger.story(store, photo)
+        return result(json, told.to_dict(), _story_lines(told, store))
     found = ledger.status(store)
     rows = [(state, count) for state, count in found.photos.items() if count]
     lines = [
@@ -38,4 +49,37 @@ def status(
     if found.reasons:
         reasons = [(r.status, r.photos, r.error) for r in found.reasons]
         lines += ["", *table(("status", "photos", "reason"), reasons)]
-    result(json, found.to_dict(), lines)
+    if found.hosts:
+        states = [state for state, count in rows if state != "pending"]
+        hosts = [
+            (host.host or "(none)", size(host.size_bytes), *(host.photos.get(state, 0) for state in states))
+            for host in found.hosts
+        ]
+        lines += ["", *table(("host", "bytes", *states), hosts)]
+    return result(json, found.to_dict(), lines)
+
+
+def _story_lines(told: PhotoStory, store: Path) -> list[str]:
+    from arboretum_tools import requests
+
+    lines = [f"photo {told.photo_id} in {store}: {told.state}"]
+    for shard, row in told.rows:
+        tries = counted(row.attempts, "request")
+        lines += ["", f"{row.fetched_at:%Y-%m-%d %H:%M:%S} UTC, shard {shard}: {row.status} after {tries}"]
+        facts = {
+            "reason": row.error,
+            "address": row.url or None,
+            "HTTP status": row.http_status,
+            "image": row.offset is not None
+            and f"{row.member}, {row.format} of {row.width} x {row.height}, "
+            f"{row.size_bytes:,} bytes at {row.offset}",
+            "SHA-256": row.sha256,
+            "ETag": row.etag,
+        }
+        lines += [f"  {name}: {value}" for name, value in facts.items() if value]
+    plans = {plan.id: plan for plan in requests.saved(store)}
+    lines += [""] if told.plans else []
+    for name in told.plans:
+        plan = plans.get(name)
+        lines.append(f"asked for by plan {name}" + (f": {plan.source.get('english', '')}" if plan else ""))
+    return lines

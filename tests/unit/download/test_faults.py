@@ -19,8 +19,9 @@ from arboretum_tools.testing.origin import Origin
 
 # What each fault leads to: state, requests, part of the reason.
 EXPECTED = {
-    Fault("not_found"): ("gone", 1, "HTTP 404"),
-    Fault("forbidden"): ("forbidden", 1, "HTTP 403"),
+    # Asked for as jpg and then as jpeg.
+    Fault("not_found"): ("gone", 2, "HTTP 404"),
+    Fault("forbidden"): ("forbidden", 2, "HTTP 403"),
     Fault("throttled"): ("failed", 2, "HTTP 429"),
     Fault("throttled", times=1, retry_after=0): ("ok", 2, None),
     Fault("unavailable"): ("failed", 2, "HTTP 503"),
@@ -42,9 +43,9 @@ EXPECTED = {
     Fault("gzip"): ("invalid", 1, "gzip"),
     Fault("oversize"): ("invalid", 1, "larger than 64 MiB"),
     Fault("oversize_no_length"): ("invalid", 1, "larger than 64 MiB"),
-    Fault("slow_drip", drip_pause_s=0.2): ("failed", 1, "not whole within 1 s"),
-    Fault("stall"): ("failed", 1, "within 1 s"),
-    Fault("stall_before_headers"): ("failed", 1, "within 1 s"),
+    Fault("slow_drip", drip_pause_s=0.2): ("failed", 1, "not whole within 3 s"),
+    Fault("stall"): ("failed", 1, "within 3 s"),
+    Fault("stall_before_headers"): ("failed", 1, "within 3 s"),
     Fault("reset"): ("failed", 2, ""),
     # Any number of requests: aiohttp itself asks again where a connection that was used before is reset.
     Fault("reset", times=1): ("ok", None, None),
@@ -81,7 +82,7 @@ def run(tmp_path_factory, plan_of):
             size="small",
             origin=origin.url,
             attempts=2,
-            deadline_s=1.0,
+            deadline_s=3.0,
             max_failure_rate=1.0,
         )
         asked = list(origin.requests)
@@ -132,7 +133,7 @@ def test_the_index_says_the_real_address_and_not_the_origin(run):
 
 
 def test_stalls_and_drips_end_in_bounded_time(run):
-    assert run[4] < 15
+    assert run[4] < 30
 
 
 def test_more_failures_than_allowed_are_an_error_that_keeps_what_came(tmp_path, plan_of, origin):
@@ -251,3 +252,36 @@ def test_the_proxy_of_the_environment_is_asked_for_hosts_that_are_not_this_machi
     )
     assert rest.by_status["failed"] == 1
     assert len(origin.requests) == 1
+
+
+def test_a_photo_that_lies_under_the_other_spelling_of_its_extension_is_found(tmp_path, plan_of, origin):
+    origin.faults = {1: Fault("not_found", times=1), 2: Fault("forbidden", times=1), 3: Fault("not_found")}
+    rows = [(1, "jpeg", None), (2, "JPG", None), (3, "jpg", None), (4, "jpg", None)]
+    download(plan_of(*rows), images=tmp_path, origin=origin.url, max_failure_rate=0)
+    index = ImageStore.open(tmp_path).index(0).to_pylist()
+    assert [(row["status"], row["attempts"], row["url"].rpartition(".")[2]) for row in index] == [
+        ("ok", 2, "jpg"),
+        ("ok", 2, "jpg"),
+        ("gone", 2, "jpg"),
+        ("ok", 1, "jpg"),
+    ]
+
+
+def test_the_watchdog_names_what_is_waited_for(tmp_path, plan_of, origin, monkeypatch):
+    from arboretum_tools.download import engine
+    from arboretum_tools.events import Note
+
+    monkeypatch.setattr(engine, "QUIET_S", 0.1)
+    origin.faults = {7: Fault("stall")}
+    said = []
+    download(
+        plan_of(7),
+        images=tmp_path,
+        origin=origin.url,
+        attempts=1,
+        deadline_s=0.8,
+        max_failure_rate=1,
+        on_event=lambda event: said.append(event.text) if isinstance(event, Note) else None,
+    )
+    assert said
+    assert all("1 are waited for" in text and "7 (" in text for text in said)

@@ -64,17 +64,17 @@ def test_whatever_retry_after_says_is_no_error(value):
 
 def test_a_host_that_throttles_is_left_alone_by_everyone():
     async def run() -> float:
-        pace = HostPace(Manners(base_s=0.01, cap_s=0.05))
+        pace = HostPace(Manners(base_s=0.01, cap_s=0.05), 32)
         began = time.monotonic()
         pace.throttled(0.15)
-        await asyncio.gather(*(pace.ready() for _ in range(5)))
+        await asyncio.gather(*(pace.enter() for _ in range(4)))
         return time.monotonic() - began
 
     assert 0.15 <= asyncio.run(run()) < 1
 
 
 def test_answers_that_were_under_way_count_once():
-    pace = HostPace(Manners(base_s=1, cap_s=60))
+    pace = HostPace(Manners(base_s=1, cap_s=60), 32)
     waits = [pace.throttled(None) for _ in range(30)]
     assert waits[0] <= 1
     assert max(waits) <= waits[0]
@@ -82,7 +82,7 @@ def test_answers_that_were_under_way_count_once():
 
 
 def test_pauses_grow_until_the_host_is_well_again():
-    pace = HostPace(Manners(base_s=0.002, cap_s=0.02))
+    pace = HostPace(Manners(base_s=0.002, cap_s=0.02), 32)
     longest = []
     for _ in range(6):
         longest.append(pace.throttled(None))
@@ -90,3 +90,57 @@ def test_pauses_grow_until_the_host_is_well_again():
     assert longest[-1] > 0.009 > 0.002 >= longest[0]
     pace.answered()
     assert pace.throttled(None) <= 0.002
+
+
+def test_concurrency_grows_with_answers_up_to_the_connections():
+    pace = HostPace(Manners(), 20)
+    assert pace.window == 8
+    for _ in range(30):
+        pace.answered()
+    assert pace.window == 20
+
+
+def test_concurrency_is_halved_by_a_complaint_and_then_grows_slowly():
+    pace = HostPace(Manners(base_s=0.001, cap_s=0.001), 32)
+    for _ in range(24):
+        pace.answered()
+    for expected in (16, 8, 4, 2, 1, 1):
+        pace.throttled(None)
+        pace.throttled(None)
+        assert pace.window == expected
+        time.sleep(0.003)
+    for _ in range(10):
+        pace.answered()
+    assert 4 < pace.window < 6
+
+
+@RULES
+@given(st.lists(st.sampled_from(["answer", "complain"]), max_size=60), st.integers(1, 256))
+def test_the_window_is_always_one_to_the_number_of_connections(events, connections):
+    pace = HostPace(Manners(base_s=0, cap_s=0), connections)
+    for event in events:
+        pace.answered() if event == "answer" else pace.throttled(None)
+        assert 1 <= pace.window <= connections
+
+
+def test_no_more_requests_are_under_way_than_the_window_and_everyone_gets_a_turn():
+    async def run() -> tuple[int, int]:
+        pace = HostPace(Manners(base_s=0, cap_s=0), 32)
+        pace.throttled(None)
+        active = most = done = 0
+
+        async def work() -> None:
+            nonlocal active, most, done
+            await pace.enter()
+            active += 1
+            most = max(most, active)
+            assert active <= pace.window
+            await asyncio.sleep(0)
+            active -= 1
+            done += 1
+            pace.leave()
+
+        await asyncio.gather(*(work() for _ in range(200)))
+        return most, done
+
+    assert asyncio.run(run()) == (4, 200)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arboretum_tools.download.fetch import is_public
+from arboretum_tools.download.addresses import is_public
 from arboretum_tools.download.urls import (
     KNOWN_HOSTS,
     OPEN_DATA_HOST,

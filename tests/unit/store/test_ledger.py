@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from arboretum_metadata.schema import REQUEST
 from arboretum_tools import query, requests
 from arboretum_tools.errors import StoreError, UsageError
+from arboretum_tools.image_format import inspect
 from arboretum_tools.store import STATUSES, ImageStore, PhotoRecord, StoreWriter, layout, ledger
 from arboretum_tools.tables import arrow_schema
 
@@ -131,3 +133,49 @@ def test_folders_whose_names_look_like_patterns_are_read(tmp_path, image):
     with StoreWriter.create(path) as writer:
         add(writer, 1, "ok", image)
     assert ledger.status(path).photos["ok"] == 1
+
+
+def test_status_tells_what_became_of_photos_by_host(tmp_path, image):
+    path = tmp_path / "images"
+    urls = {1: "https://a.example/photos/1/x.jpg", 2: "https://b.example:443/2.jpg", 3: ""}
+    with StoreWriter.create(path) as writer:
+        writer.add_image(1, image(1), url=urls[1])
+        for photo_id in (2, 3):
+            writer.add(
+                PhotoRecord(
+                    photo_id=photo_id, status="failed", url=urls[photo_id], fetched_at=datetime.now(UTC)
+                )
+            )
+    found = ledger.status(path).hosts
+    assert [(host.host, host.photos) for host in found] == [
+        ("", {"failed": 1}),
+        ("a.example", {"ok": 1}),
+        ("b.example", {"failed": 1}),
+    ]
+    assert found[1].size_bytes == len(image(1))
+
+
+def test_the_story_of_a_photo_is_all_its_rows_and_plans(tmp_path, image):
+    path = tmp_path / "images"
+    for status in ("failed", "gone", "ok"):
+        with StoreWriter.create(path) as writer:
+            add(writer, 4, status, image)
+    plan = asked(path, [4, 5])
+    told = ledger.story(path, 4)
+    assert (told.state, told.plans) == ("ok", (plan.id,))
+    assert [(shard, row.status) for shard, row in told.rows] == [(0, "failed"), (1, "gone"), (2, "ok")]
+    assert ledger.story(path, 5).state == "pending"
+    assert ledger.story(path, 6).state == "unknown"
+
+
+def test_the_speed_is_that_of_the_last_shard_where_it_tells_one(tmp_path, image):
+    path = tmp_path / "images"
+    with StoreWriter.create(path) as writer:
+        writer.add_image(1, image(1))
+    assert ledger.bytes_per_second(ImageStore.open(path)) is None
+    with StoreWriter.create(path) as writer:
+        for photo_id, second in ((2, 0), (3, 10)):
+            data = image(photo_id)
+            record = PhotoRecord.of_image(photo_id, data, inspect(data))
+            writer.add(replace(record, fetched_at=datetime(2026, 1, 1, 0, 0, second, tzinfo=UTC)), data)
+    assert ledger.bytes_per_second(ImageStore.open(path)) == (len(image(2)) + len(image(3))) / 10

@@ -1,0 +1,59 @@
+"""`arboretum verify`: every byte of an image store against its hash."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from arboretum_cli._output import counted, duration, result, size
+from arboretum_cli._progress import Progress
+
+if TYPE_CHECKING:
+    from arboretum_tools.store.verify import Verification
+
+
+def verify(
+    store: Annotated[Path, typer.Argument(help="The image store.", metavar="STORE")] = Path("images"),
+    decode: Annotated[
+        bool, typer.Option("--decode", help="Decode the pixels too: finds images that came damaged.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Read every image of a store again and compare it with its index.
+
+    Exits with 6 where anything is not as the index says; changes nothing. In Python:
+    `arboretum_tools.verify(path)`.
+
+    \b
+    Examples:
+        arboretum verify
+        arboretum verify images --decode --json
+    """
+    from arboretum_tools.store.verify import DamagedStoreError
+    from arboretum_tools.store.verify import verify as check
+
+    with Progress() as progress:
+        try:
+            found = check(store, decode=decode, on_event=progress)
+        except DamagedStoreError as error:
+            result(json, error.verification.to_dict(), _lines(error.verification))
+            raise
+    return result(json, found.to_dict(), _lines(found))
+
+
+def _lines(found: Verification) -> list[str]:
+    told = [
+        f"{damage.shard}: " + (f"photo {damage.photo_id} " if damage.photo_id else "") + damage.what
+        for damage in found.damages
+    ]
+    more = found.damaged - len(told)
+    return [
+        f"{found.path}: {counted(found.photos, 'image')} ({size(found.size_bytes)}) in "
+        f"{counted(found.shards, 'shard')} read{' and decoded' if found.decoded else ''} in "
+        f"{duration(found.seconds)}; " + (f"{found.damaged:,} damaged" if found.damaged else "all whole"),
+        *([f"{counted(found.open_shards, 'open shard')} not read"] if found.open_shards else []),
+        *told,
+        *([f"and {more:,} more"] if more else []),
+    ]

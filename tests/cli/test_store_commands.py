@@ -1,0 +1,82 @@
+"""What the command line tells about a store: status, verify, doctor."""
+
+import json
+
+import pytest
+
+from arboretum_tools.store import ImageStore, layout
+
+
+@pytest.fixture
+def filled(place, arboretum):
+    assert arboretum("download", "--taxa", "Reptilia", "--size", "thumb", "--limit", 12).code == 0
+    return place / "images"
+
+
+def test_verify_says_whole_and_finds_damage_with_code_6(filled, arboretum):
+    outcome = arboretum("verify", "--decode")
+    assert outcome.code == 0
+    assert "12 images" in outcome.out
+    assert "all whole" in outcome.out
+    tar = layout.tar_path(filled, 0)
+    data = bytearray(tar.read_bytes())
+    data[700] ^= 1
+    tar.write_bytes(data)
+    outcome = arboretum("verify", "--json")
+    assert outcome.code == 6
+    [found] = json.loads(outcome.out)["damages"]
+    assert found["shard"] == tar.name
+    assert "run the download again" in outcome.err
+    assert f"photo {found['photo_id']}" in arboretum("verify").out
+
+
+def test_status_tells_the_story_of_a_photo_and_counts_hosts(filled, arboretum):
+    photo = ImageStore.open(filled).index(0)["photo_id"][0].as_py()
+    outcome = arboretum("status", "--photo", photo)
+    assert f"photo {photo} in images: ok" in outcome.out
+    assert "asked for by plan" in outcome.out
+    told = json.loads(arboretum("status", "--photo", photo, "--json").out)
+    assert [row["status"] for row in told["rows"]] == ["ok"]
+    assert "unknown" in arboretum("status", "--photo", 999_999_999).out
+    [host] = json.loads(arboretum("status", "--json").out)["hosts"]
+    assert host["host"] == "inaturalist-open-data.s3.amazonaws.com"
+    assert host["photos"] == {"ok": 12}
+
+
+def test_doctor_says_what_is_well_and_exits_with_3_where_something_is_not(filled, arboretum, monkeypatch):
+    outcome = arboretum("doctor")
+    assert outcome.code == 0
+    assert "12 photos were tried, none failed" in outcome.out
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere.pem")
+    outcome = arboretum("doctor", "--json")
+    assert outcome.code == 3
+    assert json.loads(outcome.out)["level"] == "problem"
+
+
+def test_a_plan_is_saved_and_its_shares_are_fetched(place, arboretum):
+    outcome = arboretum(
+        "download", "--taxa", "Reptilia", "--limit", 9, "--size", "thumb", "--plan-only", "--json"
+    )
+    assert outcome.code == 0
+    plan = json.loads(outcome.out)["plan_id"]
+    reports = [
+        json.loads(arboretum("download", "--plan", plan, "--task-id", task, "--num-tasks", 2, "--json").out)
+        for task in range(2)
+    ]
+    assert sum(report["fetched"] for report in reports) == 9
+    assert json.loads(arboretum("download", "--plan", plan, "--json").out)["tried"] == 0
+    assert arboretum("download", "--plan", plan, "--taxa", "Aves").code == 2
+    assert arboretum("download", "--task-id", 1, "--num-tasks", 2).code == 2
+    assert arboretum("download", "--plan", "nowhere").code == 3
+
+
+def test_a_dry_run_tells_classes_and_licences_of_a_selection_and_of_a_split(place, arboretum):
+    flags = ("download", "--size", "thumb", "--dry-run", "--json")
+    told = json.loads(arboretum(*flags, "--taxa", "Reptilia").out)
+    assert told["classes"] > 1
+    assert sum(told["licenses"].values()) == told["requested"]
+    assert arboretum("make-split", "--taxa", "Aves", "--lt-ratio", 5, "--out", "split").code == 0
+    split = json.loads(arboretum(*flags, "--split", "split").out)
+    assert split["classes"] > 1
+    assert sum(split["licenses"].values()) == split["requested"]
+    assert "licences: " in arboretum("download", "--taxa", "Reptilia", "--dry-run").out

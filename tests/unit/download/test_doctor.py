@@ -1,0 +1,90 @@
+"""Each thing that keeps a download from working is seen, and named with what to do about it."""
+
+from __future__ import annotations
+
+import json
+import socket
+
+import pytest
+
+from arboretum_tools.download import download
+from arboretum_tools.download.doctor import _clock, examine
+from arboretum_tools.download.options import DownloadOptions, address_rules
+from arboretum_tools.testing.faults import Fault
+
+
+def seen(images, url, **options):
+    found = examine(images, DownloadOptions(rules=address_rules(url, ()), **options))
+    json.dumps(found.to_dict())
+    return found.level, {check.name: check for check in found.checks}
+
+
+def test_where_all_is_well_it_says_so(tmp_path, origin):
+    level, checks = seen(tmp_path / "images", origin.url)
+    assert level in ("ok", "warning")  # the disk of a test machine may be nearly full
+    assert checks["answer"].level == checks["certificates"].level == checks["store"].level == "ok"
+    assert "no store yet" in checks["store"].saw
+
+
+def test_an_origin_that_nobody_serves_is_a_problem(tmp_path):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        level, checks = seen(tmp_path, f"http://127.0.0.1:{unused.getsockname()[1]}")
+    assert level == "problem"
+    assert "cannot be asked" in checks["answer"].saw
+
+
+def test_a_name_without_an_address_is_a_problem(tmp_path):
+    level, checks = seen(tmp_path, "http://nowhere.invalid:81")
+    assert level == "problem"
+    assert checks["name"].saw == "nowhere.invalid has no address"
+
+
+def test_more_connections_than_files_may_be_open_is_a_problem(tmp_path, origin):
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        assert seen(tmp_path, origin.url, connections=256)[1]["open files"].level == "problem"
+        assert seen(tmp_path, origin.url, connections=32)[1]["open files"].level == "ok"
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_bundle_of_certificates_that_is_not_there_is_a_problem(tmp_path, origin, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+    level, checks = seen(tmp_path, origin.url)
+    assert level == "problem"
+    assert "none.pem" in checks["certificates"].saw
+
+
+def test_a_store_in_which_most_failed_says_why(tmp_path, origin, plan_of):
+    origin.faults = {n: Fault("forbidden") for n in (1, 2, 3)}
+    download(plan_of(1, 2, 3, 4), images=tmp_path / "images", origin=origin.url, max_failure_rate=1)
+    _, checks = seen(tmp_path / "images", origin.url)
+    assert checks["store"].level == "warning"
+    assert "most often forbidden: HTTP 403" in checks["store"].saw
+    assert "--retry forbidden" in checks["store"].advice
+
+
+def test_a_damaged_store_is_a_problem(tmp_path, origin):
+    (tmp_path / "store.json").write_text("{}")
+    assert seen(tmp_path, origin.url)[1]["store"].level == "problem"
+
+
+def test_a_proxy_is_named_without_its_password(tmp_path, monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://user:secret@127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    _, checks = seen(tmp_path, "http://photos.invalid:80")
+    assert "127.0.0.1:9" in checks["proxy"].saw
+    assert "secret" not in "".join(check.saw for check in checks.values())
+
+
+@pytest.mark.parametrize(
+    ("now", "says"), [(784111777.0, []), (784111777.0 - 3600, ["behind"]), (784111777.0 + 3600, ["ahead"])]
+)
+def test_a_clock_that_is_off_is_told(now, says):
+    assert [check.saw.split()[-1] for check in _clock("Sun, 06 Nov 1994 08:49:37 GMT", now)] == says
+    assert list(_clock(None, now)) == []
