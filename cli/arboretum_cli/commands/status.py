@@ -49,7 +49,8 @@ def status(
     if found.reasons:
         reasons = [(r.status, r.photos, r.error) for r in found.reasons]
         lines += ["", *table(("status", "photos", "reason"), reasons)]
-    if found.hosts:
+    # Of one host from which all came, the table above says it already.
+    if len(found.hosts) > 1 or found.reasons:
         states = [state for state, count in rows if state != "pending"]
         hosts = [
             (host.host or "(none)", size(host.size_bytes), *(host.photos.get(state, 0) for state in states))
