@@ -69,7 +69,7 @@ def connect(
 
 @contextlib.contextmanager
 def plain_errors(doing: str) -> Iterator[None]:
-    """Turns a full disk met by DuckDB into OutOfSpaceError; everything else passes.
+    """Turns a full disk met by DuckDB into OutOfSpaceError and Ctrl-C into KeyboardInterrupt; else passes.
 
     Args:
         doing: what was being done, for the message.
@@ -83,6 +83,11 @@ def plain_errors(doing: str) -> Iterator[None]:
                 f"no room left while {doing}: {text.splitlines()[0]}",
                 hint="Free some space in the temporary folder ($TMPDIR), or raise $ARBORETUM_MEMORY_LIMIT.",
             ) from error
+        raise
+    except RuntimeError as error:
+        # How DuckDB passes a Ctrl-C on that came in the middle of a query.
+        if str(error) == "Query interrupted":
+            raise KeyboardInterrupt from error
         raise
 
 

@@ -35,7 +35,10 @@ def run(app: typer.Typer, arguments: list[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the last place where anything can be caught
-        return _of(error)
+        if str(error) != "Query interrupted":
+            return _of(error)
+        # How DuckDB passes a Ctrl-C on where no part of the library stands between.
+        code = INTERRUPTED
     finally:
         signal.signal(signal.SIGTERM, previous)
     # Typer may have made a code of a KeyboardInterrupt already.

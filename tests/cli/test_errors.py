@@ -180,15 +180,16 @@ def test_a_full_disk_is_one_error_and_leaves_nothing(place, process, arboretum, 
     assert running.returncode == 0
 
 
-@pytest.mark.parametrize("wait", [0.02, 0.4, 0.7, 1.0])
+@pytest.mark.parametrize("wait", [0.3, 0.5, 0.7, 0.8, 0.9, 1.1])
 def test_ctrl_c_at_any_time_leaves_a_split_whole_or_not_there(place, process, wait):
     running = process("make-split", "--taxa", "Aves", "--out", "s", cwd=place)
     time.sleep(wait)
     running.send_signal(signal.SIGINT)
     _, err = running.communicate(timeout=60)
-    # Before the first line of ours runs, the signal itself ends the process, which a shell shows as 130 too.
-    assert running.returncode in (130, -signal.SIGINT, 0)
-    assert "Traceback" not in err or wait < 0.1
+    # While modules load, the signal itself ends the process, which a shell shows as 130 too.
+    assert running.returncode in (130, -signal.SIGINT, 0), err
+    assert "Traceback" not in err
+    assert "internal error" not in err
     if (place / "s").exists():
         assert load_split(place / "s").num_classes == 21
     assert [name for name in everything_in(place) if ".partial-" in name] == []

@@ -7,14 +7,24 @@ from pathlib import Path
 def test_it_prints_numbers_and_figure_and_writes_what_it_is_asked_for(arboretum, place, monkeypatch):
     monkeypatch.setenv("MPLCONFIGDIR", str(place / "mpl"))
     assert arboretum("make-split", "--taxa", "Aves", "--lt-ratio", "20").code == 0
-    outcome = arboretum("stats", "splits/aves-lt20", "--figure", "f.png", "--weights", "w")
+    outcome = arboretum("stats", "splits/aves-lt20", "--figures", "f", "--weights", "w")
     assert outcome.code == 0
     assert "ratio 20" in outcome.out
     assert "log axis" in outcome.out
-    assert Path("f.png").stat().st_size > 1000
+    assert Path("f/aves-lt20.png").stat().st_size > 1000
     assert len(json.loads(Path("w/cls_num_list.json").read_text())) > 2
     value = json.loads(arboretum("stats", "splits/aves-lt20", "--json", "--many-above", "50").out)
     assert value["many_above"] == 50
     assert sum(band["classes"] for band in value["bands"].values()) == value["classes"]
-    assert arboretum("stats", "splits/aves-lt20", "--figure", "f.txt").code == 2
+    assert arboretum("stats", "splits/aves-lt20", "--figures", "f", "--figure-format", "txt").code == 2
     assert arboretum("stats", "nowhere").code == 3
+    assert arboretum("stats", "splits/aves-lt20", "--taxa", "Aves").code == 2
+
+
+def test_without_a_split_it_counts_the_catalogue_or_a_selection(arboretum, place):
+    whole = json.loads(arboretum("stats", "--json").out)
+    birds = json.loads(arboretum("stats", "--taxa", "Aves", "--json").out)
+    assert whole["photos"] > birds["photos"] == 1436
+    assert "| Aves" in arboretum("stats", "--top", "3").out
+    assert "," in arboretum("stats", "--csv").out.splitlines()[0]
+    assert arboretum("stats", "--weights", "w").code == 2

@@ -150,8 +150,8 @@ def test_the_examples_of_every_help_run(environment, tmp_path):
         found = re.findall(r"^ {6}(arboretum .*)$", page.partition("Examples:")[2], re.MULTILINE)
         assert found, name
         examples += found if name != "demo" else []
-    # A split is downloaded once one is made.
-    for example in sorted(examples, key=lambda example: "download --split" in example):
+    # What reads a split comes once one is made.
+    for example in sorted(examples, key=lambda example: "splits/" in example):
         done = subprocess.run(
             ["bash", "-c", example],
             cwd=tmp_path,
