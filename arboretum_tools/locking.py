@@ -31,17 +31,23 @@ def exclusive(path: Path, refuse: Callable[[str], ArboretumError]) -> Iterator[N
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise refuse(_holder(descriptor)) from None
-        said = {"pid": os.getpid(), "host": socket.gethostname(), "since": datetime.now(UTC).isoformat()}
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(said).encode(), 0)
+            raise refuse(holder(descriptor)) from None
+        sign(descriptor)
         yield
         os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
 
 
-def _holder(descriptor: int) -> str:
+def sign(descriptor: int, **more: int) -> None:
+    """Writes into a lock file who holds it, and what else its readers should know."""
+    said = {"pid": os.getpid(), "host": socket.gethostname(), "since": datetime.now(UTC).isoformat()}
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, json.dumps(said | more).encode(), 0)
+
+
+def holder(descriptor: int) -> str:
+    """A phrase that names the process which holds a lock file."""
     try:
         said = json.loads(os.pread(descriptor, 4096, 0))
         return f"process {said['pid']} on {said['host']}, since {said['since']}"

@@ -10,15 +10,14 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from arboretum_tools.errors import StoreError, UsageError
+from arboretum_tools.locking import holder, sign
 from arboretum_tools.store import layout
 
 # A task waits so long for another one of its set that repairs the store, and for one to say who it is.
@@ -86,11 +85,11 @@ def writer_lock(store: Path, task: Task = ALONE) -> Iterator[Callable[[], None] 
                 raise _refused(store, own)
             if not alone:
                 _join(store, descriptor, task)
-            _sign(own, task)
+            sign(own, tasks=task.of)
         elif not alone:
             raise _refused(store, descriptor)
         if alone:
-            _sign(descriptor, task)
+            sign(descriptor, tasks=task.of)
         yield (lambda: _join(store, descriptor, task)) if alone else None
         if alone and task.of == 1:
             os.ftruncate(descriptor, 0)
@@ -123,15 +122,9 @@ def _join(store: Path, descriptor: int, task: Task) -> None:
         raise _refused(store, descriptor)
 
 
-def _sign(descriptor: int, task: Task) -> None:
-    said = {"pid": os.getpid(), "host": socket.gethostname(), "since": datetime.now(UTC).isoformat()}
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, json.dumps(said | {"tasks": task.of}).encode(), 0)
-
-
 def _refused(store: Path, descriptor: int) -> StoreError:
     return StoreError(
-        f"another download writes into {store}: {_holder(descriptor)}; nothing was changed",
+        f"another download writes into {store}: {holder(descriptor)}; nothing was changed",
         hint="Wait for it to end, stop it, or download into another folder with --images.",
     )
 
@@ -142,12 +135,3 @@ def _of(descriptor: int) -> int | None:
         return int(json.loads(os.pread(descriptor, 4096, 0))["tasks"])
     except (ValueError, KeyError, TypeError):
         return None
-
-
-def _holder(descriptor: int) -> str:
-    try:
-        said = json.loads(os.pread(descriptor, 4096, 0))
-        return f"process {said['pid']} on {said['host']}, since {said['since']}"
-    except (ValueError, KeyError, TypeError):
-        # It has locked the file and not written its name yet.
-        return "its process has just started"

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from arboretum_cli._options import Json
 from arboretum_cli._output import result, table
 from arboretum_cli._progress import Progress
 
@@ -32,7 +33,7 @@ def audit_split(
             metavar="N",
         ),
     ] = 2,
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Prove that a split keeps its promises, from its files alone.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from arboretum_cli._options import Json
 from arboretum_cli._output import result, say, size, table
 from arboretum_cli._progress import Progress
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from arboretum_tools.catalog.build import BuildReport
     from arboretum_tools.catalog.check import CheckReport
 
-_Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 _To = Annotated[
     Path | None,
     typer.Option(
@@ -40,7 +40,7 @@ def build(
         ),
     ],
     to: _To = None,
-    json: _Json = False,
+    json: Json = False,
 ) -> None:
     """Build a catalogue that answers quickly, from any source.
 
@@ -91,7 +91,7 @@ def pull(
         "published"
     ),
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be fetched.")] = False,
-    json: _Json = False,
+    json: Json = False,
 ) -> None:
     """Fetch the published metadata from the Hugging Face hub.
 
@@ -146,7 +146,7 @@ def annotate(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Let the table win over values that are there.")
     ] = False,
-    json: _Json = False,
+    json: Json = False,
 ) -> None:
     """Fill in a column of a built catalogue from a table.
 
@@ -190,7 +190,7 @@ def check(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Also write the report as JSON.", metavar="FILE")
     ] = None,
-    json: _Json = False,
+    json: Json = False,
 ) -> None:
     """Say what is wrong with a catalogue, raw or built.
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from arboretum_cli._options import Contact, Json, Origin
 from arboretum_cli._output import result
 
 #: Exit code where a check found a problem: the same as for bad input or configuration.
@@ -20,20 +21,9 @@ def doctor(
     connections: Annotated[
         int, typer.Option("--connections", help="As many as the download uses.", metavar="N")
     ] = 32,
-    contact: Annotated[
-        str | None,
-        typer.Option("--contact", help="Your address for the host's operators.", metavar="MAIL_OR_URL"),
-    ] = None,
-    origin: Annotated[
-        str | None,
-        typer.Option(
-            "--origin",
-            help="Ask this server instead of the image hosts. [default: $ARBORETUM_ORIGIN]",
-            metavar="URL",
-            show_default=False,
-        ),
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    contact: Contact = None,
+    origin: Origin = None,
+    json: Json = False,
 ) -> None:
     """Say why downloads fail: network, proxy, certificates, clock, disk, store.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from arboretum_cli._options import Contact, Json, Origin
 from arboretum_cli._output import counted, duration, result, size, table
 from arboretum_cli._progress import Progress
 from arboretum_cli._selection import SelectionFlags, takes_selection
@@ -73,19 +74,8 @@ def download(
             "--max-failure-rate", help="Exit with 4 if a larger share of the photos failed.", metavar="SHARE"
         ),
     ] = 0.05,
-    contact: Annotated[
-        str | None,
-        typer.Option("--contact", help="Your address for the host's operators.", metavar="MAIL_OR_URL"),
-    ] = None,
-    origin: Annotated[
-        str | None,
-        typer.Option(
-            "--origin",
-            help="Ask this server instead of the image hosts. [default: $ARBORETUM_ORIGIN]",
-            metavar="URL",
-            show_default=False,
-        ),
-    ] = None,
+    contact: Contact = None,
+    origin: Origin = None,
     allow_host: Annotated[
         list[str] | None,
         typer.Option(
@@ -96,7 +86,7 @@ def download(
         ),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Go on with more than 100 GB.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Fetch the photos of a selection or a split into an image store, whole and verified.
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from arboretum_cli._options import Json
 from arboretum_cli._output import result, say
 
 
@@ -40,7 +41,7 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Report predictions as long-tailed papers do: top-1 and top-5, many, medium, few, by rank.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from arboretum_cli._options import Json
 from arboretum_cli._output import result, size, table
 from arboretum_cli._progress import Progress
 from arboretum_cli._selection import SelectionFlags, takes_selection
@@ -135,7 +136,7 @@ def export(
         ),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Another order of the samples.", metavar="N")] = 0,
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Write a split, or any selection, in the form that training code reads.
 

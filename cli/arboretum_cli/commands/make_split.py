@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from arboretum_cli._options import Json
 from arboretum_cli._output import result, table
 from arboretum_cli._progress import Progress
 from arboretum_cli._selection import SelectionFlags, takes_selection
@@ -155,7 +156,7 @@ def make_split(
             metavar="DIR",
         ),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Make a long-tailed split: the largest class list that realises exactly the ratio.
 

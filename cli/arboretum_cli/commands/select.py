@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from arboretum_cli._options import Json
 from arboretum_cli._output import result, table
 from arboretum_cli._progress import Progress
 from arboretum_cli._selection import SelectionFlags, takes_selection
@@ -24,7 +25,7 @@ def select(
     explain: Annotated[
         bool, typer.Option("--explain", help="Also print the SQL and its parameters.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Count, explain and save the photos that a selection takes.
 

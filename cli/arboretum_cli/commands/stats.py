@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from arboretum_cli._options import Json
 from arboretum_cli._output import result, say, table
 from arboretum_cli._progress import Progress
 from arboretum_cli._selection import SelectionFlags, takes_selection
@@ -59,7 +60,7 @@ def stats(
     few_below: Annotated[
         int, typer.Option("--few-below", help="Split: few-shot is fewer train photos than this.", metavar="N")
     ] = 20,
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Count a catalogue, a selection of it, or a split: the tables and figures that papers print.
 

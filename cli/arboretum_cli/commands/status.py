@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from arboretum_cli._options import Json
 from arboretum_cli._output import counted, result, size, table
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ def status(
         int | None,
         typer.Option("--photo", help="Everything that the store knows about this photo.", metavar="ID"),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Say what an image store holds and lacks, and why.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from arboretum_cli._options import Json
 from arboretum_cli._output import result, table
 from arboretum_cli._progress import Progress
 
@@ -39,7 +40,7 @@ def taxa(
             show_default=False,
         ),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Show what a catalogue holds of a taxon: lineage, what is below, photos, rarity, coverage.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from arboretum_cli._options import Json
 from arboretum_cli._output import counted, duration, result, size
 from arboretum_cli._progress import Progress
 
@@ -19,7 +20,7 @@ def verify(
     decode: Annotated[
         bool, typer.Option("--decode", help="Decode the pixels too: finds images that came damaged.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Read every image of a store again and compare it with its index.
 
