@@ -10,7 +10,6 @@ export which nothing disturbed. In the end the folder takes its name, in one ren
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import shutil
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from arboretum_tools.errors import ExportError
+from arboretum_tools.locking import exclusive
 from arboretum_tools.publish import PARTIAL, canonical_json, out_of_space, refuse_existing, sync
 
 _JOURNAL = ".journal"
@@ -96,7 +96,7 @@ def work_on(target: Path, identity: str) -> Iterator[Work]:
     folder = target.with_name(f".{target.name}{PARTIAL}{identity[:12]}")
     with out_of_space(target):
         folder.mkdir(parents=True, exist_ok=True)
-        with _locked(folder):
+        with exclusive(folder / _LOCK, _in_use(folder)):
             work = Work(folder)
             try:
                 yield work
@@ -125,20 +125,11 @@ def other_leftovers(target: Path, identity: str) -> list[Path]:
     )
 
 
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ExportError(
-                f"another process is writing this very export into {folder}; nothing was changed",
-                hint="Wait for it to end, or stop it: the next run goes on where it stopped.",
-            ) from None
-        yield
-    finally:
-        os.close(descriptor)
+def _in_use(folder: Path) -> Callable[[str], ExportError]:
+    return lambda holder: ExportError(
+        f"another process is writing this very export into {folder}: {holder}; nothing was changed",
+        hint="Wait for it to end, or stop it: the next run goes on where it stopped.",
+    )
 
 
 def _read_journal(folder: Path) -> dict[str, Said]:

@@ -67,6 +67,10 @@ def shown(text: str) -> str:
     return _VARIES.sub(r"#\1", re.sub(r"^catalogue .*\n(  .*\n)*", "", text, flags=re.MULTILINE))
 
 
+def run(command: list[str], folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
 @pytest.fixture
 def environment(tmp_path):
     """The folder and the environment in which a page's commands run."""
@@ -95,25 +99,11 @@ def test_what_a_page_shows_is_what_happens(page, environment, tmp_path):
         if block.language == "python":
             # One script, grown block by block, so that later blocks see earlier names.
             script.append(block.text)
-            done = subprocess.run(
-                [sys.executable, "-c", "\n".join(script)],
-                cwd=tmp_path,
-                env=environment,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
+            done = run([sys.executable, "-c", "\n".join(script)], tmp_path, environment)
             assert done.returncode == 0, f"{where}:\n{done.stderr}"
             continue
         for command, expected in steps(block.text):
-            done = subprocess.run(
-                ["bash", "-c", command],
-                cwd=tmp_path,
-                env=environment,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
+            done = run(["bash", "-c", command], tmp_path, environment)
             assert shown(done.stdout + done.stderr) == shown(expected), f"{where}: {command}"
 
 
@@ -152,14 +142,7 @@ def test_the_examples_of_every_help_run(environment, tmp_path):
         examples += found if name != "demo" else []
     # What reads a split comes once one is made.
     for example in sorted(examples, key=lambda example: "splits/" in example):
-        done = subprocess.run(
-            ["bash", "-c", example],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = run(["bash", "-c", example], tmp_path, environment)
         assert done.returncode == 0, f"{example}\n{done.stderr}"
 
 

@@ -12,9 +12,8 @@ from pathlib import Path
 
 from arboretum_metadata.vocab import IUCN_CATEGORIES, LIFE_STAGES, RANKS
 from arboretum_tools.catalog.files import RawFiles
-from arboretum_tools.catalog.sources.delimited import TAB, Member, folder_members, header, zip_members
-from arboretum_tools.catalog.sources.spool import spool
-from arboretum_tools.errors import CatalogError
+from arboretum_tools.catalog.sources.delimited import folder_members, zip_members
+from arboretum_tools.catalog.sources.spool import Bundle, spool_bundle
 from arboretum_tools.query import Connection, identifier, literal, parquet_source, rows
 
 NAME = "GBIF"
@@ -62,6 +61,15 @@ _NEEDED = {"occurrence.txt": ("gbifID",), "multimedia.txt": ("gbifID", "identifi
 # Stages outside the vocabulary that are named in the note.
 _SHOWN = 8
 
+_BUNDLE = Bundle(
+    files=_FILES,
+    columns=_COLUMNS,
+    needed=_NEEDED,
+    called="a Darwin Core archive of GBIF",
+    whole="Ask GBIF for the format Darwin Core Archive, which has both; the simple CSV has no photos.",
+    shape="a Darwin Core archive as GBIF writes it",
+)
+
 
 def recognises(path: Path) -> bool:
     """Whether a path is a zip, or a folder with these files."""
@@ -77,18 +85,7 @@ def read(path: Path, spool_folder: Path, connection: Connection, base: RawFiles 
         A sentence on life stages outside the vocabulary, or "".
     """
     members = folder_members(path, _FILES) if path.is_dir() else zip_members(path, _FILES)
-    missing = [name for name in _FILES if name not in members]
-    if missing:
-        raise CatalogError(
-            f"{path} lacks {', '.join(missing)} of a Darwin Core archive of GBIF",
-            path=path,
-            hint="Ask GBIF for the format Darwin Core Archive, which has both; the simple CSV has no photos.",
-        )
-    files = {}
-    for name, member in members.items():
-        _check(member, name)
-        files[name] = spool_folder / f"{name}.parquet"
-        spool(connection, member, _COLUMNS[name], TAB, files[name])
+    files = spool_bundle(connection, _BUNDLE, path, members, spool_folder)
     occurrences, media = (parquet_source([files[name]]) for name in _FILES)
     listed = f"own SEMI JOIN {parquet_source(base.files)} base USING (photo_id)" if base else ""
     ranks = ", ".join(map(identifier, RANKS))
@@ -117,13 +114,3 @@ def read(path: Path, spool_folder: Path, connection: Connection, base: RawFiles 
         return ""
     named = ", ".join(f"{stage!r} ({int(str(count)):,})" for stage, count in unmapped[:_SHOWN])
     return f"occurrences with a life stage outside the vocabulary, left unknown: {named}"
-
-
-def _check(member: Member, name: str) -> None:
-    found = header(member, TAB)
-    missing = [column for column in _NEEDED[name] if column not in found]
-    if missing:
-        raise CatalogError(
-            f"{member.name} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}",
-            hint="It should be a Darwin Core archive as GBIF writes it. Nothing was changed.",
-        )

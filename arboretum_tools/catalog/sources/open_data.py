@@ -13,9 +13,8 @@ from pathlib import Path
 
 from arboretum_metadata.vocab import RANKS
 from arboretum_tools.catalog.files import RawFiles
-from arboretum_tools.catalog.sources.delimited import TAB, Member, folder_members, header, tar_members
-from arboretum_tools.catalog.sources.spool import spool, uuid_sql
-from arboretum_tools.errors import CatalogError
+from arboretum_tools.catalog.sources.delimited import folder_members, tar_members
+from arboretum_tools.catalog.sources.spool import Bundle, spool_bundle, uuid_sql
 from arboretum_tools.query import Connection, identifier, literal, parquet_source
 
 NAME = "iNaturalist Open Data"
@@ -62,6 +61,15 @@ _NEEDED = {
     "observers.csv": ("observer_id", "login"),
 }
 
+_BUNDLE = Bundle(
+    files=_FILES,
+    columns=_COLUMNS,
+    needed=_NEEDED,
+    called="iNaturalist Open Data",
+    whole="The four files belong together: photos, observations, taxa, observers (.csv or .csv.gz).",
+    shape="the tab-separated file of iNaturalist Open Data",
+)
+
 
 def recognises(path: Path) -> bool:
     """Whether a path is a folder with these files, or a tar of them."""
@@ -86,18 +94,7 @@ def read(path: Path, spool_folder: Path, connection: Connection, base: RawFiles 
         CatalogError: a file is missing, damaged, or lacks columns.
     """
     members = folder_members(path, _FILES) if path.is_dir() else tar_members(path, _FILES)
-    missing = [name for name in _FILES if name not in members]
-    if missing:
-        raise CatalogError(
-            f"{path} lacks {', '.join(missing)} of iNaturalist Open Data",
-            path=path,
-            hint="The four files belong together: photos, observations, taxa, observers (.csv or .csv.gz).",
-        )
-    files = {}
-    for name, member in members.items():
-        _check(member, name)
-        files[name] = spool_folder / f"{name}.parquet"
-        spool(connection, member, _COLUMNS[name], TAB, files[name])
+    files = spool_bundle(connection, _BUNDLE, path, members, spool_folder)
     tables = {name.removesuffix(".csv"): parquet_source([file]) for name, file in files.items()}
     listed = f"own SEMI JOIN {parquet_source(base.files)} base USING (photo_id)" if base else ""
     ranks = ", ".join(map(identifier, RANKS))
@@ -160,13 +157,3 @@ def _lineages_sql(taxa: str) -> str:
 
 def _order(name: str) -> str:
     return ", ".join(identifier(column) for column in _COLUMNS[f"{name}.csv"])
-
-
-def _check(member: Member, name: str) -> None:
-    found = header(member, TAB)
-    missing = [column for column in _NEEDED[name] if column not in found]
-    if missing:
-        raise CatalogError(
-            f"{member.name} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}",
-            hint="It should be the tab-separated file of iNaturalist Open Data. Nothing was changed.",
-        )

@@ -3,14 +3,74 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 
-from arboretum_tools.catalog.sources.delimited import Dialect, Member, batches
-from arboretum_tools.errors import ArboretumError
+from arboretum_tools.catalog.sources.delimited import TAB, Dialect, Member, batches, header
+from arboretum_tools.errors import ArboretumError, CatalogError
 from arboretum_tools.query import Connection, identifier, literal
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """Files of a source that belong together.
+
+    Attributes:
+        files: their names.
+        columns: by file, the columns to write and the expressions that give them.
+        needed: by file, the columns that it must have.
+        called: what the bundle is, after "of": `iNaturalist Open Data`.
+        whole: what to do where a file is missing, a sentence.
+        shape: what a file should be, after "It should be".
+    """
+
+    files: tuple[str, ...]
+    columns: Mapping[str, Mapping[str, str]]
+    needed: Mapping[str, Sequence[str]]
+    called: str
+    whole: str
+    shape: str
+
+
+def spool_bundle(
+    connection: Connection, bundle: Bundle, path: Path, members: Mapping[str, Member], folder: Path
+) -> dict[str, Path]:
+    """Writes every file of a bundle as Parquet into `folder`; gives the files by name.
+
+    Args:
+        connection: does the work.
+        bundle: what should be there.
+        path: where the bundle lies, for errors.
+        members: what was found of it, by name.
+        folder: of the Parquet files.
+
+    Raises:
+        CatalogError: a file is missing, or one lacks columns or is damaged.
+    """
+    missing = [name for name in bundle.files if name not in members]
+    if missing:
+        raise CatalogError(
+            f"{path} lacks {', '.join(missing)} of {bundle.called}", path=path, hint=bundle.whole
+        )
+    written = {}
+    for name, member in members.items():
+        _check(member, bundle.needed[name], bundle.shape)
+        written[name] = folder / f"{name}.parquet"
+        spool(connection, member, bundle.columns[name], TAB, written[name])
+    return written
+
+
+def _check(member: Member, needed: Sequence[str], shape: str) -> None:
+    found = header(member, TAB)
+    missing = [column for column in needed if column not in found]
+    if missing:
+        raise CatalogError(
+            f"{member.name} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}",
+            hint=f"It should be {shape}. Nothing was changed.",
+        )
 
 
 def spool(
