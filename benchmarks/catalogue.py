@@ -69,7 +69,7 @@ def make(folder: Path, rows: int) -> None:
                 'SELECT scientificName, kingdom, phylum, class, "order", family, genus, '
                 f"specificEpithet AS species FROM read_parquet({literal(str(source))}) "
                 f"WHERE taxonRank = 'species' AND \"{rank}\" = '{name}' AND genus IS NOT NULL "
-                f"ORDER BY hash(id) LIMIT {round(species * share / total)}",
+                f"ORDER BY md5(id::VARCHAR) LIMIT {round(species * share / total)}",
             )
         )
     taxa = pa.concat_tables(names)
