@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 
 from arboretum_metadata.schema import BUILT_PHOTOS, CATALOG_COUNTS, Table
 from arboretum_tools.catalog.built import COUNTED_COLUMNS
-from arboretum_tools.catalog.catalog import fingerprint_of
 from arboretum_tools.catalog.layout import part_name
+from arboretum_tools.catalog.relations import fingerprint_of
 from arboretum_tools.publish import canonical_json, whole_file, write_json
 from arboretum_tools.query import Connection, arrow_batches, identifier, parquet_source, rows
 from arboretum_tools.stable import key_sql

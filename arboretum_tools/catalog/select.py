@@ -12,14 +12,13 @@ import pyarrow as pa
 
 from arboretum_metadata.schema import SELECTION
 from arboretum_tools import selection as criteria_to_sql
+from arboretum_tools.catalog.relations import Relations
 from arboretum_tools.identity import slug
 from arboretum_tools.selection import Criteria
 from arboretum_tools.tables import arrow_schema, write_table
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from arboretum_tools.catalog.catalog import Catalog
 
 #: Key under which a selection's recipe says how it was made.
 RECIPE_VERSION = 1
@@ -51,7 +50,7 @@ class Selection:
         criteria: at least one.
     """
 
-    catalog: Catalog
+    catalog: Relations
     criteria: tuple[Criteria, ...]
 
     @cached_property

@@ -11,6 +11,7 @@ from typing import Any
 
 from arboretum_metadata.vocab import GROUPS, RANKS
 from arboretum_tools.catalog.catalog import Catalog
+from arboretum_tools.catalog.relations import Relations
 from arboretum_tools.catalog.select import Selection
 from arboretum_tools.errors import BadInputError
 from arboretum_tools.publish import whole_file
@@ -252,7 +253,7 @@ def _by_threshold(counts: Sequence[int]) -> Iterable[tuple[Any, ...]]:
             yield least, len(inside), sum(inside), _percent(sum(inside), total)
 
 
-def _by_rank(catalog: Catalog, relation: str, found: Any) -> tuple[tuple[Any, ...], ...]:
+def _by_rank(catalog: Relations, relation: str, found: Any) -> tuple[tuple[Any, ...], ...]:
     # A taxon is its name and its kingdom: genera of two kingdoms may share their name.
     columns = ", ".join(
         "count(DISTINCT class_key)"

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from arboretum_metadata.vocab import RANKS
-from arboretum_tools.catalog import Catalog, Selection
+from arboretum_tools.catalog import Relations, Selection
 from arboretum_tools.identity import class_key_sql
 from arboretum_tools.photo_ids import PhotoIds
 from arboretum_tools.query import identifier
@@ -65,7 +65,7 @@ class Available:
     only: PhotoIds | None = None
     but: PhotoIds | None = None
 
-    def sql(self, catalog: Catalog) -> str:
+    def sql(self, catalog: Relations) -> str:
         """The condition on photo_id; makes the tables that it needs."""
         conditions = []
         if self.only is not None:
@@ -118,7 +118,7 @@ def draw(
         )
 
 
-def _class_rows(catalog: Catalog) -> pa.Table:
+def _class_rows(catalog: Relations) -> pa.Table:
     return catalog.table(
         "SELECT t.label, t.n_selected, t.n_available, t.n_train, coalesce(d.n_val, 0) AS n_val, "
         "coalesce(d.n_test, 0) AS n_test, c.* EXCLUDE (class_id) FROM targets t "
@@ -129,14 +129,14 @@ def _class_rows(catalog: Catalog) -> pa.Table:
     )
 
 
-def _unused_classes(catalog: Catalog) -> pa.Table:
+def _unused_classes(catalog: Relations) -> pa.Table:
     return catalog.table(
         "SELECT class_key, n_selected, n_available FROM capacities JOIN rank_classes USING (class_id) "
         "WHERE class_id NOT IN (SELECT class_id FROM targets) ORDER BY n_available DESC, class_key"
     )
 
 
-def _rank_classes(catalog: Catalog, rank: str) -> None:
+def _rank_classes(catalog: Relations, rank: str) -> None:
     """Makes `rank_classes`: one row a class of this rank, numbered in the order of the bytes of its key.
 
     Above species the lineage is the most frequent tuple among the class's photos (ties: smallest bytes), as
@@ -191,7 +191,7 @@ def _candidates(selection: Selection, recipe: SplitRecipe, group_by: str, availa
     catalog.run(f"DELETE FROM candidates WHERE {taken}")
 
 
-def _capacities(catalog: Catalog) -> pa.Table:
+def _capacities(catalog: Relations) -> pa.Table:
     """Makes `capacities`: class_id, n_selected, n_drawable, n_available (those outside held-out groups)."""
     catalog.run(
         "CREATE OR REPLACE TABLE capacities AS SELECT class_id, count(*) AS n_selected, "
@@ -202,7 +202,7 @@ def _capacities(catalog: Catalog) -> pa.Table:
     return catalog.table("SELECT * FROM capacities ORDER BY class_id")
 
 
-def _draw_parts(catalog: Catalog, recipe: SplitRecipe) -> None:
+def _draw_parts(catalog: Relations, recipe: SplitRecipe) -> None:
     """Makes `drawn`: photo_id, label, part."""
     sizes = {"test": recipe.test_per_class, "val": recipe.val_per_class}
     catalog.run(
@@ -246,15 +246,15 @@ def _parts(selection: Selection, recipe: SplitRecipe) -> dict[str, pa.Table]:
     }
 
 
-def _left_out(catalog: Catalog) -> pa.Table:
+def _left_out(catalog: Relations) -> pa.Table:
     return catalog.table("SELECT photo_id FROM candidates WHERE NOT available ORDER BY photo_id")
 
 
-def _rolled_up(catalog: Catalog) -> int:
+def _rolled_up(catalog: Relations) -> int:
     return int(str(catalog.rows("SELECT count(*) FROM candidates WHERE below")[0][0]))
 
 
-def _counts(catalog: Catalog) -> dict[str, int]:
+def _counts(catalog: Relations) -> dict[str, int]:
     """Photos of the selection by what became of them; they add up to `selected`."""
     (found,) = catalog.table(
         "SELECT COLUMNS(*)::BIGINT FROM set_aside s, "
