@@ -72,7 +72,7 @@ def write_card(
     folder: Path, source: Source, features: Sequence[Mapping[str, Any]], splits: Sequence[SplitSize]
 ) -> None:
     """Writes README.md into the export; the Parquet files already lie in `folder/data`."""
-    import yaml  # type: ignore[import-untyped] # a dependency of datasets and of huggingface_hub
+    import yaml  # type: ignore[import-untyped]
 
     counted = licenses(source)
     front = {
