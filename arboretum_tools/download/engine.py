@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -20,10 +20,14 @@ from arboretum_tools.download.fetch import Fetcher
 from arboretum_tools.download.options import DownloadOptions
 from arboretum_tools.errors import BadInputError
 from arboretum_tools.events import Note, OnEvent, PhotoDone
+from arboretum_tools.store.record import PhotoRecord
 from arboretum_tools.store.writer import StoreWriter
 
 #: What is asked for: photo_id, ext, url.
 Wanted = tuple[int, str, str | None]
+
+#: What becomes of an image between fetching and writing: its record and bytes as they are to be stored.
+Transform = Callable[[PhotoRecord, bytes], Awaitable[tuple[PhotoRecord, bytes | None]]]
 
 # Rows of a batch that are Python objects at one time.
 _ROWS = 1024
@@ -59,7 +63,13 @@ def rows(batches: Iterable[pa.RecordBatch]) -> Iterator[Wanted]:
 
 
 async def run(
-    wanted: Iterator[Wanted], writer: StoreWriter, options: DownloadOptions, tally: Tally, on_event: OnEvent
+    wanted: Iterator[Wanted],
+    writer: StoreWriter,
+    options: DownloadOptions,
+    tally: Tally,
+    on_event: OnEvent,
+    *,
+    transform: Transform | None = None,
 ) -> None:
     """Fetches every photo of `wanted` into the store; each ends in exactly one state.
 
@@ -72,6 +82,7 @@ async def run(
         options: how to behave.
         tally: is added to.
         on_event: gets a PhotoDone for each photo.
+        transform: what is done with each image before it is written; None = it is stored as it came.
 
     Raises:
         OutOfSpaceError: the disk is full.
@@ -87,6 +98,8 @@ async def run(
         for photo_id, ext, url in wanted:
             in_flight[number] = photo_id, time.monotonic()
             record, data = await fetcher.fetch(photo_id, ext, url)
+            if transform is not None and data is not None:
+                record, data = await transform(record, data)
             async with writing:
                 writer.add(record, data)
                 tally.by_status[record.status] += 1

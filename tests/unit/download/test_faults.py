@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import socket
 import threading
@@ -12,8 +13,9 @@ from PIL import Image
 
 from arboretum_tools.download import DownloadFailedError, download
 from arboretum_tools.errors import BadInputError
+from arboretum_tools.events import ignore
 from arboretum_tools.image_format import inspect
-from arboretum_tools.store import ImageStore, ledger
+from arboretum_tools.store import ImageStore, StoreWriter, ledger
 from arboretum_tools.testing.faults import Fault
 from arboretum_tools.testing.origin import Origin
 
@@ -285,3 +287,31 @@ def test_the_watchdog_names_what_is_waited_for(tmp_path, plan_of, origin, monkey
     )
     assert said
     assert all("1 are waited for" in text and "7 (" in text for text in said)
+
+
+def test_what_is_done_between_fetching_and_writing_decides_what_is_stored(tmp_path, plan_of, origin):
+    from dataclasses import replace
+
+    from arboretum_tools.download import engine
+    from arboretum_tools.download.options import DownloadOptions, address_rules
+
+    async def refuse_even(record, data):
+        assert inspect(data).format == "jpeg"
+        if record.photo_id % 2:
+            return record, data
+        none = dict.fromkeys(("member", "size_bytes", "sha256", "width", "height", "format"))
+        return replace(record, status="invalid", error="even", **none), None
+
+    origin.faults = {3: Fault("not_found")}
+    tally = engine.Tally()
+    with StoreWriter.create(tmp_path) as writer:
+        wanted = iter([(1, "jpg", None), (2, "jpg", None), (3, "jpg", None)])
+        options = DownloadOptions(rules=address_rules(origin.url, ()))
+        asyncio.run(engine.run(wanted, writer, options, tally, ignore, transform=refuse_even))
+    assert tally.by_status == {"ok": 1, "invalid": 1, "gone": 1}
+    rows = ImageStore.open(tmp_path).index(0).to_pylist()
+    assert [(row["status"], row["error"], row["source_bytes"] is None) for row in rows] == [
+        ("ok", None, False),
+        ("invalid", "even", False),
+        ("gone", "HTTP 404", True),
+    ]
