@@ -11,7 +11,8 @@
      │    ├── MissingPhotosError           photos of a split that the store does not hold
      │    ├── ExportError                  an export that cannot be made as asked
      │    ├── TargetExistsError            a target that holds something else
-     │    └── OutOfSpaceError              a disk too full for what was asked
+     │    ├── OutOfSpaceError              a disk too full for what was asked
+     │    └── ProcessDiedError             processes of a run that are killed again and again
      ├── UsageError                    2   a value that is no value of its kind
      ├── TaxonError                    5
      │    ├── UnknownTaxonError            no taxon of that name
@@ -118,6 +119,10 @@ class TargetExistsError(BadInputError, FileExistsError):
 
 class OutOfSpaceError(BadInputError, OSError):
     """The disk has less room than is needed, or ran full."""
+
+
+class ProcessDiedError(BadInputError):
+    """Processes that do a part of the work are killed again and again, by a machine short of memory, say."""
 
 
 class UsageError(ArboretumError, ValueError):

@@ -137,16 +137,6 @@ def of_split(split: Splits, parts: Iterable[str] | None = None) -> Requests:
     return Requests(batches, source)
 
 
-def of_photo_ids(catalog: Any, ids: Iterable[int]) -> Requests:
-    """The photos of a list, as far as the catalogue holds them.
-
-    Args:
-        catalog: a Catalog; it knows their extensions and addresses.
-        ids: iNaturalist's photo ids, in any order.
-    """
-    return of_selection(catalog.select(photo_ids=ids))
-
-
 def of_saved(store: str | Path, plan_id: str) -> Requests:
     """A plan that was saved in a store.
 

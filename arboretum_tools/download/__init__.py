@@ -22,6 +22,7 @@ from arboretum_tools.download.plan import DownloadPlan
 from arboretum_tools.download.report import DownloadFailedError, DownloadReport
 from arboretum_tools.download.task import TaskSpec, run_task
 from arboretum_tools.events import OnEvent, ignore
+from arboretum_tools.resize import Resize
 
 __all__ = [
     "DownloadArguments",
@@ -42,6 +43,8 @@ class DownloadArguments(TypedDict, total=False):
 
     images: str | Path
     size: str
+    resize: int | None
+    resize_filter: str
     origin: str | None
     catalog: Any
     connections: int
@@ -60,6 +63,8 @@ def download(
     *,
     images: str | Path = "images",
     size: str = "medium",
+    resize: int | None = None,
+    resize_filter: str = "area",
     origin: str | None = None,
     catalog: Any = None,
     connections: int = 32,
@@ -80,6 +85,9 @@ def download(
         what: a Selection, a Split, or Requests; photo ids where `catalog` is given.
         images: folder of the store; made where it is not there.
         size: original, large, medium, small, thumb or square. A store holds one size.
+        resize: shrink each photo as it comes, so that its shorter side has this many pixels, into a JPEG of
+            quality 90; one that is no larger stays as it came. A store holds one resize.
+        resize_filter: `area` (the mean of what each pixel covers) or `lanczos` (sharper, slower).
         origin: `scheme://host:port` to ask instead of the real hosts; default `$ARBORETUM_ORIGIN`.
         catalog: a Catalog, in which the photo ids of `what` are looked up.
         connections: photos that are fetched at the same time, 1 to 256.
@@ -94,9 +102,10 @@ def download(
 
     Raises:
         DownloadFailedError: it is finished, with more failures than `max_failure_rate`; what came is kept.
-        StoreError: the store has another size, is damaged, or another download writes into it.
+        StoreError: the store has another size or resize, is damaged, or another download writes into it.
         TargetExistsError: `images` holds something else.
         OutOfSpaceError: the disk is too small, or ran full; what came is kept.
+        ProcessDiedError: processes that resize are killed again and again; what came is kept.
         BadInputError: more than 100 GB without `yes`.
         UsageError: a value that is no value of its kind.
         KeyboardInterrupt: Ctrl-C; what came is kept, and the same call goes on from there.
@@ -105,6 +114,8 @@ def download(
         what,
         images=images,
         size=size,
+        resize=resize,
+        resize_filter=resize_filter,
         origin=origin,
         catalog=catalog,
         connections=connections,
@@ -155,8 +166,9 @@ def plan_download(what: Any, **arguments: Unpack[DownloadArguments]) -> Download
         TargetExistsError: `images` holds something else.
         UsageError: a value that is no value of its kind.
     """
-    plan = jobs.plan_only(_job(what, **arguments))
-    kinds = kinds_of(what)
+    job = _job(what, **arguments)
+    plan = jobs.plan_only(job)
+    kinds = kinds_of(job.of)
     return plan if kinds is None else replace(plan, classes=kinds[0], licenses=kinds[1])
 
 
@@ -179,6 +191,8 @@ def _job(
     *,
     images: str | Path = "images",
     size: str = "medium",
+    resize: int | None = None,
+    resize_filter: str = "area",
     origin: str | None = None,
     catalog: Any = None,
     retry: Iterable[str] = ("failed",),
@@ -187,10 +201,14 @@ def _job(
     on_event: OnEvent = ignore,
     **options: Any,
 ) -> jobs.Job:
+    if catalog is not None:
+        what = catalog.select(photo_ids=what)
     return jobs.Job(
-        requests=requests.of(what) if catalog is None else requests.of_photo_ids(catalog, what),
+        requests=requests.of(what),
         images=Path(images),
+        of=what,
         size=size,
+        resize=None if resize is None else Resize(resize, resize_filter),
         options=DownloadOptions(retry=tuple(retry), rules=address_rules(origin, allow_hosts), **options),
         yes=yes,
         on_event=on_event,

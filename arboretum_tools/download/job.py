@@ -10,18 +10,21 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from arboretum_metadata.vocab import PHOTO_SIZES
 from arboretum_tools import query
 from arboretum_tools import requests as plans
 from arboretum_tools.download.cancel import Stopper
+from arboretum_tools.download.estimate import mean_pixels, typical_pixels
 from arboretum_tools.download.options import DownloadOptions
-from arboretum_tools.download.plan import DownloadPlan, check_plan, make_plan, typical_bytes
+from arboretum_tools.download.plan import DownloadPlan, check_plan, make_plan
 from arboretum_tools.download.report import DownloadFailedError, DownloadReport
 from arboretum_tools.download.urls import STATIC_HOST
 from arboretum_tools.errors import UsageError
 from arboretum_tools.events import OnEvent, StageFinished, StageStarted, ignore
 from arboretum_tools.requests import Requests, SavedRequests
+from arboretum_tools.resize import Resize
 from arboretum_tools.store import layout, ledger
 from arboretum_tools.store.layout import StoreConfig
 from arboretum_tools.store.lock import ALONE, Task
@@ -38,8 +41,10 @@ class Job:
 
     Attributes:
         requests: what to fetch.
+        of: the Selection or Split that it is made of, whose photos' sizes are looked up; None = unknown.
         images: folder of the store.
         size: one of `vocab.PHOTO_SIZES`.
+        resize: how photos are shrunk as they come; None = they are stored as they came.
         options: how to behave.
         yes: whether more than 100 GB is meant.
         task: which part of the plan is fetched, where several tasks fill the store side by side.
@@ -48,7 +53,9 @@ class Job:
 
     requests: Requests
     images: Path
+    of: Any = None
     size: str = "medium"
+    resize: Resize | None = None
     options: DownloadOptions = field(default_factory=DownloadOptions)
     yes: bool = False
     task: Task = ALONE
@@ -59,6 +66,17 @@ class Job:
             raise UsageError(
                 f"{self.size!r} is not a photo size", hint=f"The sizes are {', '.join(PHOTO_SIZES)}."
             )
+        if self.resize is not None and self.resize.shorter_side >= PHOTO_SIZES[self.size]:
+            raise UsageError(
+                f"resizing to {self.resize.shorter_side} pixels changes nothing: photos of size {self.size} "
+                f"have at most {PHOTO_SIZES[self.size]}",
+                hint="Photos are never enlarged. Take a larger --size, or leave --resize out.",
+            )
+
+    @property
+    def config(self) -> StoreConfig:
+        """What the store holds."""
+        return StoreConfig(self.size, self.resize.to_dict() if self.resize is not None else None)
 
 
 def plan_only(job: Job) -> DownloadPlan:
@@ -80,7 +98,7 @@ def save_plan(job: Job) -> DownloadPlan:
     """
     with closing(query.connect()) as connection, _written_down(job.requests) as unsaved:
         check_plan(_plan(job, unsaved, connection), yes=job.yes)
-        with StoreWriter.create(job.images, StoreConfig(size=job.size), on_event=job.on_event):
+        with StoreWriter.create(job.images, job.config, on_event=job.on_event):
             plan = plans.keep(unsaved, job.images)
             return _plan(job, plan, connection)
 
@@ -94,11 +112,10 @@ def run(job: Job, stopper: Stopper) -> DownloadReport:
         asyncio.CancelledError: it was stopped; what came is kept.
     """
     began = time.monotonic()
-    config = StoreConfig(size=job.size)
     with closing(query.connect()) as connection:
         with _written_down(job.requests) as unsaved:
             check_plan(_plan(job, unsaved, connection), yes=job.yes)
-            with StoreWriter.create(job.images, config, task=job.task, on_event=job.on_event) as writer:
+            with StoreWriter.create(job.images, job.config, task=job.task, on_event=job.on_event) as writer:
                 plan = plans.keep(unsaved, job.images)
                 tried, fetched, size_bytes = _fetch(job, plan, writer, stopper, connection)
         by_status = ledger.counts(
@@ -132,7 +149,7 @@ def _fetch(
     job.on_event(StageStarted("download", total))
     if total:
         # Not before there is something to fetch: it costs the import of aiohttp.
-        from arboretum_tools.download import engine
+        from arboretum_tools.download import engine, share
 
         batches = ledger.to_fetch(
             store,
@@ -147,7 +164,8 @@ def _fetch(
         first = next(wanted)
         tally = engine.Tally()
         wanted = itertools.chain((first,), wanted)
-        stopper.run(engine.run(wanted, writer, job.options, tally, job.on_event))
+        with share.fetching(job.options, job.resize) as fetch:
+            stopper.run(fetch(wanted, writer, tally, job.on_event))
         done = tally.by_status.total(), tally.by_status["ok"], tally.size_bytes
     else:
         done = 0, 0, 0
@@ -167,7 +185,7 @@ def _plan(job: Job, plan: SavedRequests, connection: query.Connection) -> Downlo
     layout.check_folder(job.images)
     store = None
     if layout.is_store(job.images):
-        layout.check_config(job.images, StoreConfig(size=job.size))
+        layout.check_config(job.images, job.config)
         store = ImageStore.open(job.images)
     budget = job.options.budget()
     slow = 0
@@ -175,6 +193,7 @@ def _plan(job: Job, plan: SavedRequests, connection: query.Connection) -> Downlo
         slow = ledger.count_of_host(
             store, plan.path, STATIC_HOST, retry=job.options.retry, task=job.task, connection=connection
         )
+    photo_bytes, kept_bytes = _photo_bytes(job, store, connection)
     return make_plan(
         store=job.images,
         size=job.size,
@@ -182,7 +201,8 @@ def _plan(job: Job, plan: SavedRequests, connection: query.Connection) -> Downlo
         plan_id=plan.id,
         by_status=ledger.counts(store, plan.path, task=job.task, connection=connection),
         retry=job.options.retry,
-        photo_bytes=_photo_bytes(store, job.size, connection),
+        photo_bytes=photo_bytes,
+        kept_bytes=kept_bytes,
         free_bytes=_free_bytes(job.images),
         budgeted=slow,
         # Where nothing is asked of that host, its file is not even looked for.
@@ -192,13 +212,18 @@ def _plan(job: Job, plan: SavedRequests, connection: query.Connection) -> Downlo
     )
 
 
-def _photo_bytes(store: ImageStore | None, size: str, connection: query.Connection) -> int:
-    """Bytes of a photo on average: of the store's own where there are enough, else of the size."""
+def _photo_bytes(job: Job, store: ImageStore | None, connection: query.Connection) -> tuple[int, int]:
+    """Bytes of a photo on average, as it comes and as it is kept.
+
+    Those of the store's own where there are enough, else what its pixels let expect.
+    """
     if store is not None:
-        images, size_bytes = ledger.images(store, connection=connection)
+        images, source_bytes, size_bytes = ledger.images(store, connection=connection)
         if images >= _ENOUGH_TO_MEASURE:
-            return round(size_bytes / images)
-    return typical_bytes(size)
+            return round(source_bytes / images), round(size_bytes / images)
+    side = job.resize.shorter_side if job.resize is not None else None
+    pixels = mean_pixels(job.of, job.size, side) or typical_pixels(job.size, side)
+    return pixels.came_bytes, pixels.kept_bytes
 
 
 def _free_bytes(folder: Path) -> int:

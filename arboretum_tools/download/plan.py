@@ -8,14 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from arboretum_metadata.vocab import PHOTO_SIZES
 from arboretum_tools.download.budget import Allowance, seconds_within
 from arboretum_tools.errors import BadInputError, OutOfSpaceError
 from arboretum_tools.store.layout import PENDING
 from arboretum_tools.store.writer import SHARD_BYTES, SHARD_PHOTOS
-
-#: Bytes of a medium photo on average (500 pixels on the long edge), as measured on the bucket.
-MEDIUM_BYTES = 90_000
 
 #: Above so many bytes a download has to be confirmed.
 CONFIRM_BYTES = 100 * 10**9
@@ -42,7 +38,8 @@ class DownloadPlan:
         by_status: of these, photos by their state in the store now, `pending` = never tried.
         to_fetch: photos that will be asked of the host.
         size_bytes: about how many bytes come, by `photo_bytes` each.
-        photo_bytes: what one photo is taken to have: the mean of the store's own, or of the size.
+        photo_bytes: what one photo is taken to have: the mean of the store's own, or by its pixels.
+        kept_bytes: what is kept of it: as much, or less where it is resized.
         disk_bytes: about what they take on the disk.
         free_bytes: what the disk has left.
         shards: about how many shards they make.
@@ -64,6 +61,7 @@ class DownloadPlan:
     to_fetch: int
     size_bytes: int
     photo_bytes: int
+    kept_bytes: int
     disk_bytes: int
     free_bytes: int
     shards: int
@@ -79,17 +77,6 @@ class DownloadPlan:
         return asdict(self) | {"store": str(self.store), "by_status": dict(self.by_status)}
 
 
-def typical_bytes(size: str) -> int:
-    """About what a photo of a size has: the bytes of a medium one, by the number of pixels.
-
-    A long edge has 4/3 of the short one in most photos; `square` has no short one.
-    """
-    edge = PHOTO_SIZES[size]
-    pixels = edge * edge if size == "square" else edge * edge * 3 / 4
-    medium = PHOTO_SIZES["medium"]
-    return round(MEDIUM_BYTES * pixels / (medium * medium * 3 / 4))
-
-
 def make_plan(
     *,
     store: Path,
@@ -99,6 +86,7 @@ def make_plan(
     by_status: Mapping[str, int],
     retry: tuple[str, ...],
     photo_bytes: int,
+    kept_bytes: int,
     free_bytes: int,
     budgeted: int = 0,
     budget_left: tuple[int, int] | None = None,
@@ -119,9 +107,10 @@ def make_plan(
         to_fetch=to_fetch,
         size_bytes=size_bytes,
         photo_bytes=photo_bytes,
-        disk_bytes=size_bytes + to_fetch * OVERHEAD_BYTES,
+        kept_bytes=kept_bytes,
+        disk_bytes=to_fetch * (kept_bytes + OVERHEAD_BYTES),
         free_bytes=free_bytes,
-        shards=math.ceil(max(to_fetch / SHARD_PHOTOS, size_bytes / SHARD_BYTES)),
+        shards=math.ceil(max(to_fetch / SHARD_PHOTOS, to_fetch * kept_bytes / SHARD_BYTES)),
         seconds=max(size_bytes / LINE_BYTES_S, held_up),
         seconds_measured=max(size_bytes / measured_bytes_s, held_up) if measured_bytes_s else None,
         budgeted=budgeted,

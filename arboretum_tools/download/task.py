@@ -21,6 +21,7 @@ from arboretum_tools.download.report import DownloadReport
 from arboretum_tools.download.urls import STATIC_HOST
 from arboretum_tools.errors import UsageError
 from arboretum_tools.events import OnEvent, ignore
+from arboretum_tools.resize import Resize
 from arboretum_tools.store.layout import read_config
 from arboretum_tools.store.lock import Task
 
@@ -108,6 +109,7 @@ def run_task(spec: TaskSpec, *, on_event: OnEvent = ignore) -> DownloadReport:
         requests=requests.of_saved(images, spec.plan_id),
         images=images,
         size=config.size,
+        resize=None if config.resize is None else Resize(**config.resize),
         options=options,
         yes=True,  # asked when the plan was saved
         task=task,

@@ -41,6 +41,9 @@ CONFIG = "store.json"
 LOCK = ".lock"
 REQUESTS = "requests"
 
+# What a store says about how its images were scaled.
+_RESIZE = {"shorter_side", "filter", "quality"}
+
 _SHARD = re.compile(r"shard-(\d{6,})\.(tar|parquet|tar\.part|journal)")
 
 
@@ -65,6 +68,8 @@ class StoreConfig:
             raise UsageError(
                 f"{self.size!r} is not a photo size", hint=f"The sizes are {', '.join(PHOTO_SIZES)}."
             )
+        if self.resize is not None and set(self.resize) != _RESIZE:
+            raise UsageError(f"{self.resize!r} is no resize", hint=f"It has {', '.join(sorted(_RESIZE))}.")
 
 
 def shard_name(number: int) -> str:
@@ -160,7 +165,7 @@ def read_config(path: Path) -> StoreConfig:
     try:
         return StoreConfig(said["size"], said.get("resize"), version, minimum)
     except (KeyError, TypeError, UsageError) as error:
-        raise StoreError(f"{path / CONFIG} has no usable size: {error}") from error
+        raise StoreError(f"{path / CONFIG} has no usable size or resize: {error}") from error
 
 
 def check_config(path: Path, wanted: StoreConfig) -> None:
@@ -174,7 +179,7 @@ def check_config(path: Path, wanted: StoreConfig) -> None:
         raise StoreError(
             f"{path} holds photos of {_in_words(found)}, and {_in_words(wanted)} was asked for; "
             "a store holds one size, and nothing was changed",
-            hint=f"Use a second store: --images {path}-{wanted.size}, or go on with --size {found.size}.",
+            hint=f"Use a second store: --images {path}-{_suffix(wanted)}, or go on with {_flags(found)}.",
         )
 
 
@@ -200,7 +205,24 @@ def write_config(path: Path, config: StoreConfig) -> None:
 
 
 def _in_words(config: StoreConfig) -> str:
-    return f"size {config.size}" + (f", resized to {dict(config.resize)}" if config.resize else "")
+    return f"size {config.size}" + (f", {resized_in_words(config.resize)}" if config.resize else "")
+
+
+def resized_in_words(resize: Mapping[str, Any]) -> str:
+    """How the images of a store were scaled: `resized to 256 (area, JPEG quality 90)`."""
+    return f"resized to {resize['shorter_side']} ({resize['filter']}, JPEG quality {resize['quality']})"
+
+
+def _suffix(config: StoreConfig) -> str:
+    return config.size + (f"-{config.resize['shorter_side']}" if config.resize else "")
+
+
+def _flags(config: StoreConfig) -> str:
+    """What `arboretum download` is told to go on with a store."""
+    said = f"--size {config.size}"
+    if config.resize:
+        said += f" --resize {config.resize['shorter_side']} --filter {config.resize['filter']}"
+    return said
 
 
 def _release(version: Any) -> tuple[int, ...]:

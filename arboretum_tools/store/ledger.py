@@ -73,6 +73,7 @@ class StoreStatus:
     Attributes:
         path: the store's folder.
         size: the photo size that it holds.
+        resize: how images were scaled after they came, {shorter_side, filter, quality}; None = as they came.
         photos: photos by state, every state there is, 0 where there are none.
         size_bytes: bytes of the stored images (the tars are a little larger).
         shards: finished shards.
@@ -84,6 +85,7 @@ class StoreStatus:
 
     path: Path
     size: str
+    resize: Mapping[str, Any] | None
     photos: Mapping[str, int]
     size_bytes: int
     shards: int
@@ -162,6 +164,7 @@ def status(path: str | Path) -> StoreStatus:
     return StoreStatus(
         path=store.path,
         size=store.config.size,
+        resize=store.config.resize,
         photos={name: held.get(name, (0, 0))[0] for name in STATUSES} | {PENDING: pending},
         size_bytes=sum(size for _, size in held.values()),
         shards=sum("parquet" in names for names in files),
@@ -241,8 +244,8 @@ def counts(
     return {name: int(found.get(name, 0)) for name in (*STATUSES, PENDING)}
 
 
-def images(store: ImageStore, *, connection: query.Connection | None = None) -> tuple[int, int]:
-    """How many images a store holds, and their bytes together.
+def images(store: ImageStore, *, connection: query.Connection | None = None) -> tuple[int, int, int]:
+    """How many images a store holds, and their bytes together, as they came and as they are.
 
     Args:
         store: the store.
@@ -253,10 +256,12 @@ def images(store: ImageStore, *, connection: query.Connection | None = None) -> 
     """
     with _asking(store, connection) as asked:
         source = _index_source(store.index_files())
-        [(photos, size_bytes)] = _rows(
-            asked, f"SELECT count(*), coalesce(sum(size_bytes), 0) FROM {source} WHERE status = 'ok'"
+        [(photos, source_bytes, size_bytes)] = _rows(
+            asked,
+            "SELECT count(*), coalesce(sum(source_bytes), 0), coalesce(sum(size_bytes), 0) "
+            f"FROM {source} WHERE status = 'ok'",
         )
-    return int(photos), int(size_bytes)
+    return int(photos), int(source_bytes), int(size_bytes)
 
 
 def to_fetch(

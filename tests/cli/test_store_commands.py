@@ -80,3 +80,18 @@ def test_a_dry_run_tells_classes_and_licences_of_a_selection_and_of_a_split(plac
     assert split["classes"] > 1
     assert sum(split["licenses"].values()) == split["requested"]
     assert "licences: " in arboretum("download", "--taxa", "Reptilia", "--dry-run").out
+
+
+def test_photos_are_resized_as_they_come_and_every_command_says_so(place, arboretum):
+    flags = ("download", "--taxa", "Reptilia", "--limit", 6, "--size", "small", "--resize", 64, "--json")
+    dry = json.loads(arboretum(*flags, "--dry-run").out)
+    assert dry["kept_bytes"] < dry["photo_bytes"]
+    assert json.loads(arboretum(*flags).out)["by_status"]["ok"] == 6
+    assert "resized to 64 (area, JPEG quality 90)" in arboretum("status").out
+    assert arboretum("verify", "--decode").code == 0
+    outcome = arboretum(*flags[:-3], "--json")
+    assert outcome.code == 3
+    assert "go on with --size small --resize 64 --filter area" in outcome.err
+    # The plan of the store needs no flags: size and resize are settled.
+    [plan] = [path.stem for path in (place / "images" / "requests").glob("*.json")]
+    assert json.loads(arboretum("download", "--plan", plan, "--json").out)["tried"] == 0

@@ -4,7 +4,7 @@ import warnings
 import pytest
 from PIL import Image
 
-from arboretum_tools.images import UndecodableImageError, decode_rgb, open_image, tile, to_jpeg
+from arboretum_tools.images import UndecodableImageError, decode_rgb, open_image, shrink, tile, to_jpeg
 from arboretum_tools.testing.tiny import tiny_image
 
 
@@ -42,6 +42,53 @@ def test_an_image_on_its_side_is_turned_upright() -> None:
     data = saved(image, "JPEG", exif=exif)
     assert decode_rgb(data, name="it").size == (20, 40)
     assert to_jpeg(data, name="it")[1:] == (20, 40)
+
+
+@pytest.mark.parametrize("area", [True, False])
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_shrunk_and_turned_upright(turn: int, area: bool) -> None:
+    image = Image.new("RGB", (80, 40), (255, 255, 255))
+    image.paste((255, 0, 0), (0, 0, 40, 20))
+    exif = image.getexif()
+    exif[0x0112] = turn
+    data = saved(image, "JPEG", exif=exif, quality=95, subsampling=0)
+    made = shrink(data, name="it", shorter_side=20, area=area, quality=95)
+    assert made is not None
+    small, wanted = decode_rgb(made[0], name="it"), decode_rgb(data, name="it")
+    assert made[1:] == small.size == tuple(side // 2 for side in wanted.size)
+    width, height = small.size
+    for x, y in ((5, 5), (width - 6, 5), (5, height - 6), (width - 6, height - 6)):
+        # Red or white, where the whole image shown upright is.
+        assert (small.getpixel((x, y))[1] < 128) == (wanted.getpixel((2 * x, 2 * y))[1] < 128)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP"])
+def test_every_format_is_shrunk_to_a_jpeg(kind: str) -> None:
+    data = saved(Image.radial_gradient("L").resize((300, 201)), kind)
+    made = shrink(data, name="it", shorter_side=100, area=True, quality=90)
+    assert made is not None
+    assert made[1:] == (149, 100)
+    assert Image.open(io.BytesIO(made[0])).format == "JPEG"
+
+
+def test_a_shrunk_image_is_the_mean_of_areas() -> None:
+    # From a size that no whole factor leads from; Pillow's BOX would take rows whole or not at all.
+    stripes = Image.new("L", (500, 375))
+    for x in range(0, 500, 2):
+        stripes.paste(255, (x, 0, x + 1, 375))
+    made = shrink(saved(stripes, "PNG"), name="it", shorter_side=256, area=True, quality=100)
+    assert made is not None
+    grey = Image.open(io.BytesIO(made[0])).convert("L")
+    assert abs(sum(grey.tobytes()) / (grey.width * grey.height) - 127.5) < 2
+    assert max(grey.tobytes()) < 200
+    assert min(grey.tobytes()) > 55
+
+
+def test_an_image_is_never_enlarged_but_decoded_all_the_same() -> None:
+    data = saved(Image.new("RGB", (100, 64)), "PNG")
+    assert shrink(data, name="it", shorter_side=64, area=True, quality=90) is None
+    with pytest.raises(UndecodableImageError):
+        shrink(data[:60], name="it", shorter_side=64, area=True, quality=90)
 
 
 def test_a_tile_is_cut_around_the_middle() -> None:

@@ -131,23 +131,13 @@ def test_a_selection_asks_for_its_photos(tmp_path):
         def requests_batches(self):
             return iter([batch([(3, "JPG", None)])])
 
-    class Catalog:
-        def select(self, *, photo_ids):
-            assert photo_ids == [3]
-            return Selection()
-
-    of_list = requests.of_photo_ids(Catalog(), [3])
     of_selection = requests.of(Selection())
-    assert (
-        of_list.source
-        == of_selection.source
-        == {
-            "kind": "selection",
-            "english": "adult birds",
-            "criteria": {"taxa": ["Aves"]},
-        }
-    )
-    assert requests.write(of_list, tmp_path).id == requests.write(of_selection, tmp_path).id
+    assert of_selection.source == {
+        "kind": "selection",
+        "english": "adult birds",
+        "criteria": {"taxa": ["Aves"]},
+    }
+    assert requests.write(of_selection, tmp_path).photos == 1
 
 
 def test_what_cannot_be_downloaded_is_told():

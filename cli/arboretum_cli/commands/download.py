@@ -34,6 +34,18 @@ def download(
             metavar="SIZE",
         ),
     ] = "medium",
+    resize: Annotated[
+        int | None,
+        typer.Option(
+            "--resize",
+            help="Shrink each photo as it comes to this shorter side, in pixels, as JPEG of quality 90.",
+            metavar="PIXELS",
+        ),
+    ] = None,
+    resize_filter: Annotated[
+        str,
+        typer.Option("--filter", help="With --resize: area, or lanczos (sharper, slower).", metavar="NAME"),
+    ] = "area",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be fetched, and fetch nothing.")
     ] = False,
@@ -99,6 +111,7 @@ def download(
         arboretum download --taxa Reptilia --license open --dry-run
         arboretum download --taxa Aves --retry failed,forbidden
         arboretum download --split splits/aves-lt100 --images images
+        arboretum download --taxa Aves --resize 256 --images images-256
         arboretum download --taxa Aves --plan-only
     """
     from arboretum_tools import download as fetch
@@ -107,7 +120,6 @@ def download(
     from arboretum_tools.errors import UsageError
     from arboretum_tools.requests import of_saved
     from arboretum_tools.split import load_split
-    from arboretum_tools.store.layout import read_config
 
     if (task_id is None) != (num_tasks is None) or (task_id is not None and plan_id is None):
         raise UsageError("--task-id, --num-tasks and --plan go together; --plan-only saves a plan")
@@ -118,6 +130,8 @@ def download(
     arguments: dict[str, Any] = {
         "images": images,
         "size": photo_size,
+        "resize": resize,
+        "resize_filter": resize_filter,
         "origin": origin,
         "connections": connections,
         "attempts": attempts,
@@ -130,13 +144,14 @@ def download(
     }
     with Progress() as progress:
         if plan_id is not None and num_tasks is not None and task_id is not None:
-            # Size and the question whether so much is meant were settled with the plan.
-            told = {name: value for name, value in arguments.items() if name not in ("size", "yes", "images")}
+            # Size, resize and the question whether so much is meant were settled with the plan.
+            settled = {"size", "resize", "resize_filter", "yes", "images"}
+            told = {name: value for name, value in arguments.items() if name not in settled}
             told["allow_hosts"] = tuple(allow_host or ())
             report = run_task(TaskSpec(str(images), plan_id, task_id, num_tasks, **told), on_event=progress)
             return result(json, report.to_dict(), _report_lines(report))
         if plan_id is not None:
-            arguments["size"] = read_config(images).size
+            arguments |= _of_the_store(images)
             what: Any = of_saved(images, plan_id)
         else:
             what = load_split(split) if split is not None else flags.select(flags.open(progress))
@@ -150,6 +165,17 @@ def download(
     return result(json, report.to_dict(), _report_lines(report))
 
 
+def _of_the_store(images: Path) -> dict[str, Any]:
+    """The arguments that a store has settled."""
+    from arboretum_tools.store.layout import read_config
+
+    config = read_config(images)
+    if config.resize is None:
+        return {"size": config.size, "resize": None}
+    resize = config.resize
+    return {"size": config.size, "resize": resize["shorter_side"], "resize_filter": resize["filter"]}
+
+
 def _plan_lines(plan: DownloadPlan) -> list[str]:
     return [
         plan.english,
@@ -159,7 +185,8 @@ def _plan_lines(plan: DownloadPlan) -> list[str]:
             or "none"
         ),
         f"would fetch {plan.to_fetch:,} photos, about {size(plan.size_bytes)}, {size(plan.photo_bytes)} each,"
-        f" into about {counted(plan.shards, 'shard')}",
+        f" into about {counted(plan.shards, 'shard')}"
+        + (f", {size(plan.kept_bytes)} each when resized" if plan.kept_bytes < plan.photo_bytes else ""),
         f"disk: about {size(plan.disk_bytes)} of {size(plan.free_bytes)} free",
         f"time: about {duration(plan.seconds)} on a line of 100 Mbit/s"
         + (

@@ -34,6 +34,7 @@ def status(
         arboretum status images --photo 159565485
     """
     from arboretum_tools.store import ledger
+    from arboretum_tools.store.layout import resized_in_words
 
     if photo is not None:
         told = ledger.story(store, photo)
@@ -41,7 +42,9 @@ def status(
     found = ledger.status(store)
     rows = [(state, count) for state, count in found.photos.items() if count]
     lines = [
-        f"{found.path}: photos of size {found.size}, {size(found.size_bytes)} in "
+        f"{found.path}: photos of size {found.size}"
+        + (f", {resized_in_words(found.resize)}" if found.resize else "")
+        + f", {size(found.size_bytes)} in "
         f"{counted(found.shards, 'shard')}"
         + (f" and {found.open_shards:,} open" if found.open_shards else "")
         + f", asked for by {counted(found.plans, 'plan')}",

@@ -8,14 +8,16 @@ from pathlib import Path
 import pytest
 
 from arboretum_metadata.vocab import PHOTO_SIZES
+from arboretum_tools.catalog import open_catalog
+from arboretum_tools.download.estimate import mean_pixels, typical_pixels
 from arboretum_tools.download.options import DownloadOptions
-from arboretum_tools.download.plan import check_plan, gigabytes, make_plan, typical_bytes
+from arboretum_tools.download.plan import check_plan, gigabytes, make_plan
 from arboretum_tools.errors import BadInputError, OutOfSpaceError, UsageError
 
 STATES = {"ok": 10, "gone": 2, "forbidden": 3, "invalid": 4, "failed": 5, "pending": 1_000_000}
 
 
-def plan(*, retry=("failed",), free_bytes=10**15, pending=1_000_000, photo_bytes=90_000):
+def plan(*, retry=("failed",), free_bytes=10**15, pending=1_000_000, photo_bytes=90_000, kept_bytes=None):
     return make_plan(
         store=Path("images"),
         size="medium",
@@ -24,6 +26,7 @@ def plan(*, retry=("failed",), free_bytes=10**15, pending=1_000_000, photo_bytes
         by_status=STATES | {"pending": pending},
         retry=retry,
         photo_bytes=photo_bytes,
+        kept_bytes=photo_bytes if kept_bytes is None else kept_bytes,
         free_bytes=free_bytes,
     )
 
@@ -66,11 +69,49 @@ def test_more_than_100_gb_has_to_be_confirmed():
     check_plan(plan(), yes=False)
 
 
+def test_what_is_kept_is_what_takes_the_disk():
+    shrunk = plan(kept_bytes=20_000)
+    assert shrunk.size_bytes == plan().size_bytes
+    assert shrunk.disk_bytes < shrunk.to_fetch * 22_000
+    assert shrunk.seconds == plan().seconds
+
+
 def test_sizes_are_estimated_by_their_pixels():
-    assert typical_bytes("medium") == 90_000
-    sizes = [typical_bytes(size) for size in PHOTO_SIZES]
+    assert typical_pixels("medium").came_bytes == typical_pixels("medium").kept_bytes == 90_000
+    sizes = [typical_pixels(size).came_bytes for size in PHOTO_SIZES]
     assert sizes == sorted(sizes, reverse=True)
-    assert 15_000 < typical_bytes("small") < 30_000
+    assert 15_000 < typical_pixels("small").came_bytes < 30_000
+    assert typical_pixels("square").came == 75 * 75
+    # 375 to 256 on both sides; never enlarged.
+    shrunk = typical_pixels("medium", 256)
+    assert shrunk.kept == pytest.approx(shrunk.came * (256 / 375) ** 2)
+    assert typical_pixels("small", 200).kept == typical_pixels("small", 200).came
+
+
+def test_width_and_height_tell_more_where_the_catalogue_knows_them(write_catalog, photos, taxa):
+    robin = taxa["robin"]
+    wide = photos(robin, 1, 2, width=2048, height=512)
+    catalog = open_catalog(write_catalog([*wide, *photos(robin, 3, width=300, height=200)]))
+    found = mean_pixels(catalog.select(), "medium")
+    assert found is not None
+    # 500 x 125 twice, and an original that is smaller than what was asked for.
+    assert found.came == pytest.approx((2 * 500 * 125 + 300 * 200) / 3)
+    shrunk = mean_pixels(catalog.select(), "medium", 150)
+    assert shrunk is not None
+    assert shrunk.kept == pytest.approx((2 * 500 * 125 + 225 * 150) / 3)
+    square = mean_pixels(catalog.select(), "square")
+    assert square is not None
+    assert square.came == 75 * 75
+
+
+def test_a_photo_of_which_nothing_is_known_is_typical(write_catalog, photos, taxa):
+    some = [*photos(taxa["robin"], 1, width=100, height=100), *photos(taxa["robin"], 2, width=0, height=9)]
+    catalog = open_catalog(write_catalog([*some, *photos(taxa["robin"], 3)]))
+    found = mean_pixels(catalog.select(), "medium")
+    assert found is not None
+    assert found.came == pytest.approx((100 * 100 + 2 * typical_pixels("medium").came) / 3)
+    bare = open_catalog(write_catalog(photos(taxa["robin"], 1), name="bare"))
+    assert mean_pixels(bare.select(), "medium") is None
 
 
 def test_bytes_are_told_for_people():

@@ -1,0 +1,50 @@
+"""Shrinking photos as they come: what is asked for, and the processes that do it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from arboretum_tools.errors import UsageError
+
+#: How pixels are put together: the mean of the area that each new one covers, or Lanczos with 3 lobes.
+FILTERS = ("area", "lanczos")
+
+#: Quality of the JPEGs.
+QUALITY = 90
+
+# A shorter side below this is no photo any more; above, no size of iNaturalist's has it.
+_LEAST, _MOST = 16, 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Resize:
+    """How photos are shrunk before they are stored; never enlarged.
+
+    Attributes:
+        shorter_side: pixels of the shorter side; a photo whose shorter side is no longer than this stays as
+            it came.
+        filter: one of `FILTERS`.
+        quality: of the JPEGs, 1 to 100.
+    """
+
+    shorter_side: int
+    filter: str = "area"
+    quality: int = QUALITY
+
+    def __post_init__(self) -> None:
+        if not _LEAST <= self.shorter_side <= _MOST:
+            raise UsageError(
+                f"the shorter side of a resized photo must be {_LEAST} to {_MOST} pixels, "
+                f"not {self.shorter_side}"
+            )
+        if self.filter not in FILTERS:
+            raise UsageError(
+                f"{self.filter!r} is no filter to resize with", hint=f"There are {' and '.join(FILTERS)}."
+            )
+        if not 1 <= self.quality <= 100:
+            raise UsageError(f"the quality of a JPEG is 1 to 100, not {self.quality}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same, JSON-able: what `store.json` holds."""
+        return asdict(self)
