@@ -1,255 +1,253 @@
-"""What a download costs beside other programs and beside the limit: CPU seconds per 1,000 photos, and ratios.
+"""What a download costs beside other programs and beside the limit: CPU time, speed, memory, and ratios.
 
-    python benchmarks/download.py [--photos 4000] [--rounds 3] [--tls] [--marginal 20000]
+    python benchmarks/download.py [--tls] [--photos 4000] [--marginal 20000] [--rounds 3]
+                                  [--programs bare,raw,arboretum,curl] [--peer img2dataset=VENV] ...
+    python benchmarks/download.py --memory 2000 200000
+    python benchmarks/download.py --nothing-to-do 10000
 
-nginx (Debian: nginx-light) serves JPEGs of 500 x 375 pixels and about 90 kB, made by this script; where it is
-missing, the server of benchmarks/download_memory.py does, and the output says so. Each program fetches the
-same list in a process group of its own, in turn, for so many rounds; the figures are medians. CPU time and
-memory are those of the client, all its processes together. The file system's cache is warm.
+A server on loopback (benchmarks/photo_server.py; nginx where it is installed) gives out JPEGs of 500 x 375
+pixels and about 90 kB. Each program fetches the same list in a process of its own, in turn, so many times;
+the figures are medians. CPU time and memory are those of the client, all its processes together. The server's
+files are in the cache of the file system; what comes is written below `--scratch`.
 
-- `bare`: an aiohttp loop of 32 connections that throws the bodies away; with `--marginal`, the baseline.
-- `arboretum`: verified, hashed, indexed, in tar shards. nginx sends no MD5 as ETag, so none is compared
-  here; what one costs is printed apart.
-- peers, each where it is installed in a virtual environment of its own: `benchmarks/.venvs/img2dataset`
-  (`pip install img2dataset`), and `curl --parallel`.
+With `--marginal`, each is run with so many photos too; the difference is the cost without the start.
+
+- `bare`: an aiohttp loop of 32 connections that throws the bodies away.
+- `raw`: a protocol of asyncio with the same work as ours (looked at, hashed, written into a tar), which
+  believes the server in everything: about the least that is possible.
+- `arboretum`: verified, hashed, journalled, indexed, in tar shards. nginx sends no MD5 as ETag, so none is
+  compared here; what one costs is printed apart.
+- `curl`: `curl --parallel`, loose files, nothing verified.
+- peers, given by `--peer NAME=VENV`, each installed in a virtual environment of its own, because they pin old
+  releases of what we use: `img2dataset` and `arbor-process`.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
-import io
-import json
-import multiprocessing
 import os
-import resource
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from download_memory import serve
+import photo_server
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from arboretum_metadata.schema import REQUEST
+from arboretum_tools.tables import arrow_schema
 
 HERE = Path(__file__).resolve().parent
-DATA = HERE / ".data" / "photos"
-PEER = HERE / ".venvs" / "img2dataset" / "bin" / "img2dataset"
+PHOTOS = HERE / ".data" / "photos"
+CONNECTIONS = 32
 
-BARE = """
-import asyncio, ssl, sys
-import aiohttp
-
-async def main(urls):
-    context = ssl.create_default_context(cafile=sys.argv[2]) if len(sys.argv) > 2 else None
-    connector = aiohttp.TCPConnector(limit=32, ssl=context) if context else aiohttp.TCPConnector(limit=32)
-    async with aiohttp.ClientSession(connector=connector) as session:
-        left = iter(urls)
-
-        async def work():
-            for url in left:
-                async with session.get(url) as response:
-                    await response.read()
-
-        await asyncio.gather(*(work() for _ in range(32)))
-
-asyncio.run(main(open(sys.argv[1]).read().split()))
-"""
-
-OURS = """
-import sys
-import pyarrow.parquet as pq
-from arboretum_tools.download import download
-from arboretum_tools.requests import Requests
-
-plan, images, origin = sys.argv[1:]
-download(Requests(pq.read_table(plan).to_batches, {}), images=images, size="medium", origin=origin)
+# The package's own class, with as many downloads at a time as the others.
+ARBOR_PROCESS = f"""
+import asyncio, sys
+from arbor_process.get_imgs import GetImages
+images = GetImages(sys.argv[1], sys.argv[2], concurrent_downloads={CONNECTIONS})
+asyncio.run(images.download_images())
 """
 
 
-def draw(count: int) -> None:
-    """Makes `count` JPEGs of about 90 kB, `DATA/<id>/medium.jpg`, as far as they are not there."""
-    from PIL import Image
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one run of a program cost.
 
-    noise = Image.frombytes("RGB", (900, 700), os.urandom(900 * 700 * 3)).resize((1100, 900))
-    for photo_id in range(1, count + 1):
-        path = DATA / str(photo_id) / "medium.jpg"
-        if path.exists():
-            continue
-        path.parent.mkdir(parents=True, exist_ok=True)
-        left, upper = photo_id % 590, photo_id // 590 % 500
-        buffer = io.BytesIO()
-        noise.crop((left, upper, left + 500, upper + 375)).save(buffer, "JPEG", quality=80)
-        path.write_bytes(buffer.getvalue())
+    Attributes:
+        cpu_s: of all its processes together.
+        seconds: from start to end.
+        peak_bytes: resident, all processes together.
+    """
 
-
-@contextmanager
-def nginx(folder: Path, *, tls: bool) -> Iterator[tuple[str, Path | None]]:
-    """An nginx that serves `DATA` on loopback: its origin, and its certificate."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    certificate, extra = None, ""
-    if tls:
-        certificate = folder / "certificate.pem"
-        command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-        command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
-        command += ["-keyout", str(folder / "key.pem"), "-out", str(certificate)]
-        subprocess.run(command, check=True, capture_output=True)
-        extra = f"ssl_certificate {certificate}; ssl_certificate_key {folder / 'key.pem'};"
-    (folder / "nginx.conf").write_text(
-        f"""
-daemon off; worker_processes 1; pid {folder}/pid; error_log stderr error;
-events {{ worker_connections 1024; }}
-http {{
-  access_log off; sendfile on; keepalive_requests 1000000; types {{ image/jpeg jpg; }}
-  client_body_temp_path {folder}/1; proxy_temp_path {folder}/2; fastcgi_temp_path {folder}/3;
-  uwsgi_temp_path {folder}/4; scgi_temp_path {folder}/5;
-  server {{ listen 127.0.0.1:{port}{" ssl" if tls else ""}; {extra} location /photos/ {{ alias {DATA}/; }} }}
-}}
-""",
-        "utf-8",
-    )
-    process = subprocess.Popen(["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf")])
-    try:
-        while True:
-            with socket.socket() as asking:
-                if asking.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.05)
-        yield f"http{'s' if tls else ''}://127.0.0.1:{port}", certificate
-    finally:
-        process.terminate()
-        process.wait()
+    cpu_s: float
+    seconds: float
+    peak_bytes: int
 
 
-@contextmanager
-def python_server() -> Iterator[str]:
-    """The server of download_memory.py, which sends an MD5 as ETag: its origin."""
-    spawn = multiprocessing.get_context("spawn")
-    here, there = spawn.Pipe()
-    server = spawn.Process(target=serve, args=(90_000, there), daemon=True)
-    server.start()
-    yield f"http://127.0.0.1:{here.recv()}"
-    server.terminate()
+def measure(command: Sequence[str], environment: dict[str, str]) -> Cost:
+    """Runs a command to its end.
 
-
-def measure(command: list[str], environment: dict[str, str]) -> tuple[float, float, float]:
-    """CPU seconds and peak bytes of a command with all its children, and wall seconds."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    Raises:
+        SystemExit: it fails.
+    """
     began = time.monotonic()
-    process = subprocess.Popen(
-        command, env=os.environ | environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
-    peak = 0
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(
+            list(command), env=os.environ | environment, stdout=subprocess.DEVNULL, stderr=said
+        )
+        peaks = [0]
 
-    def watch() -> None:
-        nonlocal peak
-        while process.poll() is None:
-            peak = max(peak, _resident(process.pid))
-            time.sleep(0.05)
+        def watch() -> None:
+            while not ended.wait(0.02):
+                peaks.append(_resident(process.pid))
 
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    complaint = process.communicate()[1]
-    watcher.join()
-    if process.returncode:
-        raise SystemExit(f"{command[:3]} ended with {process.returncode}: {complaint.decode()[-2000:]}")
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return cpu, peak, time.monotonic() - began
+        ended = threading.Event()
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        # With its children, as far as it has waited for them.
+        _, status, used = os.wait4(process.pid, 0)
+        seconds = time.monotonic() - began
+        ended.set()
+        watcher.join()
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            said.seek(0)
+            raise SystemExit(
+                f"{' '.join(command)} ended with {process.returncode}:\n{said.read()[-2000:].decode()}"
+            )
+    return Cost(used.ru_utime + used.ru_stime, seconds, max(peaks))
 
 
 def _resident(pid: int) -> int:
-    """Resident bytes of a process and its descendants; Linux only, else 0."""
-    total = 0
+    """Resident bytes of a process and its descendants, what they share counted once; Linux only, else 0.
+
+    A process alone tells its peak so far, so that nothing between two samples is lost. (The system's
+    `ru_maxrss` of a child is at least what this process had when it started it.)
+    """
     try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-        total += pages * resource.getpagesize()
-        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-            total += _resident(int(child))
-    except (OSError, IndexError):
-        pass
-    return total
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        if not children:
+            status = Path(f"/proc/{pid}/status").read_text()
+            return 1024 * int(status.partition("VmHWM:")[2].split(None, 1)[0])
+        # Proportional: a page that several processes share counts for each in part.
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        own = 1024 * int(rollup.partition("\nPss:")[2].split(None, 1)[0])
+        return own + sum(_resident(int(child)) for child in children)
+    except (OSError, IndexError, ValueError):
+        return 0
 
 
-def commands(folder: Path, photos: int, origin: str, certificate: Path | None) -> dict[str, list[str]]:
-    """Every program that is installed, by name; each writes into a fresh folder."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    from arboretum_metadata.schema import REQUEST
-    from arboretum_tools.tables import arrow_schema
-
-    urls = [f"{origin}/photos/{photo_id}/medium.jpg" for photo_id in range(1, photos + 1)]
-    (folder / "urls.txt").write_text("\n".join(urls) + "\n")
-    ids = list(range(1, photos + 1))
+def commands(
+    folder: Path, photos: int, served: photo_server.Served, peers: dict[str, Path], size: str = "medium"
+) -> dict[str, list[str]]:
+    """Every program that is installed, by name; each writes into a folder of its own below `folder`."""
+    ids = photo_server.photo_ids(photos)
+    addresses = [f"{served.origin}/photos/{photo_id}/{size}.jpg" for photo_id in ids]
+    text = folder / "addresses.txt"
+    text.write_text("\n".join(addresses) + "\n", "utf-8")
+    plan = folder / "plan.parquet"
     columns = {"photo_id": ids, "ext": ["jpg"] * photos, "url": [None] * photos}
-    pq.write_table(pa.table(columns, schema=arrow_schema(REQUEST)), folder / "plan.parquet")
-    out = Path(tempfile.mkdtemp(dir=folder))
+    pq.write_table(pa.table(columns, schema=arrow_schema(REQUEST)), plan, row_group_size=100_000)
+    ours = [sys.executable, str(HERE / "download_programs.py")]
     found = {
-        "bare": [
-            sys.executable,
-            "-c",
-            BARE,
-            str(folder / "urls.txt"),
-            *([str(certificate)] if certificate else []),
-        ],
-        "arboretum": [sys.executable, "-c", OURS, str(folder / "plan.parquet"), str(out / "images"), origin],
+        "bare": [*ours, "bare", str(text), str(folder / "bare")],
+        "raw": [*ours, "raw", str(text), str(folder / "raw")],
+        "arboretum": [*ours, "arboretum", str(plan), str(folder / "arboretum"), served.origin, size],
     }
-    if shutil.which("curl"):
-        lines = [f'url = "{url}"\noutput = "{out}/curl/{n}.jpg"' for n, url in enumerate(urls)]
-        (folder / "curl.txt").write_text("\n".join(lines))
-        found["curl --parallel"] = ["curl", "--parallel", "--parallel-max", "32", "--create-dirs", "-s", "-S"]
-        found["curl --parallel"] += ["--config", str(folder / "curl.txt")]
-    if PEER.exists():
-        found["img2dataset"] = [str(PEER), "--url_list", str(folder / "urls.txt"), "--output_folder"]
-        found["img2dataset"] += [str(out / "i2d"), "--output_format", "webdataset", "--resize_mode", "no"]
-        found["img2dataset"] += [
-            "--processes_count",
-            "1",
-            "--thread_count",
-            "32",
-            "--disallowed_header_directives",
-            "[]",
-        ]
+    if curl := shutil.which("curl"):
+        lines = [f'url = "{url}"\noutput = "{folder}/curl/{n}.jpg"\n' for n, url in enumerate(addresses)]
+        (folder / "curl.txt").write_text("".join(lines), "utf-8")
+        found["curl"] = [curl, "--parallel", "--parallel-max", str(CONNECTIONS), "--create-dirs", "-sS"]
+        found["curl"] += ["--config", str(folder / "curl.txt")]
+    if (peer := peers.get("img2dataset")) is not None:
+        found["img2dataset"] = [str(peer / "bin" / "img2dataset"), "--url_list", str(text)]
+        found["img2dataset"] += ["--output_folder", str(folder / "i2d"), "--output_format", "webdataset"]
+        found["img2dataset"] += ["--resize_mode", "no", "--processes_count", "1"]
+        found["img2dataset"] += ["--thread_count", str(CONNECTIONS), "--enable_wandb", "False"]
+    if (peer := peers.get("arbor-process")) is not None:
+        listed = folder / "listed"
+        listed.mkdir()
+        pq.write_table(pa.table({"photo_url": addresses}), listed / "photos.parquet")
+        found["arbor-process"] = [str(peer / "bin" / "python"), "-c", ARBOR_PROCESS]
+        found["arbor-process"] += [str(listed), str(folder / "arbor")]
     return found
 
 
-def compare(
-    title: str,
-    make: Callable[[Path], dict[str, list[str]]],
-    photos: int,
-    rounds: int,
-    environment: dict[str, str],
-) -> dict[str, float]:
-    """Runs every program in turn, prints a table, and gives the median CPU seconds of each."""
-    runs: dict[str, list[tuple[float, float, float]]] = {}
-    for _ in range(rounds):
-        with tempfile.TemporaryDirectory(prefix="arboretum-benchmark-") as name:
-            for program, command in make(Path(name)).items():
-                runs.setdefault(program, []).append(measure(command, environment))
-    cpu = {program: statistics.median(run[0] for run in found) for program, found in runs.items()}
-    ours = cpu.get("arboretum", next(iter(cpu.values())))
-    print(f"\n{title}: {photos} photos, medians of {rounds}")
+def compare(options: argparse.Namespace, served: photo_server.Served, photos: int) -> dict[str, Cost]:
+    """Runs every program in turn, and gives the medians of each."""
+    runs: dict[str, list[Cost]] = {}
+    for _ in range(options.rounds):
+        with tempfile.TemporaryDirectory(prefix="arboretum-benchmark-", dir=options.scratch) as name:
+            for program, command in commands(Path(name), photos, served, options.peers).items():
+                if not options.programs or program in options.programs:
+                    runs.setdefault(program, []).append(measure(command, served.trust))
+    return {
+        program: Cost(
+            statistics.median(cost.cpu_s for cost in costs),
+            statistics.median(cost.seconds for cost in costs),
+            round(statistics.median(cost.peak_bytes for cost in costs)),
+        )
+        for program, costs in runs.items()
+    }
+
+
+def show(title: str, costs: dict[str, Cost], photos: int) -> None:
+    """Prints a table: cost of a photo, and ratios to the baseline and to ours."""
+    print(f"\n{title}")
     print(
-        f"{'program':<18} {'CPU s / 1,000':>13} {'photos/s':>9} {'peak MB':>8} {'x bare':>7} "
-        f"{'arboretum is x':>15}"
+        f"{'program':<14} {'CPU s / 1,000':>13} {'photos/s':>9} {'peak MB':>8} {'x bare':>7} {'ours is x':>9}"
     )
-    for program, found in runs.items():
-        peak = statistics.median(run[1] for run in found) / 1e6
-        rate = photos / statistics.median(run[2] for run in found)
+    for program, cost in costs.items():
+        ratios = [
+            f"{a.cpu_s / b.cpu_s:.3g}" if a and b and b.cpu_s > 0 else ""
+            for a, b in ((cost, costs.get("bare")), (costs.get("arboretum"), cost))
+        ]
+        peak = f"{cost.peak_bytes / 1e6:.0f}" if cost.peak_bytes else ""
         print(
-            f"{program:<18} {cpu[program] * 1000 / photos:>13.2f} {rate:>9.0f} {peak:>8.0f} "
-            f"{cpu[program] / cpu['bare']:>7.2f} {ours / cpu[program]:>15.2f}",
+            f"{program:<14} {cost.cpu_s * 1000 / photos:>13.3f} {photos / cost.seconds:>9.0f} {peak:>8} "
+            f"{ratios[0]:>7} {ratios[1]:>9}",
             flush=True,
         )
-    return cpu
+
+
+def speed(options: argparse.Namespace, served: photo_server.Served) -> None:
+    """What the programs cost beside each other."""
+    began = time.process_time()
+    for _ in range(1_000):
+        hashlib.md5(bytes(90_000), usedforsecurity=False)
+    print(f"MD5 of 90 kB, where an ETag is one: {time.process_time() - began:.3f} CPU s per 1,000 photos")
+    wire = f"{'HTTPS' if served.certificate else 'HTTP'} from {served.by}, medians of {options.rounds}"
+    few = compare(options, served, options.photos)
+    show(f"{options.photos} photos, start-up included; {wire}", few, options.photos)
+    if options.marginal:
+        many = compare(options, served, options.marginal)
+        show(f"{options.marginal} photos, start-up included; {wire}", many, options.marginal)
+        more = options.marginal - options.photos
+        marginal = {
+            name: Cost(many[name].cpu_s - few[name].cpu_s, many[name].seconds - few[name].seconds, 0)
+            for name in few
+        }
+        show(f"marginal, {options.marginal} less {options.photos} photos; {wire}", marginal, more)
+
+
+def memory(options: argparse.Namespace, served: photo_server.Served) -> None:
+    """Whether the peak of ours depends on the number of photos; they are of 1 kB."""
+    print(f"{'photos':>8} {'peak MB':>8} {'CPU s':>7} {'photos/s':>9}")
+    peaks = []
+    for photos in options.memory:
+        with tempfile.TemporaryDirectory(prefix="arboretum-benchmark-", dir=options.scratch) as name:
+            command = commands(Path(name), photos, served, {}, "small")["arboretum"]
+            cost = measure(command, served.trust)
+        peaks.append(cost.peak_bytes)
+        rate = photos / cost.seconds
+        print(f"{photos:>8} {cost.peak_bytes / 1e6:>8.1f} {cost.cpu_s:>7.2f} {rate:>9.0f}", flush=True)
+    print(f"difference of the peaks: {(max(peaks) - min(peaks)) / 1e6:.1f} MB")
+
+
+def nothing_to_do(options: argparse.Namespace, served: photo_server.Served) -> None:
+    """What a run costs that finds everything there; the program checks that aiohttp was not imported."""
+    with tempfile.TemporaryDirectory(prefix="arboretum-benchmark-", dir=options.scratch) as name:
+        command = commands(Path(name), options.nothing_to_do, served, {}, "small")["arboretum"]
+        measure(command, served.trust)
+        costs = [measure(command, served.trust) for _ in range(options.rounds)]
+    cpu_s, seconds = (statistics.median(getattr(c, n) for c in costs) for n in ("cpu_s", "seconds"))
+    print(f"{options.nothing_to_do} photos, all there: {seconds:.2f} s, {cpu_s:.2f} CPU s")
+
+
+def _peer(text: str) -> tuple[str, Path]:
+    name, _, venv = text.partition("=")
+    if name not in ("img2dataset", "arbor-process") or not Path(venv, "bin").is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} is not img2dataset=VENV or arbor-process=VENV")
+    return name, Path(venv).resolve()
 
 
 def main() -> None:
@@ -257,46 +255,31 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--photos", type=int, default=4_000)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--tls", action="store_true", help="also over TLS, with a certificate made here")
     parser.add_argument("--marginal", type=int, help="also so many photos, and the difference")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--tls", action="store_true", help="over TLS, with a certificate made here")
+    parser.add_argument("--programs", type=lambda text: text.split(","), help="only these, by comma")
+    parser.add_argument("--peer", type=_peer, action="append", default=[], metavar="NAME=VENV")
+    parser.add_argument("--scratch", type=Path, help="a folder for what comes; default the system's")
+    parser.add_argument("--no-nginx", action="store_true", help="serve by asyncio though nginx is there")
+    parser.add_argument(
+        "--memory", type=int, nargs="+", metavar="PHOTOS", help="instead: peak memory of ours"
+    )
+    parser.add_argument("--nothing-to-do", type=int, metavar="PHOTOS", help="instead: all photos are there")
     options = parser.parse_args()
-    most = max(options.photos, options.marginal or 0)
-    began = time.process_time()
-    for _ in range(1000):
-        hashlib.md5(bytes(90_000))
-    print(f"MD5 of 90 kB: {time.process_time() - began:.2f} CPU s per 1,000 photos")
-    if shutil.which("nginx") is None:
-        print("nginx is not installed: served by Python, with an MD5 as ETag")
-        with python_server() as origin:
-            compare(
-                "HTTP",
-                lambda at: commands(at, options.photos, origin, None),
-                options.photos,
-                options.rounds,
-                {},
-            )
-        return
-    draw(most)
-    for tls in (False, True)[: 1 + options.tls]:
-        with (
-            tempfile.TemporaryDirectory(prefix="arboretum-nginx-") as name,
-            nginx(Path(name), tls=tls) as served,
-        ):
-            origin, certificate = served
-            # OpenSSL's variable is read by arboretum and img2dataset.
-            trust = {"SSL_CERT_FILE": str(certificate), "CURL_CA_BUNDLE": str(certificate)} if tls else {}
-            title = "TLS" if tls else "HTTP"
-
-            def of(photos: int) -> Callable[[Path], dict[str, list[str]]]:
-                return lambda at: commands(at, photos, origin, certificate)  # noqa: B023 - used within the loop
-
-            few = compare(title, of(options.photos), options.photos, options.rounds, trust)
-            if options.marginal:
-                many = compare(title, of(options.marginal), options.marginal, options.rounds, trust)
-                more = options.marginal - options.photos
-                marginal = {name: (many[name] - few[name]) * 1000 / more for name in many}
-                print(f"\n{title}, marginal CPU s / 1,000 photos: " + json.dumps(marginal))
+    options.peers = dict(options.peer)
+    photo_server.draw(PHOTOS)
+    print(f"load of the machine before: {os.getloadavg()[0]:.2f}, {os.cpu_count()} cores")
+    with (
+        tempfile.TemporaryDirectory(prefix="arboretum-benchmark-") as name,
+        photo_server.serve(PHOTOS, Path(name), tls=options.tls, nginx=not options.no_nginx) as served,
+    ):
+        if options.memory:
+            memory(options, served)
+        elif options.nothing_to_do:
+            nothing_to_do(options, served)
+        else:
+            speed(options, served)
 
 
 if __name__ == "__main__":

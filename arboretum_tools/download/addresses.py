@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
+
+from arboretum_tools.download.urls import AddressRefusedError, AddressRules
 
 
 def is_public(address: str) -> bool:
@@ -19,3 +22,24 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def public_only(rules: AddressRules, host: str, found: Sequence[str]) -> list[str]:
+    """Those addresses of a photo host that may be asked: all behind an origin override, else the public ones.
+
+    Other names, of a proxy, may lead anywhere.
+
+    Args:
+        rules: what the photo hosts are.
+        host: the name, or an address as digits.
+        found: what it leads to.
+
+    Raises:
+        AddressRefusedError: there are none but private ones.
+    """
+    if rules.origin is not None or host.lower() not in rules.hosts:
+        return list(found)
+    public = [address for address in found if is_public(address)]
+    if found and not public:
+        raise AddressRefusedError(f"{host} leads to the address {found[0]}, which is not public")
+    return public

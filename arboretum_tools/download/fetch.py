@@ -1,39 +1,35 @@
-"""Getting one photo over HTTP: ask, follow, judge, wait, ask again. The only module that imports aiohttp."""
+"""Getting one photo over HTTP: ask, follow, judge, wait, ask again."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import socket
 import time
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
-
-from arboretum_tools.download.addresses import is_loopback, is_public
+from arboretum_tools.download.addresses import is_loopback
+from arboretum_tools.download.direct import DirectClient
+from arboretum_tools.download.http1 import Reply, WireError
 from arboretum_tools.download.options import DownloadOptions
 from arboretum_tools.download.politeness import HostPace, parse_retry_after
-from arboretum_tools.download.urls import STATIC_HOST, AddressRefusedError, AddressRules, place_of, variant
+from arboretum_tools.download.urls import STATIC_HOST, AddressRefusedError, place_of, variant
 from arboretum_tools.download.verify import Answer, Verdict, judge
 from arboretum_tools.events import Note, OnEvent, ignore
 from arboretum_tools.store.layout import MAX_IMAGE_BYTES
 from arboretum_tools.store.record import PhotoRecord
-from arboretum_tools.tables import one_line
+
+if TYPE_CHECKING:
+    from arboretum_tools.download.proxied import ProxiedClient
 
 #: Redirects that are followed for one request.
 MOST_REDIRECTS = 3
 
-_CONNECT_S = 10.0
+# Seconds without a byte after which an answer is given up.
 _READ_S = 30.0
-# A medium photo fits, so that its connection is not paused half-way.
-_BUFFER_BYTES = 2**18
-# The body of an error is read up to here, so that its connection can be used again; above, it is closed.
-_ERROR_BODY_BYTES = 2**16
 # States for which another spelling of the extension is asked for.
 _NOT_THERE = frozenset({"gone", "forbidden"})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -62,30 +58,33 @@ class Fetcher:
         self._rules = options.rules
         self._paces: dict[str, HostPace] = {}
         self._proxies: dict[str, str | None] = {}
-        self._session: aiohttp.ClientSession | None = None
+        self._headers = {
+            "User-Agent": options.user_agent,
+            "Accept": "image/*",
+            "Accept-Encoding": "identity",
+        }
+        self._direct: DirectClient | None = None
+        self._proxied: ProxiedClient | None = None
         self.reached = False
 
     async def __aenter__(self) -> Self:
-        options = self._options
-        resolver = None if self._rules.origin else PublicResolver(self._rules)
-        read_s = min(_READ_S, options.deadline_s)
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=options.connections, resolver=resolver, ttl_dns_cache=300),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S, sock_read=read_s),
-            headers={"User-Agent": options.user_agent, "Accept": "image/*", "Accept-Encoding": "identity"},
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            read_bufsize=_BUFFER_BYTES,
+        self._direct = DirectClient(
+            self._rules, self._headers, read_s=self._read_s, connections=self._options.connections
         )
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._session is not None
-        await self._session.close()
+        for client in (self._direct, self._proxied):
+            if client is not None:
+                await client.close()
         if self._budget is not None and f"https://{STATIC_HOST}" in self._paces:
             self._budget.sync()
+
+    @property
+    def _read_s(self) -> float:
+        return min(_READ_S, self._options.deadline_s)
 
     async def fetch(self, photo_id: int, ext: str, url: str | None) -> tuple[PhotoRecord, bytes | None]:
         """What becomes of one photo: its record and, if that is `ok`, its bytes.
@@ -151,33 +150,40 @@ class Fetcher:
         try:
             async with asyncio.timeout(within_s):
                 answer = await self._ask(url)
-        except TimeoutError as error:
-            # aiohttp's own say which time-out it was; ours, the deadline's, says nothing.
-            said = str(error) or f"not whole within {self._options.deadline_s:g} s"
-            return None, Verdict("failed", said, tries=0)
+        except TimeoutError:
+            return None, Verdict("failed", f"not whole within {self._options.deadline_s:g} s", tries=0)
         except AddressRefusedError as error:
             return None, Verdict("invalid", str(error))
-        except (aiohttp.ClientError, OSError) as error:
-            return None, Verdict("failed", _in_words(error), tries=0)
+        except WireError as error:
+            return None, Verdict("failed", str(error), tries=0)
         return answer, judge(answer)
 
     async def _ask(self, url: str) -> Answer:
-        assert self._session is not None, "a Fetcher is used in an `async with`"
         for _ in range(MOST_REDIRECTS + 1):
             target = self._rules.target(url)
-            async with self._session.get(
-                target, allow_redirects=False, proxy=self._proxy(target)
-            ) as response:
-                self.reached = True
-                headers = response.headers
-                if response.status not in _REDIRECTS or "Location" not in headers:
-                    return await _read(response, url)
-                status = response.status
-                try:
-                    url = self._rules.redirect(target, headers["Location"])
-                except AddressRefusedError as error:
-                    return Answer(status, url, refused=f"redirected to where nothing is asked: {error}")
-        return Answer(status, url, refused=f"redirected more than {MOST_REDIRECTS} times")
+            reply = await self._get(target)
+            self.reached = True
+            if reply.status not in _REDIRECTS or reply.location is None:
+                return _answer(reply, url)
+            try:
+                url = self._rules.redirect(target, reply.location)
+            except AddressRefusedError as error:
+                return Answer(reply.status, url, refused=f"redirected to where nothing is asked: {error}")
+        return Answer(reply.status, url, refused=f"redirected more than {MOST_REDIRECTS} times")
+
+    async def _get(self, target: str) -> Reply:
+        proxy = self._proxy(target)
+        if proxy is None:
+            assert self._direct is not None, "a Fetcher is used in an `async with`"
+            return await self._direct.get(target)
+        if self._proxied is None:
+            # Not before it is needed: it costs the import of aiohttp.
+            from arboretum_tools.download.proxied import ProxiedClient
+
+            self._proxied = ProxiedClient(
+                self._rules, self._headers, read_s=self._read_s, connections=self._options.connections
+            )
+        return await self._proxied.get(target, proxy)
 
     def _pace(self, url: str) -> HostPace:
         place = place_of(url)
@@ -202,7 +208,7 @@ class Fetcher:
             )
 
     def _proxy(self, target: str) -> str | None:
-        """The proxy that the environment names for a host, looked up once (aiohttp would at each request)."""
+        """The proxy that the environment names for a host, looked up once."""
         place = place_of(target)
         if place not in self._proxies:
             parts = urlsplit(target)
@@ -212,49 +218,16 @@ class Fetcher:
         return self._proxies[place]
 
 
-async def _read(response: aiohttp.ClientResponse, url: str) -> Answer:
-    headers = response.headers
-    status, length = response.status, response.content_length
-    etag = headers.get("ETag")
+def _answer(reply: Reply, url: str) -> Answer:
+    etag = reply.etag
     if etag is not None:
-        # A header may hold any bytes, which aiohttp gives as lone surrogates.
+        # A header may hold any bytes, which come as lone surrogates.
         etag = etag.removeprefix("W/").strip('"')[:200].encode("ascii", "backslashreplace").decode()
-    if status != 200:
-        if length is not None and length <= _ERROR_BODY_BYTES:
-            await response.read()
-        return Answer(status, url, etag=etag, retry_after=headers.get("Retry-After"))
-    encoding = headers.get("Content-Encoding", "").strip().lower()
-    if length is None:
-        body = await _read_bounded(response)
-    else:
-        body = await response.read() if length <= MAX_IMAGE_BYTES else None
-    if body is None:
-        # Closed, not read to its end.
-        response.close()
-        return Answer(status, url, etag=etag, refused=f"larger than {MAX_IMAGE_BYTES // 2**20} MiB")
-    return Answer(status, url, body, etag, encoding)
-
-
-async def _read_bounded(response: aiohttp.ClientResponse) -> bytes | None:
-    """A body that does not tell its length; None if it is larger than any photo."""
-    pieces: list[bytes] = []
-    total = 0
-    async for piece in response.content.iter_any():
-        total += len(piece)
-        if total > MAX_IMAGE_BYTES:
-            return None
-        pieces.append(piece)
-    return b"".join(pieces)
-
-
-def _in_words(error: Exception) -> str:
-    """What went wrong on the wire, without aiohttp's inner names."""
-    if isinstance(error, aiohttp.ClientPayloadError):
-        return "the connection ended before the whole body had come"
-    if isinstance(error, aiohttp.ServerDisconnectedError):
-        return "the host closed the connection without an answer"
-    said = one_line(error)[:200] or type(error).__name__
-    return said if isinstance(error, aiohttp.ClientConnectionError) else f"{type(error).__name__}: {said}"
+    if reply.body is None:
+        refused = f"larger than {MAX_IMAGE_BYTES // 2**20} MiB"
+        return Answer(reply.status, url, etag=etag, refused=refused)
+    encoding = (reply.encoding or "").strip().lower()
+    return Answer(reply.status, url, reply.body, etag, encoding, reply.retry_after)
 
 
 def _record(
@@ -273,34 +246,3 @@ def _record(
         etag=answer.etag if answer is not None else None,
         fetched_at=datetime.now(UTC),
     )
-
-
-class PublicResolver(AbstractResolver):
-    """Resolves names, and refuses photo hosts that lead to loopback, private or link-local addresses.
-
-    Other names pass: a proxy that the environment names may well be private.
-    """
-
-    def __init__(self, rules: AddressRules) -> None:
-        self._hosts = rules.hosts
-        self._resolver = aiohttp.ThreadedResolver()
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        """The public addresses of `host`.
-
-        Raises:
-            AddressRefusedError: it has only others.
-        """
-        found = await self._resolver.resolve(host, port, family)
-        if host.lower() not in self._hosts:
-            return found
-        public = [one for one in found if is_public(one["host"])]
-        if not public:
-            raise AddressRefusedError(f"{host} leads to the address {found[0]['host']}, which is not public")
-        return public
-
-    async def close(self) -> None:
-        """Closes nothing: the resolver has no connection."""
-        await self._resolver.close()

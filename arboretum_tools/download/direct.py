@@ -1,0 +1,190 @@
+"""Asking hosts without a proxy: names to addresses, connections kept for the next photo, time-outs."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from arboretum_tools.download.addresses import public_only
+from arboretum_tools.download.http1 import Connection, ReadBuffer, Reply, StaleError, WireError
+from arboretum_tools.download.urls import AddressRules, place_of
+from arboretum_tools.tables import one_line
+
+#: Seconds for a connection to one address, its TLS handshake included.
+CONNECT_S = 10.0
+
+# While there are others to try, one that does not answer is given up sooner: IPv6 that leads nowhere, mostly.
+_FIRST_CONNECT_S = 2.0
+
+# As long as the addresses of a name are believed, in seconds.
+_NAMES_S = 300.0
+
+# A connection that nobody asked for so long has probably been closed by the host, in seconds.
+_IDLE_S = 15.0
+
+
+class _Place:
+    """One `scheme://host[:port]`: its addresses, and its connections that wait to be asked."""
+
+    def __init__(self, place: str, headers: Mapping[str, str]) -> None:
+        parts = urlsplit(place)
+        self.name = place
+        self.host = parts.hostname or ""
+        self.port = parts.port or (443 if parts.scheme == "https" else 80)
+        self.tls = parts.scheme == "https"
+        fields = {"Host": parts.netloc} | dict(headers)
+        self.tail = (
+            " HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in fields.items()) + "\r\n"
+        )
+        # The one that was asked last is at the end.
+        self.idle: list[Connection] = []
+        self.addresses: list[str] = []
+        self.believed_until = float("-inf")
+        self.looking = asyncio.Lock()
+
+
+class DirectClient:
+    """Asks hosts over connections of its own; an object of one event loop."""
+
+    def __init__(
+        self, rules: AddressRules, headers: Mapping[str, str], *, read_s: float, connections: int
+    ) -> None:
+        """Opens nothing yet.
+
+        Args:
+            rules: which hosts are photo hosts, so that they must not lead to private addresses.
+            headers: of every request, beside `Host`.
+            read_s: seconds without a byte after which an answer is given up.
+            connections: above so many, those that wait on other hosts are closed first.
+        """
+        self._rules = rules
+        self._connections = connections
+        self._headers = headers
+        self._read_s = read_s
+        self._loop = asyncio.get_running_loop()
+        self._buffer = ReadBuffer()
+        self._places: dict[str, _Place] = {}
+        self._open: set[Connection] = set()
+        self._tls: ssl.SSLContext | None = None
+        self._sweeper = self._loop.call_later(read_s / 4, self._sweep)
+
+    async def get(self, target: str) -> Reply:
+        """What the host answers; a redirect is not followed.
+
+        Args:
+            target: an address that passed the rules, after any origin override.
+
+        Raises:
+            WireError: no whole answer came.
+            AddressRefusedError: its name leads to addresses that are not asked.
+        """
+        name = place_of(target)
+        place = self._places.get(name)
+        if place is None:
+            place = self._places[name] = _Place(name, self._headers)
+        request = f"GET {target[len(name) :]}{place.tail}".encode("ascii")
+        while True:
+            connection, kept = self._kept(place), True
+            if connection is None:
+                connection, kept = await self._connect(place), False
+            self._open.add(connection)
+            try:
+                return await connection.ask(request)
+            except StaleError:
+                # Closed by the host while it waited. A GET may be repeated (RFC 9112, 9.3.1); each such
+                # connection is used up by it, so this comes to a new one in the end.
+                if not kept:
+                    raise
+            finally:
+                self._open.discard(connection)
+                if connection.usable:
+                    place.idle.append(connection)
+
+    async def close(self) -> None:
+        """Closes every connection."""
+        self._sweeper.cancel()
+        for connection in (*self._open, *(one for place in self._places.values() for one in place.idle)):
+            connection.close()
+        self._places.clear()
+        # The loop closes the sockets in its next turn.
+        await asyncio.sleep(0)
+
+    def _kept(self, place: _Place) -> Connection | None:
+        while place.idle:
+            connection = place.idle.pop()
+            if connection.usable and self._loop.time() - connection.heard_at < _IDLE_S:
+                return connection
+            connection.close()
+        return None
+
+    async def _connect(self, place: _Place) -> Connection:
+        waiting = [one for other in self._places.values() for one in other.idle]
+        if len(waiting) + len(self._open) >= self._connections:
+            for one in waiting:
+                one.close()
+        addresses = await self._addresses(place)
+        context = self._context() if place.tls else None
+        for at, address in enumerate(addresses):
+            last = at == len(addresses) - 1
+            try:
+                async with asyncio.timeout(CONNECT_S if last else _FIRST_CONNECT_S):
+                    _, connection = await self._loop.create_connection(
+                        lambda: Connection(self._loop, self._buffer),
+                        address,
+                        place.port,
+                        ssl=context,
+                        server_hostname=place.host if context else None,
+                    )
+            except (OSError, TimeoutError) as error:
+                if not last:
+                    # Not tried again until the name is looked up anew.
+                    if address in place.addresses and len(place.addresses) > 1:
+                        place.addresses.remove(address)
+                    continue
+                place.believed_until = float("-inf")
+                said = one_line(error)[:200] or f"no connection within {CONNECT_S:g} s"
+                raise WireError(f"cannot connect to {place.name}: {said}") from error
+            if address in place.addresses:
+                # The next connection goes to another of the host's machines.
+                place.addresses.remove(address)
+                place.addresses.append(address)
+            return connection
+        raise WireError(f"cannot connect to {place.name}: its name has no address")
+
+    async def _addresses(self, place: _Place) -> list[str]:
+        """The addresses of a host, the one that is to be tried first in front.
+
+        Raises:
+            WireError: its name has none.
+            AddressRefusedError: it has only private ones.
+        """
+        async with place.looking:
+            if self._loop.time() >= place.believed_until:
+                try:
+                    found = await self._loop.getaddrinfo(
+                        place.host, place.port, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
+                    )
+                except OSError as error:
+                    raise WireError(f"cannot connect to {place.name}: {one_line(error)[:200]}") from error
+                addresses = list(dict.fromkeys(str(one[4][0]) for one in found))
+                place.addresses = public_only(self._rules, place.host, addresses)
+                place.believed_until = self._loop.time() + _NAMES_S
+            return list(place.addresses)
+
+    def _context(self) -> ssl.SSLContext:
+        if self._tls is None:
+            # Certificates of the system, or those that SSL_CERT_FILE and SSL_CERT_DIR name.
+            self._tls = ssl.create_default_context()
+            self._tls.set_alpn_protocols(["http/1.1"])
+        return self._tls
+
+    def _sweep(self) -> None:
+        """Gives up on answers of which nothing came for too long; one timer for all connections."""
+        now = self._loop.time()
+        for connection in tuple(self._open):
+            if now - connection.heard_at > self._read_s:
+                connection.fail(f"nothing came within {self._read_s:g} s")
+        self._sweeper = self._loop.call_later(self._read_s / 4, self._sweep)

@@ -1,0 +1,136 @@
+"""Asking hosts through a proxy that the environment names. The only module that imports aiohttp."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from arboretum_tools.download.addresses import public_only
+from arboretum_tools.download.direct import CONNECT_S
+from arboretum_tools.download.http1 import BUFFER_BYTES, ERROR_BODY_BYTES, Reply, WireError
+from arboretum_tools.download.urls import AddressRules
+from arboretum_tools.store.layout import MAX_IMAGE_BYTES
+from arboretum_tools.tables import one_line
+
+
+class ProxiedClient:
+    """Asks hosts through aiohttp, which knows proxies; an object of one event loop."""
+
+    def __init__(
+        self, rules: AddressRules, headers: Mapping[str, str], *, read_s: float, connections: int
+    ) -> None:
+        """Opens nothing yet.
+
+        Args:
+            rules: which hosts are photo hosts, so that they must not lead to private addresses.
+            headers: of every request, beside `Host`.
+            read_s: seconds without a byte after which an answer is given up.
+            connections: how many are open at one time.
+        """
+        resolver = None if rules.origin else PublicResolver(rules)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=connections, resolver=resolver, ttl_dns_cache=300),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=read_s),
+            headers=dict(headers),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            read_bufsize=BUFFER_BYTES,
+        )
+
+    async def get(self, target: str, proxy: str | None) -> Reply:
+        """What the host answers; a redirect is not followed.
+
+        Args:
+            target: an address that passed the rules, after any origin override.
+            proxy: address of the proxy; None = no proxy.
+
+        Raises:
+            WireError: no whole answer came.
+            AddressRefusedError: its name leads to addresses that are not asked.
+        """
+        try:
+            async with self._session.get(target, allow_redirects=False, proxy=proxy) as response:
+                return await _read(response)
+        except (aiohttp.ClientError, OSError) as error:
+            raise WireError(_in_words(error)) from error
+
+    async def close(self) -> None:
+        """Closes every connection."""
+        await self._session.close()
+
+
+async def _read(response: aiohttp.ClientResponse) -> Reply:
+    headers = response.headers
+    status, length = response.status, response.content_length
+    body: bytes | None = b""
+    if status != 200:
+        # Read, so that its connection can be used again.
+        if length is not None and length <= ERROR_BODY_BYTES:
+            await response.read()
+    elif length is None:
+        body = await _read_bounded(response)
+    else:
+        body = await response.read() if length <= MAX_IMAGE_BYTES else None
+    if body is None:
+        # Closed, not read to its end.
+        response.close()
+    return Reply(
+        status,
+        body,
+        headers.get("ETag"),
+        headers.get("Location"),
+        headers.get("Retry-After"),
+        headers.get("Content-Encoding"),
+    )
+
+
+async def _read_bounded(response: aiohttp.ClientResponse) -> bytes | None:
+    """A body that does not tell its length; None if it is larger than any photo."""
+    pieces: list[bytes] = []
+    total = 0
+    async for piece in response.content.iter_any():
+        total += len(piece)
+        if total > MAX_IMAGE_BYTES:
+            return None
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _in_words(error: Exception) -> str:
+    """What went wrong on the wire, without aiohttp's inner names."""
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return "the connection ended before the whole body had come"
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return "the host closed the connection without an answer"
+    said = one_line(error)[:200] or type(error).__name__
+    return said if isinstance(error, aiohttp.ClientConnectionError) else f"{type(error).__name__}: {said}"
+
+
+class PublicResolver(AbstractResolver):
+    """Resolves names, and refuses photo hosts that lead to loopback, private or link-local addresses.
+
+    Other names pass: a proxy that the environment names may well be private.
+    """
+
+    def __init__(self, rules: AddressRules) -> None:
+        self._rules = rules
+        self._resolver = aiohttp.ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """The public addresses of `host`.
+
+        Raises:
+            AddressRefusedError: it has only others.
+        """
+        found = await self._resolver.resolve(host, port, family)
+        allowed = set(public_only(self._rules, host, [one["host"] for one in found]))
+        return [one for one in found if one["host"] in allowed]
+
+    async def close(self) -> None:
+        """Closes nothing: the resolver has no connection."""
+        await self._resolver.close()
