@@ -123,14 +123,13 @@ def _evenly(total: int, most: int) -> list[int]:
 def _classes(split: Split, store: ImageStore, labels: list[int], photos_per_class: int) -> list[_Class]:
     samples = join(split, "train", store)
     order = samples.shuffled(0)
-    by_label = samples.rows["label"].to_numpy()[order]
+    by_label = samples.labels[order]
     shown = []
     for row in split.classes.take(labels).to_pylist():
         positions = order[by_label == row["label"]][:photos_per_class]
-        photos = []
-        for photo in samples.rows.take(positions).to_pylist():
-            data = store.read_bytes(photo["shard"], photo["offset"], photo["size_bytes"], photo["photo_id"])
-            photos.append((f"photo {photo['photo_id']}", data))
+        ids = samples.photo_ids[positions]
+        images = store.read_many(samples.place[positions], ids)
+        photos = [(f"photo {photo_id}", data) for photo_id, data in zip(ids.tolist(), images, strict=True)]
         name, second = _two_names(row)
         shown.append(_Class(row["label"], name, second, row["n_train"], tuple(photos)))
     return shown

@@ -1,7 +1,8 @@
 """The one join of split and store: which photos of a part the store holds, and where their bytes lie.
 
 Every export and every `Subset` starts here, so all of them agree on what is in a part, in which order, and
-on what is missing and why.
+on what is missing and why. A photo takes 28 bytes: its id, its label and its place; whatever else is known of
+it stays on disk until somebody asks.
 """
 
 from __future__ import annotations
@@ -17,95 +18,98 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from arboretum_metadata.schema import INDEX, Column
 from arboretum_tools import stable
 from arboretum_tools.errors import MissingPhotosError, SplitError, StoreError
 from arboretum_tools.split.manifest import Split
-from arboretum_tools.store.layout import PENDING, shard_number
+from arboretum_tools.store.layout import PENDING, STATUSES, shard_number
+from arboretum_tools.store.place import Place
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.tables import one_line
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: What the join adds to the columns of a part: where the image lies and what it is.
-STORED = (
-    Column("shard", "int32", "Number of the shard of the image store."),
-    INDEX["offset"],
-    INDEX["size_bytes"],
-    INDEX["sha256"],
-    INDEX["format"],
-    Column("image_width", "int32", "Width of the image in the store.", unit="pixel"),
-    Column("image_height", "int32", "Height of the image in the store.", unit="pixel"),
-)
+_PLACE = ("offset", "size_bytes")
 
-_FROM_INDEX = ("photo_id", "status", "offset", "size_bytes", "sha256", "format", "width", "height")
+# States of a photo that is not there, as numbers; what no index speaks of is pending.
+_STATES = (PENDING, *STATUSES)
 
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """The photos of one part that an image store holds.
+    """The photos of one part that an image store holds, by (label, photo_id).
 
     Attributes:
         part: name of the part.
-        rows: one row a photo, sorted by (label, photo_id): the columns of the part, then those of STORED.
+        photo_ids: one a photo.
+        labels: one a photo.
+        place: where the images lie.
+        positions: rows of the part that these are; None = all of them.
         missing: one row for each photo of the part that the store does not hold, sorted by photo_id:
             `photo_id`, `status` (its state in the store; `pending` = never tried).
     """
 
     part: str
-    rows: pa.Table
+    photo_ids: NDArray[np.int64]
+    labels: NDArray[np.int32]
+    place: Place
+    positions: NDArray[np.int64] | None
     missing: pa.Table
 
     def __len__(self) -> int:
         """Number of photos that are there."""
-        return int(self.rows.num_rows)
+        return len(self.photo_ids)
 
     @property
     def missing_by_status(self) -> dict[str, int]:
         """Number of missing photos by their state in the store, states in alphabetical order."""
-        return dict(sorted(Counter(self.missing["status"].to_pylist()).items()))
+        counts = self.missing["status"].value_counts().to_pylist()
+        return {row["values"]: row["counts"] for row in sorted(counts, key=lambda row: str(row["values"]))}
 
     def shuffled(self, seed: int) -> NDArray[np.int64]:
-        """Positions in `rows` in an order that looks random: by (key_shuffle, photo_id) under `seed`.
+        """Positions of these photos in an order that looks random: by (key_shuffle, photo_id) under `seed`.
 
         It depends on nothing but the photo ids, so it is the same however the store was filled.
         """
-        ids = self.rows["photo_id"].to_numpy()
-        return np.lexsort((ids, stable.keys(ids, "shuffle", seed)))
+        return np.lexsort((self.photo_ids, stable.keys(self.photo_ids, "shuffle", seed)))
+
+    def only(self, keep: NDArray[np.bool_], labels: NDArray[np.int32]) -> Samples:
+        """Some of these photos, with labels of their own.
+
+        Args:
+            keep: one a photo.
+            labels: the new label of each photo that is kept.
+        """
+        positions = np.flatnonzero(keep) if self.positions is None else self.positions[keep]
+        return Samples(self.part, self.photo_ids[keep], labels, self.place[keep], positions, self.missing)
 
 
 def join(split: Split, part: str, store: ImageStore) -> Samples:
     """Finds the photos of a part in an image store.
 
-    Memory grows with the part, not with the store: its index files are read one after the other.
+    Memory grows with the part by its fixed-width columns alone: the files of the split and the indexes of the
+    store are read piece by piece.
 
     Raises:
         SplitError: the split has no such part, or has a photo twice in it.
         StoreError: an index of the store cannot be read.
     """
-    table = split.part(part).combine_chunks()
-    ids = table["photo_id"].to_numpy()
+    ids, labels = _ids_and_labels(split, part)
     by_id = np.argsort(ids, kind="stable")
     if np.any(np.diff(ids[by_id]) == 0):
         raise SplitError(
             f"part {part} of the split {split.path or split.name} has a photo twice",
             hint="Make it again with `arboretum make-split`; nothing was written.",
         )
-    found = [hits for path in store.index_files() if (hits := _hits(path, ids, by_id)).num_rows]
-    if not found:
-        return _joined(part, table, np.empty(0, np.int64), None)
-    # The highest shard last: of several rows of a photo that is not ok, it has the state.
-    hits = pa.concat_tables(found).sort_by([("shard", "ascending"), ("row", "ascending")])
-    is_ok = pc.equal(hits["status"], "ok")
-    stored = hits.filter(is_ok)
-    if any(stored[name].null_count for name in _FROM_INDEX):
-        raise StoreError(
-            f"an index of {store.path} has photos that are ok but have no place, size or hash",
-            hint="This toolkit never writes that. Bring the store back from a backup, or download again.",
-        )
-    rows, first = np.unique(stored["row"].to_numpy(), return_index=True)
-    return _joined(part, table, rows, stored.take(pa.array(first)), hits.filter(pc.invert(is_ok)))
+    place = Place(np.full(len(ids), -1, np.int32), np.zeros(len(ids), np.int64), np.zeros(len(ids), np.int32))
+    states = np.zeros(len(ids), np.uint8)
+    for path in store.index_files():
+        _take_in(path, ids, by_id, place, states)
+    here = place.shard >= 0
+    if here.all():
+        return Samples(part, ids, labels, place, None, _missing(ids[:0], states[:0]))
+    missing = _missing(ids[~here], states[~here])
+    return Samples(part, ids[here], labels[here], place[here], np.flatnonzero(here), missing)
 
 
 def require(samples: Iterable[Samples], store: Path) -> None:
@@ -146,51 +150,68 @@ def missing_of(samples: Iterable[Samples]) -> pa.Table:
     return pa.concat_tables([schema.empty_table(), *(table.cast(schema) for table in tables)])
 
 
-def _hits(path: Path, ids: NDArray[np.int64], by_id: NDArray[np.int64]) -> pa.Table:
-    """The rows of one index file that speak of `ids`, with `row` (position in ids) and `shard`."""
+def _ids_and_labels(split: Split, part: str) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    batches = list(split.batches(part, ("photo_id", "label")))
+    ids = [batch["photo_id"].to_numpy() for batch in batches]
+    labels = [batch["label"].to_numpy() for batch in batches]
+    return np.concatenate([np.empty(0, np.int64), *ids]), np.concatenate([np.empty(0, np.int32), *labels])
+
+
+def _take_in(
+    path: Path,
+    ids: NDArray[np.int64],
+    by_id: NDArray[np.int64],
+    place: Place,
+    states: NDArray[np.uint8],
+) -> None:
+    """Notes what one index file says of `ids`; files come by ascending shard.
+
+    The first shard that has an image of a photo has its place. Of several rows of a photo that is not there,
+    the one in the highest shard has its state.
+    """
+    index = read_index(path, ("photo_id", "status", *_PLACE))
+    asked = index["photo_id"].to_numpy()
+    if not len(ids) or not len(asked):
+        return
+    position = np.minimum(np.searchsorted(ids, asked, sorter=by_id), len(ids) - 1)
+    rows = by_id[position]
+    ours = ids[rows] == asked
+    states_here = pc.index_in(index["status"], pa.array(_STATES)).to_numpy()
+    is_ok = ours & (states_here == _STATES.index("ok"))
+    if any(index[name].filter(pa.array(is_ok)).null_count for name in _PLACE):
+        raise lacks_places(path)
+    states[rows[ours]] = states_here[ours]
+    new = is_ok & (place.shard[rows] < 0)
+    place.shard[rows[new]] = shard_number(path)
+    place.offset[rows[new]] = index["offset"].filter(pa.array(new)).to_numpy()
+    place.size_bytes[rows[new]] = index["size_bytes"].filter(pa.array(new)).to_numpy()
+
+
+def read_index(path: Path, columns: Iterable[str]) -> pa.Table:
+    """Some columns of the index of a shard.
+
+    Raises:
+        StoreError: it cannot be read.
+    """
     try:
-        index = pq.read_table(path, columns=list(_FROM_INDEX))
+        # With no threads of its own: their memory would add up over thousands of small files.
+        return pq.read_table(path, columns=list(columns), use_threads=False)
     except (OSError, pa.ArrowException) as error:
         raise StoreError(
             f"the shard index {path} cannot be read: {one_line(error)}",
             hint="Move that shard's .tar and .parquet away and download again: only its photos are fetched.",
         ) from error
-    asked = index["photo_id"].to_numpy()
-    if not len(ids) or not len(asked):
-        return _with_place(index.slice(0, 0), np.empty(0, np.int64), 0)
-    position = np.minimum(np.searchsorted(ids, asked, sorter=by_id), len(ids) - 1)
-    row = by_id[position]
-    there = ids[row] == asked
-    return _with_place(index.filter(pa.array(there)), row[there], shard_number(path))
 
 
-def _with_place(index: pa.Table, row: NDArray[np.int64], shard: int) -> pa.Table:
-    shards = pa.array(np.full(len(row), shard, np.int32))
-    return index.append_column("row", pa.array(row)).append_column("shard", shards)
+def lacks_places(path: Path) -> StoreError:
+    """The error for an index whose photos are `ok` and lack what only such photos have."""
+    return StoreError(
+        f"the shard index {path} has photos that are ok but have no place, size or hash",
+        hint="This toolkit never writes that. Bring the store back from a backup, or download again.",
+    )
 
 
-def _joined(
-    part: str,
-    table: pa.Table,
-    rows: NDArray[np.int64],
-    stored: pa.Table | None,
-    not_ok: pa.Table | None = None,
-) -> Samples:
-    here = table.take(pa.array(rows))
-    for column in STORED:
-        source = column.name.removeprefix("image_")
-        kind = {"int32": pa.int32(), "int64": pa.int64(), "string": pa.string()}[column.type]
-        values = stored[source].cast(kind) if stored is not None else pa.array([], kind)
-        here = here.append_column(column.name, values)
-    state = np.full(table.num_rows, PENDING, dtype=object)
-    if not_ok is not None:
-        state[not_ok["row"].to_numpy()] = not_ok["status"].to_numpy(zero_copy_only=False)
-    absent = np.ones(table.num_rows, dtype=bool)
-    absent[rows] = False
-    missing = pa.table(
-        {
-            "photo_id": table["photo_id"].filter(pa.array(absent)),
-            "status": pa.array(state[absent].tolist(), pa.string()),
-        }
-    ).sort_by("photo_id")
-    return Samples(part, here, missing)
+def _missing(ids: NDArray[np.int64], states: NDArray[np.uint8]) -> pa.Table:
+    order = np.argsort(ids)
+    statuses = pa.array(_STATES).take(pa.array(states[order]))
+    return pa.table({"photo_id": pa.array(ids[order]), "status": statuses})

@@ -21,6 +21,9 @@ Role = Literal["holdout", "train", "limit", "shuffle", "fingerprint"]
 
 _MASK = 0xFFFFFFFF
 
+# Keys that are computed at a time: bounds memory, and stays in the processor's cache.
+_BLOCK = 65_536
+
 # Products of two 32-bit numbers stay under 2^64, so UBIGINT never overflows. `id` is read as its 64 bits:
 # negative ids never reach this (ids are >= 1).
 _MACROS = {
@@ -65,9 +68,16 @@ def keys(identifiers: NDArray[np.int64], role: Role, seed: int) -> NDArray[np.ui
         x = ((x ^ (x >> shift13)) * np.uint64(0xC2B2AE35)) & mask
         return x ^ (x >> shift16)
 
-    wide = np.asarray(identifiers).astype(np.uint64)
-    high = fmix32((wide >> np.uint64(32)) ^ np.uint64(salt(role, seed)))
-    return fmix32((wide & np.uint64(_MASK)) ^ high).astype(np.uint32)
+    given = np.asarray(identifiers)
+    found = np.empty(given.shape, np.uint32)
+    flat_in, flat_out = given.reshape(-1), found.reshape(-1)
+    salted = np.uint64(salt(role, seed))
+    # Block by block, because each step makes arrays twice as wide as the result.
+    for start in range(0, len(flat_in), _BLOCK):
+        wide = flat_in[start : start + _BLOCK].astype(np.uint64)
+        high = fmix32((wide >> np.uint64(32)) ^ salted)
+        flat_out[start : start + _BLOCK] = fmix32((wide & np.uint64(_MASK)) ^ high)
+    return found
 
 
 def key_sql(column: str, role: Role, seed: int) -> str:

@@ -1,6 +1,10 @@
-"""CPU time of exports against peers and against `cat`, on the same photos in one run; prints ratios.
+"""CPU time and memory of exports, against peers and against `cat`, on the same photos in one run.
 
-    python benchmarks/export.py [--photos 20000] [--authors PATH/gen_img_txt_pair.py] [--memory]
+    python benchmarks/export.py [--photos 20000] [--authors PATH/gen_img_txt_pair.py]
+    python benchmarks/export.py --memory
+
+The first prints CPU times and their ratios, the second the peak memory of every format, and of opening a
+subset, at 2,000 and at 200,000 photos.
 
 Each contender runs in a process of its own, --rounds times in turn with the others; the least CPU time (user
 and system, its children too) counts. Peers: `cat` of the store's shards through a pipe into a file;
@@ -26,8 +30,8 @@ from typing import Any
 
 import photos
 
-from arboretum_tools.export import export
-from arboretum_tools.split import load_split
+from arboretum_tools.export import FORMATS, export
+from arboretum_tools.subset import load_subset
 
 Job = Callable[[], None]
 
@@ -50,7 +54,14 @@ def measured(job: Job, sender: Any) -> None:
 
     before = used()
     job()
-    sender.send((used() - before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
+    sender.send((used() - before, peak_megabytes()))
+
+
+def peak_megabytes() -> float:
+    """The most memory that this process ever had; `ru_maxrss` would count that of its parent too."""
+    lines = Path("/proc/self/status").read_text("ascii").splitlines()
+    (peak,) = (line for line in lines if line.startswith("VmHWM:"))
+    return int(peak.split()[1]) / 1024
 
 
 def with_cat(place: Path) -> None:
@@ -60,8 +71,12 @@ def with_cat(place: Path) -> None:
 
 
 def with_us(place: Path, **options: Any) -> None:
-    split = load_split(place / "split")
-    export(split, images=place / "images", to=place / "ours", **options)
+    export(place / "split", images=place / "images", to=place / "ours", **options)
+
+
+def with_subset(place: Path) -> None:
+    subset = load_subset(place / "split", images=place / "images")
+    subset.read_many(range(len(subset) - 256, len(subset)))
 
 
 def members(place: Path) -> Iterator[dict[str, Any]]:
@@ -191,18 +206,21 @@ def compare(place: Path, count: int, rounds: int, authors: Path | None) -> None:
 
 
 def memory(place: Path) -> None:
-    """Peak memory of exports of 2,000 and of 200,000 photos of about 3 KB."""
-    peaks: dict[str, list[float]] = {"webdataset": [], "hf": []}
+    """Peak memory at 2,000 and at 200,000 photos of about 3 KB."""
+    peaks: dict[str, list[float]] = {name: [] for name in (*FORMATS, "load_subset")}
     for count in (2_000, 200_000):
         here = place / str(count)
         split = photos.make_split(count)
         photos.make_store(here / "images", split, photos.pictures((64, 48), 3_000))
         split.save(here / "split")
-        for form, found in peaks.items():
-            found.append(cpu_seconds(functools.partial(with_us, here, format=form))[1])
+        for name, found in peaks.items():
+            subset = functools.partial(with_subset, here)
+            job = subset if name == "load_subset" else functools.partial(with_us, here, format=name)
+            found.append(cpu_seconds(job)[1])
             clean(here)
-    for form, (few, many) in peaks.items():
-        print(f"{form}: peak {few:.0f} MB at 2,000 photos, {many:.0f} MB at 200,000: {many / few:.2f} times")
+    print("peak memory in MB, imports included")
+    for name, (few, many) in peaks.items():
+        print(f"  {name:<12}{few:>6.0f} at 2,000 photos{many:>6.0f} at 200,000: {many - few:.0f} more")
 
 
 def main() -> None:

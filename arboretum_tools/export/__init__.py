@@ -6,7 +6,10 @@ One file a format; the formats never import each other. What every one of them d
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +22,7 @@ from arboretum_tools.errors import ExportError, UsageError
 from arboretum_tools.export.attribution import write_attribution
 from arboretum_tools.export.base import Exporter, Source
 from arboretum_tools.export.csv import Csv
+from arboretum_tools.export.details import Details
 from arboretum_tools.export.empty_classes import empty_classes, refuse_empty, without
 from arboretum_tools.export.hf import HuggingFace
 from arboretum_tools.export.imagefolder import ImageFolder
@@ -26,8 +30,8 @@ from arboretum_tools.export.lists import Lists
 from arboretum_tools.export.report import ExportReport, found_at, made_from, report, write_export_json
 from arboretum_tools.export.webdataset import WebDataset
 from arboretum_tools.export.work import other_leftovers, work_on
-from arboretum_tools.publish import refuse_existing, sha256_of_json
-from arboretum_tools.samples import join, missing_of, require
+from arboretum_tools.publish import out_of_space, refuse_existing, sha256_of_json
+from arboretum_tools.samples import Samples, join, missing_of, require
 from arboretum_tools.split import Split, load_split
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.tables import write_table
@@ -120,7 +124,26 @@ def export(
         on_event(events.Note(f"{len(dropped):,} classes were left out, and the others numbered anew"))
     elif exporter.needs_every_class:
         refuse_empty(split, empty, exporter.format)
-    source = Source(split, store, found, seed, on_event)
+    with ExitStack() as open_files:
+        details = {
+            part: open_files.enter_context(_details(samples, split, store, to))
+            for part, samples in found.items()
+        }
+        source = Source(split, store, found, details, seed, on_event)
+        return _export(exporter, source, to, dropped)
+
+
+def _details(samples: Samples, split: Split, store: ImageStore, to: Path) -> Details:
+    # Beside the target, which has room for the photos themselves, but where nothing may be written there.
+    to.parent.mkdir(parents=True, exist_ok=True)
+    folder = to.parent if os.access(to.parent, os.W_OK) else Path(tempfile.gettempdir())
+    with out_of_space(folder):
+        return Details(samples, split, store, folder)
+
+
+def _export(exporter: Exporter, source: Source, to: Path, dropped: list[str]) -> ExportReport:
+    """Writes what `export` has found out about, unless it is there already."""
+    split, on_event = source.split, source.on_event
     made = {**made_from(exporter, source), "dropped_classes": dropped}
     said = found_at(to, made)
     if said is not None:
@@ -138,7 +161,7 @@ def export(
         folder = work.folder
         write_table(folder / "classes.parquet", split.classes, CLASSES, {"split_sha256": split.sha256})
         counted = write_attribution(folder, source)
-        missing = missing_of(found.values())
+        missing = missing_of(source.parts.values())
         if missing.num_rows:
             pq.write_table(missing, folder / "missing.parquet")
         write_export_json(folder, made, {**details, "licenses": counted})
@@ -168,7 +191,7 @@ def _split(what: Split | Selection | Catalog | str | Path) -> Split:
     if isinstance(what, Split):
         return what
     if isinstance(what, str | Path):
-        return load_split(what)
+        return load_split(what, in_memory=False)
     # Only a selection needs the database that makes a split of it.
     from arboretum_tools.split.make import whole
 

@@ -7,9 +7,11 @@ that iNaturalist itself shows (`arboretum_tools.credit`).
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -17,14 +19,19 @@ from arboretum_metadata.schema import ATTRIBUTION
 from arboretum_metadata.vocab import LICENSES
 from arboretum_tools.credit import credit_line
 from arboretum_tools.export.base import Source
+from arboretum_tools.export.details import in_order
 from arboretum_tools.export.licenses import NOT_KNOWN, least_open, licenses
 from arboretum_tools.tables import arrow_schema, write_table
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 #: The files that every export carries.
 TABLE, PAGE = "ATTRIBUTION.parquet", "ATTRIBUTION.html"
 
 _PHOTO_PAGE = "https://www.inaturalist.org/photos/"
-_BATCH = 5_000
+# Links that are written at a time: one observer may have most of the photos.
+_LINKS = 5_000
 
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60em;margin:2em auto;padding:0 1em}"
@@ -33,36 +40,67 @@ _STYLE = (
 )
 
 
+class _Credits:
+    """Which photos have which credit line: four bytes a photo, and each line once."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._lines: dict[str | None, int] = {}
+        self._of_photo = np.empty(sum(map(len, source.parts.values())), np.int32)
+        self._seen = 0
+
+    def add(self, lines: Sequence[str | None]) -> None:
+        """The lines of the next photos, part after part in their order."""
+        known = self._lines
+        end = self._seen + len(lines)
+        self._of_photo[self._seen : end] = [known.setdefault(line, len(known)) for line in lines]
+        self._seen = end
+
+    def by_line(self) -> Iterator[tuple[str | None, NDArray[np.int64]]]:
+        """Photo ids by line: lines in the order of their text, no line last; ids ascending."""
+        ids = np.concatenate([samples.photo_ids for samples in self._source.parts.values()])
+        ordered = sorted(self._lines, key=lambda line: (line is None, line or ""))
+        rank = np.empty(len(ordered), np.int32)
+        rank[[self._lines[line] for line in ordered]] = np.arange(len(ordered), dtype=np.int32)
+        place = rank[self._of_photo]
+        order = np.lexsort((ids, place))
+        bounds = np.flatnonzero(np.diff(place[order])) + 1
+        for line, positions in zip(ordered, np.split(order, bounds), strict=True):
+            yield line, ids[positions]
+
+
 def write_attribution(folder: Path, source: Source) -> Mapping[str, int]:
     """Writes the table and the page; returns photos by licence, most open first, then `not known`."""
     counted = licenses(source)
-    write_table(folder / TABLE, _batches(source), ATTRIBUTION, {"split_sha256": source.split.sha256})
+    credited = _Credits(source)
+    write_table(
+        folder / TABLE, _batches(source, credited), ATTRIBUTION, {"split_sha256": source.split.sha256}
+    )
     with (folder / PAGE).open("w", encoding="utf-8") as page:
-        page.writelines(_page(source, counted))
+        page.writelines(_page(source, counted, credited))
     return counted
 
 
-def _batches(source: Source) -> Iterator[pa.RecordBatch]:
+def _batches(source: Source, credited: _Credits) -> Iterator[pa.RecordBatch]:
     schema = arrow_schema(ATTRIBUTION)
     for part, samples in source.parts.items():
-        for batch in samples.rows.to_batches(max_chunksize=_BATCH):
-            names, known = batch["observer_name"].to_pylist(), batch["license"].to_pylist()
-            ids = batch["photo_id"]
+        for rows, about in in_order(samples, source.details[part]):
+            ids = pa.array(samples.photo_ids[rows])
+            lines = [credit_line(*row) for row in zip(about.observer_name, about.license, strict=True)]
+            credited.add(lines)
             columns = {
-                "part": pa.array([part] * batch.num_rows),
+                "part": pa.array([part] * len(ids)),
                 "photo_id": ids,
-                "label": batch["label"],
-                "observer_name": batch["observer_name"],
-                "license": batch["license"],
-                "credit": pa.array(
-                    [credit_line(*row) for row in zip(names, known, strict=True)], pa.string()
-                ),
+                "label": pa.array(samples.labels[rows]),
+                "observer_name": pa.array(about.observer_name, pa.string()),
+                "license": pa.array(about.license, pa.string()),
+                "credit": pa.array(lines, pa.string()),
                 "page": pc.binary_join_element_wise(_PHOTO_PAGE, ids.cast(pa.string()), ""),
             }
             yield pa.RecordBatch.from_arrays([columns[field.name] for field in schema], schema=schema)
 
 
-def _page(source: Source, counted: Mapping[str, int]) -> Iterator[str]:
+def _page(source: Source, counted: Mapping[str, int], credited: _Credits) -> Iterator[str]:
     title = html.escape(source.split.name)
     yield (
         f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>Credits of {title}</title>\n'
@@ -81,22 +119,11 @@ def _page(source: Source, counted: Mapping[str, int]) -> Iterator[str]:
     if NOT_KNOWN in counted:
         yield "<p>Photos whose licence is not known may not be passed on; they are listed last.</p>\n"
     yield "<dl>\n"
-    for credit, ids in _by_credit(source):
-        links = " ".join(f'<a href="{_PHOTO_PAGE}{photo_id}">{photo_id}</a>' for photo_id in ids)
-        yield f"<dt>{html.escape(credit or 'licence not known')}\n<dd>{links}\n"
+    for credit, ids in credited.by_line():
+        yield f"<dt>{html.escape(credit or 'licence not known')}\n<dd>"
+        for start in range(0, len(ids), _LINKS):
+            between = " " if start else ""
+            some = ids[start : start + _LINKS].tolist()
+            yield between + " ".join(f'<a href="{_PHOTO_PAGE}{photo}">{photo}</a>' for photo in some)
+        yield "\n"
     yield "</dl>\n"
-
-
-def _by_credit(source: Source) -> Iterator[tuple[str | None, list[int]]]:
-    """Photo ids by credit line: lines in order of their text, those without one last; ids ascending."""
-    ids: dict[tuple[str | None, str | None], list[int]] = {}
-    for samples in source.parts.values():
-        rows = samples.rows.select(["observer_name", "license", "photo_id"])
-        for batch in rows.to_batches(max_chunksize=_BATCH):
-            for *who, photo_id in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-                ids.setdefault((who[0], who[1]), []).append(photo_id)
-    lines: dict[str | None, list[int]] = {}
-    for (observer, license_name), found in ids.items():
-        lines.setdefault(credit_line(observer, license_name), []).extend(found)
-    for credit in sorted(lines, key=lambda line: (line is None, line or "")):
-        yield credit, sorted(lines[credit])

@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from arboretum_tools.errors import UsageError, VerificationError
 from arboretum_tools.events import OnEvent
+from arboretum_tools.export.details import About, Details
 from arboretum_tools.export.work import Work
 from arboretum_tools.samples import Samples
 from arboretum_tools.split.manifest import Split
@@ -33,21 +34,6 @@ SPLIT_NAMES = {"train": "train", "val": "validation", "test": "test"}
 
 # Rows that are turned into Python values at a time: bounds memory, shows in no output.
 _BATCH = 1_000
-
-_COLUMNS = (
-    "photo_id",
-    "label",
-    "shard",
-    "offset",
-    "size_bytes",
-    "sha256",
-    "format",
-    "image_width",
-    "image_height",
-    "license",
-    "observer_name",
-    "life_stage",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +73,7 @@ class Source:
         split: gives the classes.
         store: gives the bytes.
         parts: the parts to export, in their order, none of them empty.
+        details: what is said of their photos, by part.
         seed: of the order of the samples.
         on_event: is told of every finished shard and photo.
     """
@@ -94,6 +81,7 @@ class Source:
     split: Split
     store: ImageStore
     parts: Mapping[str, Samples]
+    details: Mapping[str, Details]
     seed: int
     on_event: OnEvent
 
@@ -108,20 +96,57 @@ class Source:
         Raises:
             VerificationError: stored bytes do not match their hash.
         """
-        rows = self.parts[part].rows.select(list(_COLUMNS))
+        samples, details = self.parts[part], self.details[part]
         for start in range(0, len(order), _BATCH):
-            batch = rows.take(pa.array(order[start : start + _BATCH]))
-            for row in zip(*(batch[name].to_pylist() for name in _COLUMNS), strict=True):
-                photo_id, label, shard, offset, size_bytes, sha256, *about = row
+            chosen = order[start : start + _BATCH]
+            place, about = samples.place[chosen], details.about(chosen)
+            rows = zip(
+                samples.photo_ids[chosen].tolist(),
+                samples.labels[chosen].tolist(),
+                place.shard.tolist(),
+                place.offset.tolist(),
+                place.size_bytes.tolist(),
+                *about,
+                strict=True,
+            )
+            for photo_id, label, shard, offset, size_bytes, sha256, *said in rows:
                 data = self.store.read_bytes(shard, offset, size_bytes, photo_id)
-                if hashlib.sha256(data).hexdigest() != sha256:
-                    raise VerificationError(
-                        f"photo {photo_id} in {tar_path(self.store.path, shard)} is damaged: its bytes do "
-                        "not match their SHA-256; no export was published",
-                        hint="The other shards are unharmed. Move this one's .tar and .parquet away and run "
-                        "`arboretum download` again: only its photos are fetched. Then export again.",
-                    )
-                yield Sample(photo_id, label, data, sha256, *about)
+                if hashlib.sha256(data).digest() != sha256:
+                    raise self._damaged(photo_id, shard)
+                yield Sample(photo_id, label, data, sha256.hex(), *said)
+
+    def images(self, part: str, positions: NDArray[np.int64]) -> tuple[pa.Array, About]:
+        """The images at these positions of a part as one array of binaries, and what is said of them.
+
+        Args:
+            part: name of the part.
+            positions: of photos that have less than 2 GiB together.
+
+        Raises:
+            VerificationError: stored bytes do not match their hash.
+        """
+        samples = self.parts[part]
+        place, photo_ids = samples.place[positions], samples.photo_ids[positions]
+        about = self.details[part].about(positions)
+        found = self.store.read_array(place, photo_ids)
+        data = memoryview(found.buffers()[2])
+        start = 0
+        for number, (size_bytes, sha256) in enumerate(
+            zip(place.size_bytes.tolist(), about.sha256, strict=True)
+        ):
+            # The hash of a slice, so that the image is never copied.
+            if hashlib.sha256(data[start : start + size_bytes]).digest() != sha256:
+                raise self._damaged(photo_ids.item(number), place.shard.item(number))
+            start += size_bytes
+        return found, about
+
+    def _damaged(self, photo_id: int, shard: int) -> VerificationError:
+        return VerificationError(
+            f"photo {photo_id} in {tar_path(self.store.path, shard)} is damaged: its bytes do "
+            "not match their SHA-256; no export was published",
+            hint="The other shards are unharmed. Move this one's .tar and .parquet away and run "
+            "`arboretum download` again: only its photos are fetched. Then export again.",
+        )
 
 
 class Exporter(Protocol):

@@ -20,9 +20,7 @@ _NAMED = 10
 def empty_classes(split: Split, parts: Mapping[str, Samples]) -> dict[str, list[int]]:
     """Labels of the classes without a photo, by part; parts that have all classes are not named."""
     empty = {
-        part: np.flatnonzero(
-            np.bincount(samples.rows["label"].to_numpy(), minlength=split.num_classes) == 0
-        ).tolist()
+        part: np.flatnonzero(np.bincount(samples.labels, minlength=split.num_classes) == 0).tolist()
         for part, samples in parts.items()
     }
     return {part: labels for part, labels in empty.items() if labels}
@@ -80,8 +78,6 @@ def without(
 
 
 def _relabelled(samples: Samples, new_label: np.ndarray[tuple[int], np.dtype[np.int32]]) -> Samples:
-    labels = new_label[samples.rows["label"].to_numpy()]
-    at = samples.rows.schema.get_field_index("label")
-    rows = samples.rows.set_column(at, samples.rows.schema.field(at), pa.array(labels))
-    # Labels keep their order, so the rows stay sorted by (label, photo_id).
-    return replace(samples, rows=rows.filter(pa.array(labels >= 0)))
+    labels = new_label[samples.labels]
+    # Labels keep their order, so the photos stay sorted by (label, photo_id).
+    return samples.only(labels >= 0, labels[labels >= 0])

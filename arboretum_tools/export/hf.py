@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import accumulate, islice
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -25,8 +25,9 @@ from arboretum_metadata.vocab import RANKS
 from arboretum_tools.credit import credit_line
 from arboretum_tools.errors import UsageError
 from arboretum_tools.events import PhotoDone, ShardFinished
-from arboretum_tools.export.base import SPLIT_NAMES, Sample, Source, even_pieces, pieces_of_at_most
+from arboretum_tools.export.base import SPLIT_NAMES, Source, even_pieces, pieces_of_at_most
 from arboretum_tools.export.card import SplitSize, write_card
+from arboretum_tools.export.details import About
 from arboretum_tools.export.work import Work
 
 if TYPE_CHECKING:
@@ -37,6 +38,13 @@ SHARD_BYTES = 500_000_000
 
 # The hub's viewer refuses large row groups, and a random read decodes a whole one.
 _ROW_GROUP = 100
+
+# Of originals, a hundred would be more than a buffer of Arrow holds, and far more than it need hold.
+_GROUP_BYTES = 100_000_000
+
+# Rows between looks at the length of a page: a page of images is closed at about 1 MB, so that it is written
+# from the processor's cache.
+_PAGE_ROWS = 8
 
 # Classes are known by label; these columns repeat them so that the table can be read by itself.
 _OF_CLASS = ("class_key", "scientific_name", "common_name", *RANKS)
@@ -93,7 +101,7 @@ class HuggingFace:
         splits: list[SplitSize] = []
         for part, samples in source.parts.items():
             order = samples.shuffled(source.seed)
-            total = int(np.sum(samples.rows["size_bytes"].to_numpy()))
+            total = int(np.sum(samples.place.size_bytes, dtype=np.int64))
             pieces = min(len(samples), pieces_of_at_most(total, self.shard_bytes))
             sizes = even_pieces(len(samples), pieces)
             num_bytes = 0
@@ -103,7 +111,7 @@ class HuggingFace:
 
                 def write(name: str = name, photos: _Photos = photos) -> Mapping[str, Any]:
                     path = work.path(f"data/{name}")
-                    size_bytes = _write_file(path, source.samples(*photos), classes, schema, source)
+                    size_bytes = _write_file(path, source, photos, schema)
                     source.on_event(ShardFinished(name, len(photos[1]), path.stat().st_size))
                     return {"num_bytes": size_bytes}
 
@@ -114,14 +122,12 @@ class HuggingFace:
         return {}
 
 
-def _write_file(
-    path: Path,
-    samples: Iterator[Sample],
-    classes: list[dict[str, Any]],
-    schema: pa.Schema,
-    source: Source,
-) -> int:
+def _write_file(path: Path, source: Source, photos: _Photos, schema: pa.Schema) -> int:
     """Writes one Parquet file, one row group at a time; returns its size in Arrow, in bytes."""
+    part, order = photos
+    samples = source.parts[part]
+    # A class has the same texts in all its rows.
+    of_class = [source.split.classes[name].combine_chunks() for name in _OF_CLASS]
     num_bytes = 0
     with pq.ParquetWriter(
         path,
@@ -129,30 +135,53 @@ def _write_file(
         compression=_COMPRESSION,
         use_dictionary=_TEXTS,
         write_statistics=[name for name in schema.names if name != "image"],
+        write_batch_size=_PAGE_ROWS,
     ) as writer:
-        while group := list(islice(samples, _ROW_GROUP)):
-            table = _table(group, classes, schema)
-            num_bytes += table.nbytes
-            writer.write_table(table, row_group_size=_ROW_GROUP)
-            for sample in group:
-                source.on_event(PhotoDone(sample.photo_id, "written", len(sample.data)))
+        for group in _row_groups(samples.place.size_bytes[order]):
+            positions = order[group]
+            images, about = source.images(part, positions)
+            labels, ids = pa.array(samples.labels[positions]), samples.photo_ids[positions].tolist()
+            batch = _batch(images, about, labels, ids, [column.take(labels) for column in of_class], schema)
+            num_bytes += batch.nbytes
+            writer.write_batch(batch, row_group_size=_ROW_GROUP)
+            for photo_id, size_bytes in zip(ids, samples.place.size_bytes[positions].tolist(), strict=True):
+                source.on_event(PhotoDone(photo_id, "written", size_bytes))
     return num_bytes
 
 
-def _table(samples: list[Sample], classes: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
-    paths = [f"{s.photo_id}.{'jpg' if s.format == 'jpeg' else s.format}" for s in samples]
-    columns: dict[str, Any] = {
-        "image": pa.StructArray.from_arrays(
-            [pa.array([s.data for s in samples], pa.binary()), pa.array(paths, pa.string())],
-            fields=list(schema.field("image").type),
-        ),
-        "label": [s.label for s in samples],
-        "photo_id": [s.photo_id for s in samples],
-    }
-    columns |= {name: [classes[s.label][name] for s in samples] for name in _OF_CLASS}
-    columns |= {name: [getattr(s, name) for s in samples] for name in _OF_PHOTO}
-    columns[_CREDIT] = [credit_line(s.observer_name, s.license) for s in samples]
-    return pa.table(columns, schema=schema)
+def _row_groups(sizes: NDArray[np.int32]) -> Iterator[slice]:
+    """The rows of each row group: at most _ROW_GROUP, and not much more than _GROUP_BYTES of images."""
+    start = held = 0
+    for row, size_bytes in enumerate(sizes.tolist()):
+        if row > start and (row - start == _ROW_GROUP or held + size_bytes > _GROUP_BYTES):
+            yield slice(start, row)
+            start, held = row, 0
+        held += size_bytes
+    if len(sizes):
+        yield slice(start, len(sizes))
+
+
+def _batch(
+    images: pa.Array,
+    about: About,
+    labels: pa.Array,
+    photo_ids: list[int],
+    of_class: list[pa.Array],
+    schema: pa.Schema,
+) -> pa.RecordBatch:
+    suffixes = ("jpg" if name == "jpeg" else name for name in about.format)
+    paths = [f"{photo_id}.{suffix}" for photo_id, suffix in zip(photo_ids, suffixes, strict=True)]
+    image = schema.field("image").type
+    lines = [credit_line(*row) for row in zip(about.observer_name, about.license, strict=True)]
+    of_photo = {**about._asdict(), "sha256": [value.hex() for value in about.sha256], _CREDIT: lines}
+    columns = [
+        pa.StructArray.from_arrays([images, pa.array(paths, pa.string())], fields=list(image)),
+        labels.cast(pa.int64()),
+        pa.array(photo_ids, pa.int64()),
+        *of_class,
+        *(pa.array(of_photo[name], schema.field(name).type) for name in (*_OF_PHOTO, _CREDIT)),
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def _features(class_names: list[str]) -> str:

@@ -15,10 +15,9 @@ NOT_KNOWN = "not known"
 def licenses(source: Source) -> dict[str, int]:
     """Photos by licence, most open first, those without a known one last."""
     counts: Counter[str] = Counter()
-    for samples in source.parts.values():
-        names = samples.rows["license"].value_counts().to_pylist()
-        for row in names:
-            counts[row["values"] if row["values"] in LICENSES else NOT_KNOWN] += row["counts"]
+    for details in source.details.values():
+        for name, count in details.licenses.items():
+            counts[name if name is not None and name in LICENSES else NOT_KNOWN] += count
     return {name: counts[name] for name in (*LICENSES, NOT_KNOWN) if counts[name]}
 
 

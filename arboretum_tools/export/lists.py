@@ -74,12 +74,11 @@ class Lists:
         made_anew: Counter[str] = Counter()
         for part in source.parts:
             made_anew.update(write_images(source, part, work, place, resize=self.resize))
-            lines = "".join(f"{place(label, photo)} {label}\n" for photo, label in rows_of(source, part))
-            work.path(f"{name}_{part}.txt").write_text(lines, encoding="ascii")
+            with work.path(f"{name}_{part}.txt").open("w", encoding="ascii") as file:
+                file.writelines(f"{place(label, photo)} {label}\n" for photo, label in rows_of(source, part))
         classes = source.classes()
         if "train" in source.parts:
-            labels = source.parts["train"].rows["label"].to_numpy()
-            counts = np.bincount(labels, minlength=len(classes)).tolist()
+            counts = np.bincount(source.parts["train"].labels, minlength=len(classes)).tolist()
             work.path(f"cls_freq/{name}.json").write_text(canonical_json(counts) + "\n", encoding="ascii")
         names = [
             f"{folder} {' '.join(row['name'].split())}\n"

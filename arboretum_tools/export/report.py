@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Container, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from arboretum_tools.export.base import Exporter, Source
 from arboretum_tools.publish import sha256_of_json, write_json
-from arboretum_tools.samples import Samples
 from arboretum_tools.version import __version__
 
 FORMAT_VERSION = 1
-
-# Rows that are turned into Python values at a time: bounds memory, shows in no hash.
-_ROWS = 5_000
 
 #: The file that every export carries, written last.
 EXPORT_JSON = "export.json"
@@ -67,31 +64,27 @@ def made_from(exporter: Exporter, source: Source) -> dict[str, Any]:
         },
         "photos": {part: len(samples) for part, samples in source.parts.items()},
         "missing": {part: samples.missing_by_status for part, samples in source.parts.items()},
-        "content_sha256": {part: _content_sha256(samples) for part, samples in source.parts.items()},
+        "content_sha256": {part: details.content_sha256 for part, details in source.details.items()},
     }
 
 
 def write_export_json(folder: Path, made: Mapping[str, Any], details: Mapping[str, Any]) -> None:
     """Writes export.json into a folder that is otherwise complete."""
-    files = {
-        path.relative_to(folder).as_posix(): path.stat().st_size
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and not path.name.startswith(".")
-    }
-    said = {**made, "toolkit_version": __version__, "written": {"files": files, **details}}
+    said = {**made, "toolkit_version": __version__, "written": {"files": _listing(folder), **details}}
     write_json(folder / EXPORT_JSON, said)
 
 
 def found_at(folder: Path, made: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """What the export in `folder` says it wrote, if it is the one that `made` describes and still whole.
 
-    Whole means that each file is there in its length; the bytes are not read again.
+    Whole means that each file is there in its length; the bytes are not read again. What somebody put beside
+    the files and folders of the export does not matter.
     """
     try:
         said = json.loads((folder / EXPORT_JSON).read_text("utf-8"))
         same = all(said[name] == value for name, value in made.items())
-        files: dict[str, int] = said["written"]["files"]
-        whole = same and all((folder / name).stat().st_size == size for name, size in files.items())
+        files: dict[str, Any] = said["written"]["files"]
+        whole = same and _listing(folder, only=files) == files
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return dict(said["written"]) if whole else None
@@ -99,26 +92,52 @@ def found_at(folder: Path, made: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 def report(path: Path, made: Mapping[str, Any], said: Mapping[str, Any], *, written: bool) -> ExportReport:
     """The report on the export that lies at `path`; `said` is the `written` of its export.json."""
-    files = dict(said["files"])
+    listed = said["files"].values()
+    own = (path / EXPORT_JSON).stat().st_size
     return ExportReport(
         path=path,
         format=made["format"],
         photos=made["photos"],
         missing=made["missing"],
         written=written,
-        files=len(files) + 1,
-        size_bytes=sum(files.values()) + (path / EXPORT_JSON).stat().st_size,
+        files=1 + sum(1 if isinstance(one, int) else one["files"] for one in listed),
+        size_bytes=own + sum(one if isinstance(one, int) else one["size_bytes"] for one in listed),
         details={name: value for name, value in said.items() if name != "files"},
     )
 
 
-def _content_sha256(samples: Samples) -> str:
-    """Over lines `photo_id<TAB>label<TAB>sha256 of the image<TAB>licence<TAB>observer<TAB>life stage`."""
-    names = ("photo_id", "label", "sha256", "license", "observer_name", "life_stage")
+def _listing(folder: Path, only: Container[str] | None = None) -> dict[str, Any]:
+    """The length of each file of a folder, and a summary of each folder in it: it may hold millions of files.
+
+    A summary counts the files and their bytes, and has a hash over lines `path<TAB>length`, of a link
+    `path<TAB>-> target`, depth first in the order of their names.
+
+    Args:
+        folder: of an export.
+        only: the names to look at; None = all but hidden ones and export.json.
+    """
+    found: dict[str, Any] = {}
+    for path in sorted(folder.iterdir()):
+        name = path.name
+        if name == EXPORT_JSON or name.startswith(".") or not (only is None or name in only):
+            continue
+        found[name] = _summary(path) if path.is_dir() else path.stat().st_size
+    return found
+
+
+def _summary(folder: Path) -> dict[str, Any]:
+    files = size_bytes = 0
     digest = hashlib.sha256()
-    for batch in samples.rows.select(list(names)).to_batches(max_chunksize=_ROWS):
-        rows = zip(*(batch.column(name).to_pylist() for name in names), strict=True)
-        digest.update(
-            "".join("\t".join("" if v is None else str(v) for v in row) + "\n" for row in rows).encode()
-        )
-    return digest.hexdigest()
+    for parent, folders, names in os.walk(folder):
+        folders.sort()
+        inside = Path(parent).relative_to(folder).as_posix()
+        lines = []
+        for name in sorted(names):
+            size = os.stat(os.path.join(parent, name)).st_size  # noqa: PTH116, PTH118 - millions of them
+            files += 1
+            size_bytes += size
+            lines.append(f"{inside}/{name}\t{size}\n")
+        links = [name for name in folders if Path(parent, name).is_symlink()]
+        lines += [f"{inside}/{name}\t-> {Path(parent, name).readlink()}\n" for name in links]
+        digest.update("".join(lines).encode())
+    return {"files": files, "size_bytes": size_bytes, "listing_sha256": digest.hexdigest()}

@@ -293,9 +293,8 @@ def _one_suffix(source: Source) -> str:
         ExportError: they are of several formats.
     """
     counts: Counter[str] = Counter()
-    for samples in source.parts.values():
-        for row in samples.rows["format"].value_counts().to_pylist():
-            counts[row["values"]] += row["counts"]
+    for details in source.details.values():
+        counts.update(details.formats)
     if len(counts) > 1:
         said = ", ".join(f"{count:,} {name}" for name, count in sorted(counts.items()))
         raise ExportError(

@@ -13,7 +13,7 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,23 @@ class Work:
             journal.flush()
             os.fsync(journal.fileno())
         return said
+
+    def note_lines(self, name: str, number: int, lines: Iterable[str]) -> None:
+        """Keeps lines that a step wants to have later, when another run may have done the step.
+
+        Args:
+            name: of the list that they belong to.
+            number: their place in it: lists are put together by ascending number.
+            lines: with their line breaks.
+        """
+        with self.path(f"{_lines_of(name)}{number:012d}").open("w", encoding="utf-8") as file:
+            file.writelines(lines)
+
+    def lines(self, name: str) -> Iterator[str]:
+        """The lines of a list, with their line breaks."""
+        for path in sorted(self.folder.glob(f"{_lines_of(name)}*")):
+            with path.open(encoding="utf-8") as file:
+                yield from file
 
     def finished(self) -> None:
         """Removes what is not part of the export."""
@@ -123,6 +140,11 @@ def other_leftovers(target: Path, identity: str) -> list[Path]:
         for path in target.parent.iterdir()
         if path.name.startswith(ours) and path.name != f"{ours}{identity[:12]}"
     )
+
+
+def _lines_of(name: str) -> str:
+    # Marked as what is no part of the export, so that it goes when all is done.
+    return f".lines-{name}{PARTIAL}"
 
 
 def _in_use(folder: Path) -> Callable[[str], ExportError]:

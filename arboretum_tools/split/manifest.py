@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,16 @@ import pyarrow as pa
 from arboretum_metadata.schema import CLASSES, LEFT_OUT, PART, PUBLISHED_FILES, UNUSED_CLASSES
 from arboretum_tools.errors import SplitError
 from arboretum_tools.publish import refuse_existing, whole_folder, write_json
+from arboretum_tools.split.on_disk import BATCH_ROWS, PartsOnDisk
 from arboretum_tools.tables import read_table, write_table
 
 FORMAT_VERSION = 1
 
 #: Every part there may be, in the order in which they are shown.
 PARTS = ("train", "val", "test")
+
+# Columns of a part that no row may lack.
+_CHECKED = ("photo_id", "label", "ext")
 
 # Rows of text that are hashed at a time: bounds memory, and changes nothing in the hash.
 _BLOCK = 200_000
@@ -89,6 +93,19 @@ class Split:
             )
         return self.tables[name]
 
+    def batches(self, name: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Some columns of one part, in its order, some thousand rows at a time.
+
+        Where the split was opened with `in_memory=False`, no more than these rows are ever held.
+
+        Raises:
+            SplitError: this split has no such part, or its file cannot be read.
+        """
+        if isinstance(self.tables, PartsOnDisk) and name in self.tables:
+            yield from self.tables.batches(name, columns)
+        else:
+            yield from self.part(name).select(list(columns)).to_batches(max_chunksize=BATCH_ROWS)
+
     def save(self, path: str | Path) -> Path:
         """Writes the split as a folder, whole or not at all; the same split there again is left as it is.
 
@@ -130,11 +147,16 @@ class Split:
         write_json(folder / "split.json", self.meta)
 
 
-def load_split(path: str | Path) -> Split:
+def load_split(path: str | Path, *, in_memory: bool = True) -> Split:
     """Opens a split folder.
 
     The files are untrusted: columns and types are checked, labels must be 0 to C-1, and no path is ever
     taken from them. The content hashes are not recomputed here; `audit` does that.
+
+    Args:
+        path: the folder.
+        in_memory: hold the rows of the parts, some 110 bytes a photo; else they are read anew each time that
+            they are asked for, and `Split.batches` goes through them in bounded memory.
 
     Raises:
         SplitError: the folder is not a split, or its files do not agree.
@@ -160,11 +182,11 @@ def load_split(path: str | Path) -> Split:
     classes = read_table(path / "classes.parquet", CLASSES, refuse)
     if classes["label"].to_pylist() != list(range(classes.num_rows)):
         raise refuse(f"{path / 'classes.parquet'}: the labels are not 0 to {classes.num_rows - 1} in order")
-    tables = {
-        part: read_table(path / f"{part}.parquet", PART, refuse) for part in PARTS if part in meta["sha256"]
-    }
-    for part, table in tables.items():
-        _check_part(path / f"{part}.parquet", table, classes.num_rows, refuse)
+    on_disk = PartsOnDisk(path, [part for part in PARTS if part in meta["sha256"]], refuse)
+    tables: Mapping[str, pa.Table] = dict(on_disk) if in_memory else on_disk
+    for part in tables:
+        batches = tables[part].to_batches() if in_memory else on_disk.batches(part, _CHECKED)
+        _check_part(path / f"{part}.parquet", batches, classes.num_rows, refuse)
     left_out, unused = path / "left_out.parquet", path / "unused_classes.parquet"
     files = path / "files.parquet"
     return Split(
@@ -179,19 +201,20 @@ def load_split(path: str | Path) -> Split:
     )
 
 
-def _check_part(path: Path, table: pa.Table, num_classes: int, refuse: Any) -> None:
+def _check_part(path: Path, batches: Iterable[pa.RecordBatch], num_classes: int, refuse: Any) -> None:
     import pyarrow.compute as pc
 
-    for name in ("photo_id", "label", "ext"):
-        if table[name].null_count:
-            raise refuse(f"{path} has nulls in {name}")
-    if table.num_rows == 0:
-        return
-    bounds = pc.min_max(table["label"]).as_py()
-    if bounds["min"] < 0 or bounds["max"] >= num_classes:
-        raise refuse(f"{path} has labels outside 0..{num_classes - 1}")
-    if pc.min(table["photo_id"]).as_py() < 1:
-        raise refuse(f"{path} has a photo_id below 1")
+    for batch in batches:
+        for name in _CHECKED:
+            if batch[name].null_count:
+                raise refuse(f"{path} has nulls in {name}")
+        if batch.num_rows == 0:
+            continue
+        bounds = pc.min_max(batch["label"]).as_py()
+        if bounds["min"] < 0 or bounds["max"] >= num_classes:
+            raise refuse(f"{path} has labels outside 0..{num_classes - 1}")
+        if pc.min(batch["photo_id"]).as_py() < 1:
+            raise refuse(f"{path} has a photo_id below 1")
 
 
 def part_sha256(table: pa.Table) -> str:

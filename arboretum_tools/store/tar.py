@@ -59,7 +59,7 @@ def entry_bytes(size_bytes: int) -> int:
     return BLOCK + size_bytes + -size_bytes % BLOCK
 
 
-def agrees(block: bytes, name_start: bytes, size_bytes: int) -> bool:
+def agrees(block: bytes | bytearray, name_start: bytes, size_bytes: int) -> bool:
     """Whether a block is a header of ours whose name begins so and whose body has this size.
 
     A tenth of the cost of `parse`, because the checksum is not computed: for the common case, that all is

@@ -1,8 +1,9 @@
 """The photos of one part of a split, by position, read from the image store by offset.
 
-A photo costs 28 bytes of index in memory (16 for its place in the store, its id, its label) beside its row of
-metadata; images are read when they are asked for. A Subset of a split on disk goes through pickle as paths,
-and is opened again on the other side; every process opens its own files, under `fork` and `spawn` alike.
+A photo costs 28 bytes of memory (16 for its place in the store, its id, its label); images are read when they
+are asked for, and so is whatever else the split says of them. A Subset of a split on disk goes through pickle
+as paths, and is opened again on the other side; every process opens its own files, under `fork` and `spawn`
+alike.
 """
 
 from __future__ import annotations
@@ -17,11 +18,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from arboretum_metadata.schema import PART
 from arboretum_tools import stable
 from arboretum_tools.errors import ArboretumError, SplitError, UsageError
-from arboretum_tools.samples import STORED
+from arboretum_tools.samples import Samples, join, require
+from arboretum_tools.split.manifest import Split, load_split
+from arboretum_tools.store.place import Place
 from arboretum_tools.store.reader import ImageStore
-from arboretum_tools.subset.place import Place
+from arboretum_tools.subset.hugging_face import to_hugging_face
+from arboretum_tools.subset.rows import Rows
 from arboretum_tools.subset.torch_view import TorchView
 
 if TYPE_CHECKING:
@@ -30,7 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
-#: What iterating does at a photo that cannot be read or decoded.
+#: What iterating, and a DataLoader over `to_torch`, do at a photo that cannot be read or decoded.
 OnError = Literal["raise", "skip"]
 
 # Columns of the classes that photos can be chosen by; counts are of the split, not of a subset.
@@ -93,46 +98,61 @@ class Subset(Sequence[Item]):
         labels: int32, one a photo: the row of `classes`.
         place: where the images lie.
         classes: the classes of the split as an Arrow table, row = label, columns as classes.parquet.
-        on_error: what iterating does at a photo that cannot be read or decoded.
+        on_error: what happens at a photo that cannot be read or decoded. "raise": an error, which names it.
+            "skip": iterating leaves it out, `to_torch` gives the next one in its stead, and `skipped` says
+            so. `subset[i]`, `read_bytes` and `read_many` raise either way: a position means one photo, and
+            what is given back must be as long as what was asked for.
         origin: what it was opened from; None where the split is only in memory.
-        skipped: what was wrong with the photos that iterating skipped, by photo id.
+        skipped: what was wrong with the photos that were skipped, by photo id; a slice counts its own.
     """
 
     def __init__(
         self,
         *,
-        split_name: str,
-        part: str,
+        split: Split,
+        samples: Samples,
         store: ImageStore,
-        classes: pa.Table,
-        rows: pa.Table,
         on_error: OnError = "raise",
         origin: Origin | None = None,
     ) -> None:
         if on_error not in ("raise", "skip"):
             raise UsageError(f"at an error there is raise or skip, not {on_error!r}")
-        self.split_name = split_name
-        self.part = part
+        self.split_name = split.name
+        self.part = samples.part
         self.store = store
-        self.classes = classes
+        self.classes: pa.Table = split.classes
         self.on_error = on_error
         self.skipped: dict[int, str] = {}
-        stored = {column.name for column in STORED}
-        self._rows = rows.select([name for name in rows.column_names if name not in stored])
-        self.place = Place(
-            rows["shard"].to_numpy(),
-            rows["offset"].to_numpy(),
-            rows["size_bytes"].to_numpy().astype(np.int32),
-        )
-        self.photo_ids: NDArray[np.int64] = rows["photo_id"].to_numpy()
-        self.labels: NDArray[np.int32] = rows["label"].to_numpy()
+        self._rows = Rows(split, samples.part, samples.positions)
+        self.place: Place = samples.place
+        self.photo_ids: NDArray[np.int64] = samples.photo_ids
+        self.labels: NDArray[np.int32] = samples.labels
         self._names = [
             (row["name"], row["scientific_name"], row["common_name"])
-            for row in classes.select(["name", "scientific_name", "common_name"]).to_pylist()
+            for row in self.classes.select(["name", "scientific_name", "common_name"]).to_pylist()
         ]
         self.origin = origin
         # Which photos of the whole part these are; None = all of them, in order.
         self._taken_from: NDArray[np.int64] | None = None
+
+    @classmethod
+    def open(
+        cls,
+        split: Split,
+        store: ImageStore,
+        part: str,
+        *,
+        allow_missing: bool = False,
+        on_error: OnError = "raise",
+    ) -> Subset:
+        """What `load_subset` does once split and store are open."""
+        samples = join(split, part, store)
+        if not allow_missing:
+            require([samples], store.path)
+        origin = None
+        if split.path is not None:
+            origin = Origin(split.path.resolve(), part, allow_missing, split.sha256, len(samples))
+        return cls(split=split, samples=samples, store=store, on_error=on_error, origin=origin)
 
     def __len__(self) -> int:
         return len(self.photo_ids)
@@ -146,7 +166,8 @@ class Subset(Sequence[Item]):
     def __getitem__(self, index: SupportsIndex | slice | Sequence[int] | NDArray[Any]) -> Item | Subset:
         """One photo as a dictionary, or some as a subset; negative positions count from the end.
 
-        The image is a Pillow image whose pixels are decoded when they are first used.
+        The image is a Pillow image whose pixels are decoded when they are first used. A subset of a subset
+        has its `on_error`; one photo that cannot be read is an error in any case.
 
         Args:
             index: a position, a slice, a list or array of positions, or a Boolean array.
@@ -224,20 +245,7 @@ class Subset(Sequence[Item]):
             VerificationError: the store's index and its tar do not agree.
         """
         positions = np.arange(len(self))[np.asarray(indices, dtype=np.int64)]
-        place = self.place[positions]
-        order = place.in_file_order()
-        found: list[bytes] = [b""] * len(positions)
-        read = self.store.read_bytes
-        for slot, shard, offset, size_bytes, photo_id in zip(
-            order.tolist(),
-            place.shard[order].tolist(),
-            place.offset[order].tolist(),
-            place.size_bytes[order].tolist(),
-            self.photo_ids[positions[order]].tolist(),
-            strict=True,
-        ):
-            found[slot] = read(shard, offset, size_bytes, photo_id)
-        return found
+        return self.store.read_many(self.place[positions], self.photo_ids[positions])
 
     def where(self, **conditions: Any) -> Subset:
         """The photos that meet every condition, in their order: `subset.where(family="Apidae")`.
@@ -255,10 +263,10 @@ class Subset(Sequence[Item]):
             values = list(wanted) if isinstance(wanted, list | tuple | set | frozenset) else [wanted]
             if column in _OF_CLASS:
                 keep &= self._classes_with(column, values)[self.labels]
-            elif column in self._rows.column_names:
-                keep &= _is_in(self._rows[column], column, values)
+            elif column in PART.names:
+                keep &= _is_in(self._rows.table(self.photo_ids, [column])[column], column, values)
             else:
-                known = [*_OF_CLASS, *self._rows.column_names]
+                known = [*_OF_CLASS, *PART.names]
                 raise UsageError(f"photos have no {column!r}", hint=f"There are {', '.join(known)}.")
         return self._taken(np.flatnonzero(keep))
 
@@ -284,7 +292,7 @@ class Subset(Sequence[Item]):
     def to_arrow(self) -> pa.Table:
         """The columns of the part and, from its class, name, scientific and common name; no images."""
         of_class = self.classes.take(pa.array(self.labels))
-        table = self._rows.append_column("class_name", of_class["name"])
+        table = self._rows.table(self.photo_ids).append_column("class_name", of_class["name"])
         for name in ("scientific_name", "common_name"):
             table = table.append_column(name, of_class[name])
         return table
@@ -300,14 +308,18 @@ class Subset(Sequence[Item]):
         Args:
             transform: applied to each image, an RGB Pillow image; None gives the image itself. It must
                 survive pickle where the loader's workers are spawned.
+
+        With `on_error="skip"` the next photo that can be read stands in for one that cannot, as in timm, so
+        that a batch stays whole; `skipped` then says so in the process that read it.
         """
         return TorchView(self, transform)
 
     def to_hf(self, cache_dir: str | Path | None = None) -> datasets.Dataset:
         """The subset as a Hugging Face dataset, `image` an Image and `label` a ClassLabel.
 
-        The images are copied once into an Arrow file that the dataset maps into memory; asking again finds
-        the file there. For a folder to keep or to upload, use the export format `hf`.
+        Arrow wants the images of a column one after the other, which a tar with its headers is not; so they
+        are copied once into an Arrow file. From then on nothing is: the dataset maps the file into memory,
+        and asking again finds it there. For a folder to keep or to upload, use the export format `hf`.
 
         Args:
             cache_dir: where that file is kept; default the cache folder of `datasets`.
@@ -315,8 +327,6 @@ class Subset(Sequence[Item]):
         Raises:
             OutOfSpaceError: the disk ran full.
         """
-        from arboretum_tools.subset.hugging_face import to_hugging_face
-
         return to_hugging_face(self, cache_dir)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -331,13 +341,11 @@ class Subset(Sequence[Item]):
         if "images" not in state:
             self.__dict__.update(state)
             return
-        from arboretum_tools.subset.load import load_subset
-
         origin: Origin = state["origin"]
-        whole = load_subset(
-            origin.split,
-            images=state["images"],
-            part=origin.part,
+        whole = Subset.open(
+            load_split(origin.split, in_memory=False),
+            ImageStore.open(state["images"]),
+            origin.part,
             allow_missing=origin.allow_missing,
             on_error=state["on_error"],
         )
@@ -385,7 +393,7 @@ class Subset(Sequence[Item]):
     def _taken(self, positions: NDArray[np.int64]) -> Subset:
         taken = object.__new__(Subset)
         taken.__dict__.update(self.__dict__)
-        taken._rows = self._rows.take(pa.array(positions))
+        taken._rows = self._rows.take(positions)
         taken.place = self.place[positions]
         taken.photo_ids = self.photo_ids[positions]
         taken.labels = self.labels[positions]

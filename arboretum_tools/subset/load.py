@@ -6,10 +6,9 @@ from pathlib import Path
 
 from arboretum_metadata.schema import CLASSES
 from arboretum_tools.errors import SplitError
-from arboretum_tools.samples import join, require
 from arboretum_tools.split.manifest import Split, load_split
 from arboretum_tools.store.reader import ImageStore
-from arboretum_tools.subset.dataset import OnError, Origin, Subset
+from arboretum_tools.subset.dataset import OnError, Subset
 from arboretum_tools.tables import read_table
 
 
@@ -29,8 +28,8 @@ def load_subset(
         images: the image store.
         part: train, val or test.
         allow_missing: leave out the photos that the store does not hold.
-        on_error: what iterating does at a photo that cannot be read or decoded: raise, or skip it and count
-            it in `Subset.skipped`.
+        on_error: what iterating and `to_torch` do at a photo that cannot be read or decoded: "raise", or
+            "skip" it and note it in `Subset.skipped`. `subset[i]` raises either way.
         same_classes_as: an export or another split, whose labels must mean the same classes: a model that was
             trained on the one is then tested on the other.
 
@@ -40,24 +39,11 @@ def load_subset(
         StoreError: `images` is not an image store.
         MissingPhotosError: the store lacks photos and `allow_missing` is not set.
     """
-    opened = split if isinstance(split, Split) else load_split(split)
+    opened = split if isinstance(split, Split) else load_split(split, in_memory=False)
     if same_classes_as is not None:
         _check_classes(opened, Path(same_classes_as))
     store = ImageStore.open(images)
-    samples = join(opened, part, store)
-    if not allow_missing:
-        require([samples], store.path)
-    return Subset(
-        split_name=opened.name,
-        part=part,
-        store=store,
-        classes=opened.classes,
-        rows=samples.rows,
-        on_error=on_error,
-        origin=None
-        if opened.path is None
-        else Origin(opened.path.resolve(), part, allow_missing, opened.sha256, len(samples)),
-    )
+    return Subset.open(opened, store, part, allow_missing=allow_missing, on_error=on_error)
 
 
 def _check_classes(split: Split, other: Path) -> None:

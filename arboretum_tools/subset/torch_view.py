@@ -7,10 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
+from arboretum_tools.errors import ArboretumError
+
 if TYPE_CHECKING:
     from PIL import Image
 
     from arboretum_tools.subset.dataset import Subset
+
+
+# More broken photos in a row than this are no broken photos but a store that is gone.
+_MOST_SKIPPED = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +42,34 @@ class TorchView:
 
         Raises:
             IndexError: there is no such photo.
-            UndecodableImageError: the bytes are no image that Pillow reads.
+            StoreError: the shard is not there.
+            VerificationError: the store's index and its tar do not agree.
+            UndecodableImageError: the bytes are no image that Pillow reads. With `on_error="skip"` these
+                three only where 50 photos in a row cannot be read.
         """
+        position = operator.index(index)
+        if self.subset.on_error == "raise":
+            return self._read(position)
+        try:
+            return self._read(position)
+        except ArboretumError as error:
+            return self._next_after(position, error)
+
+    def _next_after(self, position: int, error: ArboretumError) -> tuple[Any, int]:
+        """The next photo that can be read, in the stead of one that cannot."""
+        subset, at = self.subset, position
+        for step in range(1, _MOST_SKIPPED + 1):
+            subset.skipped[int(subset.photo_ids[at])] = error.message
+            at = (position + step) % len(subset)
+            try:
+                return self._read(at)
+            except ArboretumError as other:
+                error = other
+        raise error
+
+    def _read(self, position: int) -> tuple[Any, int]:
         from arboretum_tools.images import decode_rgb
 
-        position = operator.index(index)
         data = self.subset.read_bytes(position)
         image = decode_rgb(data, name=f"photo {self.subset.photo_ids[position]}")
         label = int(self.subset.labels[position])

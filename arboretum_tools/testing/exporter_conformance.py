@@ -259,11 +259,11 @@ class ExporterConformance:
         self, given: Given, tmp_path: Path
     ) -> None:
         self.run(given, tmp_path / "undisturbed")
-        rows = join(given.split, "train", given.store).rows.slice(5, 1).to_pylist()[0]
-        shard = tar_path(given.store.path, rows["shard"])
-        place = rows["offset"] + rows["size_bytes"] // 2
+        samples = join(given.split, "train", given.store)
+        shard = tar_path(given.store.path, int(samples.place.shard[5]))
+        place = int(samples.place.offset[5]) + int(samples.place.size_bytes[5]) // 2
         _flip(shard, place)
-        with pytest.raises(VerificationError, match=str(rows["photo_id"])) as raised:
+        with pytest.raises(VerificationError, match=str(samples.photo_ids[5])) as raised:
             self.run(given, tmp_path / "out")
         assert shard.name in str(raised.value)
         assert not (tmp_path / "out").exists()

@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arboretum_metadata.schema import PART
 from arboretum_tools.errors import MissingPhotosError, SplitError, StoreError
-from arboretum_tools.samples import STORED, join, missing_of, require
-from arboretum_tools.split.manifest import Split
+from arboretum_tools.samples import join, missing_of, require
+from arboretum_tools.split.manifest import Split, load_split
 from arboretum_tools.store.layout import StoreConfig, index_path
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.store.record import PhotoRecord
@@ -24,18 +23,26 @@ def failed(photo_id: int, status: str) -> PhotoRecord:
     return PhotoRecord(photo_id=photo_id, status=status, error="why", fetched_at=datetime.now(UTC))
 
 
-def test_rows_are_the_part_in_its_order_with_the_place_of_each_image(tmp_path: Path) -> None:
+def test_samples_are_the_part_in_its_order_with_the_place_of_each_image(tmp_path: Path) -> None:
     split = tiny_split()
     store = tiny_store(tmp_path / "images", split)
     for part in split.parts:
         samples = join(split, part, store)
-        assert samples.rows.column_names == [*PART.names, *(column.name for column in STORED)]
-        assert samples.rows.select(PART.names).equals(split.part(part))
+        assert samples.photo_ids.tolist() == split.part(part)["photo_id"].to_pylist()
+        assert samples.labels.tolist() == split.part(part)["label"].to_pylist()
         assert samples.missing.num_rows == 0
-        for row in samples.rows.to_pylist():
-            data = store.read_bytes(row["shard"], row["offset"], row["size_bytes"], row["photo_id"])
-            assert data == tiny_image(row["photo_id"])
-            assert (row["image_width"], row["image_height"], row["format"]) == (32, 24, "jpeg")
+        assert samples.positions is None
+        images = store.read_many(samples.place, samples.photo_ids)
+        assert images == [tiny_image(photo_id) for photo_id in samples.photo_ids.tolist()]
+
+
+def test_a_split_that_stays_on_disk_gives_the_same(tmp_path: Path) -> None:
+    split = tiny_split()
+    store = tiny_store(tmp_path / "images", split, pending=split.part("train")["photo_id"].to_pylist()[3:5])
+    lazy = load_split(split.save(tmp_path / "split"), in_memory=False)
+    one, two = join(split, "train", store), join(lazy, "train", store)
+    assert one.photo_ids.tolist() == two.photo_ids.tolist()
+    assert one.positions.tolist() == two.positions.tolist() == [n for n in range(58) if n not in (3, 4)]
 
 
 def test_an_ok_row_wins_over_earlier_and_later_ones_and_else_the_highest_shard_speaks(tmp_path: Path) -> None:
@@ -51,10 +58,8 @@ def test_an_ok_row_wins_over_earlier_and_later_ones_and_else_the_highest_shard_s
         writer.add(failed(two, "gone"))
         writer.add(failed(three, "failed"))
     samples = join(split, "train", ImageStore.open(tmp_path / "images"))
-    assert samples.rows.select(["photo_id", "shard"]).to_pylist() == [
-        {"photo_id": one, "shard": 1},
-        {"photo_id": three, "shard": 0},
-    ]
+    found = zip(samples.photo_ids.tolist(), samples.place.shard.tolist(), strict=True)
+    assert list(found) == [(one, 1), (three, 0)]
     assert dict(
         zip(samples.missing["photo_id"].to_pylist(), samples.missing["status"].to_pylist(), strict=True)
     ) == {two: "gone", four: "pending"}
@@ -66,7 +71,7 @@ def test_an_empty_store_holds_nothing_of_it(tmp_path: Path) -> None:
         pass
     samples = join(split, "val", ImageStore.open(tmp_path / "images"))
     assert len(samples) == 0
-    assert samples.rows.column_names == [*PART.names, *(column.name for column in STORED)]
+    assert len(samples.labels) == len(samples.place) == 0
     assert samples.missing_by_status == {"pending": 7}
 
 
@@ -147,7 +152,7 @@ def test_every_photo_is_either_there_or_missing(
     pending = data.draw(st.sets(st.sampled_from(ids))) - gone
     store = tiny_store(tmp_path_factory.mktemp("store"), split, gone=gone, pending=pending, shard_photos=3)
     samples = join(split, "train", store)
-    found = samples.rows["photo_id"].to_pylist()
+    found = samples.photo_ids.tolist()
     assert found == [photo_id for photo_id in ids if photo_id not in gone | pending]
     assert samples.missing["photo_id"].to_pylist() == sorted(gone | pending)
     assert np.array_equal(

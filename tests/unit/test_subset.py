@@ -303,7 +303,7 @@ def test_shuffled_is_the_order_of_exports_and_depends_on_the_seed(train: Subset)
     from arboretum_tools.samples import join
 
     samples = join(SPLIT, "train", train.store)
-    wanted = samples.rows["photo_id"].to_numpy()[samples.shuffled(3)].tolist()
+    wanted = samples.photo_ids[samples.shuffled(3)].tolist()
     assert train.shuffled(3).photo_ids.tolist() == train[::-1].shuffled(3).photo_ids.tolist() == wanted
     assert train.shuffled(4).photo_ids.tolist() != wanted
 
@@ -334,8 +334,60 @@ def test_a_damaged_shard_is_named_and_the_rest_unharmed(damaged: tuple[Path, int
     assert {item["photo_id"] for item in skipping} == set(train.photo_ids.tolist()) - bad
     assert set(skipping.skipped) == bad
     assert "cannot be decoded" in skipping.skipped[photo_id]
+    half = skipping[:29]
+    assert [item["photo_id"] for item in half] == [i for i in train.photo_ids[:29].tolist() if i not in bad]
+    assert set(half.skipped) == bad & set(train.photo_ids[:29].tolist())
+    with pytest.raises(StoreError):  # a position means one photo
+        skipping[0]
+    with pytest.raises(StoreError):
+        skipping.read_many([5, 0])
     with pytest.raises(UsageError, match="raise or skip"):
         load_subset(SPLIT, images=path, on_error="ignore")  # type: ignore[arg-type]
+
+
+def test_in_a_data_loader_the_next_photo_stands_in_for_one_that_cannot_be_read(
+    damaged: tuple[Path, int, int],
+) -> None:
+    path, lost, photo_id = damaged
+    with pytest.raises(StoreError):
+        load_subset(SPLIT, images=path).to_torch()[0]
+    skipping = load_subset(SPLIT, images=path, on_error="skip")
+    view = skipping.to_torch(mean_color)
+    bad = (skipping.place.shard == lost) | (skipping.photo_ids == photo_id)
+    good = np.flatnonzero(~bad)
+    for position in range(58):
+        stand_in = int(good[np.searchsorted(good, position) % len(good)])
+        assert view[position] == view[stand_in]
+    assert view[-58] == view[0]
+    assert set(skipping.skipped) == set(skipping.photo_ids[bad].tolist())
+    with pytest.raises(IndexError):
+        view[58]
+    for tar in path.glob("*.tar"):
+        tar.unlink()
+    with pytest.raises(StoreError):
+        load_subset(SPLIT, images=path, on_error="skip").to_torch()[0]
+
+
+def test_rows_of_the_split_are_read_when_they_are_asked_for(images: Path, tmp_path: Path) -> None:
+    SPLIT.save(tmp_path / "tiny")
+    train = load_subset(tmp_path / "tiny", images=images)
+    some = train.where(license="CC-BY")[::-1]
+    assert some.to_arrow().equals(load_subset(SPLIT, images=images).where(license="CC-BY")[::-1].to_arrow())
+    (tmp_path / "tiny").rename(tmp_path / "old")
+    with pytest.raises(SplitError, match=r"train\.parquet is not there"):
+        train.to_arrow()
+    tiny_split({"train": (9, 2, 1, 1)}).save(tmp_path / "tiny")
+    with pytest.raises(SplitError, match="other photos than when"):
+        some.to_arrow()
+    assert train.read_bytes(0)
+
+
+def test_a_subset_of_a_split_in_memory_takes_only_its_own_rows_through_pickle(images: Path) -> None:
+    ten = load_subset(SPLIT, images=images)[10:20]
+    copy = pickle.loads(pickle.dumps(ten))
+    assert copy.to_arrow().equals(ten.to_arrow())
+    assert copy[2:4].to_arrow().equals(ten[2:4].to_arrow())
+    assert copy._rows.split.parts == ("train",)
 
 
 def test_a_split_on_disk_goes_through_pickle_as_paths(images: Path, tmp_path: Path) -> None:

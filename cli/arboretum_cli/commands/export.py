@@ -154,12 +154,11 @@ def export(
     from arboretum_tools import export as write
     from arboretum_tools.captions import Templates
     from arboretum_tools.errors import UsageError
-    from arboretum_tools.split import load_split
 
     if split is not None and flags.given:
         raise UsageError("the split names the photos already; leave the selection flags out")
     with Progress() as progress:
-        what: Any = load_split(split) if split is not None else flags.select(flags.open(progress))
+        what: Any = split if split is not None else flags.select(flags.open(progress))
         report = write(
             what,
             images=images,

@@ -13,7 +13,7 @@ class TestCsv(ExporterConformance):
     exporter = Csv()
     keeps_bytes = False
     is_stream = False
-    file_limit = 600
+    file_limit = 4_000
 
     def read(self, folder: Path, part: str) -> list[Read]:
         # open_clip src/open_clip_train/data.py, CsvDataset: pd.read_csv(input_filename, sep=sep), the columns

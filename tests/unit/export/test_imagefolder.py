@@ -16,7 +16,7 @@ class TestImageFolder(ExporterConformance):
     exporter = ImageFolder()
     keeps_bytes = False
     is_stream = False
-    file_limit = 600
+    file_limit = 4_000
 
     def read(self, folder: Path, part: str) -> list[Read]:
         # torchvision/datasets/folder.py: find_classes sorts the names of the folders of the root and raises

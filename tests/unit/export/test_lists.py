@@ -29,7 +29,7 @@ class TestLists(ExporterConformance):
     exporter = Lists(name="Tiny_LT")
     keeps_bytes = False
     is_stream = False
-    file_limit = 600
+    file_limit = 4_000
 
     def read(self, folder: Path, part: str) -> list[Read]:
         paths, labels = read_list(folder, folder / f"Tiny_LT_{part}.txt")

@@ -367,8 +367,26 @@ def test_a_damaged_split_is_one_error(birds, tmp_path, damage, said):
     folder = make_split(birds, lt_ratio=5, val_per_class=1, test_per_class=1).save(tmp_path / "s")
     assert load_split(folder).num_classes == 4
     damage(folder)
-    with pytest.raises(SplitError, match=said):
-        load_split(folder)
+    for in_memory in (True, False):
+        with pytest.raises(SplitError, match=said):
+            load_split(folder, in_memory=in_memory)
+
+
+def test_a_split_that_stays_on_disk_is_the_same_one(birds, tmp_path):
+    folder = make_split(birds, lt_ratio=5, val_per_class=1, test_per_class=1).save(tmp_path / "s")
+    held, read = load_split(folder), load_split(folder, in_memory=False)
+    assert read.parts == held.parts == ("train", "val", "test")
+    for part in held.parts:
+        assert read.part(part).equals(held.part(part))
+        for split in (held, read):
+            batches = split.batches(part, ["label", "photo_id"])
+            assert pa.Table.from_batches(batches).equals(held.part(part).select(["label", "photo_id"]))
+    with pytest.raises(SplitError, match="no part 'holdout'"):
+        list(read.batches("holdout", ["label"]))
+    (folder / "val.parquet").unlink()
+    with pytest.raises(SplitError, match=r"val\.parquet is not there"):
+        list(read.batches("val", ["label"]))
+    assert held.part("val").num_rows
 
 
 def drop(path, column):

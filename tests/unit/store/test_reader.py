@@ -8,10 +8,12 @@ import pickle
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from arboretum_tools.errors import MissingPhotosError, StoreError, VerificationError
-from arboretum_tools.store import ImageStore, StoreWriter, layout
+from arboretum_tools.store import ImageStore, StoreWriter, layout, tar
+from arboretum_tools.store.place import Place
 
 SHARDS = 80
 
@@ -89,8 +91,47 @@ def test_threads_may_read_while_files_are_closed(large, image):
     ],
 )
 def test_an_index_that_lies_about_the_place_is_found_out(store, offset, size, photo_id):
-    with pytest.raises(VerificationError, match="do not agree about photo 1"):
-        store.read_bytes(0, offset, size, photo_id)
+    ids = np.array([photo_id])
+    place = Place(np.zeros(1, np.int32), np.array([offset]), np.array([size]))
+    for read in (
+        lambda: store.read_bytes(0, offset, size, photo_id),
+        lambda: store.read_many(place, ids),
+        lambda: store.read_array(place, ids),
+    ):
+        with pytest.raises(VerificationError, match="do not agree about photo 1"):
+            read()
+
+
+def test_many_come_as_a_list_or_as_one_array_in_the_order_asked_for(large, image):
+    ids = np.array([7, 80, 1, 7, 33, 2])
+    sizes = np.array([len(image(photo_id)) for photo_id in ids.tolist()], np.int32)
+    place = Place((ids - 1).astype(np.int32), np.full(6, 512), sizes)
+    wanted = [image(photo_id) for photo_id in ids.tolist()]
+    assert large.read_many(place, ids) == wanted
+    found = large.read_array(place, ids)
+    assert found.to_pylist() == wanted
+    found.validate(full=True)
+    none = np.empty(0, np.int64)
+    assert large.read_many(place[none], ids[none]) == []
+    assert large.read_array(place[none], ids[none]).to_pylist() == []
+
+
+def test_another_programs_header_is_read_as_well(store, image):
+    data = image(1)
+    header = bytearray(tar.header("1.jpg", len(data)))
+    header[265:269] = b"root"  # the name of the owner
+    header[148:156] = b"%06o\0 " % (sum(header) - sum(header[148:156]) + 8 * 32)
+    with layout.tar_path(store.path, 0).open("r+b") as file:
+        file.write(header)
+    ids = np.array([1])
+    place = Place(np.zeros(1, np.int32), np.array([512]), np.array([len(data)]))
+    assert store.read_many(place, ids) == store.read_array(place, ids).to_pylist() == [data]
+
+
+def test_more_than_an_array_holds_is_refused(store):
+    place = Place(np.zeros(40, np.int32), np.full(40, 512), np.full(40, 60_000_000, np.int32))
+    with pytest.raises(ValueError, match="do not fit"):
+        store.read_array(place, np.ones(40, np.int64))
 
 
 def test_another_photo_at_the_place_is_found_out(store, image):

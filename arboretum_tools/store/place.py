@@ -1,4 +1,4 @@
-"""Where the images of a subset lie in the store, and the cheap ways through them."""
+"""Where images lie in a store, and the cheap ways through them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Arrays of one length: 16 bytes a photo.
+    """Arrays of one length: 16 bytes an image.
 
     Attributes:
         shard: number of the shard.
@@ -24,6 +24,10 @@ class Place:
     shard: NDArray[np.int32]
     offset: NDArray[np.int64]
     size_bytes: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.shard)
 
     def __getitem__(self, index: Any) -> Place:
         return Place(self.shard[index], self.offset[index], self.size_bytes[index])
