@@ -16,7 +16,8 @@
      ├── UsageError                    2   a value that is no value of its kind
      ├── TaxonError                    5
      │    ├── UnknownTaxonError            no taxon of that name
-     │    └── AmbiguousTaxonError          several taxa of that name
+     │    ├── AmbiguousTaxonError          several taxa of that name
+     │    └── SeveralTaxaError             several names of which that is so
      ├── TooManyFailuresError          4   finished, with more failures than allowed
      └── VerificationError             6   bytes or promises that do not hold
 
@@ -167,6 +168,19 @@ class AmbiguousTaxonError(TaxonError):
         super().__init__(f"{name!r} names {len(candidates)} taxa:\n{lines}", hint=hint)
         self.name = name
         self.candidates = tuple(candidates)
+
+
+class SeveralTaxaError(TaxonError):
+    """Several names that do not lead to exactly one taxon each.
+
+    Attributes:
+        errors: one for each of them, in the order in which they were given.
+    """
+
+    def __init__(self, errors: Sequence[TaxonError]) -> None:
+        hints = dict.fromkeys(error.hint for error in errors if error.hint)
+        super().__init__("\n".join(error.message for error in errors), hint="\n".join(hints))
+        self.errors = tuple(errors)
 
 
 class TooManyFailuresError(ArboretumError):

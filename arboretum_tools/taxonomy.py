@@ -9,7 +9,7 @@ taxon id such as `3`; with its rank where a name means several taxa, `genus:Moru
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from arboretum_metadata.vocab import COMMON_NAMES, GROUPS, RANKS
@@ -74,6 +74,7 @@ class Candidate:
         lineage: the names above it, broadest first, without those that the catalogue lacks.
         kingdom: its kingdom, None where the catalogue has none.
         photos: rows of the catalogue.
+        classes: species classes among them.
     """
 
     rank: str
@@ -81,6 +82,22 @@ class Candidate:
     lineage: tuple[str, ...]
     kingdom: str | None
     photos: int
+    classes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A name that a catalogue can answer, for suggestions.
+
+    Attributes:
+        name: scientific or everyday.
+        rank: of the taxon that it means.
+        taxon: scientific name of that taxon.
+    """
+
+    name: str
+    rank: str
+    taxon: str
 
 
 def parse_term(text: str) -> Term:
@@ -125,13 +142,13 @@ def group_of(name: str) -> Taxon | None:
     return None
 
 
-def decide(term: Term, candidates: Sequence[Candidate], names: Iterable[str]) -> Taxon:
+def decide(term: Term, candidates: Sequence[Candidate], names: Iterable[Known]) -> Taxon:
     """The one taxon that a term means.
 
     Args:
         term: what the user wrote.
         candidates: the taxa of that name, of any rank and parent.
-        names: all names of the catalogue, for suggestions; read only if there is no candidate.
+        names: all names below the term's parent, for suggestions; read only if there is no candidate.
 
     Raises:
         UnknownTaxonError: none fits.
@@ -140,13 +157,13 @@ def decide(term: Term, candidates: Sequence[Candidate], names: Iterable[str]) ->
     fitting = [c for c in candidates if term.rank in (None, c.rank) and _below(c, term.parent)]
     if not fitting:
         if candidates:
-            found = "; ".join(f"{c.rank} {_describe(c)}" for c in candidates)
+            found = "; ".join(f"{c.rank} {c.name} {_describe(c)}" for c in candidates)
             raise UnknownTaxonError(term.text, hint=f"The catalogue has it as {found}.")
         raise UnknownTaxonError(
             term.text,
-            suggestions=suggest(term.name, names),
-            hint="Names may be scientific (any rank) or common, in any case. `arboretum select` without "
-            "--taxa shows what this catalogue holds.",
+            suggestions=suggest(term, names),
+            hint="Names may be scientific (any rank) or common, in any case. `arboretum taxa` shows "
+            "what this catalogue holds.",
         )
     if len(fitting) > 1:
         raise AmbiguousTaxonError(
@@ -161,23 +178,54 @@ def decide(term: Term, candidates: Sequence[Candidate], names: Iterable[str]) ->
     return Taxon(chosen.rank, chosen.name, chosen.kingdom if elsewhere else None)
 
 
-def suggest(name: str, names: Iterable[str]) -> list[str]:
-    """Names near to `name`, best first, at most five."""
+def suggest(term: Term, names: Iterable[Known]) -> list[str]:
+    """Terms near to the one that was written, best first, at most five.
+
+    Where the user named a rank or a parent, so do the suggestions: each may be given in place of the term.
+    """
     from rapidfuzz import fuzz, process, utils
 
+    # "dragonflies and damselflies" is near to "dragonfly" as well.
+    parts = sorted(
+        {
+            (part, known.name, known.rank, known.taxon)
+            for known in names
+            if term.rank in (None, known.rank)
+            for part in (known.name, *known.name.split(" and ")[1:], known.name.split(" and ")[0])
+        }
+    )
     found = process.extract(
-        name,
-        sorted(set(names)),
+        term.name,
+        [part for part, *_ in parts],
         scorer=fuzz.ratio,
         processor=utils.default_process,
         score_cutoff=_NEAR,
-        limit=_SUGGESTIONS,
+        limit=4 * _SUGGESTIONS,
     )
-    return [match[0] for match in found]
+    near: dict[tuple[str, str], str] = {}
+    for _, _, place in found:
+        _, name, rank, taxon = parts[place]
+        near.setdefault((rank, taxon), name)  # "bird" and "birds" are one suggestion
+    before = (f"{term.parent}>" if term.parent else "") + (f"{term.rank}:" if term.rank else "")
+    return [f"{before}{name}" for name in near.values()][:_SUGGESTIONS]
+
+
+def everyday_names() -> Iterator[tuple[Taxon, str]]:
+    """Every everyday name that `group_of` knows, with its taxon."""
+    for group in GROUPS.values():
+        for name in group.common_names:
+            yield Taxon(group.rank, group.name), name
+    for (rank, taxon), names in COMMON_NAMES.items():
+        for name in names:
+            yield Taxon(rank, taxon), name
 
 
 def _below(candidate: Candidate, parent: str | None) -> bool:
-    return parent is None or parent.casefold() in (name.casefold() for name in candidate.lineage)
+    if parent is None:
+        return True
+    everyday = group_of(parent)
+    wanted = {parent.casefold(), everyday.name.casefold() if everyday else parent.casefold()}
+    return not wanted.isdisjoint(name.casefold() for name in candidate.lineage)
 
 
 def _line(candidate: Candidate, fitting: Sequence[Candidate]) -> str:
@@ -192,4 +240,5 @@ def _line(candidate: Candidate, fitting: Sequence[Candidate]) -> str:
 
 def _describe(candidate: Candidate) -> str:
     where = " > ".join(candidate.lineage) or "no lineage"
-    return f"({where}; {candidate.photos:,} photos)"
+    photos = f"{candidate.photos:,} photo{'s' * (candidate.photos != 1)}"
+    return f"({where}; {photos}{f' of {candidate.classes:,} species' if candidate.rank != 'species' else ''})"

@@ -13,11 +13,11 @@ from arboretum_tools.catalog.files import default_path, find_files
 from arboretum_tools.catalog.layout import find_built, is_built
 from arboretum_tools.catalog.relations import Relations
 from arboretum_tools.catalog.select import Selection
-from arboretum_tools.errors import SelectionError, UnknownTaxonError
+from arboretum_tools.errors import SelectionError, SeveralTaxaError, TaxonError, UnknownTaxonError
 from arboretum_tools.events import OnEvent, ignore
 from arboretum_tools.photo_ids import PhotoIds, read_photo_ids
 from arboretum_tools.selection import Box, Criteria
-from arboretum_tools.taxonomy import Candidate, Taxon
+from arboretum_tools.taxonomy import Candidate, Known, Taxon
 
 _Asked = TypeVar("_Asked")
 
@@ -41,7 +41,7 @@ class Catalog(Relations):
         if not candidates and group:
             candidates = [c for c in self._candidates(group.name) if c.rank == group.rank]
         try:
-            return taxonomy.decide(term, candidates, self._names() if not candidates else ())
+            return taxonomy.decide(term, candidates, () if candidates else self._names(term.parent))
         except UnknownTaxonError as error:
             known = self._elsewhere(group.name if group else term.name) if not candidates else ""
             if not known:
@@ -56,9 +56,23 @@ class Catalog(Relations):
         with self._asking() as connection:
             return names.known_to_inaturalist(connection, name)
 
-    def _names(self) -> list[str]:
+    def _names(self, parent: str | None) -> list[Known]:
         with self._asking() as connection:
-            return names.all_names(connection)
+            return names.all_names(connection, parent)
+
+    def _taxa(self, values: str | Iterable[str]) -> tuple[Taxon, ...]:
+        """The taxa of several names; all that fail are told of in one error."""
+        found, failed = [], []
+        for text in _each(values, str):
+            try:
+                found.append(self.taxon(text))
+            except TaxonError as error:
+                failed.append(error)
+        if len(failed) > 1:
+            raise SeveralTaxaError(failed)
+        if failed:
+            raise failed[0]
+        return tuple(dict.fromkeys(found))
 
     # -- selecting
 
@@ -100,8 +114,8 @@ class Catalog(Relations):
         elif bbox is not None and not isinstance(bbox, Box):
             bbox = Box(*bbox)
         criteria = Criteria(
-            taxa=_each(taxa, self.taxon),
-            exclude_taxa=_each(exclude_taxa, self.taxon),
+            taxa=self._taxa(taxa),
+            exclude_taxa=self._taxa(exclude_taxa),
             rarity=_each(rarity, str),
             min_photos=min_photos,
             max_photos=max_photos,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from arboretum_metadata.vocab import RANKS
 from arboretum_tools.query import Connection, identifier, parquet_source, rows
-from arboretum_tools.taxonomy import Candidate
+from arboretum_tools.taxonomy import Candidate, Known, everyday_names, group_of
 
 _SPECIES = "genus || ' ' || species"
 
@@ -22,16 +22,17 @@ def candidates(connection: Connection, name: str) -> list[Candidate]:
     any_rank = " OR ".join(f"lower({column}) = $name" for column in columns.values())
     above: list[str] = []
     queries: list[str] = []
+    classes = "count(DISTINCT class_key)"
     for rank, column in columns.items():
         lineage = f"mode([{', '.join(map(identifier, above))}])" if above else "NULL::VARCHAR[]"
         queries.append(
-            f"SELECT '{rank}', {column}, {lineage}, kingdom, sum(n) FROM hits "
+            f"SELECT '{rank}', {column}, {lineage}, kingdom, sum(n), {classes} FROM hits "
             f"WHERE lower({column}) = $name GROUP BY {column}, kingdom"
         )
         above.append(rank)
     queries.append(
-        f"SELECT 'species', {_SPECIES}, mode([{', '.join(map(identifier, above[:-1]))}]), kingdom, sum(n) "
-        f"FROM hits WHERE {common} AND class_key IS NOT NULL GROUP BY 2, kingdom"
+        f"SELECT 'species', {_SPECIES}, mode([{', '.join(map(identifier, above[:-1]))}]), kingdom, sum(n), "
+        f"{classes} FROM hits WHERE {common} AND class_key IS NOT NULL GROUP BY 2, kingdom"
     )
     # One pass over the names; what it leaves is a clade at most.
     sql = f"WITH hits AS MATERIALIZED (FROM lineages WHERE {any_rank} OR {common}) " + " UNION ".join(queries)
@@ -39,9 +40,9 @@ def candidates(connection: Connection, name: str) -> list[Candidate]:
         sql, {"name": wanted, "singular": wanted.removesuffix("s"), "plural": wanted + "s"}
     ).fetchall()
     best: dict[tuple[str, str, str | None], Candidate] = {}
-    for rank, canonical, lineage, kingdom, photos in found:
+    for rank, canonical, lineage, kingdom, photos, species in found:
         names = tuple(part for part in lineage or () if part)
-        candidate = Candidate(rank, canonical, names, kingdom, int(photos))
+        candidate = Candidate(rank, canonical, names, kingdom, int(photos), int(species))
         place = (rank, canonical, kingdom)
         if place not in best or best[place].photos < candidate.photos:
             best[place] = candidate
@@ -54,11 +55,34 @@ def candidates(connection: Connection, name: str) -> list[Candidate]:
     ]
 
 
-def all_names(connection: Connection) -> list[str]:
-    """Every name of the catalogue, scientific and common, for suggestions."""
-    columns = [*(identifier(rank) for rank in RANKS if rank != "species"), _SPECIES, "common_name"]
-    sql = " UNION ".join(f"SELECT {column} FROM lineages" for column in columns)
-    return [str(name) for (name,) in rows(connection, sql) if name is not None]
+def all_names(connection: Connection, parent: str | None = None) -> list[Known]:
+    """Every name of the catalogue with its rank: scientific, common, and everyday names of what it holds.
+
+    Args:
+        connection: has `lineages`.
+        parent: only names of what stands below a taxon of this name, if any does.
+    """
+    columns = {rank: _SPECIES if rank == "species" else identifier(rank) for rank in RANKS}
+    everyday = group_of(parent) if parent else None
+    wanted = (everyday.name if everyday else parent or "").lower()
+    below = " OR ".join(f"lower({column}) = $name" for column in columns.values()) if parent else "true"
+    selects = [
+        f"SELECT {column} AS name, '{rank}' AS rank, {column} AS taxon FROM here"
+        for rank, column in columns.items()
+    ]
+    selects.append(f"SELECT common_name, 'species', {_SPECIES} FROM here WHERE class_key IS NOT NULL")
+    found = connection.execute(
+        f"WITH here AS MATERIALIZED (FROM lineages WHERE {below}) "
+        f"SELECT name, rank, taxon FROM ({' UNION '.join(selects)}) WHERE name IS NOT NULL",
+        {"name": wanted} if parent else {},
+    ).fetchall()
+    known = [Known(str(name), str(rank), str(taxon)) for name, rank, taxon in found]
+    held = {(one.rank, one.taxon) for one in known}
+    return known + [
+        Known(name, taxon.rank, taxon.name)
+        for taxon, name in everyday_names()
+        if (taxon.rank, taxon.name) in held
+    ]
 
 
 def _of_id(connection: Connection, taxon_id: int) -> list[Candidate]:
@@ -68,18 +92,18 @@ def _of_id(connection: Connection, taxon_id: int) -> list[Candidate]:
         return []
     found = rows(
         connection,
-        f"SELECT {ranks}, sum(n) AS photos FROM lineages WHERE taxon_id = ? GROUP BY ALL "
-        f"ORDER BY photos DESC, {ranks} LIMIT 1",
+        f"SELECT {ranks}, sum(n) AS photos, count(DISTINCT class_key) FROM lineages WHERE taxon_id = ? "
+        f"GROUP BY ALL ORDER BY photos DESC, {ranks} LIMIT 1",
         [taxon_id],
     )
     if found:
-        *names, photos = found[0]
+        *names, photos, classes = found[0]
         lineage = {rank: str(name) for rank, name in zip(RANKS, names, strict=True) if name}
         rank = list(lineage)[-1]
         own = lineage.pop(rank)
         name = f"{lineage.get('genus', '')} {own}".strip() if rank == "species" else own
         kingdom = str(names[0]) if names[0] else None
-        return [Candidate(rank, name, tuple(lineage.values()), kingdom, int(str(photos)))]
+        return [Candidate(rank, name, tuple(lineage.values()), kingdom, int(str(photos)), int(str(classes)))]
     file = whole_taxonomy()
     if file is None:
         return []

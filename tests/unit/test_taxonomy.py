@@ -2,11 +2,11 @@ import pytest
 
 from arboretum_tools import taxonomy
 from arboretum_tools.errors import AmbiguousTaxonError, UnknownTaxonError, UsageError
-from arboretum_tools.taxonomy import Candidate, Taxon, decide, parse_term
+from arboretum_tools.taxonomy import Candidate, Known, Taxon, decide, parse_term
 
-ORCHID = Candidate("genus", "Laelia", ("Plantae", "Tracheophyta"), "Plantae", 10)
-MOTH = Candidate("genus", "Laelia", ("Animalia", "Arthropoda"), "Animalia", 90)
-FAMILY = Candidate("family", "Laelia", ("Animalia",), "Animalia", 1)
+ORCHID = Candidate("genus", "Laelia", ("Plantae", "Tracheophyta"), "Plantae", 10, 2)
+MOTH = Candidate("genus", "Laelia", ("Animalia", "Arthropoda"), "Animalia", 90, 3)
+FAMILY = Candidate("family", "Laelia", ("Animalia",), "Animalia", 1, 1)
 
 
 def test_a_term_is_taken_apart():
@@ -45,14 +45,42 @@ def test_homonyms_are_listed_with_the_term_that_names_each():
     assert [taxon.term for taxon in found] == terms
 
 
-def test_a_typing_error_is_suggested_and_nonsense_is_not():
-    names = ["Araneae", "Araneidae", "Aves", "Quercus"]
-    with pytest.raises(UnknownTaxonError, match="did you mean Araneae") as caught:
-        decide(parse_term("Aranaea"), [], names)
-    assert caught.value.exit_code == 5
+def test_a_homonym_has_its_lineage_and_counts():
+    with pytest.raises(AmbiguousTaxonError, match=r"\(Animalia > Arthropoda; 90 photos of 3 species\)"):
+        decide(parse_term("Laelia"), [ORCHID, MOTH], [])
+
+
+def test_a_parent_may_be_an_everyday_name():
+    assert decide(parse_term("plants>Laelia"), [ORCHID, MOTH], []).kingdom == "Plantae"
+
+
+KNOWN = [
+    *(Known(name, rank, name) for name, rank in (("Araneae", "order"), ("Araneidae", "family"))),
+    *(Known(name, rank, name) for name, rank in (("Aves", "class"), ("Quercus", "genus"))),
+    Known("Turdus migratorius", "species", "Turdus migratorius"),
+    Known("American Robin", "species", "Turdus migratorius"),
+    *(Known(name, "class", "Aves") for name in ("bird", "birds")),
+    Known("dragonflies and damselflies", "order", "Odonata"),
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "suggested"),
+    [
+        ("Aranaea", ["Araneae", "Araneidae"]),
+        ("family:Aranaeidae", ["family:Araneidae"]),
+        ("Animalia>order:Aranaea", ["Animalia>order:Araneae"]),
+        ("americn robn", ["American Robin"]),
+        ("brids", ["birds"]),
+        ("damselfly", ["dragonflies and damselflies"]),
+        ("zzzzqqqq", []),
+    ],
+)
+def test_a_typing_error_is_suggested_and_nonsense_is_not(text, suggested):
     with pytest.raises(UnknownTaxonError) as caught:
-        decide(parse_term("zzzzqqqq"), [], names)
-    assert caught.value.suggestions == ()
+        decide(parse_term(text), [], KNOWN)
+    assert caught.value.exit_code == 5
+    assert list(caught.value.suggestions) == suggested
 
 
 def test_a_wrong_rank_says_which_the_catalogue_has():

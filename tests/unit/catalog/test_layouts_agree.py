@@ -7,7 +7,12 @@ import pytest
 from arboretum_metadata.sample import catalog_path
 from arboretum_tools.catalog import open_catalog
 from arboretum_tools.catalog.build import build_catalog
-from arboretum_tools.errors import ArboretumError
+from arboretum_tools.errors import (
+    AmbiguousTaxonError,
+    ArboretumError,
+    SeveralTaxaError,
+    UnknownTaxonError,
+)
 from arboretum_tools.split.make import make_split, whole
 
 
@@ -77,8 +82,9 @@ def test_counts_fingerprints_and_classes_agree(layouts):
 
 @pytest.mark.parametrize(
     "name",
-    ["Aves", "birds", "house sparrows", "Laelia", "species:Laelia rosea", "Quercos", "order:Aves", "tribe:x"],
-)
+    ["Aves", "birds", "house sparrows", "Laelia", "species:Laelia rosea", "Quercos", "order:Aves", "tribe:x",
+     "owlz", "genus:Quercsu", "Plantae>Laelya", "house sparow"],
+)  # fmt: skip
 def test_names_agree(layouts, name):
     answers = []
     for catalog in layouts:
@@ -87,6 +93,27 @@ def test_names_agree(layouts, name):
         except ArboretumError as error:
             answers.append((type(error), str(error)))
     assert answers[0] == answers[1]
+
+
+def test_suggestions_can_be_given_as_they_stand(layouts):
+    for catalog in layouts:
+        for wrong in ("owlz", "genus:Quercsu", "Plantae>Laelya", "house sparow", "brds", "plants>Laelya"):
+            with pytest.raises(UnknownTaxonError) as caught:
+                catalog.taxon(wrong)
+            assert catalog.taxon(caught.value.suggestions[0])
+
+
+def test_every_name_that_fails_is_told_of_in_one_error(layouts):
+    with pytest.raises(SeveralTaxaError) as caught:
+        layouts[1].select("Quercos,birds,Laelia,owlz")
+    assert [type(error) for error in caught.value.errors] == [
+        UnknownTaxonError,
+        AmbiguousTaxonError,
+        UnknownTaxonError,
+    ]
+    assert str(caught.value).count("did you mean") == 2
+    assert "Plantae>genus:Laelia" in str(caught.value)
+    assert caught.value.exit_code == 5
 
 
 @pytest.mark.parametrize(
