@@ -2,6 +2,9 @@
 
 What the store holds is never fetched again, whatever it was downloaded for; what is missing is. Interrupted
 and started again, a download goes on where it stopped.
+
+The job, and with it DuckDB, is loaded when it is first needed: a further process of a download has no use for
+it.
 """
 
 from __future__ import annotations
@@ -11,10 +14,9 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from arboretum_tools import requests
-from arboretum_tools.download import job as jobs
 from arboretum_tools.download.cancel import Stopper
 from arboretum_tools.download.kinds import kinds_of
 from arboretum_tools.download.options import DownloadOptions, address_rules
@@ -23,6 +25,9 @@ from arboretum_tools.download.report import DownloadFailedError, DownloadReport
 from arboretum_tools.download.task import TaskSpec, run_task
 from arboretum_tools.events import OnEvent, ignore
 from arboretum_tools.resize import Resize
+
+if TYPE_CHECKING:
+    from arboretum_tools.download.job import Job
 
 __all__ = [
     "DownloadArguments",
@@ -47,6 +52,7 @@ class DownloadArguments(TypedDict, total=False):
     resize_filter: str
     origin: str | None
     catalog: Any
+    processes: int
     connections: int
     attempts: int
     deadline_s: float
@@ -67,6 +73,7 @@ def download(
     resize_filter: str = "area",
     origin: str | None = None,
     catalog: Any = None,
+    processes: int = 1,
     connections: int = 32,
     attempts: int = 5,
     deadline_s: float = 60.0,
@@ -90,7 +97,9 @@ def download(
         resize_filter: `area` (the mean of what each pixel covers) or `lanczos` (sharper, slower).
         origin: `scheme://host:port` to ask instead of the real hosts; default `$ARBORETUM_ORIGIN`.
         catalog: a Catalog, in which the photo ids of `what` are looked up.
-        connections: photos that are fetched at the same time, 1 to 256.
+        processes: that fetch side by side, for machines with more cores than one keeps busy; a script needs
+            no guard for them.
+        connections: photos that are fetched at the same time, 1 to 256, by all processes together.
         attempts: requests for one photo at most.
         deadline_s: seconds that all requests for one photo may take together.
         retry: states that are tried again besides pending: failed, gone, forbidden, invalid.
@@ -105,7 +114,7 @@ def download(
         StoreError: the store has another size or resize, is damaged, or another download writes into it.
         TargetExistsError: `images` holds something else.
         OutOfSpaceError: the disk is too small, or ran full; what came is kept.
-        ProcessDiedError: processes that resize are killed again and again; what came is kept.
+        ProcessDiedError: processes of it are killed again and again; what came is kept.
         BadInputError: more than 100 GB without `yes`.
         UsageError: a value that is no value of its kind.
         KeyboardInterrupt: Ctrl-C; what came is kept, and the same call goes on from there.
@@ -118,6 +127,7 @@ def download(
         resize_filter=resize_filter,
         origin=origin,
         catalog=catalog,
+        processes=processes,
         connections=connections,
         attempts=attempts,
         deadline_s=deadline_s,
@@ -128,6 +138,8 @@ def download(
         yes=yes,
         on_event=on_event,
     )
+    from arboretum_tools.download import job as jobs
+
     stopper = Stopper()
     if not _inside_a_loop():
         return jobs.run(job, stopper)
@@ -147,6 +159,8 @@ async def download_async(what: Any, **arguments: Unpack[DownloadArguments]) -> D
     Works in a thread of its own, so the caller's loop stays free. Cancelling it keeps what came: the open
     shard is finished first.
     """
+    from arboretum_tools.download import job as jobs
+
     job, stopper = _job(what, **arguments), Stopper()
     with ThreadPoolExecutor(1, "arboretum-download") as pool:
         future = asyncio.get_running_loop().run_in_executor(pool, jobs.run, job, stopper)
@@ -166,6 +180,8 @@ def plan_download(what: Any, **arguments: Unpack[DownloadArguments]) -> Download
         TargetExistsError: `images` holds something else.
         UsageError: a value that is no value of its kind.
     """
+    from arboretum_tools.download import job as jobs
+
     job = _job(what, **arguments)
     plan = jobs.plan_only(job)
     kinds = kinds_of(job.of)
@@ -183,6 +199,8 @@ def save_plan(what: Any, **arguments: Unpack[DownloadArguments]) -> DownloadPlan
         BadInputError: more than 100 GB without `yes`.
         UsageError: a value that is no value of its kind.
     """
+    from arboretum_tools.download import job as jobs
+
     return jobs.save_plan(_job(what, **arguments))
 
 
@@ -195,12 +213,15 @@ def _job(
     resize_filter: str = "area",
     origin: str | None = None,
     catalog: Any = None,
+    processes: int = 1,
     retry: Iterable[str] = ("failed",),
     allow_hosts: Iterable[str] = (),
     yes: bool = False,
     on_event: OnEvent = ignore,
     **options: Any,
-) -> jobs.Job:
+) -> Job:
+    from arboretum_tools.download import job as jobs
+
     if catalog is not None:
         what = catalog.select(photo_ids=what)
     return jobs.Job(
@@ -211,6 +232,7 @@ def _job(
         resize=None if resize is None else Resize(resize, resize_filter),
         options=DownloadOptions(retry=tuple(retry), rules=address_rules(origin, allow_hosts), **options),
         yes=yes,
+        processes=processes,
         on_event=on_event,
     )
 

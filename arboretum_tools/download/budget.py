@@ -25,8 +25,8 @@ STATE_VARIABLE = "ARBORETUM_STATE"
 
 _FORMAT = 1
 _HOUR, _DAY = 60, 24 * 60
-# Written down after so many bytes or seconds, whichever comes first; a kill loses at most that.
-_SYNC_BYTES = 10_000_000
+#: Written down after so many bytes or `_SYNC_S` seconds, whichever comes first; a kill loses at most that.
+SYNC_BYTES = 10_000_000
 _SYNC_S = 5.0
 
 
@@ -108,7 +108,7 @@ class ByteBudget:
     def spend(self, size_bytes: int) -> None:
         """Takes note of a body that came."""
         self._unwritten += size_bytes
-        if self._unwritten >= _SYNC_BYTES or self._clock() - self._synced_at >= _SYNC_S:
+        if self._unwritten >= SYNC_BYTES or self._clock() - self._synced_at >= _SYNC_S:
             self.sync()
 
     def sync(self) -> None:

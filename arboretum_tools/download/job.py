@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import shutil
 import tempfile
 import time
@@ -10,7 +9,9 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
 
 from arboretum_metadata.vocab import PHOTO_SIZES
 from arboretum_tools import query
@@ -31,6 +32,12 @@ from arboretum_tools.store.lock import ALONE, Task
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.store.writer import StoreWriter
 
+if TYPE_CHECKING:
+    from arboretum_tools.download.crew import Fetched
+
+#: Most processes of one download.
+MOST_PROCESSES = 64
+
 # The mean of the store's own photos is believed from so many on.
 _ENOUGH_TO_MEASURE = 100
 
@@ -48,6 +55,7 @@ class Job:
         options: how to behave.
         yes: whether more than 100 GB is meant.
         task: which part of the plan is fetched, where several tasks fill the store side by side.
+        processes: how many fetch it on this machine, this one included.
         on_event: called with each event.
     """
 
@@ -59,6 +67,7 @@ class Job:
     options: DownloadOptions = field(default_factory=DownloadOptions)
     yes: bool = False
     task: Task = ALONE
+    processes: int = 1
     on_event: OnEvent = ignore
 
     def __post_init__(self) -> None:
@@ -72,6 +81,13 @@ class Job:
                 f"have at most {PHOTO_SIZES[self.size]}",
                 hint="Photos are never enlarged. Take a larger --size, or leave --resize out.",
             )
+
+        if not 1 <= self.processes <= min(MOST_PROCESSES, self.options.connections):
+            raise UsageError(
+                f"a download has 1 to {MOST_PROCESSES} processes, and no more than its "
+                f"{self.options.connections} connections, not {self.processes}"
+            )
+        assert self.processes == 1 or self.task.of == 1, "a task is one process"
 
     @property
     def config(self) -> StoreConfig:
@@ -115,9 +131,11 @@ def run(job: Job, stopper: Stopper) -> DownloadReport:
     with closing(query.connect()) as connection:
         with _written_down(job.requests) as unsaved:
             check_plan(_plan(job, unsaved, connection), yes=job.yes)
-            with StoreWriter.create(job.images, job.config, task=job.task, on_event=job.on_event) as writer:
+            # Of several processes this one is the first task of their set.
+            task = Task(0, job.processes) if job.processes > 1 else job.task
+            with StoreWriter.create(job.images, job.config, task=task, on_event=job.on_event) as writer:
                 plan = plans.keep(unsaved, job.images)
-                tried, fetched, size_bytes = _fetch(job, plan, writer, stopper, connection)
+                done = _fetch(job, plan, writer, stopper, connection, lists=unsaved.path.parent)
         by_status = ledger.counts(
             ImageStore.open(job.images), plan.path, task=job.task, connection=connection
         )
@@ -127,10 +145,10 @@ def run(job: Job, stopper: Stopper) -> DownloadReport:
         plan_id=plan.id,
         requested=sum(by_status.values()),
         by_status=by_status,
-        tried=tried,
-        fetched=fetched,
-        size_bytes=size_bytes,
-        shards=len(writer.summaries),
+        tried=done.tried if done else 0,
+        fetched=done.images if done else 0,
+        size_bytes=done.size_bytes if done else 0,
+        shards=done.shards if done else 0,
         seconds=time.monotonic() - began,
     )
     if report.failure_rate > job.options.max_failure_rate:
@@ -139,37 +157,35 @@ def run(job: Job, stopper: Stopper) -> DownloadReport:
 
 
 def _fetch(
-    job: Job, plan: SavedRequests, writer: StoreWriter, stopper: Stopper, connection: query.Connection
-) -> tuple[int, int, int]:
-    """Fetches what the store lacks of a plan: photos tried, images stored, their bytes."""
+    job: Job,
+    plan: SavedRequests,
+    writer: StoreWriter,
+    stopper: Stopper,
+    connection: query.Connection,
+    *,
+    lists: Path,
+) -> Fetched | None:
+    """Fetches what the store lacks of a plan; None where it lacks nothing."""
     store = ImageStore.open(job.images)
     # Asked again, under the lock: a run that was cut short may just have been repaired.
     there = ledger.counts(store, plan.path, task=job.task, connection=connection)
     total = sum(there[state] for state in {layout.PENDING, *job.options.retry})
     job.on_event(StageStarted("download", total))
+    done = None
     if total:
         # Not before there is something to fetch: it costs the import of aiohttp.
-        from arboretum_tools.download import engine, share
+        from arboretum_tools.download import crew
 
-        batches = ledger.to_fetch(
-            store,
-            plan.path,
-            retry=job.options.retry,
-            connection=connection,
-            task=job.task,
-            last_host=STATIC_HOST,
-        )
-        wanted = engine.rows(batches)
-        # The first row is waited for here, where the wait for the query keeps no socket waiting.
-        first = next(wanted)
-        tally = engine.Tally()
-        wanted = itertools.chain((first,), wanted)
-        with share.fetching(job.options, job.resize) as fetch:
-            stopper.run(fetch(wanted, writer, tally, job.on_event))
-        done = tally.by_status.total(), tally.by_status["ok"], tally.size_bytes
-    else:
-        done = 0, 0, 0
-    writer.roll()
+        def to_fetch(task: Task) -> Iterator[pa.RecordBatch]:
+            retry = job.options.retry
+            return ledger.to_fetch(
+                store, plan.path, retry=retry, connection=connection, task=task, last_host=STATIC_HOST
+            )
+
+        if job.processes > 1:
+            done = crew.side_by_side(job, to_fetch, writer, stopper, lists=lists)
+        else:
+            done = crew.alone(job, to_fetch, writer, stopper)
     job.on_event(StageFinished("download"))
     return done
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Self
 
-from arboretum_tools.download.budget import Allowance, ByteBudget, state_folder
+from arboretum_tools.download.budget import SYNC_BYTES, Allowance, ByteBudget, state_folder
 from arboretum_tools.download.politeness import Manners
 from arboretum_tools.download.urls import STATIC_HOST, AddressRules
 from arboretum_tools.errors import UsageError
-from arboretum_tools.store.ledger import check_retry
+from arboretum_tools.store.layout import check_retry
 from arboretum_tools.version import __version__
 
 #: Names the origin where the caller does not.
@@ -68,6 +69,17 @@ class DownloadOptions:
         """The honest User-Agent: name, version, and how to reach who downloads, if that was said."""
         name = f"arboretum-tools/{__version__}"
         return f"{name} (+{self.contact})" if self.contact else name
+
+    def shared(self, number: int, processes: int) -> Self:
+        """The options of one of so many processes of a download, which share connections and budget.
+
+        What the host sees stays the same. They keep the budget in one file; what the others have not
+        written down yet is held back.
+        """
+        more, rest = divmod(self.connections, processes)
+        unwritten = SYNC_BYTES * (processes - 1)
+        allowance = Allowance(self.allowance.hour_bytes - unwritten, self.allowance.day_bytes - unwritten)
+        return replace(self, connections=more + (number < rest), allowance=allowance)
 
     def budget(self) -> ByteBudget | None:
         """The byte budget of static.inaturalist.org; None where another server is asked in its place."""

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Self
 
 from arboretum_tools import requests
-from arboretum_tools.download import job as jobs
 from arboretum_tools.download.budget import state_folder
 from arboretum_tools.download.cancel import Stopper
 from arboretum_tools.download.options import DownloadOptions, address_rules
@@ -86,6 +85,8 @@ def run_task(spec: TaskSpec, *, on_event: OnEvent = ignore) -> DownloadReport:
         StoreError: the store has no such plan, or other downloads than tasks of this set write into it.
         ArboretumError: as of `download`.
     """
+    from arboretum_tools.download import job as jobs
+
     task = Task(spec.task_id, spec.num_tasks)
     images = Path(spec.images)
     config = read_config(images)

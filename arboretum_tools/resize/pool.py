@@ -18,7 +18,7 @@ from typing import Self
 
 from arboretum_tools.children import Child
 from arboretum_tools.errors import ProcessDiedError
-from arboretum_tools.resize import Resize, worker
+from arboretum_tools.resize import Resize, messages
 from arboretum_tools.store.record import PhotoRecord
 
 # So many die without a photo in between, and the run ends.
@@ -66,9 +66,9 @@ class _Link(asyncio.Protocol):
         """Called by the loop."""
         came = self._came
         came += data
-        start = worker.ANSWER.size
+        start = messages.ANSWER.size
         while len(came) >= start:
-            kind, width, height, digest, length = worker.ANSWER.unpack_from(came)
+            kind, width, height, digest, length = messages.ANSWER.unpack_from(came)
             if len(came) < start + length:
                 return
             future = self.waiting.popleft()
@@ -81,7 +81,7 @@ class _Link(asyncio.Protocol):
         assert self._transport is not None
         future = asyncio.get_running_loop().create_future()
         self.waiting.append(future)
-        self._transport.writelines((worker.REQUEST.pack(photo_id, len(data)), data))
+        self._transport.writelines((messages.REQUEST.pack(photo_id, len(data)), data))
         return future
 
     def close(self) -> None:
@@ -160,9 +160,9 @@ class ResizePool:
                 died_at_it += 1
                 continue
             self._deaths = 0
-            if kind == worker.KEPT:
+            if kind == messages.KEPT:
                 return record, data
-            if kind == worker.UNDECODABLE:
+            if kind == messages.UNDECODABLE:
                 return _invalid(record, said.decode()), None
             shrunk = replace(
                 record,

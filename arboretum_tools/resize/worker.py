@@ -1,6 +1,6 @@
 """A process that shrinks photos: bodies come in at a socket, JPEGs go out, in turn.
 
-A request is REQUEST and the body, an answer is ANSWER and what it says there. Decoders have had defects that
+Decoders have had defects that
 a crafted file could use; here one costs a process, not the download.
 """
 
@@ -8,25 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import socket
-import struct
 from contextlib import suppress
 
 from arboretum_tools.children import began
 from arboretum_tools.images import UndecodableImageError, shrink
 from arboretum_tools.resize import Resize
-
-#: photo_id, length of the body.
-REQUEST = struct.Struct(">qI")
-
-#: Kind of the answer, width and height in pixels, SHA-256, length of what follows.
-ANSWER = struct.Struct(">BII32sI")
-
-#: The photo stays as it came; nothing follows.
-KEPT = 0
-#: The JPEG follows.
-SHRUNK = 1
-#: Why it cannot be decoded follows, in UTF-8.
-UNDECODABLE = 2
+from arboretum_tools.resize.messages import ANSWER, KEPT, REQUEST, SHRUNK, UNDECODABLE
 
 
 def serve(end: socket.socket, resize: Resize) -> None:

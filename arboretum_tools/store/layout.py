@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -197,6 +197,22 @@ def check_folder(path: Path) -> None:
             f"{path} holds something else than an image store; nothing was written",
             hint="Choose another folder with --images, or move that one away first.",
         )
+
+
+def check_retry(retry: Iterable[str]) -> tuple[str, ...]:
+    """States to try again, checked.
+
+    Raises:
+        UsageError: one of them is no state that can be tried again.
+    """
+    again = tuple(retry)
+    for name in again:
+        if name not in STATUSES or name == "ok":
+            raise UsageError(
+                f"{name!r} is not a state that can be tried again",
+                hint=f"These can: {', '.join(STATUSES[1:])}.",
+            )
+    return again
 
 
 def write_config(path: Path, config: StoreConfig) -> None:

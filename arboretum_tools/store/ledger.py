@@ -16,9 +16,9 @@ import pyarrow as pa
 
 from arboretum_metadata.schema import INDEX
 from arboretum_tools import query
-from arboretum_tools.errors import StoreError, UsageError
+from arboretum_tools.errors import StoreError
 from arboretum_tools.store import layout
-from arboretum_tools.store.layout import PENDING, STATUSES
+from arboretum_tools.store.layout import PENDING, STATUSES, check_retry
 from arboretum_tools.store.lock import ALONE, Task
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.store.record import PhotoRecord, from_arrow
@@ -344,22 +344,6 @@ def _wanted(
         "AND photo_id % ? = ?"
     )
     return sql, [*again, task.of, task.number]
-
-
-def check_retry(retry: Iterable[str]) -> tuple[str, ...]:
-    """States to try again, checked.
-
-    Raises:
-        UsageError: one of them is no state that can be tried again.
-    """
-    again = tuple(retry)
-    for name in again:
-        if name not in STATUSES or name == "ok":
-            raise UsageError(
-                f"{name!r} is not a state that can be tried again",
-                hint=f"These can: {', '.join(STATUSES[1:])}.",
-            )
-    return again
 
 
 def contents(store: ImageStore) -> pa.Table:

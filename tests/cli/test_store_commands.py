@@ -1,6 +1,8 @@
 """What the command line tells about a store: status, verify, doctor."""
 
 import json
+import signal
+import time
 
 import pytest
 
@@ -95,3 +97,27 @@ def test_photos_are_resized_as_they_come_and_every_command_says_so(place, arbore
     # The plan of the store needs no flags: size and resize are settled.
     [plan] = [path.stem for path in (place / "images" / "requests").glob("*.json")]
     assert json.loads(arboretum("download", "--plan", plan, "--json").out)["tried"] == 0
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_stops_all_processes_with_the_state_kept(place, process, arboretum, number, code):
+    flags = ("download", "--taxa", "Aves", "--size", "small", "--processes", 2, "--connections", 4)
+    started = process(*flags, cwd=place)
+    images = place / "images"
+    while started.poll() is None and len(list(images.glob("*.journal"))) < 2:
+        time.sleep(0.01)
+    started.send_signal(number)
+    _, said = started.communicate(timeout=60)
+    assert started.returncode == code, said
+    assert "the same command goes on from there" in said
+    status = json.loads(arboretum("status", "--json").out)
+    assert (status["open_shards"], status["shards"]) == (0, 2)
+    assert status["photos"]["pending"] > 0
+    assert arboretum(*flags).code == 0
+    assert json.loads(arboretum("status", "--json").out)["photos"]["pending"] == 0
+    assert arboretum("verify").code == 0
+
+
+def test_tasks_and_processes_exclude_each_other(place, arboretum):
+    flags = ("download", "--plan", "x", "--task-id", 0, "--num-tasks", 2, "--processes", 2)
+    assert arboretum(*flags).code == 2

@@ -70,8 +70,17 @@ def download(
             "--retry", help="States to try again: failed, gone, forbidden, invalid.", metavar="STATES"
         ),
     ] = "failed",
+    processes: Annotated[
+        int,
+        typer.Option("--processes", help="Processes that fetch side by side on this machine.", metavar="N"),
+    ] = 1,
     connections: Annotated[
-        int, typer.Option("--connections", help="Photos fetched at the same time, 1 to 256.", metavar="N")
+        int,
+        typer.Option(
+            "--connections",
+            help="Photos fetched at the same time, 1 to 256, by all processes together.",
+            metavar="N",
+        ),
     ] = 32,
     attempts: Annotated[
         int, typer.Option("--attempts", help="Requests for one photo at most.", metavar="N")
@@ -112,6 +121,7 @@ def download(
         arboretum download --taxa Aves --retry failed,forbidden
         arboretum download --split splits/aves-lt100 --images images
         arboretum download --taxa Aves --resize 256 --images images-256
+        arboretum download --taxa Aves --processes 4 --connections 64
         arboretum download --taxa Aves --plan-only
     """
     from arboretum_tools import download as fetch
@@ -123,6 +133,8 @@ def download(
 
     if (task_id is None) != (num_tasks is None) or (task_id is not None and plan_id is None):
         raise UsageError("--task-id, --num-tasks and --plan go together; --plan-only saves a plan")
+    if task_id is not None and processes != 1:
+        raise UsageError("a task is one process: take more tasks instead of --processes")
     if plan_id is not None and (flags.given or split is not None or plan_only):
         raise UsageError("--plan names the photos already; leave the selection flags and --split out")
     if split is not None and flags.given:
@@ -133,6 +145,7 @@ def download(
         "resize": resize,
         "resize_filter": resize_filter,
         "origin": origin,
+        "processes": processes,
         "connections": connections,
         "attempts": attempts,
         "deadline_s": deadline,
@@ -145,7 +158,7 @@ def download(
     with Progress() as progress:
         if plan_id is not None and num_tasks is not None and task_id is not None:
             # Size, resize and the question whether so much is meant were settled with the plan.
-            settled = {"size", "resize", "resize_filter", "yes", "images"}
+            settled = {"size", "resize", "resize_filter", "yes", "images", "processes"}
             told = {name: value for name, value in arguments.items() if name not in settled}
             told["allow_hosts"] = tuple(allow_host or ())
             report = run_task(TaskSpec(str(images), plan_id, task_id, num_tasks, **told), on_event=progress)
