@@ -153,8 +153,8 @@ def annotate(
             totals = [total + one for total, one in zip(totals, counted, strict=True)]
             on_event(UnitDone(photos))
         on_event(StageFinished("annotating"))
-        for file in (layout.TAXA, layout.CLASSES):
-            shutil.copyfile(target / file, new / file)
+        for file in (target / layout.TAXA, target / layout.CLASSES, *files.extras):
+            shutil.copyfile(file, new / file.name)
         meta = _meta(connection, new, files, column, name)
         close_folder(connection, new, meta)
         replace_catalog(new, target)

@@ -21,7 +21,7 @@ from typing import Any
 
 from arboretum_metadata.schema import CATALOG_CLASSES
 from arboretum_metadata.schema import TAXA as TAXA_TABLE
-from arboretum_tools.catalog import layout, parts, raw, sources
+from arboretum_tools.catalog import layout, parts, raw, renames, sources
 from arboretum_tools.catalog.built import TAXON_COLUMNS
 from arboretum_tools.catalog.files import default_path
 from arboretum_tools.catalog.joins import joined
@@ -175,6 +175,7 @@ class _Build:
             )
         self._refuse_long_names(base)
         taxonomy = self._number_taxa()
+        self._gather_inactive(ready, taxonomy)
         self._say("dealing photos into buckets", defects.photos, "photo")
         buckets = self._deal(base)
         self._done(defects.photos)
@@ -275,6 +276,13 @@ class _Build:
         for sql, table, name in write:
             parts.write_parquet(self._connection, sql, table, self._new / name, taxonomy)
         return taxonomy
+
+    def _gather_inactive(self, ready: Sequence[Source], taxonomy: str) -> None:
+        for source in ready:
+            if source.inactive:
+                listed = None if source is ready[0] else parquet_source(source.files.files)
+                to = self._new / layout.INACTIVE
+                renames.gather(self._connection, source.inactive, listed, to, taxonomy)
 
     def _deal(self, base: Source) -> list[list[str]]:
         """Writes the photos into one folder a bucket; gives the files of each, in the order of `tax`."""

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from arboretum_tools import taxonomy
-from arboretum_tools.catalog import names
+from arboretum_tools.catalog import inactive, names
 from arboretum_tools.catalog.files import default_path, find_files
+from arboretum_tools.catalog.inactive import InactiveName
 from arboretum_tools.catalog.layout import find_built, is_built
 from arboretum_tools.catalog.relations import Relations
 from arboretum_tools.catalog.select import Selection
 from arboretum_tools.errors import SelectionError, SeveralTaxaError, TaxonError, UnknownTaxonError
-from arboretum_tools.events import OnEvent, ignore
+from arboretum_tools.events import Note, OnEvent, ignore
 from arboretum_tools.photo_ids import PhotoIds, read_photo_ids
 from arboretum_tools.selection import Box, Criteria
 from arboretum_tools.taxonomy import Candidate, Known, Taxon
@@ -40,13 +41,42 @@ class Catalog(Relations):
         group = taxonomy.group_of(term.name)
         if not candidates and group:
             candidates = [c for c in self._candidates(group.name) if c.rank == group.rank]
+        if not candidates and (old := self._inactive_name(term.name)):
+            held = old.active_name and self._candidates(old.active_name)
+            raise UnknownTaxonError(
+                term.text,
+                suggestions=[old.active_name] if held and old.active_name else (),
+                hint=f"{old.sentence}.",
+            )
         try:
-            return taxonomy.decide(term, candidates, () if candidates else self._names(term.parent))
+            found = taxonomy.decide(term, candidates, () if candidates else self._names(term.parent))
         except UnknownTaxonError as error:
             known = self._elsewhere(group.name if group else term.name) if not candidates else ""
             if not known:
                 raise
             raise UnknownTaxonError(term.text, hint=known) from error
+        if old := self.inactive(found):
+            self._on_event(Note(f"{old.sentence}."))
+        return found
+
+    def inactive(self, taxon: Taxon) -> InactiveName | None:
+        """What the catalogue knows of a taxon whose name iNaturalist no longer uses; None of any other."""
+        with self._asking() as connection:
+            return inactive.of_taxon(connection, taxon.rank, taxon.name, taxon.kingdom)
+
+    def unknown_to_inaturalist(self, species: str, photos: int) -> InactiveName | None:
+        """What iNaturalist's whole taxonomy (extra `taxonomy`) tells of a species that it lacks."""
+        with self._asking() as connection:
+            return inactive.by_whole_taxonomy(connection, species, photos)
+
+    def former_names(self, taxon: Taxon) -> tuple[str, ...]:
+        """Names of a taxon that iNaturalist no longer uses, as far as the catalogue knows them."""
+        with self._asking() as connection:
+            return inactive.former_names(connection, taxon.rank, taxon.name)
+
+    def _inactive_name(self, name: str) -> InactiveName | None:
+        with self._asking() as connection:
+            return inactive.find(connection, name)
 
     def _candidates(self, name: str) -> list[Candidate]:
         with self._asking() as connection:

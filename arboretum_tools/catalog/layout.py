@@ -4,6 +4,7 @@
     taxa.parquet             one row a taxon, in the order of `tax`
     classes.parquet          one row a species class
     counts.parquet           photos by taxon, grade, licence, life stage, IUCN category
+    inactive_names.parquet   names that iNaturalist no longer uses; only where a source told of any
     photos/part-00000.parquet, ...   one row a photo, sorted by (tax, photo_id) within and over the parts
 
 `tax` numbers the rows of one taxa table and no other; every Parquet file carries the hash of that table
@@ -30,7 +31,11 @@ CATALOG_JSON = "catalog.json"
 TAXA = "taxa.parquet"
 CLASSES = "classes.parquet"
 COUNTS = "counts.parquet"
+INACTIVE = "inactive_names.parquet"
 PHOTOS = "photos"
+
+#: Files that a built catalogue may have or not.
+EXTRAS = (INACTIVE,)
 
 _AGAIN = "Build it again with `arboretum catalog build`. Nothing was changed."
 
@@ -52,6 +57,11 @@ class BuiltFiles:
     def has(self, column: str) -> bool:
         """Whether the catalogue has the column."""
         return column in self.meta["columns"]
+
+    @property
+    def extras(self) -> tuple[Path, ...]:
+        """Those of EXTRAS that are there."""
+        return tuple(self.root / name for name in EXTRAS if (self.root / name).is_file())
 
     @property
     def taxonomy(self) -> str:
@@ -89,7 +99,7 @@ def find_built(root: Path) -> BuiltFiles:
             hint="Upgrade arboretum-tools, or build the catalogue again with this version.",
         )
     files = BuiltFiles(root, tuple(root / PHOTOS / part_name(n) for n in range(parts)), meta)
-    for file in (root / TAXA, root / CLASSES, root / COUNTS, *files.parts):
+    for file in (root / TAXA, root / CLASSES, root / COUNTS, *files.extras, *files.parts):
         found = _taxonomy_of(file)
         if found != files.taxonomy:
             raise CatalogError(
@@ -103,7 +113,7 @@ def find_built(root: Path) -> BuiltFiles:
 
 def foreign_files(root: Path) -> list[Path]:
     """Files below a built catalogue that no build wrote."""
-    ours = {root / CATALOG_JSON, root / TAXA, root / CLASSES, root / COUNTS}
+    ours = {root / name for name in (CATALOG_JSON, TAXA, CLASSES, COUNTS, *EXTRAS)}
     return sorted(
         path
         for path in root.rglob("*")

@@ -8,6 +8,7 @@ from typing import Any
 
 from arboretum_metadata.vocab import COMMON_NAMES, RANKS
 from arboretum_tools.catalog.catalog import Catalog
+from arboretum_tools.catalog.inactive import InactiveName
 from arboretum_tools.query import identifier
 from arboretum_tools.selection import RARITIES
 from arboretum_tools.taxonomy import Taxon
@@ -47,6 +48,8 @@ class TaxonReport:
         lineage: the names above it by rank, broadest first.
         common_names: English.
         taxon_id: iNaturalist's number, where the catalogue has one for exactly this taxon.
+        inactive: what is known of the name, where iNaturalist no longer uses it; else None.
+        former_names: names of the taxon that iNaturalist no longer uses.
         photos: in it.
         classes: species classes in it.
         rarity: classes by band; a class with fewer than 20 photos is `rare` and `few`.
@@ -62,6 +65,8 @@ class TaxonReport:
     lineage: Mapping[str, str]
     common_names: tuple[str, ...]
     taxon_id: int | None
+    inactive: InactiveName | None
+    former_names: tuple[str, ...]
     photos: int
     classes: int
     rarity: Mapping[str, int]
@@ -129,6 +134,8 @@ def describe(catalog: Catalog, taxon: Taxon | str | None = None, *, levels: int 
         lineage=lineage,
         common_names=common,
         taxon_id=_taxon_id(catalog, rank, where, parameters),
+        inactive=_inactive(catalog, taxon, int(str(photos))) if taxon else None,
+        former_names=catalog.former_names(taxon) if taxon else (),
         photos=int(str(photos)),
         classes=int(str(classes)),
         rarity=dict(zip(RARITIES, (int(str(count)) for count in counts), strict=True)),
@@ -138,6 +145,13 @@ def describe(catalog: Catalog, taxon: Taxon | str | None = None, *, levels: int 
         iucn=photos_by("iucn", "count(DISTINCT class_key)") if catalog.has("iucn") else {},
         branches=_branches(catalog, rank, where, parameters, levels),
     )
+
+
+def _inactive(catalog: Catalog, taxon: Taxon, photos: int) -> InactiveName | None:
+    known = catalog.inactive(taxon)
+    if known is None and taxon.rank == "species":
+        known = catalog.unknown_to_inaturalist(taxon.name, photos)
+    return known
 
 
 def _lineage(catalog: Catalog, rank: str, where: str, parameters: tuple[Any, ...]) -> dict[str, str]:

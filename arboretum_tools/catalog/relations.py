@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from arboretum_tools.catalog import built, raw
+from arboretum_tools.catalog import built, inactive, raw
 from arboretum_tools.catalog.files import RawFiles
 from arboretum_tools.catalog.layout import BuiltFiles
 from arboretum_tools.errors import CatalogError, SelectionError
@@ -71,6 +71,7 @@ class Relations:
         The first question to a raw catalogue counts it; of a built one the build has said it.
         """
         with self._reading() as connection:
+            inactive.prepare(connection, self._files.root)
             if isinstance(self._files, BuiltFiles):
                 return built.prepare(connection, self._files)
             found = raw.prepare(connection, self._files)

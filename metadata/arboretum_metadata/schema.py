@@ -215,6 +215,34 @@ CATALOG_COUNTS = Table(
     ),
 )
 
+INACTIVE_NAMES = Table(
+    name="inactive names of a built catalogue",
+    path="<catalog>/inactive_names.parquet",
+    order="name, rank, kingdom, taxon_id; nulls last",
+    meaning="Names that iNaturalist no longer uses, where the catalogue has photos under them or under the "
+    "name in their place. Only where iNaturalist Open Data was a source and told of any.",
+    columns=(
+        Column("name", "string", "Scientific name that is no longer active."),
+        Column("rank", "string", "iNaturalist's rank of it; any, also below species."),
+        Column("kingdom", "string", "Kingdom of the inactive taxon; null where unknown.", True),
+        Column("taxon_id", "int64", "iNaturalist's number of the inactive taxon."),
+        Column("photos", "int64", "Photos of the catalogue under this name.", unit="photo"),
+        Column("active_name", "string", "The name in its place; null where nothing tells it.", True),
+        Column(
+            "active_taxon_id", "int64", "iNaturalist's number of the active taxon; null if unknown.", True
+        ),
+        Column(
+            "told_by",
+            "string",
+            "What tells the active name: `name` (an active taxon has the same name; only the id is old), "
+            "`photos` (more than half of the photos published under it stand under the other in Open Data), "
+            "`epithet` (the one active species of its family with its epithet: likely, not certain).",
+            True,
+        ),
+        Column("n_told", "int64", "With `photos`, how many photos tell it; else null.", True, "photo"),
+    ),
+)
+
 BUILT_PHOTOS = Table(
     name="photos of a built catalogue",
     path="<catalog>/photos/part-NNNNN.parquet",
@@ -465,6 +493,7 @@ TABLES: dict[str, Table] = {
     "taxa": TAXA,
     "catalog_classes": CATALOG_CLASSES,
     "catalog_counts": CATALOG_COUNTS,
+    "inactive_names": INACTIVE_NAMES,
     "built_photos": BUILT_PHOTOS,
     "selection": SELECTION,
     "request": REQUEST,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from arboretum_tools.catalog.files import RawFiles, find_files
+from arboretum_tools.catalog.layout import INACTIVE
 from arboretum_tools.catalog.sources import gbif, open_data, published
 from arboretum_tools.errors import CatalogError, UsageError
 from arboretum_tools.query import Connection
@@ -26,11 +27,13 @@ class Source:
         kind: one of KINDS.
         files: Parquet with columns of the raw layout.
         note: what the reader of a build should know of it, or "".
+        inactive: its inactive taxa, where it tells of any.
     """
 
     kind: str
     files: RawFiles
     note: str = ""
+    inactive: Path | None = None
 
 
 def recognise(paths: Sequence[Path]) -> dict[str, list[Path]]:
@@ -74,8 +77,8 @@ def read(
     listed = base.files if base else None
     if kind == open_data.NAME:
         note = open_data.read(paths[0], spool, connection, listed)
-    else:
-        note = gbif.read(paths[0], spool, connection, listed)
+        return Source(kind, find_files(spool / "photos.parquet"), note, spool / INACTIVE)
+    note = gbif.read(paths[0], spool, connection, listed)
     return Source(kind, find_files(spool / "photos.parquet"), note)
 
 

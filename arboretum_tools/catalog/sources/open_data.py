@@ -13,6 +13,7 @@ from pathlib import Path
 
 from arboretum_metadata.vocab import RANKS
 from arboretum_tools.catalog.files import RawFiles
+from arboretum_tools.catalog.layout import INACTIVE
 from arboretum_tools.catalog.sources.delimited import folder_members, tar_members
 from arboretum_tools.catalog.sources.spool import Bundle, spool_bundle, uuid_sql
 from arboretum_tools.query import Connection, identifier, literal, parquet_source
@@ -61,6 +62,8 @@ _NEEDED = {
     "observers.csv": ("observer_id", "login"),
 }
 
+_LINEAGES = "lineages.parquet"
+
 _BUNDLE = Bundle(
     files=_FILES,
     columns=_COLUMNS,
@@ -71,6 +74,28 @@ _BUNDLE = Bundle(
 )
 
 
+def inactive_sql(lineages: str) -> str:
+    """A query for the inactive taxa, with the active ones that the taxa alone tell (see `catalog.renames`).
+
+    Args:
+        lineages: a relation of all taxa: taxon_id, rank, name, active, and the seven ranks.
+    """
+    return f"""
+        WITH every AS (FROM {lineages}), old AS (FROM every WHERE NOT active),
+        same AS (SELECT old.taxon_id, min(a.taxon_id) AS active_id FROM old JOIN every a
+            ON a.active AND a.name = old.name AND a.rank = old.rank
+            AND coalesce(a.kingdom, '') = coalesce(old.kingdom, '') GROUP BY 1),
+        moved AS (SELECT old.taxon_id, min(a.taxon_id) AS active_id FROM old JOIN every a
+            ON a.active AND a.rank = 'species' AND old.rank = 'species'
+            AND a.family = old.family AND a.species = old.species GROUP BY 1 HAVING count(*) = 1)
+        SELECT old.taxon_id, old.rank, old.name, old.kingdom, a.name AS active_name,
+            a.taxon_id AS active_taxon_id, CASE WHEN same.active_id IS NOT NULL THEN 'name'
+            WHEN moved.active_id IS NOT NULL THEN 'epithet' END AS told_by
+        FROM old LEFT JOIN same USING (taxon_id) LEFT JOIN moved USING (taxon_id)
+        LEFT JOIN every a ON a.taxon_id = coalesce(same.active_id, moved.active_id)
+    """
+
+
 def recognises(path: Path) -> bool:
     """Whether a path is a folder with these files, or a tar of them."""
     if path.is_dir():
@@ -79,7 +104,7 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, spool_folder: Path, connection: Connection, base: RawFiles | None) -> str:
-    """Writes `photos.parquet` with the columns of the raw layout.
+    """Writes `photos.parquet` with the columns of the raw layout, and `inactive_names.parquet`.
 
     Args:
         path: a folder, or a tar.
@@ -97,6 +122,7 @@ def read(path: Path, spool_folder: Path, connection: Connection, base: RawFiles 
     files = spool_bundle(connection, _BUNDLE, path, members, spool_folder)
     tables = {name.removesuffix(".csv"): parquet_source([file]) for name, file in files.items()}
     listed = f"own SEMI JOIN {parquet_source(base.files)} base USING (photo_id)" if base else ""
+    lineages = _lineages(connection, tables["taxa"], spool_folder)
     ranks = ", ".join(map(identifier, RANKS))
     connection.execute(
         f"""
@@ -108,7 +134,7 @@ def read(path: Path, spool_folder: Path, connection: Connection, base: RawFiles 
                     PARTITION BY observation_id ORDER BY {_order("observations")}) = 1),
             observers AS (SELECT observer_id, min(observer_name) AS observer_name
                 FROM {tables["observers"]} GROUP BY observer_id),
-            lineages AS ({_lineages_sql(tables["taxa"])})
+            lineages AS (FROM {lineages})
             SELECT photo_id, name AS scientific_name, {ranks}, NULL::VARCHAR AS common_name, ext, taxon_id,
                 observation_id, observer_id, observer_name, license, quality_grade, latitude, longitude,
                 observed_on, width, height, position
@@ -118,16 +144,19 @@ def read(path: Path, spool_folder: Path, connection: Connection, base: RawFiles 
         """
     )
     inactive = connection.execute(
-        f"SELECT count(*) FROM {tables['observations']} SEMI JOIN (SELECT taxon_id FROM {tables['taxa']} "
-        "WHERE NOT active) USING (taxon_id)"
+        f"SELECT count(*) FROM {tables['observations']} SEMI JOIN (FROM {lineages} WHERE NOT active) "
+        "USING (taxon_id)"
     ).fetchall()[0][0]
-    for file in files.values():
+    connection.execute(
+        f"COPY ({inactive_sql(lineages)}) TO {literal(str(spool_folder / INACTIVE))} (FORMAT parquet)"
+    )
+    for file in (*files.values(), spool_folder / _LINEAGES):
         file.unlink()
     return f"{inactive:,} observations are under names that are no longer active" if inactive else ""
 
 
-def _lineages_sql(taxa: str) -> str:
-    """taxon_id, name and the seven ranks, `species` being the epithet.
+def _lineages(connection: Connection, taxa: str, folder: Path) -> str:
+    """All taxa as a relation: taxon_id, name, rank, active and the seven ranks, `species` being the epithet.
 
     The epithet is the last word of the species' name; below species that of the species above; a hybrid
     has the last word of its own.
@@ -137,7 +166,7 @@ def _lineages_sql(taxa: str) -> str:
         for rank in RANKS
     )
     upper = ", ".join(identifier(rank) for rank in RANKS if rank != "species")
-    return f"""
+    sql = f"""
         WITH taxa AS (FROM {taxa} QUALIFY row_number() OVER (
             PARTITION BY taxon_id ORDER BY {_order("taxa")}) = 1),
         steps AS (
@@ -148,11 +177,13 @@ def _lineages_sql(taxa: str) -> str:
             SELECT steps.taxon_id, {above} FROM steps
             JOIN taxa AS upper ON TRY_CAST(steps.step AS BIGINT) = upper.taxon_id GROUP BY 1
         )
-        SELECT taxon_id, name, {upper}, CASE
+        SELECT taxon_id, name, rank, active, {upper}, CASE
             WHEN binomial IS NOT NULL THEN split_part(binomial, ' ', -1)
             WHEN rank = 'hybrid' THEN split_part(name, ' ', -1) END AS species
         FROM taxa LEFT JOIN ranked USING (taxon_id)
     """
+    connection.execute(f"COPY ({sql}) TO {literal(str(folder / _LINEAGES))} (FORMAT parquet)")
+    return parquet_source([folder / _LINEAGES])
 
 
 def _order(name: str) -> str:

@@ -70,6 +70,10 @@ def _lines(report: TaxonReport, *, tree: bool) -> list[str]:
     lines = [own]
     if report.lineage:
         lines.append(" > ".join(report.lineage.values()))
+    if report.inactive:
+        lines.append(f"{report.inactive.sentence}")
+    if report.former_names:
+        lines.append(f"formerly {', '.join(report.former_names)}")
     lines += [
         f"{report.photos:,} photos of {report.classes:,} species",
         f"species by photos: {rarity['rare']:,} rare (under 30); {rarity['few']:,} few (under 20), "
