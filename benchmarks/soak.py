@@ -72,6 +72,8 @@ FAULTS = (
     Fault("redirect", to="https://example.org/photos/1/small.jpg"),
     Fault("redirect", to="/photos/999999999/small.jpg"),
 )
+# Of one round: what the host never gives is tried again by each run, and takes each run half a minute.
+DISTURBANCES = 12
 SIGNALS = {signal.SIGKILL: 137, signal.SIGTERM: 143, signal.SIGINT: 130}
 
 
@@ -158,7 +160,8 @@ class Soak:
         return None
 
     def disturbed(self, images: Path, plan: str, processes: int, until: float) -> None:
-        """Runs until one ends by itself; signals come as long as there is time."""
+        """Runs until one ends by itself, which it may after enough signals, or when no time is left."""
+        left = DISTURBANCES
         while True:
             self.counted["runs"] += 1
             process = self.start(images, plan, processes)
@@ -169,8 +172,9 @@ class Soak:
                 now = time.monotonic()
                 pids = family(process.pid)
                 self.peak = max(self.peak, resident(pids))
-                if now < next_at or now > until:
+                if now < next_at or now > until or not left:
                     continue
+                left -= 1
                 next_at = now + self.chance.uniform(0.5, 12)
                 number = self.chance.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
                 others = pids[1:]

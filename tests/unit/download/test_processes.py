@@ -103,6 +103,7 @@ def check(path: Path, undisturbed) -> None:
     assert max(oks.values()) == 1
     left = {entry.name.partition(".")[2] for entry in path.iterdir() if entry.name.startswith("shard-")}
     assert left == {"tar", "parquet"}
+    assert not [path for path in path.rglob(".*") if not path.name.startswith(".lock")]
 
 
 def test_three_processes_give_the_store_of_one(arguments, server, plan_of, undisturbed):
