@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import os
+import secrets
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ from arboretum_tools.download.engine import Tally
 from arboretum_tools.download.messages import Share
 from arboretum_tools.download.processes import Processes
 from arboretum_tools.download.share import fetching, rows_of
+from arboretum_tools.publish import PARTIAL
 from arboretum_tools.store.lock import Task, writer_lock
 from arboretum_tools.store.recovery import recover
 from arboretum_tools.store.writer import StoreWriter
@@ -60,27 +61,30 @@ def alone(job: Job, to_fetch: ToFetch, writer: StoreWriter, stopper: Stopper) ->
     return _fetched(len(writer.summaries), tally)
 
 
-def side_by_side(
-    job: Job, to_fetch: ToFetch, writer: StoreWriter, stopper: Stopper, *, lists: Path
-) -> Fetched:
-    """Fetches in `job.processes` processes, of which this is the first; `lists` is a folder for their lists.
+def side_by_side(job: Job, to_fetch: ToFetch, writer: StoreWriter, stopper: Stopper) -> Fetched:
+    """Fetches in `job.processes` processes, of which this is the first.
 
     Raises:
         ProcessDiedError: process after process dies.
     """
     tasks = [Task(number, job.processes) for number in range(job.processes)]
     resizers = max(1, len(os.sched_getaffinity(0)) // job.processes)
-    wanted = lists / "wanted.parquet"
-    write_table(wanted, to_fetch(job.task), REQUEST, {})
+    lists: list[Path] = []
+
+    def write_list(task: Task) -> Path:
+        # Under a name that the next writer of the store clears away, should this one be killed.
+        path = job.images.absolute() / f".wanted{PARTIAL}{secrets.token_hex(4)}"
+        lists.append(path)
+        write_table(path, to_fetch(task), REQUEST, {})
+        return path
 
     def rest_of(task: Task) -> Path:
         # Its process is dead, so its lock is free.
         with writer_lock(job.images, task):
             recover(job.images, task)
-        rest = lists / f"wanted-{task.number}.parquet"
-        write_table(rest, to_fetch(task), REQUEST, {})
-        return rest
+        return write_list(task)
 
+    wanted = write_list(job.task)
     shares = [
         Share(
             images=job.images.absolute(),
@@ -93,12 +97,17 @@ def side_by_side(
         for task in tasks[1:]
     ]
     tally = Tally()
-    with ExitStack() as stack:
-        others = stack.enter_context(Processes(shares, rest_of, job.on_event))
-        own = job.options.shared(0, job.processes)
-        fetch = stack.enter_context(fetching(own, job.resize, processes=resizers))
-        work = fetch(rows_of(wanted, tasks[0]), writer, tally, job.on_event)
-        stopper.run(others.beside(work))
+    own = job.options.shared(0, job.processes)
+    try:
+        with (
+            Processes(shares, rest_of, job.on_event) as others,
+            fetching(own, job.resize, processes=resizers) as fetch,
+        ):
+            work = fetch(rows_of(wanted, tasks[0]), writer, tally, job.on_event)
+            stopper.run(others.beside(work))
+    finally:
+        for path in lists:
+            path.unlink(missing_ok=True)
     writer.roll()
     return _fetched(others.shards + len(writer.summaries), tally, others.tally)
 

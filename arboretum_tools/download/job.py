@@ -135,7 +135,9 @@ def run(job: Job, stopper: Stopper) -> DownloadReport:
             task = Task(0, job.processes) if job.processes > 1 else job.task
             with StoreWriter.create(job.images, job.config, task=task, on_event=job.on_event) as writer:
                 plan = plans.keep(unsaved, job.images)
-                done = _fetch(job, plan, writer, stopper, connection, lists=unsaved.path.parent)
+                # Not at the end: that may be days away, and a kill would leave it behind.
+                unsaved.path.unlink()
+                done = _fetch(job, plan, writer, stopper, connection)
         by_status = ledger.counts(
             ImageStore.open(job.images), plan.path, task=job.task, connection=connection
         )
@@ -157,13 +159,7 @@ def run(job: Job, stopper: Stopper) -> DownloadReport:
 
 
 def _fetch(
-    job: Job,
-    plan: SavedRequests,
-    writer: StoreWriter,
-    stopper: Stopper,
-    connection: query.Connection,
-    *,
-    lists: Path,
+    job: Job, plan: SavedRequests, writer: StoreWriter, stopper: Stopper, connection: query.Connection
 ) -> Fetched | None:
     """Fetches what the store lacks of a plan; None where it lacks nothing."""
     store = ImageStore.open(job.images)
@@ -183,7 +179,7 @@ def _fetch(
             )
 
         if job.processes > 1:
-            done = crew.side_by_side(job, to_fetch, writer, stopper, lists=lists)
+            done = crew.side_by_side(job, to_fetch, writer, stopper)
         else:
             done = crew.alone(job, to_fetch, writer, stopper)
     job.on_event(StageFinished("download"))

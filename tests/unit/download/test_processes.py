@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -102,6 +103,7 @@ def check(path: Path, undisturbed) -> None:
     assert max(oks.values()) == 1
     left = {entry.name.partition(".")[2] for entry in path.iterdir() if entry.name.startswith("shard-")}
     assert left == {"tar", "parquet"}
+    assert not [path for path in path.rglob(".*") if not path.name.startswith(".lock")]
 
 
 def test_three_processes_give_the_store_of_one(arguments, server, plan_of, undisturbed):
@@ -287,3 +289,27 @@ def test_tasks_are_one_process_each(arguments, plan_of):
     plan = save_plan(plan_of(*PHOTOS), images=arguments["images"], size="small", origin=arguments["origin"])
     spec = TaskSpec(str(arguments["images"]), plan.plan_id, 0, 2, arguments["origin"], max_failure_rate=1)
     assert run_task(spec).requested == 75
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("resize", [0, 64])
+def test_killed_at_random_moments_many_times(scripts, arguments, plan_of, tmp_path, seed, resize):
+    chance = random.Random(seed)
+    for _ in range(10):
+        process = scripts.start(resize=resize)
+        time.sleep(chance.uniform(0.8, 2.5))
+        others = children(process.pid) if process.poll() is None else []
+        if others and chance.random() < 0.4:
+            os.kill(chance.choice(others), signal.SIGKILL)
+            time.sleep(chance.uniform(0.0, 0.5))
+        process.kill()
+        process.communicate()
+    # The processes of the last one may still be ending.
+    time.sleep(1)
+    arguments["resize"] = resize or None
+    download(plan_of(*PHOTOS), **arguments, processes=3)
+    whole = arguments | {"images": tmp_path / "whole"}
+    download(plan_of(*PHOTOS), **whole)
+    check(arguments["images"], ledger.contents(ImageStore.open(whole["images"])))
