@@ -26,6 +26,10 @@ _NAMES_S = 300.0
 _IDLE_S = 15.0
 
 
+# So often time-outs are looked after, in seconds. A timer for each question costs ten times as much.
+_SWEEP_S = 0.1
+
+
 class _Place:
     """One `scheme://host[:port]`: its addresses, and its connections that wait to be asked."""
 
@@ -69,15 +73,17 @@ class DirectClient:
         self._places: dict[str, _Place] = {}
         self._open: set[Connection] = set()
         self._tls: ssl.SSLContext | None = None
-        self._sweeper = self._loop.call_later(read_s / 4, self._sweep)
+        self._sweeper = self._loop.call_later(_SWEEP_S, self._sweep)
 
-    async def get(self, target: str) -> Reply:
+    async def get(self, target: str, until: float) -> Reply:
         """What the host answers; a redirect is not followed.
 
         Args:
             target: an address that passed the rules, after any origin override.
+            until: the loop's time at which it is too late.
 
         Raises:
+            TimeoutError: it is too late.
             WireError: no whole answer came.
             AddressRefusedError: its name leads to addresses that are not asked.
         """
@@ -89,10 +95,11 @@ class DirectClient:
         while True:
             connection, kept = self._kept(place), True
             if connection is None:
-                connection, kept = await self._connect(place), False
+                async with asyncio.timeout_at(until):
+                    connection, kept = await self._connect(place), False
             self._open.add(connection)
             try:
-                return await connection.ask(request)
+                return await connection.ask(request, until)
             except StaleError:
                 # Closed by the host while it waited. A GET may be repeated (RFC 9112, 9.3.1); each such
                 # connection is used up by it, so this comes to a new one in the end.
@@ -185,6 +192,8 @@ class DirectClient:
         """Gives up on answers of which nothing came for too long; one timer for all connections."""
         now = self._loop.time()
         for connection in tuple(self._open):
-            if now - connection.heard_at > self._read_s:
-                connection.fail(f"nothing came within {self._read_s:g} s")
-        self._sweeper = self._loop.call_later(self._read_s / 4, self._sweep)
+            if now >= connection.until:
+                connection.fail(TimeoutError())
+            elif now - connection.heard_at > self._read_s:
+                connection.fail(WireError(f"nothing came within {self._read_s:g} s"))
+        self._sweeper = self._loop.call_later(_SWEEP_S, self._sweep)

@@ -148,8 +148,7 @@ class Fetcher:
 
     async def _try(self, url: str, within_s: float) -> tuple[Answer | None, Verdict]:
         try:
-            async with asyncio.timeout(within_s):
-                answer = await self._ask(url)
+            answer = await self._ask(url, asyncio.get_running_loop().time() + within_s)
         except TimeoutError:
             return None, Verdict("failed", f"not whole within {self._options.deadline_s:g} s", tries=0)
         except AddressRefusedError as error:
@@ -158,10 +157,10 @@ class Fetcher:
             return None, Verdict("failed", str(error), tries=0)
         return answer, judge(answer)
 
-    async def _ask(self, url: str) -> Answer:
+    async def _ask(self, url: str, until: float) -> Answer:
         for _ in range(MOST_REDIRECTS + 1):
             target = self._rules.target(url)
-            reply = await self._get(target)
+            reply = await self._get(target, until)
             self.reached = True
             if reply.status not in _REDIRECTS or reply.location is None:
                 return _answer(reply, url)
@@ -171,11 +170,11 @@ class Fetcher:
                 return Answer(reply.status, url, refused=f"redirected to where nothing is asked: {error}")
         return Answer(reply.status, url, refused=f"redirected more than {MOST_REDIRECTS} times")
 
-    async def _get(self, target: str) -> Reply:
+    async def _get(self, target: str, until: float) -> Reply:
         proxy = self._proxy(target)
         if proxy is None:
             assert self._direct is not None, "a Fetcher is used in an `async with`"
-            return await self._direct.get(target)
+            return await self._direct.get(target, until)
         if self._proxied is None:
             # Not before it is needed: it costs the import of aiohttp.
             from arboretum_tools.download.proxied import ProxiedClient
@@ -183,7 +182,7 @@ class Fetcher:
             self._proxied = ProxiedClient(
                 self._rules, self._headers, read_s=self._read_s, connections=self._options.connections
             )
-        return await self._proxied.get(target, proxy)
+        return await self._proxied.get(target, until, proxy)
 
     def _pace(self, url: str) -> HostPace:
         place = place_of(url)

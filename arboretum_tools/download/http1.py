@@ -24,17 +24,16 @@ ERROR_BODY_BYTES = 2**16
 #: What one read takes at most: more than a medium photo.
 BUFFER_BYTES = 2**18
 
-# A field name is a token, its value anything but control characters (RFC 9110, 5.1 and 5.5); HTAB is allowed,
-# and bytes above 7E are, as an old habit.
+# Status line and fields: a name is a token, a value has no NUL and no line end (RFC 9110, 5.1 and 5.5).
+# Possessive, so that hostile headers take no more than one pass.
 _HEAD = re.compile(
-    rb"HTTP/1\.([01]) ([1-9]\d\d)(?: [^\0\r\n]*)?\r\n((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\0\r\n]*\r\n)*)"
+    rb"HTTP/1\.([01]) ([1-9]\d\d)(?: [^\0\r\n]*+)?\r\n(?:[!#$%&'*+.^_`|~0-9A-Za-z-]++:[^\0\r\n]*+\r\n)*+"
 )
-# Blanks around a value are taken off afterwards: an expression for them takes time that grows by the square.
-_FIELD = re.compile(rb"([^:]+):([^\r]*)\r\n")
-# Fields that a reply tells, in the order of its attributes, and those that say where it ends; of others only
-# that it is one is looked at.
+# Fields that a reply tells, in the order of its attributes; others that say where it ends.
 _TOLD = (b"etag", b"location", b"retry-after", b"content-encoding")
-_READ = frozenset((*_TOLD, b"content-length", b"transfer-encoding", b"connection"))
+_FIELD = re.compile(
+    rb"\n(" + b"|".join(_TOLD) + rb"|content-length|transfer-encoding|connection):([^\r]*+)", re.IGNORECASE
+)
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\0\r\n]*)?")
 _MAX_LINE = 1024
 
@@ -83,11 +82,13 @@ class Connection(asyncio.BufferedProtocol):
 
     Attributes:
         heard_at: the loop's time at which something came last, or the question was asked.
+        until: the loop's time until which there may be an answer.
         usable: whether it can be asked again.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, buffer: ReadBuffer) -> None:
         self.heard_at = loop.time()
+        self.until = float("inf")
         self.usable = False
         self._loop = loop
         self._buffer = buffer
@@ -110,8 +111,12 @@ class Connection(asyncio.BufferedProtocol):
         self._missing: int | None = None
         self._chunks: _Chunks | None = None
 
-    async def ask(self, request: bytes) -> Reply:
+    async def ask(self, request: bytes, until: float) -> Reply:
         """Sends a request and gives the whole answer; on any error the connection is closed.
+
+        Args:
+            request: all of it.
+            until: the loop's time at which it is too late; whoever made the connection looks after that.
 
         Raises:
             StaleError: the server had closed the connection before.
@@ -124,6 +129,7 @@ class Connection(asyncio.BufferedProtocol):
         self._asked += 1
         self._waiter = self._loop.create_future()
         self.heard_at = self._loop.time()
+        self.until = until
         self._transport.write(request)
         try:
             return await self._waiter
@@ -138,9 +144,11 @@ class Connection(asyncio.BufferedProtocol):
         if self._transport is not None:
             self._transport.abort()
 
-    def fail(self, why: str) -> None:
-        """Ends the connection, and the question that is open with a WireError."""
-        self._end(WireError(why))
+    def fail(self, error: WireError | TimeoutError) -> None:
+        """Ends the connection, and the question that is open, with an error."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(error)
+        self.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:  # noqa: D102
         assert isinstance(transport, asyncio.Transport)
@@ -153,13 +161,13 @@ class Connection(asyncio.BufferedProtocol):
             return
         if not (self._status or self._head or self._interim):
             kind = StaleError if self._asked > 1 else WireError
-            self._end(kind("the host closed the connection without an answer"))
+            self.fail(kind("the host closed the connection without an answer"))
         elif not self._status:
-            self._end(WireError("the connection ended within the headers of the answer"))
+            self.fail(WireError("the connection ended within the headers of the answer"))
         elif error is None and self._missing is None and self._chunks is None:
             self._finish(again=False)
         else:
-            self._end(WireError("the connection ended before the whole body had come"))
+            self.fail(WireError("the connection ended before the whole body had come"))
 
     def get_buffer(self, hint: int) -> memoryview:  # noqa: ARG002, D102 - a buffer of one size for all
         return self._buffer.view
@@ -173,7 +181,7 @@ class Connection(asyncio.BufferedProtocol):
         try:
             self._read(size)
         except WireError as error:
-            self._end(error)
+            self.fail(error)
 
     def _read(self, size: int) -> None:
         view = self._buffer.view[:size]
@@ -211,11 +219,9 @@ class Connection(asyncio.BufferedProtocol):
                 raise WireError(f"HTTP {status}, which was not asked for")
             return False
         found = self._fields
-        for name, value in _FIELD.findall(matched[3]):
-            name = name.lower()
-            if name in _READ:
-                said = value.strip(b" \t").decode("ascii", "surrogateescape")
-                found[name] = f"{found[name]}, {said}" if name in found else said
+        for name, value in _FIELD.findall(head):
+            name, said = name.lower(), value.strip(b" \t").decode("ascii", "surrogateescape")
+            found[name] = f"{found[name]}, {said}" if name in found else said
         self._again = matched[1] == b"1" and "close" not in found.get(b"connection", "").lower()
         self._most = MAX_IMAGE_BYTES if status == 200 else ERROR_BODY_BYTES
         self._missing = _length(found)
@@ -263,11 +269,6 @@ class Connection(asyncio.BufferedProtocol):
         self._waiter.set_result(Reply(self._status, body, *map(self._fields.get, _TOLD)))
         if not self.usable:
             self.close()
-
-    def _end(self, error: WireError) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_exception(error)
-        self.close()
 
 
 def _length(found: dict[bytes, str]) -> int | None:

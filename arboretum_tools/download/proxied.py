@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Mapping
 
@@ -40,22 +41,25 @@ class ProxiedClient:
             read_bufsize=BUFFER_BYTES,
         )
 
-    async def get(self, target: str, proxy: str | None) -> Reply:
+    async def get(self, target: str, until: float, proxy: str) -> Reply:
         """What the host answers; a redirect is not followed.
 
         Args:
             target: an address that passed the rules, after any origin override.
-            proxy: address of the proxy; None = no proxy.
+            until: the loop's time at which it is too late.
+            proxy: address of the proxy.
 
         Raises:
+            TimeoutError: it is too late.
             WireError: no whole answer came.
             AddressRefusedError: its name leads to addresses that are not asked.
         """
-        try:
-            async with self._session.get(target, allow_redirects=False, proxy=proxy) as response:
-                return await _read(response)
-        except (aiohttp.ClientError, OSError) as error:
-            raise WireError(_in_words(error)) from error
+        async with asyncio.timeout_at(until):
+            try:
+                async with self._session.get(target, allow_redirects=False, proxy=proxy) as response:
+                    return await _read(response)
+            except (aiohttp.ClientError, OSError) as error:
+                raise WireError(_in_words(error)) from error
 
     async def close(self) -> None:
         """Closes every connection."""

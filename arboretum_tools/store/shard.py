@@ -48,11 +48,12 @@ class OpenShard:
         self.index = IndexBuilder()
         self.tar_bytes = 0
         self._journal_bytes = 0
+        self._part = layout.part_path(store, number)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         # The journal first: a tar without one would say nothing about its photos.
         self._journal = os.open(layout.journal_path(store, number), flags, 0o644)
         try:
-            self._tar = os.open(layout.part_path(store, number), flags, 0o644)
+            self._tar = os.open(self._part, flags, 0o644)
         except BaseException:
             os.close(self._journal)
             raise
@@ -71,19 +72,19 @@ class OpenShard:
         """
         offset = None
         try:
-            with out_of_space(layout.part_path(self.store, self.number)):
-                after = self.tar_bytes
-                if data is not None:
-                    assert record.member is not None, "an image needs a name in the tar"
-                    size = len(data)
-                    _write(self._tar, (tar.header(record.member, size), data, tar.padding(size)))
-                    offset = after + tar.BLOCK
-                    after += tar.entry_bytes(size)
-                line = record.to_line(offset=offset)
-                _write(self._journal, (line,))
-        except BaseException:
+            after = self.tar_bytes
+            if data is not None:
+                assert record.member is not None, "an image needs a name in the tar"
+                size = len(data)
+                _write(self._tar, (tar.header(record.member, size), data, tar.padding(size)))
+                offset = after + tar.BLOCK
+                after += tar.entry_bytes(size)
+            line = record.to_line(offset=offset)
+            _write(self._journal, (line,))
+        except BaseException as error:
             self._cut_back()
-            raise
+            with out_of_space(self._part):
+                raise error from None
         self.tar_bytes = after
         self._journal_bytes += len(line)
         self.index.add(record, line)
