@@ -96,11 +96,13 @@ def join(split: Split, part: str, store: ImageStore) -> Samples:
     """
     ids, labels = _ids_and_labels(split, part)
     by_id = np.argsort(ids, kind="stable")
-    if np.any(np.diff(ids[by_id]) == 0):
+    ordered = ids[by_id]
+    if np.any(ordered[1:] == ordered[:-1]):
         raise SplitError(
             f"part {part} of the split {split.path or split.name} has a photo twice",
             hint="Make it again with `arboretum make-split`; nothing was written.",
         )
+    del ordered
     place = Place(np.full(len(ids), -1, np.int32), np.zeros(len(ids), np.int64), np.zeros(len(ids), np.int32))
     states = np.zeros(len(ids), np.uint8)
     for path in store.index_files():
@@ -151,10 +153,19 @@ def missing_of(samples: Iterable[Samples]) -> pa.Table:
 
 
 def _ids_and_labels(split: Split, part: str) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    batches = list(split.batches(part, ("photo_id", "label")))
-    ids = [batch["photo_id"].to_numpy() for batch in batches]
-    labels = [batch["label"].to_numpy() for batch in batches]
-    return np.concatenate([np.empty(0, np.int64), *ids]), np.concatenate([np.empty(0, np.int32), *labels])
+    rows = split.num_photos(part)
+    ids, labels = np.empty(rows, np.int64), np.empty(rows, np.int32)
+    start = 0
+    for batch in split.batches(part, ("photo_id", "label")):
+        end = start + batch.num_rows
+        if end <= rows:
+            ids[start:end], labels[start:end] = batch["photo_id"].to_numpy(), batch["label"].to_numpy()
+        start = end
+    if start != rows:
+        raise SplitError(
+            f"part {part} of {split.path or split.name} changed while it was read", hint="Run it again."
+        )
+    return ids, labels
 
 
 def _take_in(

@@ -26,6 +26,7 @@ from arboretum_tools.export.details import Details
 from arboretum_tools.export.empty_classes import empty_classes, refuse_empty, without
 from arboretum_tools.export.hf import HuggingFace
 from arboretum_tools.export.imagefolder import ImageFolder
+from arboretum_tools.export.inat_json import INatJson
 from arboretum_tools.export.lists import Lists
 from arboretum_tools.export.report import ExportReport, found_at, made_from, report, write_export_json
 from arboretum_tools.export.webdataset import WebDataset
@@ -46,6 +47,7 @@ __all__ = [
     "ExportReport",
     "Exporter",
     "HuggingFace",
+    "INatJson",
     "ImageFolder",
     "Lists",
     "WebDataset",
@@ -53,8 +55,8 @@ __all__ = [
 ]
 
 #: Every format by its name.
-FORMATS: Mapping[str, type[WebDataset | HuggingFace | ImageFolder | Lists | Csv]] = {
-    kind.format: kind for kind in (WebDataset, HuggingFace, ImageFolder, Lists, Csv)
+FORMATS: Mapping[str, type[WebDataset | HuggingFace | ImageFolder | Lists | Csv | INatJson]] = {
+    kind.format: kind for kind in (WebDataset, HuggingFace, ImageFolder, Lists, Csv, INatJson)
 }
 
 

@@ -33,7 +33,7 @@ def export(
         typer.Option(
             "--format",
             help="webdataset, hf (Hugging Face Parquet), imagefolder, lists (MDCS, DeiT-LT and their kin), "
-            "or csv (open_clip).",
+            "csv (open_clip), or inat-json (iNaturalist 2018: DeiT, torchvision).",
             metavar="FORMAT",
         ),
     ] = "webdataset",
@@ -148,6 +148,7 @@ def export(
         arboretum export splits/aves-lt100 --format webdataset --out wds
         arboretum export splits/aves-lt100 --format hf --out hf
         arboretum export splits/aves-lt100 --format lists --name Aves_LT --out lists
+        arboretum export splits/aves-lt100 --format inat-json --out inat
         arboretum export splits/aves-lt100 --even drop --world-size 8 --workers 4 --out wds-8x4
         arboretum export --taxa "House Sparrow" --license open --images images --out sparrows
     """
