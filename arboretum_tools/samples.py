@@ -7,6 +7,7 @@ it stays on disk until somebody asks.
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -114,8 +115,13 @@ def join(split: Split, part: str, store: ImageStore) -> Samples:
     return Samples(part, ids[here], labels[here], place[here], np.flatnonzero(here), missing)
 
 
-def require(samples: Iterable[Samples], store: Path) -> None:
+def require(samples: Iterable[Samples], split: Split, store: Path) -> None:
     """Refuses to go on where photos are missing.
+
+    Args:
+        samples: what was found.
+        split: that it is of; one without a folder is that of a selection.
+        store: where it was looked for.
 
     Raises:
         MissingPhotosError: says how many of each part, and in which states they are.
@@ -134,7 +140,8 @@ def require(samples: Iterable[Samples], store: Path) -> None:
         by_status.update(found.missing_by_status)
     hint = "Go on without them by --allow-missing, or make the split from what is there: make-split --store."
     if by_status["pending"] or by_status["failed"]:
-        hint = f"Fetch them: arboretum download --split SPLIT --images {store}. {hint}"
+        what = f"--split {shlex.quote(str(split.path))}" if split.path else "with the same selection"
+        hint = f"Fetch them: arboretum download {what} --images {shlex.quote(str(store))}. {hint}"
     raise MissingPhotosError(
         f"the image store {store} does not hold {parts}; nothing was written",
         by_status=dict(sorted(by_status.items())),

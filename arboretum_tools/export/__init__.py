@@ -110,7 +110,7 @@ def export(
     store = ImageStore.open(images)
     found = {part: join(split, part, store) for part in _parts(split, parts)}
     if not allow_missing:
-        require(found.values(), store.path)
+        require(found.values(), split, store.path)
     for part, samples in found.items():
         if not len(samples):
             raise ExportError(
@@ -182,10 +182,13 @@ def _exporter(chosen: str | Exporter, options: Mapping[str, Any]) -> Exporter:
     if chosen not in FORMATS:
         raise UsageError(f"there is no export format {chosen!r}", hint=f"There are {', '.join(FORMATS)}.")
     kind = FORMATS[chosen]
-    known = {field.name for field in fields(kind)}
+    known = [field.name.replace("_", "-") for field in fields(kind)]
     for name in given:
-        if name not in known:
-            raise UsageError(f"the format {chosen} has no option {name.replace('_', '-')}")
+        if name.replace("_", "-") not in known:
+            raise UsageError(
+                f"the format {chosen} has no option {name.replace('_', '-')}",
+                hint=f"It has {', '.join(known)}.",
+            )
     return kind(**given)
 
 

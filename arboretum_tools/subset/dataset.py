@@ -148,7 +148,7 @@ class Subset(Sequence[Item]):
         """What `load_subset` does once split and store are open."""
         samples = join(split, part, store)
         if not allow_missing:
-            require([samples], store.path)
+            require([samples], split, store.path)
         origin = None
         if split.path is not None:
             origin = Origin(split.path.resolve(), part, allow_missing, split.sha256, len(samples))
