@@ -7,6 +7,7 @@ it stays on disk until somebody asks.
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -96,11 +97,13 @@ def join(split: Split, part: str, store: ImageStore) -> Samples:
     """
     ids, labels = _ids_and_labels(split, part)
     by_id = np.argsort(ids, kind="stable")
-    if np.any(np.diff(ids[by_id]) == 0):
+    ordered = ids[by_id]
+    if np.any(ordered[1:] == ordered[:-1]):
         raise SplitError(
             f"part {part} of the split {split.path or split.name} has a photo twice",
             hint="Make it again with `arboretum make-split`; nothing was written.",
         )
+    del ordered
     place = Place(np.full(len(ids), -1, np.int32), np.zeros(len(ids), np.int64), np.zeros(len(ids), np.int32))
     states = np.zeros(len(ids), np.uint8)
     for path in store.index_files():
@@ -112,8 +115,13 @@ def join(split: Split, part: str, store: ImageStore) -> Samples:
     return Samples(part, ids[here], labels[here], place[here], np.flatnonzero(here), missing)
 
 
-def require(samples: Iterable[Samples], store: Path) -> None:
+def require(samples: Iterable[Samples], split: Split, store: Path) -> None:
     """Refuses to go on where photos are missing.
+
+    Args:
+        samples: what was found.
+        split: that it is of; one without a folder is that of a selection.
+        store: where it was looked for.
 
     Raises:
         MissingPhotosError: says how many of each part, and in which states they are.
@@ -132,7 +140,8 @@ def require(samples: Iterable[Samples], store: Path) -> None:
         by_status.update(found.missing_by_status)
     hint = "Go on without them by --allow-missing, or make the split from what is there: make-split --store."
     if by_status["pending"] or by_status["failed"]:
-        hint = f"Fetch them: arboretum download --split SPLIT --images {store}. {hint}"
+        what = f"--split {shlex.quote(str(split.path))}" if split.path else "with the same selection"
+        hint = f"Fetch them: arboretum download {what} --images {shlex.quote(str(store))}. {hint}"
     raise MissingPhotosError(
         f"the image store {store} does not hold {parts}; nothing was written",
         by_status=dict(sorted(by_status.items())),
@@ -151,10 +160,19 @@ def missing_of(samples: Iterable[Samples]) -> pa.Table:
 
 
 def _ids_and_labels(split: Split, part: str) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    batches = list(split.batches(part, ("photo_id", "label")))
-    ids = [batch["photo_id"].to_numpy() for batch in batches]
-    labels = [batch["label"].to_numpy() for batch in batches]
-    return np.concatenate([np.empty(0, np.int64), *ids]), np.concatenate([np.empty(0, np.int32), *labels])
+    rows = split.num_photos(part)
+    ids, labels = np.empty(rows, np.int64), np.empty(rows, np.int32)
+    start = 0
+    for batch in split.batches(part, ("photo_id", "label")):
+        end = start + batch.num_rows
+        if end <= rows:
+            ids[start:end], labels[start:end] = batch["photo_id"].to_numpy(), batch["label"].to_numpy()
+        start = end
+    if start != rows:
+        raise SplitError(
+            f"part {part} of {split.path or split.name} changed while it was read", hint="Run it again."
+        )
+    return ids, labels
 
 
 def _take_in(

@@ -71,6 +71,7 @@ def raw(place: Path, subset: Subset, rounds: int) -> None:
             "os.pread, 256 kept": through(lambda jobs: [os.pread(*job) for job in jobs], plans),
             "subset.read_bytes": through(subset.read_bytes, order),
             "subset.read_many, 256 each": through(subset.read_many, batches),
+            "subset.read_array, 256 each": through(subset.read_array, batches),
             "datasets, not decoded": through(theirs.__getitem__, few),
         },
         rounds,
@@ -82,10 +83,11 @@ def raw(place: Path, subset: Subset, rounds: int) -> None:
     print("raw bytes in random order, CPU microseconds a photo")
     for name, took in each.items():
         print(f"  {name:<28}{took * 1e6:>8.1f}")
-    bare, kept, one, many, other = each.values()
+    bare, kept, one, many, array, other = each.values()
     print(f"  read_bytes / os.pread       {one / bare:>8.2f}  wanted: at most 4, and 25 microseconds")
     print(f"  read_many / os.pread        {many / bare:>8.2f}  wanted: at most 1.5")
     print(f"  read_many / os.pread, kept  {many / kept:>8.2f}")
+    print(f"  read_array / os.pread       {array / bare:>8.2f}")
     print(f"  datasets / read_bytes       {other / one:>8.1f}  wanted: at least 10")
 
 

@@ -26,6 +26,7 @@ from arboretum_tools.export.details import Details
 from arboretum_tools.export.empty_classes import empty_classes, refuse_empty, without
 from arboretum_tools.export.hf import HuggingFace
 from arboretum_tools.export.imagefolder import ImageFolder
+from arboretum_tools.export.inat_json import INatJson
 from arboretum_tools.export.lists import Lists
 from arboretum_tools.export.report import ExportReport, found_at, made_from, report, write_export_json
 from arboretum_tools.export.webdataset import WebDataset
@@ -46,6 +47,7 @@ __all__ = [
     "ExportReport",
     "Exporter",
     "HuggingFace",
+    "INatJson",
     "ImageFolder",
     "Lists",
     "WebDataset",
@@ -53,8 +55,8 @@ __all__ = [
 ]
 
 #: Every format by its name.
-FORMATS: Mapping[str, type[WebDataset | HuggingFace | ImageFolder | Lists | Csv]] = {
-    kind.format: kind for kind in (WebDataset, HuggingFace, ImageFolder, Lists, Csv)
+FORMATS: Mapping[str, type[WebDataset | HuggingFace | ImageFolder | Lists | Csv | INatJson]] = {
+    kind.format: kind for kind in (WebDataset, HuggingFace, ImageFolder, Lists, Csv, INatJson)
 }
 
 
@@ -108,7 +110,7 @@ def export(
     store = ImageStore.open(images)
     found = {part: join(split, part, store) for part in _parts(split, parts)}
     if not allow_missing:
-        require(found.values(), store.path)
+        require(found.values(), split, store.path)
     for part, samples in found.items():
         if not len(samples):
             raise ExportError(
@@ -180,10 +182,13 @@ def _exporter(chosen: str | Exporter, options: Mapping[str, Any]) -> Exporter:
     if chosen not in FORMATS:
         raise UsageError(f"there is no export format {chosen!r}", hint=f"There are {', '.join(FORMATS)}.")
     kind = FORMATS[chosen]
-    known = {field.name for field in fields(kind)}
+    known = [field.name.replace("_", "-") for field in fields(kind)]
     for name in given:
-        if name not in known:
-            raise UsageError(f"the format {chosen} has no option {name.replace('_', '-')}")
+        if name.replace("_", "-") not in known:
+            raise UsageError(
+                f"the format {chosen} has no option {name.replace('_', '-')}",
+                hint=f"It has {', '.join(known)}.",
+            )
     return kind(**given)
 
 

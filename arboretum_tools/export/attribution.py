@@ -30,8 +30,11 @@ if TYPE_CHECKING:
 TABLE, PAGE = "ATTRIBUTION.parquet", "ATTRIBUTION.html"
 
 _PHOTO_PAGE = "https://www.inaturalist.org/photos/"
-# Links that are written at a time: one observer may have most of the photos.
-_LINKS = 5_000
+# Photos, or links to them, that are Python values at a time: bounds memory, shows in no output.
+_ROWS = 1_000
+
+# So many of those are a row group, of which a file should not have too many.
+_BATCHES = 5
 
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60em;margin:2em auto;padding:0 1em}"
@@ -58,15 +61,15 @@ class _Credits:
 
     def by_line(self) -> Iterator[tuple[str | None, NDArray[np.int64]]]:
         """Photo ids by line: lines in the order of their text, no line last; ids ascending."""
-        ids = np.concatenate([samples.photo_ids for samples in self._source.parts.values()])
+        each = [samples.photo_ids for samples in self._source.parts.values()]
+        ids = each[0] if len(each) == 1 else np.concatenate(each)
         ordered = sorted(self._lines, key=lambda line: (line is None, line or ""))
-        rank = np.empty(len(ordered), np.int32)
-        rank[[self._lines[line] for line in ordered]] = np.arange(len(ordered), dtype=np.int32)
-        place = rank[self._of_photo]
-        order = np.lexsort((ids, place))
-        bounds = np.flatnonzero(np.diff(place[order])) + 1
-        for line, positions in zip(ordered, np.split(order, bounds), strict=True):
-            yield line, ids[positions]
+        order = np.argsort(self._of_photo, kind="stable")
+        ends = np.cumsum(np.bincount(self._of_photo, minlength=len(ordered))).tolist()
+        for line in ordered:
+            number = self._lines[line]
+            start = ends[number - 1] if number else 0
+            yield line, np.sort(ids[order[start : ends[number]]])
 
 
 def write_attribution(folder: Path, source: Source) -> Mapping[str, int]:
@@ -83,8 +86,18 @@ def write_attribution(folder: Path, source: Source) -> Mapping[str, int]:
 
 def _batches(source: Source, credited: _Credits) -> Iterator[pa.RecordBatch]:
     schema = arrow_schema(ATTRIBUTION)
+    held: list[pa.RecordBatch] = []
+    for batch in _small_batches(source, credited, schema):
+        held.append(batch)
+        if len(held) == _BATCHES:
+            yield from pa.Table.from_batches(held).combine_chunks().to_batches()
+            held.clear()
+    yield from pa.Table.from_batches(held, schema).combine_chunks().to_batches()
+
+
+def _small_batches(source: Source, credited: _Credits, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     for part, samples in source.parts.items():
-        for rows, about in in_order(samples, source.details[part]):
+        for rows, about in in_order(samples, source.details[part], _ROWS):
             ids = pa.array(samples.photo_ids[rows])
             lines = [credit_line(*row) for row in zip(about.observer_name, about.license, strict=True)]
             credited.add(lines)
@@ -121,9 +134,9 @@ def _page(source: Source, counted: Mapping[str, int], credited: _Credits) -> Ite
     yield "<dl>\n"
     for credit, ids in credited.by_line():
         yield f"<dt>{html.escape(credit or 'licence not known')}\n<dd>"
-        for start in range(0, len(ids), _LINKS):
+        for start in range(0, len(ids), _ROWS):
             between = " " if start else ""
-            some = ids[start : start + _LINKS].tolist()
+            some = ids[start : start + _ROWS].tolist()
             yield between + " ".join(f'<a href="{_PHOTO_PAGE}{photo}">{photo}</a>' for photo in some)
         yield "\n"
     yield "</dl>\n"

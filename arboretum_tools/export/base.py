@@ -128,17 +128,12 @@ class Source:
         samples = self.parts[part]
         place, photo_ids = samples.place[positions], samples.photo_ids[positions]
         about = self.details[part].about(positions)
-        found = self.store.read_array(place, photo_ids)
-        data = memoryview(found.buffers()[2])
-        start = 0
-        for number, (size_bytes, sha256) in enumerate(
-            zip(place.size_bytes.tolist(), about.sha256, strict=True)
-        ):
-            # The hash of a slice, so that the image is never copied.
-            if hashlib.sha256(data[start : start + size_bytes]).digest() != sha256:
+
+        def check(number: int, data: memoryview) -> None:
+            if hashlib.sha256(data).digest() != about.sha256[number]:
                 raise self._damaged(photo_ids.item(number), place.shard.item(number))
-            start += size_bytes
-        return found, about
+
+        return self.store.read_array(place, photo_ids, check), about
 
     def _damaged(self, photo_id: int, shard: int) -> VerificationError:
         return VerificationError(

@@ -24,7 +24,6 @@ import pyarrow.compute as pc
 from arboretum_tools.errors import SplitError, StoreError
 from arboretum_tools.samples import Samples, lacks_places, read_index
 from arboretum_tools.split.manifest import Split
-from arboretum_tools.split.on_disk import BATCH_ROWS
 from arboretum_tools.store.layout import index_path
 from arboretum_tools.store.reader import ImageStore
 
@@ -232,10 +231,10 @@ def _rows(
         in_part += rows
 
 
-def in_order(samples: Samples, details: Details) -> Iterator[tuple[slice, About]]:
-    """Everything that is said of a part, from its first photo to its last, some thousand at a time."""
-    for start in range(0, len(samples), BATCH_ROWS):
-        end = min(start + BATCH_ROWS, len(samples))
+def in_order(samples: Samples, details: Details, rows: int) -> Iterator[tuple[slice, About]]:
+    """Everything that is said of a part, from its first photo to its last, so many photos at a time."""
+    for start in range(0, len(samples), rows):
+        end = min(start + rows, len(samples))
         yield slice(start, end), details.about(np.arange(start, end))
 
 

@@ -39,6 +39,10 @@ SHARD_BYTES = 500_000_000
 # The hub's viewer refuses large row groups, and a random read decodes a whole one.
 _ROW_GROUP = 100
 
+# Of thumbnails, half a gigabyte would be thousands of row groups, and the writer remembers each until the end
+# of the file, some 20 kB.
+_FILE_ROWS = 25_000
+
 # Of originals, a hundred would be more than a buffer of Arrow holds, and far more than it need hold.
 _GROUP_BYTES = 100_000_000
 
@@ -78,7 +82,7 @@ class HuggingFace:
     """Options of the format.
 
     Attributes:
-        shard_bytes: a file holds about this many bytes of images, 1 or more.
+        shard_bytes: a file holds about this many bytes of images, 1 or more; and no more than 25,000 photos.
     """
 
     shard_bytes: int = SHARD_BYTES
@@ -102,7 +106,10 @@ class HuggingFace:
         for part, samples in source.parts.items():
             order = samples.shuffled(source.seed)
             total = int(np.sum(samples.place.size_bytes, dtype=np.int64))
-            pieces = min(len(samples), pieces_of_at_most(total, self.shard_bytes))
+            pieces = max(
+                pieces_of_at_most(total, self.shard_bytes), pieces_of_at_most(len(samples), _FILE_ROWS)
+            )
+            pieces = min(len(samples), pieces)
             sizes = even_pieces(len(samples), pieces)
             num_bytes = 0
             for number, (size, end) in enumerate(zip(sizes, accumulate(sizes), strict=True)):

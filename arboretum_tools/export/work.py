@@ -41,12 +41,15 @@ class Work:
         self._done = _read_journal(folder)
         self.found = len(self._done)
         self._made: list[Path] = []
+        self._in_step = False
+        # Made outside of any step, so not synced yet.
+        self._loose: list[Path] = []
 
     def path(self, name: str) -> Path:
         """The path of a file to write, by its name in the export; its folder is made."""
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._made.append(path)
+        (self._made if self._in_step else self._loose).append(path)
         return path
 
     def step(self, name: str, write: Callable[[], Said]) -> Said:
@@ -58,7 +61,9 @@ class Work:
         if name in self._done:
             return self._done[name]
         self._made.clear()
+        self._in_step = True
         said = dict(write())
+        self._in_step = False
         for path in self._made:
             sync(path)
         self._done[name] = said
@@ -86,13 +91,20 @@ class Work:
                 yield from file
 
     def finished(self) -> None:
-        """Removes what is not part of the export."""
+        """Removes what is not part of the export, and syncs what no step has synced."""
         for parent, _, names in os.walk(self.folder):
             for name in names:
                 if name.startswith(".") and PARTIAL in name:
                     Path(parent, name).unlink()
         for name in (_JOURNAL, _LOCK):
             (self.folder / name).unlink(missing_ok=True)
+        for path in self._loose:
+            sync(path)
+        for parent, _, names in os.walk(self.folder):
+            # Files in folders are of steps, and may be millions; beside them lie a few that are of none.
+            for name in names if Path(parent) == self.folder else ():
+                sync(Path(parent, name))
+            sync(Path(parent))
 
 
 @contextlib.contextmanager
@@ -118,7 +130,6 @@ def work_on(target: Path, identity: str) -> Iterator[Work]:
             try:
                 yield work
                 work.finished()
-                _sync_all(folder)
                 if target.is_dir():
                     target.rmdir()  # only ever an empty one
                 folder.rename(target)
@@ -165,10 +176,3 @@ def _read_journal(folder: Path) -> dict[str, Said]:
         os.truncate(path, len(whole))
     entries = (json.loads(line) for line in whole.splitlines())
     return {entry["step"]: entry["said"] for entry in entries}
-
-
-def _sync_all(folder: Path) -> None:
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            sync(Path(parent, name))
-        sync(Path(parent))

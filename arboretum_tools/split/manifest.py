@@ -93,6 +93,16 @@ class Split:
             )
         return self.tables[name]
 
+    def num_photos(self, name: str) -> int:
+        """Number of photos of one part.
+
+        Raises:
+            SplitError: this split has no such part, or its file cannot be read.
+        """
+        if isinstance(self.tables, PartsOnDisk) and name in self.tables:
+            return self.tables.num_rows(name)
+        return int(self.part(name).num_rows)
+
     def batches(self, name: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Some columns of one part, in its order, some thousand rows at a time.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,7 +14,7 @@ from arboretum_tools.errors import SplitError
 from arboretum_tools.tables import arrow_schema, one_line, read_table
 
 #: Rows that are held at a time; shows in no result.
-BATCH_ROWS = 5_000
+BATCH_ROWS = 1_000
 
 
 class PartsOnDisk(Mapping[str, pa.Table]):
@@ -44,8 +45,24 @@ class PartsOnDisk(Mapping[str, pa.Table]):
         Raises:
             SplitError: the file cannot be read, or lacks a column.
         """
-        path = self._path(part)
         wanted = pa.schema([arrow_schema(PART).field(name) for name in columns])
+        with self._opened(part) as file:
+            for batch in file.iter_batches(BATCH_ROWS, columns=list(columns), use_threads=False):
+                arrays = [batch.column(field.name).cast(field.type) for field in wanted]
+                yield pa.RecordBatch.from_arrays(arrays, schema=wanted)
+
+    def num_rows(self, part: str) -> int:
+        """Number of photos of a part.
+
+        Raises:
+            SplitError: the file cannot be read, or lacks a column.
+        """
+        with self._opened(part) as file:
+            return int(file.metadata.num_rows)
+
+    @contextmanager
+    def _opened(self, part: str) -> Iterator[pq.ParquetFile]:
+        path = self._path(part)
         try:
             # A small buffer, so that no column of a file of one row group is ever in memory whole.
             with pq.ParquetFile(path, buffer_size=65_536, pre_buffer=False) as file:
@@ -54,9 +71,7 @@ class PartsOnDisk(Mapping[str, pa.Table]):
                     raise self._refuse(
                         f"{path} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}"
                     )
-                for batch in file.iter_batches(BATCH_ROWS, columns=list(columns), use_threads=False):
-                    arrays = [batch.column(field.name).cast(field.type) for field in wanted]
-                    yield pa.RecordBatch.from_arrays(arrays, schema=wanted)
+                yield file
         except FileNotFoundError:
             raise self._refuse(f"{path} is not there") from None
         except (OSError, pa.ArrowException) as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -155,8 +155,19 @@ class ImageStore:
                 found[slot] = data
         return found
 
-    def read_array(self, place: Place, photo_ids: NDArray[np.int64]) -> pa.Array:
+    def read_array(
+        self,
+        place: Place,
+        photo_ids: NDArray[np.int64],
+        check: Callable[[int, memoryview], None] | None = None,
+    ) -> pa.Array:
         """The same as one Arrow array of binaries: the images are read into its memory, with no other copy.
+
+        Args:
+            place: where the images lie.
+            photo_ids: of which photos they are.
+            check: is called with the position and the bytes of each image as it is read, which is when they
+                are in the processor's cache; what it raises passes.
 
         Raises:
             ValueError: the images are 2 GiB or more together, which is more than such an array holds.
@@ -178,6 +189,8 @@ class ImageStore:
                 read = os.preadv(file.descriptor, [header, body], offset - tar.BLOCK)
                 if read != tar.BLOCK + size or not tar.agrees(header, b"%d." % photo_id, size):
                     body[:] = self.read_bytes(shard, offset, size, photo_id)  # says what is wrong
+                if check is not None:
+                    check(slot, body)
         return pa.Array.from_buffers(
             pa.binary(), len(place), [None, pa.py_buffer(ends.astype(np.int32)), data]
         )

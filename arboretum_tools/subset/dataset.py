@@ -148,7 +148,7 @@ class Subset(Sequence[Item]):
         """What `load_subset` does once split and store are open."""
         samples = join(split, part, store)
         if not allow_missing:
-            require([samples], store.path)
+            require([samples], split, store.path)
         origin = None
         if split.path is not None:
             origin = Origin(split.path.resolve(), part, allow_missing, split.sha256, len(samples))
@@ -246,6 +246,19 @@ class Subset(Sequence[Item]):
         """
         positions = np.arange(len(self))[np.asarray(indices, dtype=np.int64)]
         return self.store.read_many(self.place[positions], self.photo_ids[positions])
+
+    def read_array(self, indices: Sequence[int] | NDArray[np.integer[Any]] | range) -> pa.Array:
+        """The same as one Arrow array of binaries, read into one piece of memory: faster for many images.
+
+        `memoryview(array[n].as_buffer())` is an image without a copy.
+
+        Raises:
+            IndexError: there is no such photo.
+            ValueError: the images have 2 GiB or more together.
+            VerificationError: the store's index and its tar do not agree.
+        """
+        positions = np.arange(len(self))[np.asarray(indices, dtype=np.int64)]
+        return self.store.read_array(self.place[positions], self.photo_ids[positions])
 
     def where(self, **conditions: Any) -> Subset:
         """The photos that meet every condition, in their order: `subset.where(family="Apidae")`.

@@ -4,6 +4,8 @@ import json
 
 import pyarrow.parquet as pq
 
+from arboretum_tools.export import FORMATS
+
 
 def test_select_counts_explains_and_saves(arboretum, place):
     outcome = arboretum("select", "--taxa", "birds", "--license", "open", "--explain", "-o", "sel.parquet")
@@ -52,11 +54,17 @@ def test_a_split_is_made_downloaded_exported_and_made_again(arboretum, place):
     assert "the same split; nothing written" in again.out
     split = "splits/mollusca-lt4"
     assert arboretum("download", "--split", split, "--size", "thumb").code == 0
-    for form in ("webdataset", "hf", "imagefolder", "lists", "csv"):
+    for form in FORMATS:
         outcome = arboretum("export", split, "--format", form, "--out", form)
         assert outcome.code == 0, outcome.err
         assert "written:" in outcome.out
         assert "nothing written" in arboretum("export", split, "--format", form, "--out", form).out
+    titled = arboretum("export", split, "--format", "csv", "--captions", "com", "--out", "titled")
+    assert titled.code == 0, titled.err
+    assert "with common name" not in (place / "titled" / "train.csv").read_text("utf-8")
+    small = arboretum("export", split, "--format", "hf", "--shard-bytes", "400000", "--out", "small")
+    assert small.code == 0, small.err
+    assert len(list((place / "small" / "data").glob("train-*.parquet"))) > 2
 
 
 def test_a_selection_is_exported_without_a_split(arboretum, place):

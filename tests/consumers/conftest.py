@@ -69,9 +69,9 @@ def made(tmp_path_factory: pytest.TempPathFactory):
     store = tiny_store(place / "images", split)
     split.save(place / "split")
     folders: dict[str, Path] = {}
-    for form in ("webdataset", "hf", "imagefolder", "lists", "csv"):
+    for form in ("webdataset", "hf", "imagefolder", "lists", "csv", "inat-json"):
         folders[form] = export(split, images=store.path, to=place / form, format=form).path
-    return SimpleNamespace(split=split, store=store, place=place, **folders)
+    return SimpleNamespace(split=split, store=store, place=place, folders=folders, **folders)
 
 
 def labels_of(split, part):

@@ -51,3 +51,32 @@ def test_torchvision_image_folder_numbers_classes_as_the_split(made, labels, tor
         found = {int(path.rsplit("/", 1)[1][:-4]): label for path, label in dataset.samples}
         assert found == labels(made.split, part)
         assert dataset[0][0].size == (32, 24)
+
+
+def test_torchvision_inaturalist_2018_finds_train_and_val_under_their_labels(made, labels, torchvision):
+    from torchvision.datasets import INaturalist
+
+    dataset = INaturalist(made.folders["inat-json"], version="2018", target_type=["full", "super"])
+    found = {int(name[:-4]): label for label, name in dataset.index}
+    assert found == labels(made.split, "train") | labels(made.split, "val")
+    image, (label, group) = dataset[0]
+    assert image.size == (32, 24)
+    assert label == dataset.index[0][0]
+    assert list(dataset.categories_index["super"])[group] in {"Aves", "Plantae"}
+
+
+def test_in_a_loader_a_broken_photo_is_skipped_and_the_batches_stay_whole(made, tmp_path):
+    import shutil
+
+    import torch
+
+    from arboretum_tools.store.layout import tar_path
+
+    shutil.copytree(made.store.path, tmp_path / "images")
+    subset = load_subset(made.place / "split", images=tmp_path / "images", on_error="skip")
+    tar_path(tmp_path / "images", int(subset.place.shard[7])).unlink()
+    seen = [
+        len(labels) for _, labels in torch.utils.data.DataLoader(subset.to_torch(to_tensor), batch_size=29)
+    ]
+    assert seen == [29, 29]
+    assert subset.photo_ids[7] in subset.skipped

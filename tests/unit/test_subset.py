@@ -240,6 +240,9 @@ def test_many_are_read_in_the_order_asked_for(train: Subset) -> None:
     assert train.read_many(np.array(indices)) == train.read_many(indices)
     assert train.read_many(range(5)) == [train.read_bytes(index) for index in range(5)]
     assert train.read_many([]) == []
+    array = train.read_array(indices)
+    assert array.to_pylist() == train.read_many(indices)
+    assert bytes(memoryview(array[2].as_buffer())) == train.read_bytes(-1)
     with pytest.raises(IndexError):
         train.read_many([58])
 

@@ -33,7 +33,7 @@ def export(
         typer.Option(
             "--format",
             help="webdataset, hf (Hugging Face Parquet), imagefolder, lists (MDCS, DeiT-LT and their kin), "
-            "or csv (open_clip).",
+            "csv (open_clip), or inat-json (iNaturalist 2018: DeiT, torchvision).",
             metavar="FORMAT",
         ),
     ] = "webdataset",
@@ -64,8 +64,8 @@ def export(
         str | None,
         typer.Option(
             "--captions",
-            help="webdataset: all ten caption types, none, or a list joined by commas. [default: the five "
-            "that Arboretum's own loader needs]",
+            help="webdataset: all ten caption types, none, or a list joined by commas [default: the five "
+            "that Arboretum's own loader needs]; csv: the one type of its titles [default: sci_com].",
             metavar="TYPES",
             show_default=False,
         ),
@@ -74,6 +74,15 @@ def export(
         int | None,
         typer.Option(
             "--samples-per-shard", help="webdataset: at most so many.", metavar="N", show_default=False
+        ),
+    ] = None,
+    shard_bytes: Annotated[
+        int | None,
+        typer.Option(
+            "--shard-bytes",
+            help="hf: a file holds about so many bytes of images. [default: 500 MB]",
+            metavar="BYTES",
+            show_default=False,
         ),
     ] = None,
     caption_template: Annotated[
@@ -148,6 +157,7 @@ def export(
         arboretum export splits/aves-lt100 --format webdataset --out wds
         arboretum export splits/aves-lt100 --format hf --out hf
         arboretum export splits/aves-lt100 --format lists --name Aves_LT --out lists
+        arboretum export splits/aves-lt100 --format inat-json --out inat
         arboretum export splits/aves-lt100 --even drop --world-size 8 --workers 4 --out wds-8x4
         arboretum export --taxa "House Sparrow" --license open --images images --out sparrows
     """
@@ -157,6 +167,7 @@ def export(
 
     if split is not None and flags.given:
         raise UsageError("the split names the photos already; leave the selection flags out")
+    titles = format_name == "csv"
     with Progress() as progress:
         what: Any = split if split is not None else flags.select(flags.open(progress))
         report = write(
@@ -169,9 +180,11 @@ def export(
             allow_missing=allow_missing,
             drop_classes=drop_classes,
             on_event=progress,
-            captions=captions if captions in ("all", "none") else _listed(captions),
+            captions=None if titles else captions if captions in ("all", "none") else _listed(captions),
+            caption=captions if titles else None,
             templates=None if caption_template is None else Templates.read(caption_template),
             samples_per_shard=samples_per_shard,
+            shard_bytes=shard_bytes,
             even=even,
             world_size=world_size,
             workers=workers,
