@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from arboretum_metadata.schema import CLASSES, LEFT_OUT, PART, PUBLISHED_FILES, UNUSED_CLASSES
 from arboretum_tools.errors import SplitError
 from arboretum_tools.publish import refuse_existing, whole_folder, write_json
+from arboretum_tools.split.part_files import PartFiles
 from arboretum_tools.tables import read_table, write_table
 
 FORMAT_VERSION = 1
@@ -26,7 +28,7 @@ FORMAT_VERSION = 1
 #: Every part there may be, in the order in which they are shown.
 PARTS = ("train", "val", "test")
 
-# Rows of text that are hashed at a time: bounds memory, and changes nothing in the hash.
+# Rows of a table that are hashed or written at a time: bounds memory, and changes nothing in the hash.
 _BLOCK = 200_000
 
 
@@ -118,8 +120,9 @@ class Split:
     def _write(self, folder: Path) -> None:
         said = {"recipe_sha256": self.meta["recipe_sha256"], "catalog": self.meta["catalog"]}
         write_table(folder / "classes.parquet", self.classes, CLASSES, said)
-        for part, table in self.tables.items():
-            write_table(folder / f"{part}.parquet", table, PART, {"part": part, **said})
+        for part in self.tables:
+            batches = part_batches(self.tables, part)
+            write_table(folder / f"{part}.parquet", batches, PART, {"part": part, **said})
         if self.left_out is not None:
             write_table(folder / "left_out.parquet", self.left_out, LEFT_OUT, said)
         if self.unused_classes is not None:
@@ -180,8 +183,6 @@ def load_split(path: str | Path) -> Split:
 
 
 def _check_part(path: Path, table: pa.Table, num_classes: int, refuse: Any) -> None:
-    import pyarrow.compute as pc
-
     for name in ("photo_id", "label", "ext"):
         if table[name].null_count:
             raise refuse(f"{path} has nulls in {name}")
@@ -194,9 +195,17 @@ def _check_part(path: Path, table: pa.Table, num_classes: int, refuse: Any) -> N
         raise refuse(f"{path} has a photo_id below 1")
 
 
-def part_sha256(table: pa.Table) -> str:
+def part_batches(tables: Mapping[str, pa.Table], part: str) -> Iterator[pa.RecordBatch]:
+    """The rows of a part, a batch at a time; from the file where it is in one."""
+    if isinstance(tables, PartFiles):
+        yield from tables.batches(part)
+    else:
+        yield from tables[part].to_batches(max_chunksize=_BLOCK)
+
+
+def part_sha256(rows: pa.Table | Iterable[pa.RecordBatch]) -> str:
     """Content hash of a part: lines `photo_id<TAB>label`, in the file's order."""
-    return _sha256_of_lines(table, ("photo_id", "label"))
+    return _sha256_of_lines(rows, ("photo_id", "label"))
 
 
 def classes_sha256(classes: pa.Table) -> str:
@@ -204,14 +213,10 @@ def classes_sha256(classes: pa.Table) -> str:
     return _sha256_of_lines(classes, ("label", "class_key", "n_train", "n_val", "n_test"))
 
 
-def _sha256_of_lines(table: pa.Table, columns: tuple[str, ...]) -> str:
+def _sha256_of_lines(rows: pa.Table | Iterable[pa.RecordBatch], columns: tuple[str, ...]) -> str:
     digest = hashlib.sha256()
-    for block in _blocks(table.select(list(columns))):
-        rows = zip(*(block[column].to_pylist() for column in columns), strict=True)
-        digest.update("".join("\t".join(map(str, row)) + "\n" for row in rows).encode())
+    for batch in rows.to_batches(max_chunksize=_BLOCK) if isinstance(rows, pa.Table) else rows:
+        texts = [pc.cast(batch.column(column), pa.string()) for column in columns]
+        lines = pc.binary_join_element_wise(*texts, "\t")
+        digest.update("".join(f"{line}\n" for line in lines.to_pylist()).encode())
     return digest.hexdigest()
-
-
-def _blocks(table: pa.Table) -> Iterator[pa.Table]:
-    for start in range(0, table.num_rows, _BLOCK):
-        yield table.slice(start, _BLOCK)

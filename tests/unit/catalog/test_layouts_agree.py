@@ -8,6 +8,7 @@ from arboretum_metadata.sample import catalog_path
 from arboretum_tools.catalog import open_catalog
 from arboretum_tools.catalog.build import build_catalog
 from arboretum_tools.errors import ArboretumError
+from arboretum_tools.photo_ids import PhotoIds
 from arboretum_tools.split.make import make_split, whole
 
 
@@ -95,7 +96,13 @@ def test_names_agree(layouts, name):
         ({"taxa": "Aves"}, {"lt_ratio": 50}),
         ({"taxa": "Aves"}, {"lt_ratio": 10, "group_by": "photo", "seed": 7}),
         ({}, {"lt_ratio": 20, "val_per_class": 1, "test_per_class": 2}),
+        ({}, {"profile": "natural", "rank": "genus", "hybrids": True, "max_per_class": 20}),
+        ({"quality_grade": "any"}, {"lt_ratio": 5, "group_by": "observer-per-species"}),
+        ({"limit": 2000}, {"lt_ratio": 5, "val_per_class": 0}),
+        ({"photos_per_observation": 1}, {"lt_ratio": 5, "group_by": "photo"}),
+        ({}, {"lt_ratio": 5, "store": PhotoIds.of(range(9_000_000_000, 9_000_002_000))}),
     ],
+    ids=str,
 )
 def test_splits_agree(layouts, criteria, recipe):
     raw, built = (make_split(catalog.select(**criteria), **recipe) for catalog in layouts)
