@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from arboretum_metadata.schema import CATALOG_CLASSES
 from arboretum_metadata.schema import TAXA as TAXA_TABLE
 from arboretum_tools.catalog import layout, parts, raw, renames, sources
 from arboretum_tools.catalog.built import TAXON_COLUMNS
+from arboretum_tools.catalog.deal import MOST_BUCKETS, deal, dealt
 from arboretum_tools.catalog.files import default_path
 from arboretum_tools.catalog.joins import joined
 from arboretum_tools.catalog.sources import Source
@@ -31,11 +33,14 @@ from arboretum_tools.errors import CatalogError, UsageError
 from arboretum_tools.events import Note, OnEvent, StageFinished, StageStarted, UnitDone, ignore
 from arboretum_tools.identity import HYBRID_SQL
 from arboretum_tools.publish import sha256_of_json, write_json
-from arboretum_tools.query import Connection, arrow_table, identifier, literal, parquet_source, rows
+from arboretum_tools.query import Connection, arrow_table, identifier, parquet_source, rows
 from arboretum_tools.version import __version__
 
-#: Photos a bucket, and so a part, about: what bounds memory.
-BUCKET_PHOTOS = 4_000_000
+#: Photos a bucket, and so a part, about: with the workers, what bounds memory.
+BUCKET_PHOTOS = 2_000_000
+
+# Buckets that are sorted and written at a time: one thread encodes a part, so a second one fills the cores.
+_WORKERS = 2
 
 #: Longer names are taken for damage.
 LONGEST_NAME = 500
@@ -177,7 +182,7 @@ class _Build:
         taxonomy = self._number_taxa()
         self._gather_inactive(ready, taxonomy)
         self._say("dealing photos into buckets", defects.photos, "photo")
-        buckets = self._deal(base)
+        buckets = self._deal(base, defects.photos)
         self._done(defects.photos)
         self._state = {
             "taxonomy": taxonomy,
@@ -200,33 +205,50 @@ class _Build:
     def write_parts(self) -> int:
         """Step 4; returns how many parts were there already."""
         resumed = 0
+        self._say("sorting and writing", self._state["defects"]["rows"], "photo")
+        with ThreadPoolExecutor(_WORKERS) as pool:
+            try:
+                for photos, fresh in pool.map(self._write_part, range(len(self._state["buckets"]))):
+                    resumed += not fresh
+                    self._on_event(UnitDone(photos))
+            except BaseException:
+                # Nothing more is begun; what is being written ends first, and is there for the next run.
+                pool.shutdown(cancel_futures=True)
+                raise
+        self._on_event(StageFinished("sorting and writing"))
+        return resumed
+
+    def _write_part(self, number: int) -> tuple[int, bool]:
+        """Writes the part of a bucket unless it is there; gives its photos, and whether it was written."""
+        there = parts.finished(self._new / layout.PHOTOS, number)
+        if there is not None:
+            return int(there["photos"]), False
+        file = self._work / "buckets" / self._state["buckets"][number]
         joins = {
             kind: (parquet_source([self._work / "spool" / join["folder"] / join["file"]]), join["has"])
             for kind, join in self._state["joins"].items()
         }
-        self._say("sorting and writing", self._state["defects"]["rows"], "photo")
-        for number, files in enumerate(self._state["buckets"]):
-            there = parts.finished(self._new / layout.PHOTOS, number)
-            if there is None:
-                bucket = parquet_source([self._work / "buckets" / file for file in files])
-                columns, known = joined(
-                    self._connection, bucket, self._state["base"], self._state["has"], joins
-                )
-                photos = parts.write_part(
-                    self._connection,
-                    "bucket",
-                    columns,
-                    folder=self._new / layout.PHOTOS,
-                    number=number,
-                    taxonomy=self._state["taxonomy"],
-                    known=known,
-                ).photos
-                self._connection.execute("DROP TABLE bucket")
-            else:
-                resumed, photos = resumed + 1, there["photos"]
-            self._on_event(UnitDone(photos))
-        self._on_event(StageFinished("sorting and writing"))
-        return resumed
+        bucket = f"bucket_{number}"
+        with self._connection.cursor() as cursor, dealt(cursor, file, f"{bucket}_dealt") as photos:
+            columns, known = joined(
+                cursor,
+                photos,
+                base=self._state["base"],
+                has=self._state["has"],
+                joins=joins,
+                name=bucket,
+            )
+            counts = parts.write_part(
+                cursor,
+                bucket,
+                columns,
+                folder=self._new / layout.PHOTOS,
+                number=number,
+                taxonomy=self._state["taxonomy"],
+                known=known,
+            )
+            cursor.execute(f"DROP TABLE {bucket}")
+        return counts.photos, True
 
     def finish(self, found: Mapping[str, Sequence[Path]]) -> dict[str, Any]:
         """The rest of step 4: what all parts together count, and catalog.json."""
@@ -284,20 +306,19 @@ class _Build:
                 to = self._new / layout.INACTIVE
                 renames.gather(self._connection, source.inactive, listed, to, taxonomy)
 
-    def _deal(self, base: Source) -> list[list[str]]:
-        """Writes the photos into one folder a bucket; gives the files of each, in the order of `tax`."""
+    def _deal(self, base: Source, photos: int) -> list[str]:
+        """Writes the photos into one file a bucket; gives the files in the order of `tax`."""
         columns = ["photo_id", "ext", "url", *(c for c in parts.OPTIONAL if base.files.has(c))]
         same = " AND ".join(f"p.{c} IS NOT DISTINCT FROM t.{c}" for c in map(identifier, TAXON_COLUMNS))
-        folder = self._work / "buckets"
-        self._connection.execute(
-            f"COPY (SELECT {', '.join(f'p.{identifier(c)}' for c in columns)}, t.tax, t.bucket "
-            "FROM photos p JOIN (SELECT *, ((sum(n) OVER (ORDER BY tax) - n) // "
-            f"{self._bucket_photos})::INTEGER AS bucket FROM taxa) t ON {same}) "
-            f"TO {literal(str(folder))} (FORMAT parquet, PARTITION_BY (bucket), COMPRESSION zstd, "
-            "COMPRESSION_LEVEL 1)"
+        size = max(self._bucket_photos, -(-photos // MOST_BUCKETS))
+        files = deal(
+            self._connection,
+            f"SELECT {', '.join(f'p.{identifier(c)}' for c in columns)}, t.tax, t.bucket "
+            f"FROM photos p JOIN (SELECT *, ((sum(n) OVER (ORDER BY tax) - n) // {size})::INTEGER "
+            f"AS bucket FROM taxa) t ON {same}",
+            self._work / "buckets",
         )
-        names = sorted(folder.iterdir(), key=lambda path: int(path.name.partition("=")[2]))
-        return [[f"{path.name}/{file.name}" for file in sorted(path.iterdir())] for path in names]
+        return [file.name for file in files.values()]
 
     def _refuse_long_names(self, base: Source) -> None:
         for column in raw.NAME_COLUMNS:

@@ -1,7 +1,8 @@
 """The built layout as the relations that everything else asks; made of views, so that nothing is read yet.
 
 `photos`, `classes` and `lineages` are what they are in the raw layout. `photos` has the column `tax` as
-well, by which a clade is a range, and `counts` answers what can be counted without a look at the photos.
+well, by which a clade is a range; `photos_alone` is the same without the names, which saves the join; and
+`counts` answers what can be counted without a look at the photos.
 """
 
 from __future__ import annotations
@@ -34,19 +35,21 @@ def prepare(connection: Connection, files: BuiltFiles) -> Defects:
     )
     run("CREATE VIEW counts AS SELECT tallies.*, class_key FROM tallies JOIN taxa USING (tax)")
     run(f"CREATE VIEW parts AS FROM {parquet_source(files.parts)}")
-    columns = ", ".join(_photo_column(files, name) for name in PHOTO_COLUMNS)
+    own = ", ".join(_photo_column(files, name) for name in PHOTO_COLUMNS if name not in TAXON_COLUMNS)
+    run(f"CREATE VIEW photos_alone AS SELECT {own}, tax FROM parts")
+    columns = ", ".join(
+        f"{'taxa' if name in TAXON_COLUMNS else 'p'}.{identifier(name)}" for name in PHOTO_COLUMNS
+    )
     run(
-        f"CREATE VIEW photos AS SELECT {columns}, taxa.class_key, taxa.hybrid, parts.tax "
-        "FROM parts JOIN taxa USING (tax)"
+        f"CREATE VIEW photos AS SELECT {columns}, taxa.class_key, taxa.hybrid, p.tax "
+        "FROM photos_alone p JOIN taxa USING (tax)"
     )
     return Defects(**files.meta["defects"])
 
 
 def _photo_column(files: BuiltFiles, name: str) -> str:
-    if name in TAXON_COLUMNS:
-        return f"taxa.{identifier(name)}"
     if name in ("photo_id", "ext", "url") or files.has(name):
-        return f"parts.{identifier(name)}"
+        return identifier(name)
     return f"NULL::{TYPES[CATALOG[name].type]} AS {identifier(name)}"
 
 

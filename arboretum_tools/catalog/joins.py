@@ -20,53 +20,60 @@ Join = tuple[str, Sequence[str]]
 
 
 def joined(
-    connection: Connection, photos: str, base: str, has: Sequence[str], joins: Mapping[str, Join]
+    connection: Connection,
+    photos: str,
+    *,
+    base: str,
+    has: Sequence[str],
+    joins: Mapping[str, Join],
+    name: str,
 ) -> tuple[list[str], dict[str, dict[str, int]]]:
-    """Makes the table `bucket`: the photos with every optional column that a source has.
+    """Makes the table `name`: the photos with every optional column that a source has.
 
     Args:
-        connection: where the tables are made.
+        connection: where the table is made; others whose names begin with `name` come and go.
         photos: a relation with photo_id, tax, ext, url and the columns `has`; each photo once.
         base: name of its source.
         has: its optional columns.
         joins: by name of the source, in the order in which they are asked; a photo may be there twice.
+        name: of the table.
 
     Returns:
         The optional columns, and photos with a value by column and source.
     """
     run = connection.execute
-    run(f"CREATE OR REPLACE TABLE listed AS FROM {photos}")
+    listed, hits = photos, []
+    if joins:
+        listed = f"{name}_listed"
+        run(f"CREATE TABLE {listed} AS FROM {photos}")
     holders: dict[str, list[tuple[str, str]]] = {column: [(base, "b")] for column in has}
-    tables = ["listed b"]
-    for place, (name, (relation, columns)) in enumerate(joins.items()):
+    source = f"{listed} b"
+    for place, (kind, (relation, columns)) in enumerate(joins.items()):
         chosen = ", ".join(columns)
+        hits.append(f"{name}_hit{place}")
         # Of a photo that is there twice, the row that the rule for duplicates keeps.
         run(
-            f"CREATE OR REPLACE TABLE hit{place} AS SELECT photo_id, {chosen} FROM {relation} "
-            "SEMI JOIN listed USING (photo_id) "
+            f"CREATE TABLE {hits[-1]} AS SELECT photo_id, {chosen} FROM {relation} "
+            f"SEMI JOIN {listed} USING (photo_id) "
             f"QUALIFY row_number() OVER (PARTITION BY photo_id ORDER BY {_nulls_last(columns)}) = 1"
         )
-        tables.append(f"LEFT JOIN hit{place} j{place} ON b.photo_id = j{place}.photo_id")
+        source += f" LEFT JOIN {hits[-1]} j{place} ON b.photo_id = j{place}.photo_id"
         for column in columns:
             if not (column in _ONE_SOURCE and column in holders):
-                holders.setdefault(column, []).append((name, f"j{place}"))
+                holders.setdefault(column, []).append((kind, f"j{place}"))
     said = any(alias != "b" for _, alias in holders.get("life_stage", ()))
     columns = [c for c in OPTIONAL if c in holders or (c == "life_stage_source" and said)]
-    expressions = [f"{_value(c, holders, said)} AS {c}" for c in columns]
-    source = " ".join(tables)
-    run(
-        f"CREATE TABLE bucket AS SELECT b.photo_id, b.tax, b.ext, b.url"
-        f"{''.join(f', {e}' for e in expressions)} FROM {source}"
-    )
+    chosen = "".join(f", {_value(c, holders, said)} AS {c}" for c in columns)
+    run(f"CREATE TABLE {name} AS SELECT b.photo_id, b.tax, b.ext, b.url{chosen} FROM {source}")
     counted = [(c, *holder) for c in columns if c in holders for holder in holders[c]]
     sql = ", ".join(f"count(*) FILTER ({_chosen(c, alias, holders)})" for c, _, alias in counted)
-    counts = rows(connection, f"SELECT {sql} FROM {source}")[0] if counted else ()
+    asked = source if joins else f"{name} b"
+    counts = rows(connection, f"SELECT {sql} FROM {asked}")[0] if counted else ()
     known: dict[str, dict[str, int]] = {column: {} for column in columns}
-    for (column, name, _), count in zip(counted, counts, strict=True):
-        known[column][name] = int(str(count))
-    run("DROP TABLE listed")
-    for place in range(len(joins)):
-        run(f"DROP TABLE hit{place}")
+    for (column, kind, _), count in zip(counted, counts, strict=True):
+        known[column][kind] = int(str(count))
+    for table in (listed, *hits) if joins else ():
+        run(f"DROP TABLE {table}")
     return columns, known
 
 

@@ -118,6 +118,11 @@ class Relations:
         """Whether there is the relation `counts`, which answers counts without a look at the photos."""
         return self.layout == "built"
 
+    @property
+    def photos_alone(self) -> str:
+        """The relation of photos without what their taxon says; a built one has `tax` instead of names."""
+        return "photos_alone" if self.layout == "built" else "photos"
+
     @cached_property
     def num_classes(self) -> int:
         """Species classes of the catalogue."""

@@ -99,15 +99,18 @@ class Selection:
         """How it is made, as JSON: version and criteria; no path, time or host."""
         return {"version": RECIPE_VERSION, "any_of": [one.recipe() for one in self.criteria]}
 
-    def query(self, columns: str = "*", *, where: str = "true") -> tuple[str, tuple[Any, ...]]:
+    def query(
+        self, columns: str = "*", *, where: str = "true", relation: str = "photos"
+    ) -> tuple[str, tuple[Any, ...]]:
         """A query for columns of the selected rows of `photos`, and its parameters.
 
         Args:
             columns: an SQL select list over `photos`.
             where: a further condition of ours on `photos`.
+            relation: `photos`, or `Relations.photos_alone` where no column is asked that a taxon has.
         """
         found = self.explanation
-        return f"SELECT {columns} FROM photos WHERE ({found.condition}) AND ({where})", found.parameters
+        return f"SELECT {columns} FROM {relation} WHERE ({found.condition}) AND ({where})", found.parameters
 
     def tally(self, known: str) -> tuple[str, str]:
         """The relation that counts this selection, and how it counts photos whose `known` is not null.

@@ -3,33 +3,35 @@
 Everything that decides is either a small table (a row a class, or a held-out group) or an order by the
 stable key, so the same recipe over the same photos gives the same split whatever the threads, the order of
 files, or the layout of the catalogue.
+
+Photos are never kept in between. The order of a class is asked only of photos whose keys lie under a limit,
+and what remains of it is where each part ends: the (key, photo_id) of its last photo. The parts are then read
+by those ends, with all their columns, and go sorted to files.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
-from arboretum_metadata.vocab import RANKS
+from arboretum_metadata.schema import PART
 from arboretum_tools.catalog import Relations, Selection
-from arboretum_tools.identity import class_key_sql
-from arboretum_tools.photo_ids import PhotoIds
-from arboretum_tools.query import identifier
-from arboretum_tools.split.groups import group_sql, holdout_sql
+from arboretum_tools.split.groups import KEYS, hold_out, limit_sql
+from arboretum_tools.split.manifest import PARTS
+from arboretum_tools.split.part_files import DrawnParts
+from arboretum_tools.split.pool import Available as Available
+from arboretum_tools.split.pool import Pool, make_pool
 from arboretum_tools.split.profiles import targets
 from arboretum_tools.split.recipe import SplitRecipe
 from arboretum_tools.stable import key_sql
 
-#: Columns of a part besides photo_id and label, as `photos` has them.
-_CARRIED = (
-    "ext, url, observation_id, observer_id, observer_name, license, life_stage, width, height, observed_on, "
-    "latitude, longitude"
-)
+# Columns of a part besides photo_id and label, as `photos` has them.
+_CARRIED = tuple(name for name in PART.names if name not in ("photo_id", "label"))
 
-_KEYS = 2**32
+_TRAIN, _VAL, _TEST = (PARTS.index(part) for part in ("train", "val", "test"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,8 @@ class Drawn:
     """What was drawn.
 
     Attributes:
-        parts: by name, sorted by (label, photo_id), the columns of `arboretum_metadata.schema.PART`.
+        parts: by name, sorted by (label, photo_id), the columns of `arboretum_metadata.schema.PART`; on disk
+            until they are asked for.
         classes: one row a class that takes part, in label order: label, its counts, its key, its names.
         unused_classes: classes of the selection that take no part: class_key, n_selected, n_available.
         left_out: photos that the store did not hold, photo_id ascending; None where no store was asked.
@@ -45,34 +48,12 @@ class Drawn:
         rolled_up: photos named to a subspecies, variety or form, counted with their species.
     """
 
-    parts: dict[str, pa.Table]
+    parts: Mapping[str, pa.Table]
     classes: pa.Table
     unused_classes: pa.Table
     left_out: pa.Table | None
     counts: dict[str, int]
     rolled_up: int
-
-
-@dataclass(frozen=True, slots=True)
-class Available:
-    """Which photos of a selection may be drawn; as it is built without values, all.
-
-    Attributes:
-        only: these alone.
-        but: all but these.
-    """
-
-    only: PhotoIds | None = None
-    but: PhotoIds | None = None
-
-    def sql(self, catalog: Relations) -> str:
-        """The condition on photo_id; makes the tables that it needs."""
-        conditions = []
-        if self.only is not None:
-            conditions.append(f"photo_id IN (FROM {catalog.register_ids(self.only)})")
-        if self.but is not None:
-            conditions.append(f"photo_id NOT IN (FROM {catalog.register_ids(self.but)})")
-        return " AND ".join(conditions) or "true"
 
 
 def draw(
@@ -87,15 +68,14 @@ def draw(
         available: which of the selected photos may be drawn.
 
     Yields:
-        One result a recipe, in their order. Each must be used before the next is asked for.
+        One result a recipe, in their order.
 
     Raises:
         InfeasibleSplitError: the selection cannot carry the profile.
     """
     catalog, recipe = selection.catalog, recipes[0]
-    _candidates(selection, recipe, group_by, available)
-    catalog.run(f"CREATE OR REPLACE TABLE held AS {holdout_sql('(FROM candidates WHERE available)', recipe)}")
-    classes = _capacities(catalog)
+    pool = make_pool(selection, recipe, group_by, available)
+    classes = _capacities(pool, recipe)
     ids, capacities = classes["class_id"].to_numpy(), classes["n_available"].to_numpy()
     order = np.lexsort((ids, -capacities))
     for one in recipes:
@@ -107,15 +87,109 @@ def draw(
         table = classes.take(pa.array(chosen)).append_column("n_train", pa.array(counts))
         table = table.append_column("label", pa.array(np.arange(len(chosen), dtype=np.int32)))
         catalog.register("targets", table)
-        _draw_parts(catalog, one)
+        find_ends(pool, one)
         yield Drawn(
-            parts=_parts(selection, one),
+            parts=_parts(pool, one),
             classes=_class_rows(catalog),
             unused_classes=_unused_classes(catalog),
-            left_out=_left_out(catalog) if one.store else None,
+            left_out=_left_out(pool) if one.store else None,
             counts=_counts(catalog),
             rolled_up=_rolled_up(catalog),
         )
+
+
+def _capacities(pool: Pool, recipe: SplitRecipe) -> pa.Table:
+    """Holds out, and makes `capacities`: class_id, n_selected, n_drawable, n_available (what is left)."""
+    run = pool.catalog.run
+    run(
+        "CREATE OR REPLACE TABLE capacities AS SELECT class_id, sum(n)::BIGINT AS n_selected, "
+        "coalesce(sum(n) FILTER (available), 0)::BIGINT AS n_drawable FROM census WHERE taken "
+        "GROUP BY class_id"
+    )
+    hold_out(pool, recipe)
+    # Of a class with fewer photos than are held out nothing is left.
+    run(
+        "CREATE OR REPLACE TABLE capacities AS SELECT capacities.*, CASE WHEN n_drawable < "
+        f"{recipe.test_per_class + recipe.val_per_class} THEN 0 ELSE n_drawable - coalesce(n_held, 0) END"
+        "::BIGINT AS n_available FROM capacities LEFT JOIN "
+        "(SELECT class_id, sum(n) AS n_held FROM held GROUP BY class_id) USING (class_id)"
+    )
+    return pool.catalog.table("SELECT * FROM capacities ORDER BY class_id")
+
+
+def find_ends(pool: Pool, recipe: SplitRecipe) -> None:
+    """Makes `ends`: where each part of each class ends, and what it holds: label, part, n, key, photo_id.
+
+    Args:
+        pool: what may be drawn; its catalogue has `held` and `targets`.
+        recipe: sizes of the parts, and the seed.
+    """
+    run, rows = pool.catalog.run, pool.catalog.rows
+    # The n smallest keys of a class lie almost surely below this limit, so few photos are sorted. A class
+    # that misses it all the same is asked again without it.
+    below = limit_sql("n_train", "n_available")
+    run(
+        "CREATE OR REPLACE TABLE limits AS "
+        "SELECT class_id, label, n_train, n_train < n_available AS partly, last_held, "
+        f"CASE WHEN n_train < n_available THEN {below} ELSE {KEYS} END AS below FROM targets "
+        "LEFT JOIN (SELECT class_id, max(key) AS last_held FROM held GROUP BY class_id) USING (class_id)"
+    )
+    # A class that gives all it has left needs no order.
+    run(
+        f"CREATE OR REPLACE TABLE ends AS SELECT label, {_TRAIN}::TINYINT AS part, n_train AS n, "
+        f"{KEYS - 1}::UINTEGER AS key, {2**63 - 1} AS photo_id FROM limits WHERE NOT partly AND n_train > 0"
+    )
+    run(_ends_sql(pool, recipe, f"partly OR part <> {_TRAIN}"), pool.parameters)
+    missed = f"partly AND n_train > 0 AND label NOT IN (SELECT label FROM ends WHERE part = {_TRAIN})"
+    if rows(f"SELECT 1 FROM limits WHERE {missed} LIMIT 1"):
+        run(f"DELETE FROM limits WHERE NOT ({missed})")
+        run(f"UPDATE limits SET below = {KEYS}, last_held = NULL")
+        run(_ends_sql(pool, recipe, f"part = {_TRAIN}"), pool.parameters)
+
+
+def _ends_sql(pool: Pool, recipe: SplitRecipe, condition: str) -> str:
+    size = f"CASE part WHEN {_TRAIN} THEN n_train WHEN {_VAL} THEN {int(recipe.val_per_class)} ELSE "
+    size += f"{int(recipe.test_per_class)} END"
+    return (
+        f"INSERT INTO ends SELECT label, part, {size} AS n, key, photo_id "
+        f"FROM ({_near_sql(pool.sql, recipe)}) WHERE {condition} "
+        "QUALIFY row_number() OVER (PARTITION BY label, part ORDER BY key, photo_id) = n"
+    )
+
+
+def _near_sql(pool: str, recipe: SplitRecipe) -> str:
+    """The photos among which the chosen ones are: those of held-out groups, and those under the limit."""
+    key = key_sql("photo_id", "train", recipe.seed)
+    held = key_sql("group_id", "holdout", recipe.seed)
+    return (
+        f"SELECT *, coalesce(held_part, {_TRAIN})::TINYINT AS part FROM ("
+        f"SELECT p.*, label, n_train, partly, below, {key}::UINTEGER AS key FROM ({pool}) p "
+        f"JOIN limits USING (class_id) WHERE taken AND available AND ({key} < below OR {held} <= last_held)) "
+        "LEFT JOIN (SELECT class_id, kind, group_id, part AS held_part FROM held) "
+        "USING (class_id, kind, group_id) WHERE held_part IS NOT NULL OR key < below"
+    )
+
+
+def _parts(pool: Pool, recipe: SplitRecipe) -> DrawnParts:
+    """Reads the photos up to the ends of their parts, with all columns, into files."""
+    run = pool.catalog.run
+    # Train ends where its last photo is; held-out photos are found by their groups as before.
+    run(
+        "CREATE OR REPLACE TABLE limits AS SELECT class_id, label, n_train, true AS partly, last_held, "
+        "coalesce(ends.key::UBIGINT + 1, 0) AS below FROM targets "
+        f"LEFT JOIN (FROM ends WHERE part = {_TRAIN}) ends USING (label) "
+        "LEFT JOIN (SELECT class_id, max(key) AS last_held FROM held GROUP BY class_id) USING (class_id)"
+    )
+    carried = ", ".join(_CARRIED)
+    near = _near_sql(pool.with_columns(_CARRIED), recipe)
+    sql = (
+        f"SELECT part, near.photo_id, label, {carried} FROM ({near}) near JOIN ends USING (label, part) "
+        "WHERE near.key < ends.key OR (near.key = ends.key AND near.photo_id <= ends.photo_id) "
+        "ORDER BY part, label, near.photo_id"
+    )
+    asked = {_TRAIN: True, _VAL: recipe.val_per_class > 0, _TEST: recipe.test_per_class > 0}
+    parts = {number: PARTS[number] for number, there in asked.items() if there}
+    return DrawnParts.write(parts, pool.catalog.batches(sql, pool.parameters))
 
 
 def _class_rows(catalog: Relations) -> pa.Table:
@@ -123,8 +197,8 @@ def _class_rows(catalog: Relations) -> pa.Table:
         "SELECT t.label, t.n_selected, t.n_available, t.n_train, coalesce(d.n_val, 0) AS n_val, "
         "coalesce(d.n_test, 0) AS n_test, c.* EXCLUDE (class_id) FROM targets t "
         "JOIN rank_classes c USING (class_id) "
-        "LEFT JOIN (SELECT label, count(*) FILTER (part = 'val') AS n_val, "
-        "count(*) FILTER (part = 'test') AS n_test FROM drawn GROUP BY label) d USING (label) "
+        f"LEFT JOIN (SELECT label, sum(n) FILTER (part = {_VAL}) AS n_val, "
+        f"sum(n) FILTER (part = {_TEST}) AS n_test FROM ends GROUP BY label) d USING (label) "
         "ORDER BY t.label"
     )
 
@@ -136,133 +210,25 @@ def _unused_classes(catalog: Relations) -> pa.Table:
     )
 
 
-def _rank_classes(catalog: Relations, rank: str) -> None:
-    """Makes `rank_classes`: one row a class of this rank, numbered in the order of the bytes of its key.
-
-    Above species the lineage is the most frequent tuple among the class's photos (ties: smallest bytes), as
-    it is for species; common names and taxon ids belong to taxa below and are not carried up.
-    """
-    source = "classes"
-    if rank != "species":
-        above = list(RANKS)[: list(RANKS).index(rank) + 1]
-        lineage = ", ".join(map(identifier, above))
-        below = ", ".join(f"NULL::VARCHAR AS {identifier(name)}" for name in RANKS if name not in above)
-        source = (
-            f"(WITH tuples AS (SELECT {class_key_sql(rank)} AS class_key, {lineage}, sum(n) AS n "
-            "FROM lineages GROUP BY ALL), "
-            "total AS (SELECT class_key, sum(n)::BIGINT AS n_catalog FROM tuples GROUP BY class_key) "
-            f"SELECT class_key, n_catalog, {lineage}, {below}, {identifier(rank)} AS scientific_name, "
-            "NULL::VARCHAR AS common_name, NULL::BIGINT AS taxon_id "
-            "FROM tuples JOIN total USING (class_key) QUALIFY row_number() OVER "
-            f"(PARTITION BY class_key ORDER BY n DESC, {lineage}) = 1)"
-        )
-    catalog.run(
-        "CREATE OR REPLACE TABLE rank_classes AS SELECT *, "
-        f"(row_number() OVER (ORDER BY class_key) - 1)::INTEGER AS class_id FROM {source}"
+def _left_out(pool: Pool) -> pa.Table:
+    return pool.catalog.table(
+        f"SELECT photo_id FROM ({pool.sql}) WHERE taken AND NOT available ORDER BY photo_id", pool.parameters
     )
-
-
-def _candidates(selection: Selection, recipe: SplitRecipe, group_by: str, available: Available) -> None:
-    """Makes `candidates`: every selected photo of a class, its group, its key, whether it may be drawn."""
-    catalog = selection.catalog
-    # Numbers instead of keys from here on; the number follows the bytes of the key.
-    _rank_classes(catalog, recipe.rank)
-    class_key = "class_key" if recipe.rank == "species" else f"{class_key_sql(recipe.rank)} AS class_key"
-    kind, group = group_sql(group_by)
-    # A name that goes on behind genus and epithet is that of a subspecies, variety or form.
-    below = "starts_with(scientific_name, genus || ' ' || species || ' ')"
-    sql, parameters = selection.query(
-        f"photo_id, {class_key}, hybrid, coalesce({below}, false) AS below, ({kind})::TINYINT AS kind, "
-        f"{group} AS group_id"
-    )
-    catalog.run(
-        "CREATE OR REPLACE TABLE candidates AS "
-        "SELECT photo_id, class_id, kind, group_id, hybrid, below, "
-        f"{available.sql(catalog)} AS available, "
-        f"{key_sql('photo_id', 'train', recipe.seed)}::UINTEGER AS key "
-        f"FROM ({sql}) LEFT JOIN rank_classes USING (class_key)",
-        parameters,
-    )
-    catalog.run(
-        "CREATE OR REPLACE TABLE set_aside AS "
-        "SELECT count(*) AS selected, count(*) FILTER (class_id IS NULL) AS no_class FROM candidates"
-    )
-    taken = "class_id IS NULL" if recipe.hybrids else "class_id IS NULL OR hybrid"
-    catalog.run(f"DELETE FROM candidates WHERE {taken}")
-
-
-def _capacities(catalog: Relations) -> pa.Table:
-    """Makes `capacities`: class_id, n_selected, n_drawable, n_available (those outside held-out groups)."""
-    catalog.run(
-        "CREATE OR REPLACE TABLE capacities AS SELECT class_id, count(*) AS n_selected, "
-        "count(*) FILTER (available) AS n_drawable, "
-        "count(*) FILTER (available AND held.part IS NULL) AS n_available "
-        "FROM candidates LEFT JOIN held USING (class_id, kind, group_id) GROUP BY class_id"
-    )
-    return catalog.table("SELECT * FROM capacities ORDER BY class_id")
-
-
-def _draw_parts(catalog: Relations, recipe: SplitRecipe) -> None:
-    """Makes `drawn`: photo_id, label, part."""
-    sizes = {"test": recipe.test_per_class, "val": recipe.val_per_class}
-    catalog.run(
-        "CREATE OR REPLACE TABLE drawn AS SELECT photo_id, label, part FROM candidates "
-        "JOIN held USING (class_id, kind, group_id) JOIN targets USING (class_id) WHERE available "
-        "QUALIFY row_number() OVER (PARTITION BY class_id, part ORDER BY key, photo_id) "
-        f"<= CASE part WHEN 'test' THEN {int(sizes['test'])} ELSE {int(sizes['val'])} END"
-    )
-    # The n smallest keys of a class lie almost surely below this limit, so only few rows are sorted. It is
-    # 6 standard deviations above the mean; a class that misses it all the same is drawn again without it.
-    limit = f"{_KEYS} * least(1, (n_train + 6 * sqrt(n_train) + 12) / n_available)"
-    draw_train = (
-        "INSERT INTO drawn SELECT photo_id, label, 'train' FROM candidates JOIN targets USING (class_id) "
-        "ANTI JOIN held USING (class_id, kind, group_id) WHERE available AND {condition} "
-        "QUALIFY row_number() OVER (PARTITION BY class_id ORDER BY key, photo_id) <= n_train"
-    )
-    catalog.run(draw_train.format(condition=f"key < {limit}"))
-    short = catalog.table(
-        "SELECT label FROM targets LEFT JOIN (SELECT label, count(*) AS n FROM drawn WHERE part = 'train' "
-        "GROUP BY label) USING (label) WHERE coalesce(n, 0) < n_train"
-    )
-    if short.num_rows:
-        catalog.register("short", short)
-        catalog.run("DELETE FROM drawn WHERE part = 'train' AND label IN (FROM short)")
-        catalog.run(draw_train.format(condition="label IN (FROM short)"))
-
-
-def _parts(selection: Selection, recipe: SplitRecipe) -> dict[str, pa.Table]:
-    catalog = selection.catalog
-    catalog.run(
-        f"CREATE OR REPLACE TABLE rows AS SELECT photo_id, label, part, {_CARRIED} "
-        "FROM photos JOIN drawn USING (photo_id)"
-    )
-    asked = {"train": True, "val": recipe.val_per_class > 0, "test": recipe.test_per_class > 0}
-    return {
-        part: catalog.table(
-            f"SELECT photo_id, label, {_CARRIED} FROM rows WHERE part = ? ORDER BY label, photo_id", [part]
-        )
-        for part, there in asked.items()
-        if there
-    }
-
-
-def _left_out(catalog: Relations) -> pa.Table:
-    return catalog.table("SELECT photo_id FROM candidates WHERE NOT available ORDER BY photo_id")
 
 
 def _rolled_up(catalog: Relations) -> int:
-    return int(str(catalog.rows("SELECT count(*) FROM candidates WHERE below")[0][0]))
+    return int(str(catalog.rows("SELECT coalesce(sum(n), 0) FROM census WHERE taken AND rolled_up")[0][0]))
 
 
 def _counts(catalog: Relations) -> dict[str, int]:
     """Photos of the selection by what became of them; they add up to `selected`."""
     (found,) = catalog.table(
-        "SELECT COLUMNS(*)::BIGINT FROM set_aside s, "
-        "(SELECT count(*) AS photos, count(*) FILTER (NOT available) AS left_out FROM candidates) c, "
-        "(SELECT count(*) FILTER (part = 'train') AS train, count(*) FILTER (part = 'val') AS val, "
-        "count(*) FILTER (part = 'test') AS test FROM drawn) d, "
-        "(SELECT count(*) AS held FROM candidates JOIN held USING (class_id, kind, group_id) "
-        "JOIN targets USING (class_id) WHERE available) u"
+        "SELECT coalesce(COLUMNS(*), 0)::BIGINT FROM (SELECT sum(n) AS selected, "
+        "sum(n) FILTER (class_id IS NULL) AS no_class, sum(n) FILTER (taken) AS photos, "
+        "sum(n) FILTER (taken AND NOT available) AS left_out FROM census), "
+        f"(SELECT sum(n) FILTER (part = {_TRAIN}) AS train, sum(n) FILTER (part = {_VAL}) AS val, "
+        f"sum(n) FILTER (part = {_TEST}) AS test FROM ends), "
+        "(SELECT sum(n) AS held FROM held WHERE class_id IN (SELECT class_id FROM targets))"
     ).to_pylist()
     held_unused = found["held"] - found["val"] - found["test"]
     hybrids = found["selected"] - found["no_class"] - found["photos"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from arboretum_metadata.schema import CLASSES, LEFT_OUT, PART, UNUSED_CLASSES
+from arboretum_metadata.schema import CLASSES, LEFT_OUT, UNUSED_CLASSES
 from arboretum_tools.bands import shot_band
 from arboretum_tools.catalog import Catalog, Selection
 from arboretum_tools.downloaded import ok_photo_ids
@@ -17,7 +17,7 @@ from arboretum_tools.photo_ids import PhotoIds
 from arboretum_tools.publish import sha256_of_json
 from arboretum_tools.split.draw import Available, Drawn, draw
 from arboretum_tools.split.groups import resolve_group_by
-from arboretum_tools.split.manifest import FORMAT_VERSION, Split, classes_sha256, part_sha256
+from arboretum_tools.split.manifest import FORMAT_VERSION, Split, classes_sha256, part_batches, part_sha256
 from arboretum_tools.split.recipe import RATIO_PROFILES, SplitRecipe, parse_family
 from arboretum_tools.store import ImageStore
 from arboretum_tools.tables import arrow_schema
@@ -187,7 +187,6 @@ def draw_recipes(
 
 def _split(selection: Selection, recipe: SplitRecipe, group_by: str, drawn: Drawn, name: str) -> Split:
     classes = _classes(drawn, recipe.rank)
-    parts = {part: table.cast(arrow_schema(PART)) for part, table in drawn.parts.items()}
     said = {"selection": selection.recipe(), **recipe.to_json()}
     largest, smallest = classes["n_train"][0].as_py(), classes["n_train"][-1].as_py()
     meta: dict[str, Any] = {
@@ -211,14 +210,17 @@ def _split(selection: Selection, recipe: SplitRecipe, group_by: str, drawn: Draw
         "counts": {**drawn.counts, "classes_left_out": drawn.unused_classes.num_rows},
         "photos_rolled_up": drawn.rolled_up,
         "sha256": {
-            **{part: part_sha256(table) for part, table in parts.items()},
+            **{
+                part: part_sha256(part_batches(drawn.parts, part, ("photo_id", "label")))
+                for part in drawn.parts
+            },
             "classes": classes_sha256(classes),
         },
     }
     return Split(
         name=name,
         classes=classes,
-        tables=parts,
+        tables=drawn.parts,
         meta=meta,
         left_out=None if drawn.left_out is None else drawn.left_out.cast(arrow_schema(LEFT_OUT)),
         unused_classes=drawn.unused_classes.cast(arrow_schema(UNUSED_CLASSES)),

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from arboretum_metadata.schema import CLASSES, LEFT_OUT, PART, PUBLISHED_FILES, UNUSED_CLASSES
 from arboretum_tools.errors import SplitError
 from arboretum_tools.publish import refuse_existing, whole_folder, write_json
-from arboretum_tools.split.on_disk import BATCH_ROWS, PartsOnDisk
+from arboretum_tools.split.part_files import BATCH_ROWS, PartFiles, SavedParts
 from arboretum_tools.tables import read_table, write_table
 
 FORMAT_VERSION = 1
@@ -30,7 +31,7 @@ PARTS = ("train", "val", "test")
 # Columns of a part that no row may lack.
 _CHECKED = ("photo_id", "label", "ext")
 
-# Rows of text that are hashed at a time: bounds memory, and changes nothing in the hash.
+# Rows of a table that are hashed or written at a time: bounds memory, and changes nothing in the hash.
 _BLOCK = 200_000
 
 
@@ -99,7 +100,7 @@ class Split:
         Raises:
             SplitError: this split has no such part, or its file cannot be read.
         """
-        if isinstance(self.tables, PartsOnDisk) and name in self.tables:
+        if isinstance(self.tables, PartFiles) and name in self.tables:
             return self.tables.num_rows(name)
         return int(self.part(name).num_rows)
 
@@ -111,7 +112,7 @@ class Split:
         Raises:
             SplitError: this split has no such part, or its file cannot be read.
         """
-        if isinstance(self.tables, PartsOnDisk) and name in self.tables:
+        if isinstance(self.tables, PartFiles) and name in self.tables:
             yield from self.tables.batches(name, columns)
         else:
             yield from self.part(name).select(list(columns)).to_batches(max_chunksize=BATCH_ROWS)
@@ -145,8 +146,9 @@ class Split:
     def _write(self, folder: Path) -> None:
         said = {"recipe_sha256": self.meta["recipe_sha256"], "catalog": self.meta["catalog"]}
         write_table(folder / "classes.parquet", self.classes, CLASSES, said)
-        for part, table in self.tables.items():
-            write_table(folder / f"{part}.parquet", table, PART, {"part": part, **said})
+        for part in self.tables:
+            batches = part_batches(self.tables, part, PART.names)
+            write_table(folder / f"{part}.parquet", batches, PART, {"part": part, **said})
         if self.left_out is not None:
             write_table(folder / "left_out.parquet", self.left_out, LEFT_OUT, said)
         if self.unused_classes is not None:
@@ -192,7 +194,7 @@ def load_split(path: str | Path, *, in_memory: bool = True) -> Split:
     classes = read_table(path / "classes.parquet", CLASSES, refuse)
     if classes["label"].to_pylist() != list(range(classes.num_rows)):
         raise refuse(f"{path / 'classes.parquet'}: the labels are not 0 to {classes.num_rows - 1} in order")
-    on_disk = PartsOnDisk(path, [part for part in PARTS if part in meta["sha256"]], refuse)
+    on_disk = SavedParts(path, [part for part in PARTS if part in meta["sha256"]], refuse)
     tables: Mapping[str, pa.Table] = dict(on_disk) if in_memory else on_disk
     for part in tables:
         batches = tables[part].to_batches() if in_memory else on_disk.batches(part, _CHECKED)
@@ -212,8 +214,6 @@ def load_split(path: str | Path, *, in_memory: bool = True) -> Split:
 
 
 def _check_part(path: Path, batches: Iterable[pa.RecordBatch], num_classes: int, refuse: Any) -> None:
-    import pyarrow.compute as pc
-
     for batch in batches:
         for name in _CHECKED:
             if batch[name].null_count:
@@ -227,9 +227,19 @@ def _check_part(path: Path, batches: Iterable[pa.RecordBatch], num_classes: int,
             raise refuse(f"{path} has a photo_id below 1")
 
 
-def part_sha256(table: pa.Table) -> str:
+def part_batches(
+    tables: Mapping[str, pa.Table], part: str, columns: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
+    """Some columns of a part, a batch at a time; from the file where it is in one."""
+    if isinstance(tables, PartFiles):
+        yield from tables.batches(part, columns)
+    else:
+        yield from tables[part].select(list(columns)).to_batches(max_chunksize=_BLOCK)
+
+
+def part_sha256(rows: pa.Table | Iterable[pa.RecordBatch]) -> str:
     """Content hash of a part: lines `photo_id<TAB>label`, in the file's order."""
-    return _sha256_of_lines(table, ("photo_id", "label"))
+    return _sha256_of_lines(rows, ("photo_id", "label"))
 
 
 def classes_sha256(classes: pa.Table) -> str:
@@ -237,14 +247,10 @@ def classes_sha256(classes: pa.Table) -> str:
     return _sha256_of_lines(classes, ("label", "class_key", "n_train", "n_val", "n_test"))
 
 
-def _sha256_of_lines(table: pa.Table, columns: tuple[str, ...]) -> str:
+def _sha256_of_lines(rows: pa.Table | Iterable[pa.RecordBatch], columns: tuple[str, ...]) -> str:
     digest = hashlib.sha256()
-    for block in _blocks(table.select(list(columns))):
-        rows = zip(*(block[column].to_pylist() for column in columns), strict=True)
-        digest.update("".join("\t".join(map(str, row)) + "\n" for row in rows).encode())
+    for batch in rows.to_batches(max_chunksize=_BLOCK) if isinstance(rows, pa.Table) else rows:
+        texts = [pc.cast(batch.column(column), pa.string()) for column in columns]
+        lines = pc.binary_join_element_wise(*texts, "\t")
+        digest.update("".join(f"{line}\n" for line in lines.to_pylist()).encode())
     return digest.hexdigest()
-
-
-def _blocks(table: pa.Table) -> Iterator[pa.Table]:
-    for start in range(0, table.num_rows, _BLOCK):
-        yield table.slice(start, _BLOCK)

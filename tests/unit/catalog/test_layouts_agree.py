@@ -13,6 +13,7 @@ from arboretum_tools.errors import (
     SeveralTaxaError,
     UnknownTaxonError,
 )
+from arboretum_tools.photo_ids import PhotoIds
 from arboretum_tools.split.make import make_split, whole
 
 
@@ -122,7 +123,13 @@ def test_every_name_that_fails_is_told_of_in_one_error(layouts):
         ({"taxa": "Aves"}, {"lt_ratio": 50}),
         ({"taxa": "Aves"}, {"lt_ratio": 10, "group_by": "photo", "seed": 7}),
         ({}, {"lt_ratio": 20, "val_per_class": 1, "test_per_class": 2}),
+        ({}, {"profile": "natural", "rank": "genus", "hybrids": True, "max_per_class": 20}),
+        ({"quality_grade": "any"}, {"lt_ratio": 5, "group_by": "observer-per-species"}),
+        ({"limit": 2000}, {"lt_ratio": 5, "val_per_class": 0}),
+        ({"photos_per_observation": 1}, {"lt_ratio": 5, "group_by": "photo"}),
+        ({}, {"lt_ratio": 5, "store": PhotoIds.of(range(9_000_000_000, 9_000_002_000))}),
     ],
+    ids=str,
 )
 def test_splits_agree(layouts, criteria, recipe):
     raw, built = (make_split(catalog.select(**criteria), **recipe) for catalog in layouts)

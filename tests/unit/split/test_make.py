@@ -1,19 +1,22 @@
 """make_split against a second implementation in plain Python, and the promises that it makes."""
 
+import pickle
 import random
 from collections import Counter, defaultdict
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from arboretum_tools.catalog import open_catalog
+from arboretum_tools.catalog.build import build_catalog
 from arboretum_tools.errors import InfeasibleSplitError, SelectionError, SplitError, TargetExistsError
 from arboretum_tools.photo_ids import PhotoIds
-from arboretum_tools.split import load_split
+from arboretum_tools.split import groups, load_split
 from arboretum_tools.split.make import make_split, whole
+from arboretum_tools.split.manifest import part_sha256
 from arboretum_tools.stable import key
 
 GENERA = ["Ab", "Bc", "Cd", "De", "Ef", "Fg"]
@@ -116,7 +119,7 @@ def largest(ranked, capacities, ratio):
     return None
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     catalogues(),
     st.sampled_from([1, 2, 5, 20]),
@@ -126,13 +129,17 @@ def largest(ranked, capacities, ratio):
     st.integers(0, 3),
     st.randoms(use_true_random=False),
 )
-def test_it_is_what_the_rules_say(tmp_path_factory, rows, ratio, k_val, k_test, group_by, seed, rng):
+def test_it_is_what_the_rules_say(
+    tmp_path_factory, monkeypatch, rows, ratio, k_val, k_test, group_by, seed, rng
+):
     if not rows:
         return
-    shuffled = rng.sample(rows, k=len(rows))
-    catalog = open_catalog(
-        write(tmp_path_factory.mktemp("c"), shuffled, rng.randint(1, 3)), threads=rng.randint(1, 2)
-    )
+    folder = write(tmp_path_factory.mktemp("c"), rng.sample(rows, k=len(rows)), rng.randint(1, 3))
+    if rng.random() < 0.3:
+        folder = build_catalog(folder, tmp_path_factory.mktemp("b") / "built", bucket_photos=25).path
+    catalog = open_catalog(folder, threads=rng.randint(1, 2))
+    # Limits far below what a class needs: every class is asked again.
+    monkeypatch.setattr(groups, "SPARE", rng.choice([6, 6, -1_000]))
     expected = reference(rows, ratio, k_val, k_test, group_by, seed)
     arguments = {"lt_ratio": ratio, "val_per_class": k_val, "test_per_class": k_test, "group_by": group_by}
     if expected is None:
@@ -249,6 +256,22 @@ def test_another_seed_draws_other_photos(birds):
     one, two = (make_split(birds, lt_ratio=20, seed=seed) for seed in (0, 1))
     assert one.sha256["test"] != two.sha256["test"]
     assert (one.name, two.name) == ("all-lt20", "all-lt20-s1")
+
+
+def test_limits_that_are_too_narrow_change_nothing(birds, monkeypatch):
+    expected = make_split(birds, lt_ratio=20).sha256
+    monkeypatch.setattr(groups, "SPARE", -1_000)
+    assert make_split(birds, lt_ratio=20).sha256 == expected
+
+
+def test_a_split_outlives_the_next_one_and_a_trip_to_another_process(birds):
+    first = make_split(birds, lt_ratio=20)
+    copy = pickle.loads(pickle.dumps(first))
+    make_split(birds, lt_ratio=5)
+    for part in first.parts:
+        assert part_sha256(first.part(part)) == part_sha256(copy.part(part)) == first.sha256[part]
+    with pytest.raises(SplitError, match="no part 'holdout'"):
+        first.part("holdout")
 
 
 def test_a_split_is_saved_loaded_and_left_alone_the_second_time(birds, tmp_path):

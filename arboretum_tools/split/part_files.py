@@ -1,0 +1,173 @@
+"""Parts of a split that stay in files, so that memory stays bounded: drawn ones, and those of a folder."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import weakref
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.ipc
+import pyarrow.parquet as pq
+
+from arboretum_metadata.schema import PART
+from arboretum_tools.errors import SplitError
+from arboretum_tools.publish import out_of_space
+from arboretum_tools.tables import arrow_schema, one_line, read_table
+
+#: Rows of a saved part that are held at a time; shows in no result.
+BATCH_ROWS = 1_000
+
+
+class PartFiles(Mapping[str, pa.Table]):
+    """The parts of a split by name; a table is read when it is asked for."""
+
+    def __init__(self, parts: Sequence[str]) -> None:
+        self._parts = tuple(parts)
+
+    @abstractmethod
+    def batches(self, part: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Some columns of a part, in the order of its rows, a batch at a time.
+
+        Raises:
+            SplitError: the file cannot be read, or lacks a column.
+        """
+
+    @abstractmethod
+    def num_rows(self, part: str) -> int:
+        """Number of photos of a part.
+
+        Raises:
+            SplitError: the file cannot be read, or lacks a column.
+        """
+
+    @abstractmethod
+    def _table(self, part: str) -> pa.Table: ...
+
+    def __getitem__(self, part: str) -> pa.Table:
+        if part not in self._parts:
+            raise KeyError(part)
+        return self._table(part)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._parts)
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    def __contains__(self, part: object) -> bool:
+        return part in self._parts
+
+
+class SavedParts(PartFiles):
+    """The parts of a split folder; no table is kept."""
+
+    def __init__(self, folder: Path, parts: Sequence[str], refuse: Callable[[str], SplitError]) -> None:
+        super().__init__(parts)
+        self._folder = folder
+        self._refuse = refuse
+
+    def batches(self, part: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """At most BATCH_ROWS at a time."""
+        wanted = pa.schema([arrow_schema(PART).field(name) for name in columns])
+        with self._opened(part) as file:
+            for batch in file.iter_batches(BATCH_ROWS, columns=list(columns), use_threads=False):
+                arrays = [batch.column(field.name).cast(field.type) for field in wanted]
+                yield pa.RecordBatch.from_arrays(arrays, schema=wanted)
+
+    def num_rows(self, part: str) -> int:
+        """From the footer."""
+        with self._opened(part) as file:
+            return int(file.metadata.num_rows)
+
+    def _table(self, part: str) -> pa.Table:
+        return read_table(self._path(part), PART, self._refuse)
+
+    @contextlib.contextmanager
+    def _opened(self, part: str) -> Iterator[pq.ParquetFile]:
+        path = self._path(part)
+        try:
+            # A small buffer, so that no column of a file of one row group is ever in memory whole.
+            with pq.ParquetFile(path, buffer_size=65_536, pre_buffer=False) as file:
+                missing = [name for name in PART.names if name not in file.schema_arrow.names]
+                if missing:
+                    raise self._refuse(
+                        f"{path} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}"
+                    )
+                yield file
+        except FileNotFoundError:
+            raise self._refuse(f"{path} is not there") from None
+        except (OSError, pa.ArrowException) as error:
+            raise self._refuse(f"{path} cannot be read as Parquet: {one_line(error)}") from error
+
+    def _path(self, part: str) -> Path:
+        return self._folder / f"{part}.parquet"
+
+
+class DrawnParts(PartFiles):
+    """The parts between drawing and saving, each sorted by (label, photo_id). Made by `write`.
+
+    They are Arrow streams in a temporary folder ($TMPDIR), which goes with the object. A table is kept as
+    long as somebody holds it; saving reads a batch at a time.
+    """
+
+    def __init__(self, folder: tempfile.TemporaryDirectory[str], rows: Mapping[str, int]) -> None:
+        super().__init__(tuple(rows))
+        self._folder = folder
+        self._rows = rows
+        self._held: weakref.WeakValueDictionary[str, pa.Table] = weakref.WeakValueDictionary()
+
+    @classmethod
+    def write(cls, parts: Mapping[int, str], batches: Iterable[pa.RecordBatch]) -> DrawnParts:
+        """Writes the parts.
+
+        Args:
+            parts: names by number; a part without rows is one too.
+            batches: the columns of PART and `part`, a number; in the order of the parts' rows.
+        """
+        folder = tempfile.TemporaryDirectory(prefix="arboretum-split-")
+        options = pa.ipc.IpcWriteOptions(compression="lz4")
+        schema = arrow_schema(PART)
+        counts = dict.fromkeys(parts.values(), 0)
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(out_of_space(Path(folder.name)))
+            writers = {
+                number: stack.enter_context(
+                    pa.ipc.new_stream(str(Path(folder.name, part)), schema, options=options)
+                )
+                for number, part in parts.items()
+            }
+            for batch in batches:
+                columns = [batch.column(field.name).cast(field.type) for field in schema]
+                rows = pa.RecordBatch.from_arrays(columns, schema=schema)
+                for number in pc.unique(batch.column("part")).to_pylist():
+                    own = rows.filter(pc.equal(batch.column("part"), number))
+                    writers[number].write_batch(own)
+                    counts[parts[number]] += own.num_rows
+        return cls(folder, counts)
+
+    def batches(self, part: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """As they were written."""
+        with pa.OSFile(str(Path(self._folder.name, part))) as file, pa.ipc.open_stream(file) as reader:
+            for batch in reader:
+                yield batch.select(list(columns))
+
+    def num_rows(self, part: str) -> int:
+        """Counted when they were written."""
+        return self._rows[part]
+
+    def _table(self, part: str) -> pa.Table:
+        table = self._held.get(part)
+        if table is None:
+            table = pa.Table.from_batches(self.batches(part, PART.names), schema=arrow_schema(PART))
+            self._held[part] = table
+        return table
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        # A copy in another process outlives the folder.
+        return dict, (dict(self),)

@@ -1,0 +1,174 @@
+"""The pool: every photo that a split may draw from, as one relation over either layout, and its census.
+
+Of a built catalogue the pool is a query over its photos, which stand sorted by taxon: each question decodes
+the few columns that it needs, in the row groups of the selected taxa, and nothing is copied. Where reading
+again would cost more (a raw catalogue, a selection that compares photos with each other) the pool is a table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from arboretum_metadata.vocab import RANKS
+from arboretum_tools.catalog import Relations, Selection
+from arboretum_tools.identity import class_key_sql
+from arboretum_tools.photo_ids import PhotoIds
+from arboretum_tools.query import identifier
+from arboretum_tools.split.groups import group_sql
+from arboretum_tools.split.recipe import SplitRecipe
+
+# Where further columns stand in the query of a pool.
+_MORE = "/* more */"
+
+# A name that goes on behind genus and epithet is that of a subspecies, variety or form.
+_ROLLED_UP = "coalesce(starts_with(scientific_name, genus || ' ' || species || ' '), false)"
+
+
+@dataclass(frozen=True, slots=True)
+class Available:
+    """Which photos of a selection may be drawn; as it is built without values, all.
+
+    Attributes:
+        only: these alone.
+        but: all but these.
+    """
+
+    only: PhotoIds | None = None
+    but: PhotoIds | None = None
+
+    def sql(self, catalog: Relations) -> str:
+        """The condition on photo_id; makes the tables that it needs."""
+        conditions = []
+        if self.only is not None:
+            conditions.append(f"photo_id IN (FROM {catalog.register_ids(self.only)})")
+        if self.but is not None:
+            conditions.append(f"photo_id NOT IN (FROM {catalog.register_ids(self.but)})")
+        return " AND ".join(conditions) or "true"
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """The photos of a selection, with what the drawing asks of them.
+
+    The catalogue has the table `rank_classes`, one row a class, numbered by `class_id` in the order of the
+    bytes of its key; and `census`, photos by class_id (NULL = in no class), taken, rolled_up, available.
+
+    Attributes:
+        catalog: where they stand.
+        start: the query up to where it may name further columns of `photos`.
+        end: the rest of it; empty where the pool is the table `pool`.
+        parameters: the values of its `?`.
+    """
+
+    catalog: Relations
+    start: str
+    end: str
+    parameters: tuple[Any, ...]
+
+    @property
+    def sql(self) -> str:
+        """A query for photo_id, class_id, kind, group_id, taken, rolled_up, available.
+
+        `taken` says whether the photo is in a class that may stand in the split, `rolled_up` whether it is
+        named to a subspecies, variety or form.
+        """
+        return self.start + self.end
+
+    def with_columns(self, columns: Sequence[str]) -> str:
+        """The same with further columns of `photos`, and the same parameters."""
+        more = "".join(f", {identifier(column)}" for column in columns)
+        if self.end:
+            return f"{self.start}{more}{self.end}"
+        return f"SELECT pool.*{more} FROM pool JOIN {self.catalog.photos_alone} USING (photo_id)"
+
+
+def make_pool(selection: Selection, recipe: SplitRecipe, group_by: str, available: Available) -> Pool:
+    """The pool of a selection; makes the tables that it needs, and takes the census.
+
+    Args:
+        selection: what may be drawn.
+        recipe: its rank, and whether hybrids take part.
+        group_by: the resolved grouping, never `auto`.
+        available: which of the selected photos may be drawn.
+    """
+    catalog = selection.catalog
+    _rank_classes(catalog, recipe.rank)
+    kind, group = group_sql(group_by)
+    own = f"({kind})::TINYINT AS kind, {group} AS group_id, {available.sql(catalog)} AS available"
+    class_key = "class_key" if recipe.rank == "species" else f"{class_key_sql(recipe.rank)} AS class_key"
+    taken = "class_id IS NOT NULL" + ("" if recipe.hybrids else " AND hybrid IS NOT TRUE")
+    if catalog.counted:
+        catalog.run(
+            f"CREATE OR REPLACE TABLE taxon_classes AS SELECT tax, class_id, {taken} AS taken, rolled_up "
+            f"FROM (SELECT tax, {class_key}, hybrid, {_ROLLED_UP} AS rolled_up FROM taxa) "
+            "LEFT JOIN rank_classes USING (class_key)"
+        )
+        inner, parameters = selection.query(f"photo_id, tax, {own}{_MORE}", relation=catalog.photos_alone)
+        start, end = inner.split(_MORE)
+        pool = Pool(
+            catalog,
+            f"SELECT * EXCLUDE (tax) FROM ({start}",
+            f"{end}) JOIN taxon_classes USING (tax)",
+            parameters,
+        )
+    else:
+        inner, parameters = selection.query(
+            f"photo_id, {class_key}, hybrid, {_ROLLED_UP} AS rolled_up, {own}"
+        )
+        pool = Pool(
+            catalog,
+            f"SELECT photo_id, class_id, kind, group_id, {taken} AS taken, rolled_up, available "
+            f"FROM ({inner}) LEFT JOIN rank_classes USING (class_key)",
+            "",
+            parameters,
+        )
+    if not catalog.counted or not all(one.row_wise for one in selection.criteria):
+        catalog.run(f"CREATE OR REPLACE TABLE pool AS {pool.sql}", pool.parameters)
+        pool = Pool(catalog, "FROM pool", "", ())
+    _take_census(selection, pool, available)
+    return pool
+
+
+def _take_census(selection: Selection, pool: Pool, available: Available) -> None:
+    relation, photos = selection.tally("*")
+    if relation == "counts" and available == Available():
+        found = selection.explanation
+        source, parameters = (
+            f"counts JOIN taxon_classes USING (tax) WHERE {found.condition}",
+            found.parameters,
+        )
+        columns = f"class_id, taken, rolled_up, true AS available, ({photos})::BIGINT AS n"
+    else:
+        source, parameters = f"({pool.sql})", pool.parameters
+        columns = "class_id, taken, rolled_up, available, count(*) AS n"
+    pool.catalog.run(
+        f"CREATE OR REPLACE TABLE census AS SELECT {columns} FROM {source} GROUP BY ALL", parameters
+    )
+
+
+def _rank_classes(catalog: Relations, rank: str) -> None:
+    """Makes `rank_classes`: one row a class of this rank, numbered in the order of the bytes of its key.
+
+    Above species the lineage is the most frequent tuple among the class's photos (ties: smallest bytes), as
+    it is for species; common names and taxon ids belong to taxa below and are not carried up.
+    """
+    source = "classes"
+    if rank != "species":
+        above = list(RANKS)[: list(RANKS).index(rank) + 1]
+        lineage = ", ".join(map(identifier, above))
+        below = ", ".join(f"NULL::VARCHAR AS {identifier(name)}" for name in RANKS if name not in above)
+        source = (
+            f"(WITH tuples AS (SELECT {class_key_sql(rank)} AS class_key, {lineage}, sum(n) AS n "
+            "FROM lineages GROUP BY ALL), "
+            "total AS (SELECT class_key, sum(n)::BIGINT AS n_catalog FROM tuples GROUP BY class_key) "
+            f"SELECT class_key, n_catalog, {lineage}, {below}, {identifier(rank)} AS scientific_name, "
+            "NULL::VARCHAR AS common_name, NULL::BIGINT AS taxon_id "
+            "FROM tuples JOIN total USING (class_key) QUALIFY row_number() OVER "
+            f"(PARTITION BY class_key ORDER BY n DESC, {lineage}) = 1)"
+        )
+    catalog.run(
+        "CREATE OR REPLACE TABLE rank_classes AS SELECT *, "
+        f"(row_number() OVER (ORDER BY class_key) - 1)::INTEGER AS class_id FROM {source}"
+    )
