@@ -9,6 +9,7 @@ the sockets must not starve.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -35,8 +36,11 @@ _ROWS = 1024
 #: Seconds without a photo that came to an end after which the watchdog says what is waited for.
 QUIET_S = 60.0
 
-# So many photos that were given up, and never an answer: it is the network, not the photos.
+# So many photos that were given up without a connection, and never an answer: it is the network, not the
+# photos. A host that accepts a connection and then says nothing is there; what is left of a download may
+# well begin with ten photos at which it stalls.
 _UNREACHED = 10
+_UNCONNECTED = re.compile(r"(cannot connect|connection timeout) to ", re.IGNORECASE)
 
 
 @dataclass(slots=True)
@@ -107,7 +111,11 @@ async def run(
                 on_event(PhotoDone(photo_id, record.status, record.size_bytes or 0))
                 if writer.full:
                     await asyncio.to_thread(writer.roll)
-            if record.status == "failed" and not fetcher.reached:
+            if (
+                record.status == "failed"
+                and not fetcher.reached
+                and _UNCONNECTED.match(record.error or "") is not None
+            ):
                 unreached += 1
                 if unreached >= _UNREACHED:
                     raise BadInputError(

@@ -86,5 +86,5 @@ def duration(seconds: float) -> str:
 
 
 def is_terminal() -> bool:
-    """Whether someone watches stderr, so that a bar makes sense."""
-    return sys.stderr.isatty()
+    """Whether someone watches stderr, so that a bar makes sense: a terminal, and one that has a width."""
+    return sys.stderr.isatty() and os.get_terminal_size(sys.stderr.fileno()).columns > 0

@@ -174,6 +174,20 @@ def test_a_run_that_reaches_no_host_ends_soon_and_says_so(tmp_path, plan_of):
     assert ledger.status(tmp_path).photos["failed"] < 100
 
 
+@pytest.mark.parametrize("kind", ["reset", "stall_before_headers"])
+def test_a_host_that_accepts_and_never_answers_is_there(tmp_path, plan_of, origin, kind):
+    origin.faults = {n: Fault(kind) for n in range(1, 13)}
+    report = download(
+        plan_of(*origin.faults),
+        images=tmp_path,
+        origin=origin.url,
+        attempts=1,
+        deadline_s=0.5,
+        max_failure_rate=1,
+    )
+    assert report.by_status["failed"] == 12
+
+
 def test_addresses_of_the_metadata_that_may_not_be_asked_end_as_invalid(tmp_path, plan_of, origin):
     rows = [
         (1, "jpg", "http://127.0.0.1/photos/1/medium.jpg"),
