@@ -73,6 +73,16 @@ def test_what_cannot_be_decoded_is_invalid_and_says_why():
     assert good.status == "ok"
 
 
+def test_a_decompression_bomb_is_invalid_and_never_decoded():
+    buffer = io.BytesIO()
+    Image.new("1", (14_000, 14_000)).save(buffer, "PNG")
+    assert len(buffer.getvalue()) < 100_000
+    with ResizePool(Resize(64), 1) as pool:
+        [(record, data)] = transformed(pool, buffer.getvalue())
+    assert (record.status, data) == ("invalid", None)
+    assert "14000 x 14000 pixels are more than" in record.error or "decompression bomb" in record.error
+
+
 def pids(pool: ResizePool) -> list[int]:
     return [child.process.pid for child in pool._children]
 
