@@ -8,10 +8,12 @@ import ssl
 import subprocess
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from arboretum_tools.download import direct, http1
 from arboretum_tools.download.direct import DirectClient
-from arboretum_tools.download.http1 import Reply, WireError
+from arboretum_tools.download.http1 import Connection, ReadBuffer, Reply, WireError
 from arboretum_tools.download.urls import AddressRefusedError, AddressRules
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -266,6 +268,66 @@ def test_what_the_headers_say_is_told_byte_by_byte():
         "7",
         "gzip",
     )
+
+
+class Nowhere(asyncio.Transport):
+    """Takes what is sent, and can be closed."""
+
+    closed = False
+
+    def write(self, data) -> None:
+        pass
+
+    def abort(self) -> None:
+        self.closed = True
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+
+def played(pieces: list[bytes]) -> tuple[Reply | str, bool]:
+    """What a connection makes of these reads and the end: the reply or error, and whether it is usable."""
+
+    async def run() -> tuple[Reply | str, bool]:
+        connection = Connection(asyncio.get_running_loop(), ReadBuffer())
+        connection.connection_made(Nowhere())
+        asking = asyncio.ensure_future(connection.ask(b"GET", float("inf")))
+        await asyncio.sleep(0)
+        for piece in pieces:
+            connection.get_buffer(-1)[: len(piece)] = piece
+            connection.buffer_updated(len(piece))
+        usable = connection.usable
+        connection.connection_lost(None)
+        try:
+            return await asking, usable
+        except WireError as error:
+            return str(error), usable
+
+    return asyncio.run(run())
+
+
+@st.composite
+def damaged(draw) -> bytes:
+    """An answer with a few bytes changed, put in or left out."""
+    head = draw(st.sampled_from([b"", b"HTTP/1.1 100 Continue\r\n\r\n"]))
+    answer = bytearray(
+        head + draw(st.sampled_from([WHOLE, CHUNKED + b"5\r\nhello\r\n2\r\nyo\r\n0\r\n\r\n", OK]))
+    )
+    for _ in range(draw(st.integers(0, 3))):
+        at = draw(st.integers(0, len(answer)))
+        new = draw(st.sampled_from([b"", b"\r\n", b"\n", b":", b" ", b"0", b"9", b"\0", b"\xff", b"x"]))
+        answer[at : at + draw(st.integers(0, 2))] = new
+    return bytes(answer)
+
+
+@given(answer=damaged(), cuts=st.lists(st.integers(1, 9), min_size=1))
+def test_whatever_comes_ends_in_a_reply_or_an_error_that_does_not_depend_on_the_pieces(answer, cuts):
+    pieces, at = [], 0
+    while at < len(answer):
+        size = cuts[len(pieces) % len(cuts)]
+        pieces.append(answer[at : at + size])
+        at += size
+    assert played(pieces) == played([answer])
 
 
 def resolved(monkeypatch, *addresses):
