@@ -39,7 +39,12 @@ def arrow_schema(table: Table) -> pa.Schema:
 
 
 def write_table(
-    path: Path, batches: pa.Table | Iterable[pa.RecordBatch], table: Table, provenance: Mapping[str, Any]
+    path: Path,
+    batches: pa.Table | Iterable[pa.RecordBatch],
+    table: Table,
+    provenance: Mapping[str, Any],
+    *,
+    dictionary: bool = True,
 ) -> int:
     """Writes rows as Parquet, whole or not at all, and returns how many.
 
@@ -48,13 +53,17 @@ def write_table(
         batches: rows with at least the columns of `table`; the caller has them in the right order.
         table: gives names, types and order of the columns.
         provenance: what the file says about how it was made, JSON-able, no times or paths.
+        dictionary: whether values that repeat are written once a row group. Where few do, or batches are
+            small, that makes a file larger and takes a megabyte of memory a column.
     """
     said = canonical_json({"toolkit_version": __version__, "table": table.name, **provenance})
     schema = arrow_schema(table).with_metadata({METADATA_KEY: said.encode()})
     rows = 0
     with (
         whole_file(path) as temporary,
-        pq.ParquetWriter(temporary, schema, compression="zstd", compression_level=3) as writer,
+        pq.ParquetWriter(
+            temporary, schema, compression="zstd", compression_level=3, use_dictionary=dictionary
+        ) as writer,
     ):
         for batch in batches.to_batches() if isinstance(batches, pa.Table) else batches:
             columns = [batch.column(field.name).cast(field.type) for field in schema]

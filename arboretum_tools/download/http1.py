@@ -191,7 +191,7 @@ class Connection(asyncio.BufferedProtocol):
         if not self._head:
             # Nearly always: all headers, and the body or its beginning.
             end = self._buffer.array.find(b"\r\n\r\n", 0, size)
-            if 0 <= end <= MAX_HEAD_BYTES:
+            if 0 <= end <= MAX_HEAD_BYTES - 4:
                 head = bytes(view[: end + 2])
                 if self._begin(head):
                     self._take(view[end + 4 :])

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -128,16 +128,16 @@ def run(job: Job, stopper: Stopper) -> DownloadReport:
         asyncio.CancelledError: it was stopped; what came is kept.
     """
     began = time.monotonic()
-    with closing(query.connect()) as connection:
-        with _written_down(job.requests) as unsaved:
-            check_plan(_plan(job, unsaved, connection), yes=job.yes)
-            # Of several processes this one is the first task of their set.
-            task = Task(0, job.processes) if job.processes > 1 else job.task
-            with StoreWriter.create(job.images, job.config, task=task, on_event=job.on_event) as writer:
-                plan = plans.keep(unsaved, job.images)
-                # Not at the end: that may be days away, and a kill would leave it behind.
-                unsaved.path.unlink()
-                done = _fetch(job, plan, writer, stopper, connection)
+    with closing(query.connect()) as connection, ExitStack() as scratch:
+        unsaved = scratch.enter_context(_written_down(job.requests))
+        check_plan(_plan(job, unsaved, connection), yes=job.yes)
+        # Of several processes this one is the first task of their set.
+        task = Task(0, job.processes) if job.processes > 1 else job.task
+        with StoreWriter.create(job.images, job.config, task=task, on_event=job.on_event) as writer:
+            plan = plans.keep(unsaved, job.images)
+            # Not at the end: that may be days away, and a kill would leave it behind.
+            scratch.close()
+            done = _fetch(job, plan, writer, stopper, connection)
         by_status = ledger.counts(
             ImageStore.open(job.images), plan.path, task=job.task, connection=connection
         )

@@ -7,6 +7,7 @@ import inspect
 import json
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
@@ -251,3 +252,33 @@ def test_nothing_to_do_loads_no_http_library(tmp_path, plan_of, origin):
         [sys.executable, "-c", code, tmp_path, plan.path], capture_output=True, text=True, check=True
     )
     assert ran.stdout.strip() == "False"
+
+
+def test_without_a_proxy_aiohttp_is_not_loaded(tmp_path, plan_of, origin):
+    code = (
+        "import sys, pyarrow as pa; from arboretum_metadata.schema import REQUEST\n"
+        "from arboretum_tools.tables import arrow_schema\n"
+        "from arboretum_tools.download import download; from arboretum_tools.requests import Requests\n"
+        "table = pa.table({'photo_id': [1], 'ext': ['jpg'], 'url': [None]}, schema=arrow_schema(REQUEST))\n"
+        "report = download(Requests(table.to_batches, {}), images=sys.argv[1], origin=sys.argv[2])\n"
+        "assert report.fetched == 1, report\n"
+        "print('aiohttp' in sys.modules)\n"
+    )
+    command = [sys.executable, "-c", code, tmp_path / "images", origin.url]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "False"
+
+
+def test_the_plan_outside_of_the_store_is_gone_before_the_first_photo(tmp_path, plan_of, origin, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    left = []
+    download(
+        plan_of(1, 2),
+        images=tmp_path / "images",
+        origin=origin.url,
+        on_event=lambda event: (
+            left.extend(tmp_path.glob("arboretum-plan-*")) if isinstance(event, PhotoDone) else None
+        ),
+    )
+    assert left == []
+    assert [path.name for path in tmp_path.iterdir()] == ["images"]

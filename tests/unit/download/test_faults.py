@@ -71,18 +71,36 @@ LOOP = 800
 GOOD = range(600, 640)
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory, plan_of):
+# How a host is asked: over connections of our own, and by aiohttp, here through a proxy that is the host.
+WAYS = ("direct", "proxied")
+
+
+def reach(way: str, server: str, patch: pytest.MonkeyPatch) -> str:
+    """The `origin` to give, so that the server at this address is asked in this way."""
+    if way == "direct":
+        return server
+    patch.setenv("http_proxy", server)
+    return "http://photos.invalid"
+
+
+@pytest.fixture(params=WAYS)
+def url(request, origin, monkeypatch) -> str:
+    """The `origin` to give for the origin server, in each way."""
+    return reach(request.param, origin.url, monkeypatch)
+
+
+@pytest.fixture(scope="module", params=WAYS)
+def run(request, tmp_path_factory, plan_of):
     """One download from an origin that misbehaves in every way at once."""
     faults = FAULTS | {LOOP: Fault("redirect", to=f"/photos/{LOOP}/small.jpg")}
     path = tmp_path_factory.mktemp("faults") / "images"
     began = time.monotonic()
-    with Origin(faults=faults) as origin:
+    with Origin(faults=faults) as origin, pytest.MonkeyPatch.context() as patch:
         report = download(
             plan_of(*faults, *GOOD),
             images=path,
             size="small",
-            origin=origin.url,
+            origin=reach(request.param, origin.url, patch),
             attempts=2,
             deadline_s=3.0,
             max_failure_rate=1.0,
@@ -138,36 +156,37 @@ def test_stalls_and_drips_end_in_bounded_time(run):
     assert run[4] < 30
 
 
-def test_more_failures_than_allowed_are_an_error_that_keeps_what_came(tmp_path, plan_of, origin):
+def test_more_failures_than_allowed_are_an_error_that_keeps_what_came(tmp_path, plan_of, origin, url):
     origin.faults = {1: Fault("forbidden"), 2: Fault("not_found")}
     with pytest.raises(
         DownloadFailedError, match=r"1 of 4 photos could not be had \(1 forbidden\)"
     ) as caught:
-        download(plan_of(1, 2, 3, 4), images=tmp_path, origin=origin.url, max_failure_rate=0.2)
+        download(plan_of(1, 2, 3, 4), images=tmp_path, origin=url, max_failure_rate=0.2)
     assert caught.value.exit_code == 4
     assert caught.value.report.by_status["ok"] == 2
     assert caught.value.report.failure_rate == 0.25
     assert ledger.status(tmp_path).photos["gone"] == 1
-    download(plan_of(1, 2, 3, 4), images=tmp_path, origin=origin.url, max_failure_rate=0.25)
+    download(plan_of(1, 2, 3, 4), images=tmp_path, origin=url, max_failure_rate=0.25)
 
 
-def test_photos_that_vanished_are_no_failures(tmp_path, plan_of, origin):
+def test_photos_that_vanished_are_no_failures(tmp_path, plan_of, origin, url):
     origin.faults = {n: Fault("not_found") for n in (1, 2)}
-    report = download(plan_of(1, 2), images=tmp_path, origin=origin.url, max_failure_rate=0.0)
+    report = download(plan_of(1, 2), images=tmp_path, origin=url, max_failure_rate=0.0)
     assert (report.by_status["gone"], report.failures) == (2, 0)
 
 
-def test_retry_after_is_obeyed_by_every_worker(tmp_path, plan_of, origin):
+def test_retry_after_is_obeyed_by_every_worker(tmp_path, plan_of, origin, url):
     origin.faults = {1: Fault("throttled", times=1, retry_after=1)}
-    download(plan_of(1), images=tmp_path, origin=origin.url)
+    download(plan_of(1), images=tmp_path, origin=url)
     first, second = (request.at for request in origin.requests)
     assert second - first >= 1.0
 
 
-def test_a_run_that_reaches_no_host_ends_soon_and_says_so(tmp_path, plan_of):
+@pytest.mark.parametrize("way", WAYS)
+def test_a_run_that_reaches_no_host_ends_soon_and_says_so(tmp_path, plan_of, monkeypatch, way):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        closed = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        closed = reach(way, f"http://127.0.0.1:{unused.getsockname()[1]}", monkeypatch)
         with pytest.raises(BadInputError, match=r"no host can be reached: .*127\.0\.0\.1") as caught:
             download(plan_of(*range(1, 500)), images=tmp_path, origin=closed, attempts=1)
     assert "--origin" in caught.value.hint
@@ -188,14 +207,14 @@ def test_a_host_that_accepts_and_never_answers_is_there(tmp_path, plan_of, origi
     assert report.by_status["failed"] == 12
 
 
-def test_addresses_of_the_metadata_that_may_not_be_asked_end_as_invalid(tmp_path, plan_of, origin):
+def test_addresses_of_the_metadata_that_may_not_be_asked_end_as_invalid(tmp_path, plan_of, origin, url):
     rows = [
         (1, "jpg", "http://127.0.0.1/photos/1/medium.jpg"),
         (2, "exe", None),
         (3, "jpg", "https://user:word@static.inaturalist.org/photos/3/medium.jpg"),
         (4, "JPG", "http://static.inaturalist.org/photos/4/medium.JPG"),
     ]
-    download(plan_of(*rows), images=tmp_path, size="small", origin=origin.url, max_failure_rate=1)
+    download(plan_of(*rows), images=tmp_path, size="small", origin=url, max_failure_rate=1)
     index = ImageStore.open(tmp_path).index(0).to_pylist()
     assert [(row["status"], row["attempts"]) for row in index] == [("invalid", 0)] * 3 + [("ok", 1)]
     assert [request.path for request in origin.requests] == ["/photos/4/small.JPG"]
@@ -209,19 +228,20 @@ def test_a_host_name_that_leads_to_this_machine_is_not_asked_without_an_origin(t
     assert "which is not public" in row["error"]
 
 
-def test_the_host_is_told_who_asks(tmp_path, plan_of, origin):
-    download(plan_of(1), images=tmp_path, origin=origin.url, contact="https://example.org/me")
+def test_the_host_is_told_who_asks(tmp_path, plan_of, origin, url):
+    download(plan_of(1), images=tmp_path, origin=url, contact="https://example.org/me")
     [request] = origin.requests
     assert request.user_agent.startswith("arboretum-tools/")
     assert request.user_agent.endswith("(+https://example.org/me)")
 
 
-def test_no_more_connections_are_used_than_allowed(tmp_path, plan_of, origin):
-    download(plan_of(*range(1, 60)), images=tmp_path, origin=origin.url, connections=3)
+def test_no_more_connections_are_used_than_allowed(tmp_path, plan_of, origin, url):
+    download(plan_of(*range(1, 60)), images=tmp_path, origin=url, connections=3)
     assert 1 <= origin.peak_requests <= 3
 
 
-def test_headers_of_any_bytes_are_no_obstacle(tmp_path, plan_of):
+@pytest.mark.parametrize("way", WAYS)
+def test_headers_of_any_bytes_are_no_obstacle(tmp_path, plan_of, monkeypatch, way):
     buffer = io.BytesIO()
     Image.new("RGB", (8, 8)).save(buffer, "JPEG")
     body = buffer.getvalue()
@@ -240,14 +260,14 @@ def test_headers_of_any_bytes_are_no_obstacle(tmp_path, plan_of):
                 return
             with connection:
                 asked = connection.recv(65536)
-                photo_id = int(asked.split(b"/")[2])
+                photo_id = int(asked.partition(b"/photos/")[2].partition(b"/")[0])
                 connection.sendall(b"HTTP/1.1 " + answers[photo_id] + b"\r\nConnection: close\r\n\r\n" + body)
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=serve, args=(listening,), daemon=True)
         thread.start()
-        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        download(plan_of(*answers), images=tmp_path, origin=url, attempts=1, max_failure_rate=1)
+        at = reach(way, f"http://127.0.0.1:{listening.getsockname()[1]}", monkeypatch)
+        download(plan_of(*answers), images=tmp_path, origin=at, attempts=1, max_failure_rate=1)
         listening.shutdown(socket.SHUT_RDWR)
     thread.join(5)
     rows = ImageStore.open(tmp_path).index(0).to_pylist()
@@ -270,10 +290,10 @@ def test_the_proxy_of_the_environment_is_asked_for_hosts_that_are_not_this_machi
     assert len(origin.requests) == 1
 
 
-def test_a_photo_that_lies_under_the_other_spelling_of_its_extension_is_found(tmp_path, plan_of, origin):
+def test_a_photo_that_lies_under_the_other_spelling_of_its_extension_is_found(tmp_path, plan_of, origin, url):
     origin.faults = {1: Fault("not_found", times=1), 2: Fault("forbidden", times=1), 3: Fault("not_found")}
     rows = [(1, "jpeg", None), (2, "JPG", None), (3, "jpg", None), (4, "jpg", None)]
-    download(plan_of(*rows), images=tmp_path, origin=origin.url, max_failure_rate=0)
+    download(plan_of(*rows), images=tmp_path, origin=url, max_failure_rate=0)
     index = ImageStore.open(tmp_path).index(0).to_pylist()
     assert [(row["status"], row["attempts"], row["url"].rpartition(".")[2]) for row in index] == [
         ("ok", 2, "jpg"),
@@ -283,7 +303,7 @@ def test_a_photo_that_lies_under_the_other_spelling_of_its_extension_is_found(tm
     ]
 
 
-def test_the_watchdog_names_what_is_waited_for(tmp_path, plan_of, origin, monkeypatch):
+def test_the_watchdog_names_what_is_waited_for(tmp_path, plan_of, origin, monkeypatch, url):
     from arboretum_tools.download import engine
     from arboretum_tools.events import Note
 
@@ -293,7 +313,7 @@ def test_the_watchdog_names_what_is_waited_for(tmp_path, plan_of, origin, monkey
     download(
         plan_of(7),
         images=tmp_path,
-        origin=origin.url,
+        origin=url,
         attempts=1,
         deadline_s=0.8,
         max_failure_rate=1,
