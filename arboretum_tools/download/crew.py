@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import secrets
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,11 +79,15 @@ def side_by_side(job: Job, to_fetch: ToFetch, writer: StoreWriter, stopper: Stop
         write_table(path, to_fetch(task), REQUEST, {})
         return path
 
+    one_by_one = threading.Lock()
+
     def rest_of(task: Task) -> Path:
-        # Its process is dead, so its lock is free.
-        with writer_lock(job.images, task):
-            recover(job.images, task)
-        return write_list(task)
+        # Two may die at once, and a DuckDB connection answers one at a time.
+        with one_by_one:
+            # Its process is dead, so its lock is free.
+            with writer_lock(job.images, task):
+                recover(job.images, task)
+            return write_list(task)
 
     wanted = write_list(job.task)
     shares = [
