@@ -183,8 +183,10 @@ def _parts(pool: Pool, recipe: SplitRecipe) -> DrawnParts:
         f"LEFT JOIN (FROM ends WHERE part = {_TRAIN}) ends USING (label) "
         "LEFT JOIN (SELECT class_id, max(key) AS last_held FROM held GROUP BY class_id) USING (class_id)"
     )
-    carried = ", ".join(_CARRIED)
-    near = _near_sql(pool.with_columns(_CARRIED), recipe)
+    # What the catalogue lacks need not go through the sort.
+    there = [name for name in _CARRIED if name in ("ext", "url") or pool.catalog.has(name)]
+    carried = ", ".join(there)
+    near = _near_sql(pool.with_columns(there), recipe)
     sql = (
         f"SELECT part, near.photo_id, label, {carried} FROM ({near}) near JOIN ends USING (label, part) "
         "WHERE near.key < ends.key OR (near.key = ends.key AND near.photo_id <= ends.photo_id) "
