@@ -55,6 +55,8 @@ def connect(
         ),
         # Every result that is stored has an ORDER BY of its own; keeping insertion order costs memory.
         "preserve_insertion_order": False,
+        # The system keeps what was read of a file; a second copy of it would only cost memory.
+        "enable_external_file_cache": False,
         # Nothing is ever fetched or loaded behind the user's back.
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,

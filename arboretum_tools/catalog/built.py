@@ -34,7 +34,7 @@ def prepare(connection: Connection, files: BuiltFiles) -> Defects:
         "FROM taxa"
     )
     run("CREATE VIEW counts AS SELECT tallies.*, class_key FROM tallies JOIN taxa USING (tax)")
-    run(f"CREATE VIEW parts AS FROM {parquet_source(files.parts)}")
+    run(f"CREATE VIEW parts AS FROM {parquet_source(files.parts, alike=True)}")
     own = ", ".join(_photo_column(files, name) for name in PHOTO_COLUMNS if name not in TAXON_COLUMNS)
     run(f"CREATE VIEW photos_alone AS SELECT {own}, tax FROM parts")
     columns = ", ".join(

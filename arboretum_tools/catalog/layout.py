@@ -80,7 +80,7 @@ def part_name(number: int) -> str:
 
 
 def find_built(root: Path) -> BuiltFiles:
-    """Lists and checks the files of a built catalogue; only footers are read.
+    """Lists and checks the files of a built catalogue; of its parts only the sizes, where those are right.
 
     Raises:
         CatalogError: a file is missing, not whole, of another build, or of a newer format.
@@ -88,7 +88,7 @@ def find_built(root: Path) -> BuiltFiles:
     path = root / CATALOG_JSON
     try:
         meta = json.loads(path.read_text("utf-8"))
-        version, parts = int(meta["format_version"]), int(meta["parts"])
+        version, sizes = int(meta["format_version"]), [int(size) for size in meta["part_bytes"]]
         _ = str(meta["taxonomy"]), str(meta["fingerprint"]), dict(meta["defects"]), list(meta["columns"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CatalogError(f"{path} cannot be read: {one_line(error)}", path=path, hint=_AGAIN) from error
@@ -98,15 +98,16 @@ def find_built(root: Path) -> BuiltFiles:
             path=root,
             hint="Upgrade arboretum-tools, or build the catalogue again with this version.",
         )
-    files = BuiltFiles(root, tuple(root / PHOTOS / part_name(n) for n in range(parts)), meta)
-    for file in (root / TAXA, root / CLASSES, root / COUNTS, *files.extras, *files.parts):
-        found = _taxonomy_of(file)
-        if found != files.taxonomy:
+    files = BuiltFiles(root, tuple(root / PHOTOS / part_name(n) for n in range(len(sizes))), meta)
+    for file in (root / TAXA, root / CLASSES, root / COUNTS, *files.extras):
+        _check_taxonomy(file, files.taxonomy)
+    for file, size in zip(files.parts, sizes, strict=True):
+        found = file.stat().st_size if file.is_file() else None
+        if found != size:
+            # Its footer says better what is wrong with it; where that is right, the size still is not.
+            _check_taxonomy(file, files.taxonomy)
             raise CatalogError(
-                f"{file} belongs to another build: taxonomy {found or 'not stated'}, {path.name} says "
-                f"{files.taxonomy}",
-                path=file,
-                hint=_AGAIN,
+                f"{file} has {found:,} bytes, {path.name} says {size:,}", path=file, hint=_AGAIN
             )
     return files
 
@@ -123,13 +124,20 @@ def foreign_files(root: Path) -> list[Path]:
     )
 
 
-def _taxonomy_of(file: Path) -> str | None:
+def _check_taxonomy(file: Path, taxonomy: str) -> None:
     try:
         said = (pq.read_schema(file).metadata or {}).get(METADATA_KEY)
-        return str(json.loads(said)["taxonomy"]) if said else None
-    except (KeyError, ValueError):
-        return None
+        found = str(json.loads(said)["taxonomy"]) if said else None
     except (pa.ArrowInvalid, OSError) as error:
         raise CatalogError(
             f"{file} is not a whole Parquet file: {one_line(error)}", path=file, hint=_AGAIN
         ) from error
+    except (KeyError, ValueError):
+        found = None
+    if found != taxonomy:
+        raise CatalogError(
+            f"{file} belongs to another build: taxonomy {found or 'not stated'}, {CATALOG_JSON} says "
+            f"{taxonomy}",
+            path=file,
+            hint=_AGAIN,
+        )

@@ -26,7 +26,7 @@ from arboretum_tools.split.pool import Available as Available
 from arboretum_tools.split.pool import Pool, make_pool
 from arboretum_tools.split.profiles import targets
 from arboretum_tools.split.recipe import SplitRecipe
-from arboretum_tools.stable import key_sql
+from arboretum_tools.stable import KEYS_FIRST, key_sql
 
 # Columns of a part besides photo_id and label, as `photos` has them.
 _CARRIED = tuple(name for name in PART.names if name not in ("photo_id", "label"))
@@ -160,13 +160,16 @@ def _ends_sql(pool: Pool, recipe: SplitRecipe, condition: str) -> str:
 def _near_sql(pool: str, recipe: SplitRecipe) -> str:
     """The photos among which the chosen ones are: those of held-out groups, and those under the limit."""
     key = key_sql("photo_id", "train", recipe.seed)
-    held = key_sql("group_id", "holdout", recipe.seed)
+    group = key_sql("group_id", "holdout", recipe.seed)
+    nothing_held = recipe.val_per_class + recipe.test_per_class == 0
+    keys = f"{key}::UINTEGER AS key" + ("" if nothing_held else f", {group}::UINTEGER AS group_key")
+    near = "key < below" + ("" if nothing_held else " OR group_key <= last_held")
     return (
         f"SELECT *, coalesce(held_part, {_TRAIN})::TINYINT AS part FROM ("
-        f"SELECT p.*, label, n_train, partly, below, {key}::UINTEGER AS key FROM ({pool}) p "
-        f"JOIN limits USING (class_id) WHERE taken AND available AND ({key} < below OR {held} <= last_held)) "
+        f"SELECT p.*, label, n_train, partly, below, last_held, {keys} FROM ({pool}) p "
+        f"JOIN limits USING (class_id) WHERE taken AND available {KEYS_FIRST}) "
         "LEFT JOIN (SELECT class_id, kind, group_id, part AS held_part FROM held) "
-        "USING (class_id, kind, group_id) WHERE held_part IS NOT NULL OR key < below"
+        f"USING (class_id, kind, group_id) WHERE ({near}) AND (held_part IS NOT NULL OR key < below)"
     )
 
 
@@ -180,8 +183,10 @@ def _parts(pool: Pool, recipe: SplitRecipe) -> DrawnParts:
         f"LEFT JOIN (FROM ends WHERE part = {_TRAIN}) ends USING (label) "
         "LEFT JOIN (SELECT class_id, max(key) AS last_held FROM held GROUP BY class_id) USING (class_id)"
     )
-    carried = ", ".join(_CARRIED)
-    near = _near_sql(pool.with_columns(_CARRIED), recipe)
+    # What the catalogue lacks need not go through the sort.
+    there = [name for name in _CARRIED if name in ("ext", "url") or pool.catalog.has(name)]
+    carried = ", ".join(there)
+    near = _near_sql(pool.with_columns(there), recipe)
     sql = (
         f"SELECT part, near.photo_id, label, {carried} FROM ({near}) near JOIN ends USING (label, part) "
         "WHERE near.key < ends.key OR (near.key = ends.key AND near.photo_id <= ends.photo_id) "

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from arboretum_tools.catalog import Selection
 from arboretum_tools.split.manifest import PARTS
 from arboretum_tools.split.recipe import SplitRecipe
-from arboretum_tools.stable import key_sql
+from arboretum_tools.stable import KEYS_FIRST, key_sql
 
 if TYPE_CHECKING:
     from arboretum_tools.split.pool import Pool
@@ -105,9 +105,10 @@ def hold_out(pool: Pool, recipe: SplitRecipe) -> None:
     while pool.catalog.rows("SELECT 1 FROM asked LIMIT 1"):
         run(
             "CREATE OR REPLACE TABLE counted AS "
-            f"SELECT class_id, kind, group_id, {key}::UINTEGER AS key, count(*) AS n "
-            f"FROM ({pool.sql}) JOIN asked USING (class_id) WHERE taken AND available AND {key} < below "
-            "GROUP BY class_id, kind, group_id",
+            "SELECT class_id, kind, group_id, key, count(*) AS n FROM "
+            f"(SELECT class_id, kind, group_id, below, {key}::UINTEGER AS key FROM ({pool.sql}) "
+            f"JOIN asked USING (class_id) WHERE taken AND available {KEYS_FIRST}) "
+            "WHERE key < below GROUP BY class_id, kind, group_id, key",
             pool.parameters,
         )
         run(

@@ -128,7 +128,8 @@ class DrawnParts(PartFiles):
 
         Args:
             parts: names by number; a part without rows is one too.
-            batches: the columns of PART and `part`, a number; in the order of the parts' rows.
+            batches: columns of PART (one that is not there is unknown) and `part`, a number; in the order of
+                the parts' rows.
         """
         folder = tempfile.TemporaryDirectory(prefix="arboretum-split-")
         options = pa.ipc.IpcWriteOptions(compression="lz4")
@@ -143,7 +144,12 @@ class DrawnParts(PartFiles):
                 for number, part in parts.items()
             }
             for batch in batches:
-                columns = [batch.column(field.name).cast(field.type) for field in schema]
+                columns = [
+                    batch.column(field.name).cast(field.type)
+                    if field.name in batch.schema.names
+                    else pa.nulls(batch.num_rows, field.type)
+                    for field in schema
+                ]
                 rows = pa.RecordBatch.from_arrays(columns, schema=schema)
                 for number in pc.unique(batch.column("part")).to_pylist():
                     own = rows.filter(pc.equal(batch.column("part"), number))

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from arboretum_metadata.sample import catalog_path
-from arboretum_tools.catalog import open_catalog
+from arboretum_tools.catalog import build, open_catalog
 from arboretum_tools.catalog.build import build_catalog
 from arboretum_tools.catalog.check import check_catalog
 from arboretum_tools.catalog.layout import find_built
@@ -231,6 +231,30 @@ def test_files_of_two_builds_are_refused_together(tmp_path, write_catalog, photo
     shutil.copy(tmp_path / "one" / "taxa.parquet", tmp_path / "two" / "taxa.parquet")
     with pytest.raises(CatalogError, match="belongs to another build"):
         open_catalog(tmp_path / "two")
+
+
+def test_a_part_of_another_size_is_refused(tmp_path, write_catalog, photos, taxa):
+    build_catalog(write_catalog(photos(taxa["robin"], 1, 2)), tmp_path / "one")
+    part = tmp_path / "one" / "photos" / "part-00000.parquet"
+    table = pq.read_table(part)
+    pq.write_table(table.slice(0, 1), part)
+    with pytest.raises(CatalogError, match=r"part-00000.parquet has [0-9,]+ bytes, catalog.json says"):
+        open_catalog(tmp_path / "one")
+    part.write_bytes(part.read_bytes()[:100])
+    with pytest.raises(CatalogError, match="not a whole Parquet file"):
+        open_catalog(tmp_path / "one")
+
+
+def test_more_buckets_than_files_may_be_open_are_made_larger(
+    tmp_path, write_catalog, photos, taxa, monkeypatch
+):
+    monkeypatch.setattr(build, "MOST_BUCKETS", 2)
+    rows = [
+        row for number, name in enumerate(("robin", "oak", "moth")) for row in photos(taxa[name], number + 1)
+    ]
+    build_catalog(write_catalog(rows), tmp_path / "built", bucket_photos=1)
+    assert len(list((tmp_path / "built" / "photos").iterdir())) == 2
+    assert open_catalog(tmp_path / "built").select(quality_grade="any").count() == 3
 
 
 def test_a_newer_format_and_a_damaged_description_are_refused(tmp_path, write_catalog, photos, taxa):
