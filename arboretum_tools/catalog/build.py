@@ -20,9 +20,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from arboretum_metadata.schema import CATALOG_CLASSES
+from arboretum_metadata.schema import CATALOG_CLASSES, REJECTED
 from arboretum_metadata.schema import TAXA as TAXA_TABLE
-from arboretum_tools.catalog import layout, parts, raw, renames, sources
+from arboretum_tools.catalog import layout, parts, raw, rejected, renames, sources
 from arboretum_tools.catalog.built import TAXON_COLUMNS
 from arboretum_tools.catalog.deal import MOST_BUCKETS, deal, dealt
 from arboretum_tools.catalog.files import default_path
@@ -88,6 +88,7 @@ def build_catalog(
     *,
     threads: int | None = None,
     bucket_photos: int = BUCKET_PHOTOS,
+    strict: bool = False,
     on_event: OnEvent = ignore,
 ) -> BuildReport:
     """Builds a catalogue from published metadata, iNaturalist Open Data and GBIF, alone or joined.
@@ -102,6 +103,8 @@ def build_catalog(
             is replaced once the new one is whole; anything else is refused.
         threads: default all cores.
         bucket_photos: photos a part, about; memory grows with it.
+        strict: whether to refuse sources of which rows must be left out (duplicates, photos under several
+            classes, bad ids or extensions); else they are left out by rule and listed in the catalogue.
         on_event: progress.
 
     Raises:
@@ -125,10 +128,11 @@ def build_catalog(
         "format": layout.FORMAT_VERSION,
         "toolkit": __version__,
         "bucket_photos": bucket_photos,
+        "strict": strict,
         "sources": {kind: [_stamp(path) for path in members] for kind, members in found.items()},
     }
     with work_folder(target, sha256_of_json(plan)) as work, working(work, threads) as connection:
-        build = _Build(connection, work, bucket_photos, on_event)
+        build = _Build(connection, work, bucket_photos, strict=strict, on_event=on_event)
         build.prepare(found)
         resumed = build.write_parts()
         meta = build.finish(found)
@@ -150,8 +154,11 @@ def build_catalog(
 class _Build:
     """One build in its work folder; every step looks first whether it is done."""
 
-    def __init__(self, connection: Connection, work: Path, bucket_photos: int, on_event: OnEvent) -> None:
+    def __init__(
+        self, connection: Connection, work: Path, bucket_photos: int, *, strict: bool, on_event: OnEvent
+    ) -> None:
         self._connection = connection
+        self._strict = strict
         self._work = work
         self._new = work / "new"
         self._bucket_photos = bucket_photos
@@ -172,7 +179,10 @@ class _Build:
         base = ready[0]
         self._say("counting names and duplicates", base.files.rows, "row")
         defects = raw.prepare(self._connection, base.files)
+        rejected.of_rows(self._connection)
         self._done(base.files.rows)
+        if self._strict and rejected.counts(defects):
+            self._refuse_rejected(base, defects)
         if not defects.photos:
             raise CatalogError(
                 f"nothing is left of the {defects.rows:,} rows: {'; '.join(defects.sentences)}",
@@ -181,6 +191,9 @@ class _Build:
         self._refuse_long_names(base)
         taxonomy = self._number_taxa()
         self._gather_inactive(ready, taxonomy)
+        if rejected.counts(defects):
+            to = self._new / layout.REJECTED
+            parts.write_parquet(self._connection, rejected.listed_sql(), REJECTED, to, taxonomy)
         self._say("dealing photos into buckets", defects.photos, "photo")
         buckets = self._deal(base, defects.photos)
         self._done(defects.photos)
@@ -320,6 +333,15 @@ class _Build:
         )
         return [file.name for file in files.values()]
 
+    def _refuse_rejected(self, base: Source, defects: raw.Defects) -> None:
+        listed = "; ".join(f"{count:,} {what}" for what, count in rejected.counts(defects).items())
+        places = "\n  ".join(rejected.first_places(self._connection, base.files))
+        raise CatalogError(
+            f"rows of {base.kind} would be left out ({listed.replace('_', ' ')}):\n  {places}",
+            hint="Without --strict they are left out by fixed rules and listed in rejected.parquet of the "
+            "catalogue. Nothing was changed.",
+        )
+
     def _refuse_long_names(self, base: Source) -> None:
         for column in raw.NAME_COLUMNS:
             found = rows(
@@ -331,7 +353,7 @@ class _Build:
                 begin, length = found[0]
                 raise CatalogError(
                     f"a {column} has {int(str(length)):,} characters and begins {begin!r}: "
-                    f"{raw.where_is(self._connection, base.files, column, LONGEST_NAME)}",
+                    f"{raw.where_is(self._connection, base.files, f'length(@{column}) > ?', [LONGEST_NAME])}",
                     hint=f"No name has more than {LONGEST_NAME}: the file is damaged. Nothing was changed.",
                 )
 

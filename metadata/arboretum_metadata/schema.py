@@ -215,6 +215,27 @@ CATALOG_COUNTS = Table(
     ),
 )
 
+REJECTED = Table(
+    name="rows that a built catalogue left out",
+    path="<catalog>/rejected.parquet",
+    order="reason, photo_id, class_key, scientific_name; nulls last",
+    meaning="Rows of the sources that are not in the catalogue, by reason and photo. Only where there are "
+    "any.",
+    columns=(
+        Column(
+            "reason",
+            "string",
+            "`exact_duplicates` (the same row again), `repeated_photo_id` (the photo again in its class, "
+            "with other values), `conflicting_photos` (the photo stands under two or more classes), "
+            "`bad_photo_id` (null, below 1, or no 64-bit integer), `bad_extension` (none that is known).",
+        ),
+        Column("photo_id", "int64", "As it stands in the source; null where it is no number.", True),
+        Column("class_key", "string", "Class that the rows name; null for the last two reasons.", True),
+        Column("scientific_name", "string", "Name that the rows carry.", True),
+        Column("rows", "int64", "Rows left out."),
+    ),
+)
+
 INACTIVE_NAMES = Table(
     name="inactive names of a built catalogue",
     path="<catalog>/inactive_names.parquet",
@@ -494,6 +515,7 @@ TABLES: dict[str, Table] = {
     "catalog_classes": CATALOG_CLASSES,
     "catalog_counts": CATALOG_COUNTS,
     "inactive_names": INACTIVE_NAMES,
+    "rejected": REJECTED,
     "built_photos": BUILT_PHOTOS,
     "selection": SELECTION,
     "request": REQUEST,

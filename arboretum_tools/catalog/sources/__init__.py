@@ -6,7 +6,7 @@ A source stands alone, or brings columns to photos that another one lists; all a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from arboretum_tools.catalog.files import RawFiles, find_files
@@ -77,9 +77,11 @@ def read(
     listed = base.files if base else None
     if kind == open_data.NAME:
         note = open_data.read(paths[0], spool, connection, listed)
-        return Source(kind, find_files(spool / "photos.parquet"), note, spool / INACTIVE)
-    note = gbif.read(paths[0], spool, connection, listed)
-    return Source(kind, find_files(spool / "photos.parquet"), note)
+    else:
+        note = gbif.read(paths[0], spool, connection, listed)
+    photos, told = spool / "photos.parquet", spool / INACTIVE
+    files = replace(find_files(photos), origins={photos: (str(paths[0]), False)})
+    return Source(kind, files, note, told if told.is_file() else None)
 
 
 def _kind(path: Path) -> str:
