@@ -137,6 +137,14 @@ CATALOG = Table(
             "IUCN Red List category of the taxon as GBIF states it: LC, NT, VU, EN, CR, EW, EX, DD or NE.",
             True,
         ),
+        Column(
+            "observation_uuid",
+            "string",
+            "UUID of the observation, lower case with hyphens, as iNaturalist Open Data has it; "
+            "observation_id is made of its first 8 bytes. A built catalogue keeps it only if it was asked to "
+            "(`catalog build --observation-uuid`).",
+            True,
+        ),
     ),
 )
 
@@ -295,6 +303,7 @@ BUILT_PHOTOS = Table(
                 "position",
                 "life_stage_source",
                 "iucn",
+                "observation_uuid",
             )
         ),
     ),

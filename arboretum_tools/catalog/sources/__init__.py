@@ -58,7 +58,13 @@ def recognise(paths: Sequence[Path]) -> dict[str, list[Path]]:
 
 
 def read(
-    kind: str, paths: Sequence[Path], spool: Path, connection: Connection, base: Source | None
+    kind: str,
+    paths: Sequence[Path],
+    spool: Path,
+    connection: Connection,
+    base: Source | None,
+    *,
+    uuids: bool = False,
 ) -> Source:
     """Makes a source ready: what is not Parquet is written as such into `spool`, streamed.
 
@@ -68,6 +74,7 @@ def read(
         spool: an empty folder of our own.
         connection: for joins within the source; they spill where they must.
         base: the source that lists the photos; None where this is it. Others are dropped while reading.
+        uuids: whether the observations' full UUIDs are wanted.
 
     Raises:
         CatalogError: a file is damaged or lacks columns; file and row are named.
@@ -76,7 +83,7 @@ def read(
         return Source(kind, published.read(paths, spool, connection))
     listed = base.files if base else None
     if kind == open_data.NAME:
-        note = open_data.read(paths[0], spool, connection, listed)
+        note = open_data.read(paths[0], spool, connection, listed, uuids=uuids)
     else:
         note = gbif.read(paths[0], spool, connection, listed)
     photos, told = spool / "photos.parquet", spool / INACTIVE

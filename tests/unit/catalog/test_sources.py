@@ -190,6 +190,23 @@ def test_a_joined_catalogue_is_filtered_by_what_it_gained(joined, tmp_path):
     assert catalog.meta["sources"][0]["kind"] == "published metadata"
 
 
+def test_full_uuids_are_kept_on_demand(tmp_path, write_catalog, photos, taxa):
+    dump = folder_of(tmp_path / "dump", OPEN_DATA)
+    build_catalog(dump, tmp_path / "without")
+    assert not open_catalog(tmp_path / "without").has("observation_uuid")
+    report = build_catalog(dump, tmp_path / "alone", observation_uuid=True)
+    rows = rows_of(tmp_path / "alone")
+    assert [rows[n]["observation_uuid"] for n in (1, 2, 3, 4)] == [UUIDS[0], UUIDS[0], UUIDS[1], UUIDS[2]]
+    assert [rows[n]["observation_id"] for n in (1, 3, 4)] == NUMBERS
+    assert report.coverage["observation_uuid"] == {"iNaturalist Open Data": 4}
+    published = write_catalog(photos(taxa["robin"], 1, 9))
+    build_catalog([published, dump], tmp_path / "joined", observation_uuid=True)
+    rows = rows_of(tmp_path / "joined")
+    assert [rows[n]["observation_uuid"] for n in (1, 9)] == [UUIDS[0], None]
+    with pytest.raises(UsageError, match="no source has the column observation_uuid"):
+        build_catalog(published, tmp_path / "none", observation_uuid=True)
+
+
 DAMAGE = {
     "a row with too many fields": ("photos.csv", lambda data: data + b"x\t" * 12 + b"\n", "row 7"),
     "no column": (
