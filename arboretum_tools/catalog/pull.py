@@ -140,8 +140,8 @@ def _fetch(plan: PullPlan, name: str, size: int, to: Path) -> Path:
     """One file, whole; what an earlier run left of it is gone on from.
 
     huggingface_hub 2 no longer goes on where an earlier process was cut off, so its own request is used on a
-    file of ours: `.<name>.<hash of the ETag>.partial`, which another version of the file never shares. At most
-    one chunk of huggingface_hub, 10 MB, is lost where a connection breaks.
+    file of ours: `.<name>.<hash of the ETag>.partial`, which another version of the file never shares.
+    At most one chunk of huggingface_hub, 10 MB, is lost where a connection breaks.
     """
     from huggingface_hub import get_hf_file_metadata, get_token, hf_hub_url
     from huggingface_hub.file_download import http_get
