@@ -20,9 +20,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from arboretum_metadata.schema import CATALOG_CLASSES
+from arboretum_metadata.schema import CATALOG_CLASSES, REJECTED
 from arboretum_metadata.schema import TAXA as TAXA_TABLE
-from arboretum_tools.catalog import layout, parts, raw, renames, sources
+from arboretum_tools.catalog import layout, parts, raw, rejected, renames, sources
 from arboretum_tools.catalog.built import TAXON_COLUMNS
 from arboretum_tools.catalog.deal import MOST_BUCKETS, deal, dealt
 from arboretum_tools.catalog.files import default_path
@@ -88,6 +88,8 @@ def build_catalog(
     *,
     threads: int | None = None,
     bucket_photos: int = BUCKET_PHOTOS,
+    strict: bool = False,
+    observation_uuid: bool = False,
     on_event: OnEvent = ignore,
 ) -> BuildReport:
     """Builds a catalogue from published metadata, iNaturalist Open Data and GBIF, alone or joined.
@@ -102,6 +104,9 @@ def build_catalog(
             is replaced once the new one is whole; anything else is refused.
         threads: default all cores.
         bucket_photos: photos a part, about; memory grows with it.
+        strict: whether to refuse sources of which rows must be left out (duplicates, photos under several
+            classes, bad ids or extensions); else they are left out by rule and listed in the catalogue.
+        observation_uuid: whether to keep the observations' full UUIDs as a column, about 11 bytes a photo.
         on_event: progress.
 
     Raises:
@@ -125,10 +130,14 @@ def build_catalog(
         "format": layout.FORMAT_VERSION,
         "toolkit": __version__,
         "bucket_photos": bucket_photos,
+        "strict": strict,
+        "observation_uuid": observation_uuid,
         "sources": {kind: [_stamp(path) for path in members] for kind, members in found.items()},
     }
     with work_folder(target, sha256_of_json(plan)) as work, working(work, threads) as connection:
-        build = _Build(connection, work, bucket_photos, on_event)
+        build = _Build(
+            connection, work, bucket_photos, strict=strict, uuids=observation_uuid, on_event=on_event
+        )
         build.prepare(found)
         resumed = build.write_parts()
         meta = build.finish(found)
@@ -150,8 +159,19 @@ def build_catalog(
 class _Build:
     """One build in its work folder; every step looks first whether it is done."""
 
-    def __init__(self, connection: Connection, work: Path, bucket_photos: int, on_event: OnEvent) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        work: Path,
+        bucket_photos: int,
+        *,
+        strict: bool,
+        uuids: bool,
+        on_event: OnEvent,
+    ) -> None:
         self._connection = connection
+        self._strict = strict
+        self._optional = [c for c in parts.OPTIONAL if uuids or c not in parts.ON_DEMAND]
         self._work = work
         self._new = work / "new"
         self._bucket_photos = bucket_photos
@@ -169,10 +189,19 @@ class _Build:
             shutil.rmtree(self._work / folder, ignore_errors=True)
         (self._new / layout.PHOTOS).mkdir(parents=True)
         ready = self._read(found)
+        for column in parts.ON_DEMAND:
+            if column in self._optional and not any(source.files.has(column) for source in ready):
+                raise UsageError(
+                    f"no source has the column {column}",
+                    hint="iNaturalist Open Data has it. Nothing was changed.",
+                )
         base = ready[0]
         self._say("counting names and duplicates", base.files.rows, "row")
         defects = raw.prepare(self._connection, base.files)
+        rejected.of_rows(self._connection)
         self._done(base.files.rows)
+        if self._strict and rejected.counts(defects):
+            self._refuse_rejected(base, defects)
         if not defects.photos:
             raise CatalogError(
                 f"nothing is left of the {defects.rows:,} rows: {'; '.join(defects.sentences)}",
@@ -181,6 +210,9 @@ class _Build:
         self._refuse_long_names(base)
         taxonomy = self._number_taxa()
         self._gather_inactive(ready, taxonomy)
+        if rejected.counts(defects):
+            to = self._new / layout.REJECTED
+            parts.write_parquet(self._connection, rejected.listed_sql(), REJECTED, to, taxonomy)
         self._say("dealing photos into buckets", defects.photos, "photo")
         buckets = self._deal(base, defects.photos)
         self._done(defects.photos)
@@ -189,12 +221,12 @@ class _Build:
             "defects": asdict(defects),
             "buckets": buckets,
             "base": base.kind,
-            "has": [column for column in parts.OPTIONAL if base.files.has(column)],
+            "has": [column for column in self._optional if base.files.has(column)],
             "joins": {
                 source.kind: {
                     "file": source.files.root.name,
                     "folder": source.files.root.parent.name,
-                    "has": [c for c in parts.OPTIONAL if source.files.has(c)],
+                    "has": [c for c in self._optional if source.files.has(c)],
                 }
                 for source in ready[1:]
             },
@@ -275,7 +307,9 @@ class _Build:
             spool = self._work / "spool" / str(place)
             spool.mkdir(parents=True)
             self._say(f"reading {kind}", None, "row")
-            ready.append(sources.read(kind, paths, spool, self._connection, ready[0] if ready else None))
+            base = ready[0] if ready else None
+            uuids = "observation_uuid" in self._optional
+            ready.append(sources.read(kind, paths, spool, self._connection, base, uuids=uuids))
             self._done(0)
             if ready[-1].note:
                 self._on_event(Note(f"{kind}: {ready[-1].note}"))
@@ -308,7 +342,7 @@ class _Build:
 
     def _deal(self, base: Source, photos: int) -> list[str]:
         """Writes the photos into one file a bucket; gives the files in the order of `tax`."""
-        columns = ["photo_id", "ext", "url", *(c for c in parts.OPTIONAL if base.files.has(c))]
+        columns = ["photo_id", "ext", "url", *(c for c in self._optional if base.files.has(c))]
         same = " AND ".join(f"p.{c} IS NOT DISTINCT FROM t.{c}" for c in map(identifier, TAXON_COLUMNS))
         size = max(self._bucket_photos, -(-photos // MOST_BUCKETS))
         files = deal(
@@ -319,6 +353,15 @@ class _Build:
             self._work / "buckets",
         )
         return [file.name for file in files.values()]
+
+    def _refuse_rejected(self, base: Source, defects: raw.Defects) -> None:
+        listed = "; ".join(f"{count:,} {what}" for what, count in rejected.counts(defects).items())
+        places = "\n  ".join(rejected.first_places(self._connection, base.files))
+        raise CatalogError(
+            f"rows of {base.kind} would be left out ({listed.replace('_', ' ')}):\n  {places}",
+            hint="Without --strict they are left out by fixed rules and listed in rejected.parquet of the "
+            "catalogue. Nothing was changed.",
+        )
 
     def _refuse_long_names(self, base: Source) -> None:
         for column in raw.NAME_COLUMNS:
@@ -331,7 +374,7 @@ class _Build:
                 begin, length = found[0]
                 raise CatalogError(
                     f"a {column} has {int(str(length)):,} characters and begins {begin!r}: "
-                    f"{raw.where_is(self._connection, base.files, column, LONGEST_NAME)}",
+                    f"{raw.where_is(self._connection, base.files, f'length(@{column}) > ?', [LONGEST_NAME])}",
                     hint=f"No name has more than {LONGEST_NAME}: the file is damaged. Nothing was changed.",
                 )
 

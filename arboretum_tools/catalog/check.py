@@ -11,9 +11,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from arboretum_metadata.schema import REJECTED
 from arboretum_metadata.vocab import IUCN_CATEGORIES, LICENSES, LIFE_STAGES, QUALITY_GRADES, RANKS
+from arboretum_tools.catalog import rejected
 from arboretum_tools.catalog.catalog import Catalog
 from arboretum_tools.query import identifier, literal
+from arboretum_tools.tables import write_table
 
 #: Examples that are kept of a finding.
 EXAMPLES = 20
@@ -105,47 +108,45 @@ def check_catalog(catalog: Catalog) -> CheckReport:
     )
 
 
+def write_rejected(catalog: Catalog, to: str | Path) -> int:
+    """Writes the rows that a catalogue leaves out, with the reason, as Parquet; gives how many lines.
+
+    Args:
+        catalog: raw or built.
+        to: the file; columns as `rejected.parquet` of a built catalogue.
+    """
+    batches = catalog.batches(rejected.listed_sql())
+    return write_table(Path(to), batches, REJECTED, {"fingerprint": catalog.fingerprint})
+
+
 def _rows(catalog: Catalog) -> list[Finding]:
-    """Defects of rows; a built catalogue has them from its build, without examples."""
+    """Defects of rows; a built catalogue has them from its build."""
     defects = catalog.defects
-    raw = catalog.layout == "raw"
 
-    def ids(sql: str) -> tuple[str, ...]:
-        return _examples(catalog, f"{sql} ORDER BY 1 LIMIT {EXAMPLES}") if raw else ()
+    def photos(reason: str) -> tuple[str, ...]:
+        return _examples(
+            catalog,
+            "SELECT DISTINCT coalesce(photo_id::VARCHAR, '(no number)') AS name, photo_id FROM rejected "
+            f"WHERE reason = '{reason}' ORDER BY photo_id LIMIT {EXAMPLES}",
+        )
 
-    repeated = ids(
-        "SELECT DISTINCT photo_id FROM repeated WHERE photo_id NOT IN (SELECT photo_id FROM conflicting)"
-    )
-    return [
-        Finding(
-            "exact_duplicates",
-            defects.exact_duplicates,
-            "rows that are there again: one is kept",
-            False,
-            repeated,
-        ),
-        Finding(
+    found = (
+        ("exact_duplicates", defects.exact_duplicates, "rows that are there again: one is kept"),
+        (
             "repeated_photo_id",
             defects.repeated_photo_id,
             "rows of a photo that its class has already: the smallest (observation_id, photo_url) is kept",
-            False,
-            repeated,
         ),
-        Finding(
+        (
             "conflicting_photos",
             defects.conflicting_photos,
             "photos under two or more classes: all their rows are left out",
-            False,
-            ids("SELECT photo_id FROM conflicting"),
         ),
-        Finding("bad_photo_id", defects.bad_photo_id, "rows without a photo_id of 1 or more: left out"),
-        Finding(
-            "bad_extension",
-            defects.bad_extension,
-            "rows without a known image extension: left out",
-            False,
-            ids("SELECT photo_id FROM source WHERE photo_id >= 1 AND ext IS NULL"),
-        ),
+        ("bad_photo_id", defects.bad_photo_id, "rows without a photo_id of 1 or more: left out"),
+        ("bad_extension", defects.bad_extension, "rows without a known image extension: left out"),
+    )
+    return [
+        *(Finding(name, count, what, examples=photos(name) if count else ()) for name, count, what in found),
         Finding(
             "no_class",
             defects.no_class,
@@ -275,10 +276,19 @@ def _promises(catalog: Catalog) -> list[Finding]:
         ),
     )
     found = [Finding(name, int(str(catalog.rows(sql)[0][0])), what, fatal=True) for name, sql, what in checks]
+    reasons = catalog.rows("SELECT reason, sum(rows)::BIGINT FROM rejected GROUP BY 1")
+    listed = {str(reason): int(str(count)) for reason, count in reasons}
     counted = catalog.count_fingerprint()
     differs = counted != catalog.fingerprint
     return [
         *found,
+        Finding(
+            "wrong_rejected",
+            # A catalogue of a build that kept no list promises none.
+            int(bool(listed) and listed != rejected.counts(catalog.defects)),
+            "list of rows left out that does not have as many as the build counted",
+            fatal=True,
+        ),
         Finding(
             "wrong_fingerprint",
             int(differs),
@@ -299,4 +309,4 @@ def _listed(catalog: Catalog, name: str, sql: str, what: str) -> Finding:
 
 
 def _examples(catalog: Catalog, sql: str) -> tuple[str, ...]:
-    return tuple(str(value) for (value,) in catalog.rows(sql))
+    return tuple(str(value) for value, *_ in catalog.rows(sql))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
@@ -28,12 +28,15 @@ class RawFiles:
         files: sorted by their path.
         columns: for each column of the schema that any file has, the spellings found and their types.
         rows: rows of all files, from their footers.
+        origins: of files that were made from something else, what to call that in errors, and whether it has
+            the same rows in the same order.
     """
 
     root: Path
     files: tuple[Path, ...]
     columns: dict[str, dict[str, pa.DataType]]
     rows: int
+    origins: Mapping[Path, tuple[str, bool]] = field(default_factory=dict)
 
     def has(self, column: str) -> bool:
         """Whether any file has the column."""

@@ -38,12 +38,16 @@ _ENCODINGS = {
     "latitude": "PLAIN",
     "longitude": "PLAIN",
     "observed_on": "PLAIN",
+    "observation_uuid": "DELTA_LENGTH_BYTE_ARRAY",
 }
 
 #: Columns of a photo that a source may or may not have.
 OPTIONAL = tuple(
     column.name for column in BUILT_PHOTOS.columns if column.name not in ("photo_id", "tax", "ext", "url")
 )
+
+#: Of these, what a build keeps only if it is asked to: larger than all the rest, and rarely needed.
+ON_DEMAND = ("observation_uuid",)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,15 +7,19 @@ both are huggingface_hub's own.
 from __future__ import annotations
 
 import fnmatch
+import hashlib
+import os
+import re
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from arboretum_tools.catalog.files import find_many
 from arboretum_tools.errors import BadInputError, OutOfSpaceError
 from arboretum_tools.events import OnEvent, StageFinished, StageStarted, UnitDone, ignore
-from arboretum_tools.publish import out_of_space
+from arboretum_tools.publish import out_of_space, sync
 from arboretum_tools.tables import one_line
 
 #: Where the metadata of the 40M training set and of the whole are published.
@@ -109,8 +113,6 @@ def pull(plan: PullPlan, to: str | Path, *, on_event: OnEvent = ignore) -> list[
         OutOfSpaceError: the disk has less room than is needed, or ran full.
         CatalogError: a file is no catalogue.
     """
-    from huggingface_hub import hf_hub_download
-
     folder = Path(to)
     folder.mkdir(parents=True, exist_ok=True)
     missing = sum(
@@ -127,22 +129,60 @@ def pull(plan: PullPlan, to: str | Path, *, on_event: OnEvent = ignore) -> list[
     paths = []
     for name, size in zip(plan.files, plan.sizes, strict=True):
         with out_of_space(folder / name):
-            path = _asking(
-                plan.repository,
-                lambda name=name: hf_hub_download(
-                    plan.repository, name, repo_type="dataset", revision=plan.revision, local_dir=folder
-                ),
-            )
-        paths.append(Path(path))
-        if paths[-1].stat().st_size != size:
-            raise BadInputError(
-                f"{paths[-1]} has {paths[-1].stat().st_size:,} bytes, {plan.repository} says {size:,}",
-                hint="Remove it and run the same command again.",
-            )
+            paths.append(_fetch(plan, name, size, folder / name))
         on_event(UnitDone(size))
     on_event(StageFinished("pull"))
     find_many(paths, allow_empty=False)
     return paths
+
+
+def _fetch(plan: PullPlan, name: str, size: int, to: Path) -> Path:
+    """One file, whole; what an earlier run left of it is gone on from.
+
+    huggingface_hub 2 no longer goes on where an earlier process was cut off, so its own request is used on a
+    file of ours: `.<name>.<hash of the ETag>.partial`, which another version of the file never shares.
+    At most one chunk of huggingface_hub, 10 MB, is lost where a connection breaks.
+    """
+    from huggingface_hub import get_hf_file_metadata, get_token, hf_hub_url
+    from huggingface_hub.file_download import http_get
+
+    url = hf_hub_url(plan.repository, name, repo_type="dataset", revision=plan.revision)
+    known = _asking(plan.repository, lambda: get_hf_file_metadata(url))
+    etag = str(known.etag or "")
+    if to.is_file() and to.stat().st_size == size and _is(to, etag):
+        return to
+    to.parent.mkdir(parents=True, exist_ok=True)
+    partial = to.with_name(f".{to.name}.{hashlib.sha256(etag.encode()).hexdigest()[:12]}.partial")
+    # A content network that the hub refers to is not told the token.
+    own = urlsplit(known.location).netloc == urlsplit(url).netloc
+    token = get_token() if own else None
+    headers = {"authorization": f"Bearer {token}"} if token else {}
+    with partial.open("r+b" if partial.is_file() else "w+b") as file:
+        start = file.seek(0, os.SEEK_END)
+        if start > size:
+            start = file.truncate(file.seek(0))
+        _asking(
+            plan.repository,
+            lambda: http_get(known.location, file, resume_size=start, headers=headers, expected_size=size),
+        )
+    if not _is(partial, etag):
+        partial.unlink()
+        raise BadInputError(
+            f"{to} did not come as {plan.repository} has it: its SHA-256 differs from {etag}",
+            hint="What came was removed. Run the same command again.",
+        )
+    sync(partial)
+    partial.replace(to)
+    sync(to.parent)
+    return to
+
+
+def _is(file: Path, etag: str) -> bool:
+    """Whether a file is what its ETag says: that of a large file is its SHA-256, others tell nothing."""
+    if not re.fullmatch("[0-9a-f]{64}", etag):
+        return True
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest() == etag
 
 
 def _asking(repository: str, ask: Any) -> Any:
@@ -151,7 +191,8 @@ def _asking(repository: str, ask: Any) -> Any:
         return ask()
     except Exception as error:
         # The hub's own errors and those of its HTTP client, whichever it is; a full disk and bugs pass.
-        if type(error).__module__.partition(".")[0] not in _HUB_MODULES:
+        cut_off = type(error) is OSError and error.errno is None  # a body that was shorter than promised
+        if not cut_off and type(error).__module__.partition(".")[0] not in _HUB_MODULES:
             raise
         raise BadInputError(
             f"{repository} cannot be had from the hub: {one_line(error)}",

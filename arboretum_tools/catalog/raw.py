@@ -8,7 +8,10 @@ is kept in memory but the names, the few repeated ids, and one slice of the phot
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from arboretum_metadata.schema import CATALOG
 from arboretum_metadata.vocab import EXTENSIONS
@@ -167,15 +170,34 @@ def prepare(connection: Connection, files: RawFiles) -> Defects:
     )
 
 
-def where_is(connection: Connection, files: RawFiles, column: str, longest: int) -> str:
-    """File and row of the first value of a text column with more than `longest` characters."""
-    value = f"coalesce({', '.join(map(identifier, files.columns[column]))})"
+def where_is(
+    connection: Connection, files: RawFiles, condition: str, parameters: Sequence[object] = ()
+) -> str:
+    """File and row of the first row that meets a condition; for errors.
+
+    Args:
+        connection: asks.
+        files: are read again.
+        condition: names columns of the schema as `@column`.
+        parameters: of the condition.
+    """
+
+    def value(column: str) -> str:
+        return f"coalesce({', '.join(map(identifier, files.columns[column]))})"
+
     found = rows(
         connection,
-        f"SELECT filename, file_row_number FROM {parquet_source(files.files, filename=True, row=True)} "
-        f"WHERE length({value}) > {int(longest)} ORDER BY ALL LIMIT 1",
+        f"SELECT filename, file_row_number, {value('photo_id')} "
+        f"FROM {parquet_source(files.files, filename=True, row=True)} "
+        f"WHERE {re.sub('@([a-z_]+)', lambda match: value(match[1]), condition)} "
+        "ORDER BY filename, file_row_number LIMIT 1",
+        parameters,
     )
-    return f"{found[0][0]}, row {int(str(found[0][1])) + 1:,}" if found else str(files.root)
+    if not found:
+        return str(files.root)
+    name, row, photo_id = found[0]
+    origin, same_rows = files.origins.get(Path(str(name)), (str(name), True))
+    return f"{origin}, row {int(str(row)) + 1:,}" if same_rows else f"{origin}, photo {photo_id}"
 
 
 def _classes_sql() -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from arboretum_tools.catalog import built, inactive, raw
+from arboretum_tools.catalog import built, inactive, raw, rejected
 from arboretum_tools.catalog.files import RawFiles
 from arboretum_tools.catalog.layout import BuiltFiles
 from arboretum_tools.errors import CatalogError, SelectionError
@@ -73,8 +73,10 @@ class Relations:
         with self._reading() as connection:
             inactive.prepare(connection, self._files.root)
             if isinstance(self._files, BuiltFiles):
+                rejected.of_catalogue(connection, self._files.root)
                 return built.prepare(connection, self._files)
             found = raw.prepare(connection, self._files)
+            rejected.of_rows(connection)
         if found.sentences:
             lines = [f"catalogue {self.path}: {found.rows:,} rows, {found.photos:,} photos; of the rows"]
             self._on_event(Note("\n  ".join([*lines, *found.sentences])))

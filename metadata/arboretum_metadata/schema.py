@@ -137,6 +137,14 @@ CATALOG = Table(
             "IUCN Red List category of the taxon as GBIF states it: LC, NT, VU, EN, CR, EW, EX, DD or NE.",
             True,
         ),
+        Column(
+            "observation_uuid",
+            "string",
+            "UUID of the observation, lower case with hyphens, as iNaturalist Open Data has it; "
+            "observation_id is made of its first 8 bytes. A built catalogue keeps it only if it was asked to "
+            "(`catalog build --observation-uuid`).",
+            True,
+        ),
     ),
 )
 
@@ -215,6 +223,27 @@ CATALOG_COUNTS = Table(
     ),
 )
 
+REJECTED = Table(
+    name="rows that a built catalogue left out",
+    path="<catalog>/rejected.parquet",
+    order="reason, photo_id, class_key, scientific_name; nulls last",
+    meaning="Rows of the sources that are not in the catalogue, by reason and photo. Only where there are "
+    "any.",
+    columns=(
+        Column(
+            "reason",
+            "string",
+            "`exact_duplicates` (the same row again), `repeated_photo_id` (the photo again in its class, "
+            "with other values), `conflicting_photos` (the photo stands under two or more classes), "
+            "`bad_photo_id` (null, below 1, or no 64-bit integer), `bad_extension` (none that is known).",
+        ),
+        Column("photo_id", "int64", "As it stands in the source; null where it is no number.", True),
+        Column("class_key", "string", "Class that the rows name; null for the last two reasons.", True),
+        Column("scientific_name", "string", "Name that the rows carry.", True),
+        Column("rows", "int64", "Rows left out."),
+    ),
+)
+
 INACTIVE_NAMES = Table(
     name="inactive names of a built catalogue",
     path="<catalog>/inactive_names.parquet",
@@ -274,6 +303,7 @@ BUILT_PHOTOS = Table(
                 "position",
                 "life_stage_source",
                 "iucn",
+                "observation_uuid",
             )
         ),
     ),
@@ -494,6 +524,7 @@ TABLES: dict[str, Table] = {
     "catalog_classes": CATALOG_CLASSES,
     "catalog_counts": CATALOG_COUNTS,
     "inactive_names": INACTIVE_NAMES,
+    "rejected": REJECTED,
     "built_photos": BUILT_PHOTOS,
     "selection": SELECTION,
     "request": REQUEST,

@@ -6,7 +6,7 @@ A source stands alone, or brings columns to photos that another one lists; all a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from arboretum_tools.catalog.files import RawFiles, find_files
@@ -58,7 +58,13 @@ def recognise(paths: Sequence[Path]) -> dict[str, list[Path]]:
 
 
 def read(
-    kind: str, paths: Sequence[Path], spool: Path, connection: Connection, base: Source | None
+    kind: str,
+    paths: Sequence[Path],
+    spool: Path,
+    connection: Connection,
+    base: Source | None,
+    *,
+    uuids: bool = False,
 ) -> Source:
     """Makes a source ready: what is not Parquet is written as such into `spool`, streamed.
 
@@ -68,6 +74,7 @@ def read(
         spool: an empty folder of our own.
         connection: for joins within the source; they spill where they must.
         base: the source that lists the photos; None where this is it. Others are dropped while reading.
+        uuids: whether the observations' full UUIDs are wanted.
 
     Raises:
         CatalogError: a file is damaged or lacks columns; file and row are named.
@@ -76,10 +83,12 @@ def read(
         return Source(kind, published.read(paths, spool, connection))
     listed = base.files if base else None
     if kind == open_data.NAME:
-        note = open_data.read(paths[0], spool, connection, listed)
-        return Source(kind, find_files(spool / "photos.parquet"), note, spool / INACTIVE)
-    note = gbif.read(paths[0], spool, connection, listed)
-    return Source(kind, find_files(spool / "photos.parquet"), note)
+        note = open_data.read(paths[0], spool, connection, listed, uuids=uuids)
+    else:
+        note = gbif.read(paths[0], spool, connection, listed)
+    photos, told = spool / "photos.parquet", spool / INACTIVE
+    files = replace(find_files(photos), origins={photos: (str(paths[0]), False)})
+    return Source(kind, files, note, told if told.is_file() else None)
 
 
 def _kind(path: Path) -> str:

@@ -9,6 +9,7 @@ spelled as in our vocabulary.
 from __future__ import annotations
 
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 from arboretum_metadata.vocab import RANKS
@@ -103,7 +104,9 @@ def recognises(path: Path) -> bool:
     return path.is_file() and path.suffix in (".tar", ".tgz", ".gz") and tarfile.is_tarfile(path)
 
 
-def read(path: Path, spool_folder: Path, connection: Connection, base: RawFiles | None) -> str:
+def read(
+    path: Path, spool_folder: Path, connection: Connection, base: RawFiles | None, *, uuids: bool = False
+) -> str:
     """Writes `photos.parquet` with the columns of the raw layout, and `inactive_names.parquet`.
 
     Args:
@@ -111,6 +114,7 @@ def read(path: Path, spool_folder: Path, connection: Connection, base: RawFiles 
         spool_folder: where to write; what is only needed on the way is removed.
         connection: joins.
         base: only photos that these files list; None = all.
+        uuids: whether to write `observation_uuid` as well.
 
     Returns:
         A sentence on what was met, or "".
@@ -119,7 +123,9 @@ def read(path: Path, spool_folder: Path, connection: Connection, base: RawFiles 
         CatalogError: a file is missing, damaged, or lacks columns.
     """
     members = folder_members(path, _FILES) if path.is_dir() else tar_members(path, _FILES)
-    files = spool_bundle(connection, _BUNDLE, path, members, spool_folder)
+    photos = _COLUMNS["photos.csv"] | ({"observation_uuid": "lower(@observation_uuid)"} if uuids else {})
+    bundle = replace(_BUNDLE, columns=_COLUMNS | {"photos.csv": photos})
+    files = spool_bundle(connection, bundle, path, members, spool_folder)
     tables = {name.removesuffix(".csv"): parquet_source([file]) for name, file in files.items()}
     listed = f"own SEMI JOIN {parquet_source(base.files)} base USING (photo_id)" if base else ""
     lineages = _lineages(connection, tables["taxa"], spool_folder)
@@ -137,7 +143,7 @@ def read(path: Path, spool_folder: Path, connection: Connection, base: RawFiles 
             lineages AS (FROM {lineages})
             SELECT photo_id, name AS scientific_name, {ranks}, NULL::VARCHAR AS common_name, ext, taxon_id,
                 observation_id, observer_id, observer_name, license, quality_grade, latitude, longitude,
-                observed_on, width, height, position
+                observed_on, width, height, position{", observation_uuid" if uuids else ""}
             FROM listed LEFT JOIN observations USING (observation_id)
             LEFT JOIN observers USING (observer_id) LEFT JOIN lineages USING (taxon_id)
         ) TO {literal(str(spool_folder / "photos.parquet"))} (FORMAT parquet)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from arboretum_metadata.schema import CATALOG
@@ -31,15 +32,17 @@ def read(paths: Sequence[Path], spool: Path, connection: Connection) -> RawFiles
         CatalogError: a file is damaged or lacks columns.
     """
     parquet: list[Path] = []
+    origins: dict[Path, tuple[str, bool]] = {}
     for path in paths:
         csv = _csv_files(path)
         for file in csv:
             target = spool / f"csv-{len(list(spool.iterdir())):05d}.parquet"
             _to_parquet(connection, file_member(file), target)
             parquet.append(target)
+            origins[target] = (str(file), True)
         if path.is_dir() or not csv:
             parquet.append(path)
-    return find_many(parquet, allow_empty=bool([path for path in parquet if path.parent == spool]))
+    return replace(find_many(parquet, allow_empty=bool(origins)), origins=origins)
 
 
 def _csv_files(path: Path) -> list[Path]:
@@ -67,4 +70,9 @@ def _to_parquet(connection: Connection, member: Member, target: Path) -> None:
         )
     if "observation_id" in columns:
         columns["observation_id"] = "@observation_id"  # may be UUIDs, which the reader of rows knows
-    write_spool(connection, member, columns, COMMA, target)
+    # In the order of the text, so that an error can name a row.
+    connection.execute("SET preserve_insertion_order = true")
+    try:
+        write_spool(connection, member, columns, COMMA, target)
+    finally:
+        connection.execute("SET preserve_insertion_order = false")

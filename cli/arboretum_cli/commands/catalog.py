@@ -40,22 +40,37 @@ def build(
         ),
     ],
     to: _To = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse sources of which rows must be left out.")
+    ] = False,
+    observation_uuid: Annotated[
+        bool,
+        typer.Option(
+            "--observation-uuid",
+            help="Keep the observations' full UUIDs (Open Data): about 11 bytes more a photo.",
+        ),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Build a catalogue that answers quickly, from any source.
 
     A catalogue that is there is replaced once the new one is whole. A build that was interrupted goes on
-    where it stopped when the same command is given again. In Python: `build_catalog(sources, to)`.
+    where it stopped when the same command is given again. Rows that are left out (duplicates, photos under
+    two classes, bad ids and extensions) are counted, and listed in rejected.parquet. In Python:
+    `build_catalog(sources, to)`.
 
     \b
     Examples:
         arboretum catalog build BioTrove-Train/ --to catalog
         arboretum catalog build BioTrove-Train/ inaturalist-open-data/ gbif.zip --to catalog
+        arboretum catalog build inaturalist-open-data/ --observation-uuid --to catalog
     """
     from arboretum_tools.catalog.build import build_catalog
 
     with Progress() as progress:
-        report = build_catalog(sources, to, on_event=progress)
+        report = build_catalog(
+            sources, to, strict=strict, observation_uuid=observation_uuid, on_event=progress
+        )
     result(json, report.to_dict(), _built_lines(report))
 
 
@@ -190,6 +205,10 @@ def check(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Also write the report as JSON.", metavar="FILE")
     ] = None,
+    rejected: Annotated[
+        Path | None,
+        typer.Option("--rejected", help="Also write the rows that are left out as Parquet.", metavar="FILE"),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Say what is wrong with a catalogue, raw or built.
@@ -202,13 +221,18 @@ def check(
     Examples:
         arboretum catalog check
         arboretum catalog check BioTrove-Train/ --strict -o defects.json
+        arboretum catalog check BioTrove-Train/ --rejected rejected.parquet
     """
     from arboretum_tools.catalog import open_catalog
-    from arboretum_tools.catalog.check import check_catalog
+    from arboretum_tools.catalog.check import check_catalog, write_rejected
     from arboretum_tools.errors import VerificationError
     from arboretum_tools.publish import write_json
 
-    report = check_catalog(open_catalog(catalog))
+    opened = open_catalog(catalog)
+    report = check_catalog(opened)
+    if rejected is not None:
+        lines = write_rejected(opened, rejected)
+        say(f"{lines:,} lines on rows left out in {rejected}")
     if out is not None:
         write_json(out, report.to_dict())
     result(json, report.to_dict(), _check_lines(report))

@@ -34,7 +34,7 @@ FIRST_OBSERVER_ID = 9_100_001
 
 #: Columns of the sample: the raw layout without `photo_url` (addresses follow from id and extension) and
 #: without what only a build adds.
-_LEFT_OUT = ("photo_url", "position", "life_stage_source", "iucn")
+_LEFT_OUT = ("photo_url", "position", "life_stage_source", "iucn", "observation_uuid")
 COLUMNS = tuple(column.name for column in CATALOG.columns if column.name not in _LEFT_OUT)
 
 #: Photos an observation, with weights; 1.6 on average.

@@ -3,11 +3,14 @@
 import hashlib
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from arboretum_metadata.sample import catalog_path
@@ -32,6 +35,8 @@ def hub():
         def do_GET(self, body=True):
             server.seen.append((self.command, self.path, self.headers.get("Range")))
             path = self.path.split("?")[0]
+            if server.down:
+                return self.send_error(500)
             if path.startswith("/api/datasets/org/data/revision/") or path == "/api/datasets/org/data":
                 siblings = [{"rfilename": name, "size": len(content)} for name, content in files.items()]
                 return self.answer(
@@ -44,7 +49,7 @@ def hub():
                 self.send_header("X-Error-Code", "RepoNotFound")
                 self.send_header("Content-Length", "0")
                 return self.end_headers()
-            etag = hashlib.sha256(content).hexdigest()
+            etag = server.etag or hashlib.sha256(content).hexdigest()
             return self.answer(content, body, ETag=f'"{etag}"', **{"X-Repo-Commit": COMMIT})
 
         def answer(self, content, body, **headers):
@@ -59,11 +64,18 @@ def hub():
             for name, value in headers.items():
                 self.send_header(name, value)
             self.end_headers()
-            if body:
+            if body and content is server.cut and server.cut_after is not None:
+                # The connection breaks in mid-file: fewer bytes than promised, and then the hub is down.
+                self.wfile.write(content[start : server.cut_after])
+                self.wfile.flush()
+                self.connection.shutdown(socket.SHUT_RDWR)
+                self.close_connection = server.down = True
+            elif body:
                 self.wfile.write(content[start:])
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.seen = []
+    server.seen, server.cut, server.cut_after, server.down = [], data, None, False
+    server.etag, server.files = None, files
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server
     server.shutdown()
@@ -101,6 +113,43 @@ def test_size_first_then_files_then_nothing_again(hub, tmp_path):
     hub.seen.clear()
     assert pull(hub, tmp_path, "--repo", "org/data", "--to", "raw").returncode == 0
     assert not [seen for seen in hub.seen if seen[0] == "GET" and "resolve" in seen[1]]
+
+
+def test_a_fetch_that_was_cut_off_in_mid_file_asks_for_the_rest_only(hub, tmp_path):
+    # Large enough for more than one chunk of huggingface_hub, 10 MB.
+    table = pq.read_table(catalog_path() / "photos.parquet").slice(0, 1000)
+    noise = np.random.default_rng(0).bytes(18 * 2**20)
+    size = len(noise) // 1000
+    table = table.append_column("noise", [[noise[n * size : (n + 1) * size] for n in range(1000)]])
+    pq.write_table(table, tmp_path / "large.parquet", compression="none", use_dictionary=False)
+    hub.cut = hub.files["chunk_1.parquet"] = (tmp_path / "large.parquet").read_bytes()
+    hub.cut_after = 15 * 2**20
+    first = pull(hub, tmp_path, "--repo", "org/data", "--include", "chunk_1*", "--to", "raw")
+    assert first.returncode == 3, first.stderr
+    assert "goes on where it stopped" in first.stderr
+    assert not list((tmp_path / "raw").glob("*.parquet"))
+    hub.seen.clear()
+    hub.cut_after, hub.down = None, False
+    second = pull(hub, tmp_path, "--repo", "org/data", "--include", "chunk_1*", "--to", "raw")
+    assert second.returncode == 0, second.stderr
+    asked = [given for method, path, given in hub.seen if method == "GET" and "resolve" in path]
+    assert asked == [f"bytes={10 * 2**20}-"]
+    assert (tmp_path / "raw" / "chunk_1.parquet").read_bytes() == hub.cut
+    assert [path.name for path in (tmp_path / "raw").iterdir()] == ["chunk_1.parquet"]
+
+
+def test_what_came_damaged_is_not_kept(hub, tmp_path):
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    file = folder / "chunk_1.parquet"
+    file.write_bytes(b"x" * len(hub.cut))  # as long, but something else: fetched again
+    assert pull(hub, tmp_path, "--repo", "org/data", "--include", "chunk_1*", "--to", "raw").returncode == 0
+    assert file.read_bytes() == hub.cut
+    hub.etag, before = "0" * 64, file.read_bytes()
+    bad = pull(hub, tmp_path, "--repo", "org/data", "--include", "chunk_1*", "--to", "raw")
+    assert (bad.returncode, "its SHA-256 differs" in bad.stderr) == (3, True)
+    assert [path.name for path in folder.iterdir()] == ["chunk_1.parquet"]
+    assert file.read_bytes() == before
 
 
 def test_what_is_not_there_is_one_error(hub, tmp_path):

@@ -190,6 +190,23 @@ def test_a_joined_catalogue_is_filtered_by_what_it_gained(joined, tmp_path):
     assert catalog.meta["sources"][0]["kind"] == "published metadata"
 
 
+def test_full_uuids_are_kept_on_demand(tmp_path, write_catalog, photos, taxa):
+    dump = folder_of(tmp_path / "dump", OPEN_DATA)
+    build_catalog(dump, tmp_path / "without")
+    assert not open_catalog(tmp_path / "without").has("observation_uuid")
+    report = build_catalog(dump, tmp_path / "alone", observation_uuid=True)
+    rows = rows_of(tmp_path / "alone")
+    assert [rows[n]["observation_uuid"] for n in (1, 2, 3, 4)] == [UUIDS[0], UUIDS[0], UUIDS[1], UUIDS[2]]
+    assert [rows[n]["observation_id"] for n in (1, 3, 4)] == NUMBERS
+    assert report.coverage["observation_uuid"] == {"iNaturalist Open Data": 4}
+    published = write_catalog(photos(taxa["robin"], 1, 9))
+    build_catalog([published, dump], tmp_path / "joined", observation_uuid=True)
+    rows = rows_of(tmp_path / "joined")
+    assert [rows[n]["observation_uuid"] for n in (1, 9)] == [UUIDS[0], None]
+    with pytest.raises(UsageError, match="no source has the column observation_uuid"):
+        build_catalog(published, tmp_path / "none", observation_uuid=True)
+
+
 DAMAGE = {
     "a row with too many fields": ("photos.csv", lambda data: data + b"x\t" * 12 + b"\n", "row 7"),
     "no column": (
@@ -232,6 +249,35 @@ def test_a_zip_bomb_and_a_way_out_of_an_archive_are_refused(tmp_path, monkeypatc
         archive.writestr("../../occurrence.txt", b"x")
     with pytest.raises(CatalogError, match="leads out of it"):
         build_catalog(tmp_path / "way.zip", tmp_path / "built")
+
+
+def test_a_gzip_bomb_and_a_way_out_of_a_tar_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(delimited, "RATIO_FROM_BYTES", 1_000_000)
+    source = folder_of(tmp_path / "dump", OPEN_DATA, packed=True)
+    (source / "observers.csv.gz").write_bytes(
+        gzip.compress(text(OPEN_DATA["observers.csv"]) + b"9\t\t\n" * 900_000)
+    )
+    with pytest.raises(CatalogError, match=r"observers\.csv\.gz unpacks to more than"):
+        build_catalog(source, tmp_path / "built")
+    with tarfile.open(tmp_path / "way.tar", "w") as archive:
+        entry = tarfile.TarInfo("../photos.csv")
+        entry.size = 1
+        archive.addfile(entry, io.BytesIO(b"x"))
+    with pytest.raises(CatalogError, match="leads out of it"):
+        build_catalog(tmp_path / "way.tar", tmp_path / "built")
+    assert not (tmp_path.parent / "photos.csv").exists()
+
+
+def test_a_long_name_and_a_bad_photo_of_open_data_are_named_by_source_and_photo(tmp_path):
+    long = [(*row[:3], "x" * 10_000, row[4]) if row[0] == "19" else row for row in TAXA]
+    tables = OPEN_DATA | {"taxa.csv": (OPEN_DATA["taxa.csv"][0], long)}
+    source = folder_of(tmp_path / "dump", tables)
+    with pytest.raises(CatalogError, match=r"10,000 characters .*dump, photo 4"):
+        build_catalog(source, tmp_path / "built")
+    bad = [(*row[:4], "tiff", *row[5:]) if row[1] == "2" else row for row in PHOTOS]
+    source = folder_of(tmp_path / "other", OPEN_DATA | {"photos.csv": (OPEN_DATA["photos.csv"][0], bad)})
+    with pytest.raises(CatalogError, match=r"bad extension, such as photo 2: \S*other, photo 2"):
+        build_catalog(source, tmp_path / "built", strict=True)
 
 
 def test_sources_that_are_not_there_incomplete_or_twice(tmp_path):
