@@ -62,7 +62,7 @@ def test_a_split_is_made_downloaded_exported_and_made_again(arboretum, place):
     titled = arboretum("export", split, "--format", "csv", "--captions", "com", "--out", "titled")
     assert titled.code == 0, titled.err
     assert "with common name" not in (place / "titled" / "train.csv").read_text("utf-8")
-    small = arboretum("export", split, "--format", "hf", "--shard-bytes", "400000", "--out", "small")
+    small = arboretum("export", split, "--format", "hf", "--shard-bytes", "20000", "--out", "small")
     assert small.code == 0, small.err
     assert len(list((place / "small" / "data").glob("train-*.parquet"))) > 2
 
