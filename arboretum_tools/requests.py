@@ -201,13 +201,15 @@ def write(requests: Requests, folder: Path) -> SavedRequests:
     # The name is known only when the last row has been hashed.
     unnamed = folder / f".plan{PARTIAL}{secrets.token_hex(4)}"
     try:
-        photos = write_table(unnamed, hashed(), REQUEST, {"source": dict(requests.source)})
+        photos = write_table(unnamed, hashed(), REQUEST, {"source": dict(requests.source)}, dictionary=False)
         identity = digest.hexdigest()[:ID_DIGITS]
         unnamed.replace(folder / f"{identity}.parquet")
     finally:
         unnamed.unlink(missing_ok=True)
     said = {"id": identity, "photos": photos, "sha256": digest.hexdigest(), "source": dict(requests.source)}
     write_json(folder / f"{identity}.json", said)
+    # What writing took goes back to the system, before a download that may take days.
+    pa.default_memory_pool().release_unused()
     return SavedRequests(folder / f"{identity}.parquet", identity, photos, requests.source)
 
 

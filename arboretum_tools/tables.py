@@ -54,7 +54,7 @@ def write_table(
         table: gives names, types and order of the columns.
         provenance: what the file says about how it was made, JSON-able, no times or paths.
         dictionary: whether values that repeat are written once a row group. Where few do, or batches are
-            small, that makes a file larger and takes a megabyte of memory a column.
+            small, that makes a file larger and takes half a megabyte of memory a column.
     """
     said = canonical_json({"toolkit_version": __version__, "table": table.name, **provenance})
     schema = arrow_schema(table).with_metadata({METADATA_KEY: said.encode()})

@@ -109,6 +109,8 @@ def raw(addresses: list[str], folder: Path) -> None:
 
 def arboretum(plan: Path, folder: Path, origin: str, size: str) -> None:
     """Ours, from a plan to a finished store; run again on a full store, it has nothing to do."""
+    from functools import partial
+
     import pyarrow.parquet as pq
 
     from arboretum_tools.download import download
@@ -116,8 +118,9 @@ def arboretum(plan: Path, folder: Path, origin: str, size: str) -> None:
 
     with pq.ParquetFile(plan) as file:
         photos = file.metadata.num_rows
-        source = {"kind": "list", "english": "a list"}
-        report = download(Requests(file.iter_batches, source), images=folder, size=size, origin=origin)
+        batches = partial(file.iter_batches, batch_size=10_000)
+        plan_of = Requests(batches, {"kind": "list", "english": "a list"})
+        report = download(plan_of, images=folder, size=size, origin=origin)
     assert report.by_status["ok"] == photos
     if not report.tried:
         assert "aiohttp" not in sys.modules, "aiohttp was imported for nothing"
