@@ -154,16 +154,20 @@ class Selection:
         Returns:
             Columns class_key, scientific_name, common_name, n_selected, n_catalog.
         """
+        counts: pd.DataFrame = self.species_table().to_pandas()
+        return counts
+
+    def species_table(self) -> pa.Table:
+        """`species_counts` as an Arrow table, which takes no pandas."""
         relation, photos = self.tally("*")
         found = self.explanation
-        counts: pd.DataFrame = self.catalog.table(
+        return self.catalog.table(
             "SELECT class_key, scientific_name, common_name, n_selected, n_catalog FROM ("
             f"SELECT class_key, ({photos})::BIGINT AS n_selected FROM {relation} "
             f"WHERE ({found.condition}) AND class_key IS NOT NULL GROUP BY class_key) "
             "JOIN classes USING (class_key) ORDER BY n_selected DESC, class_key",
             found.parameters,
-        ).to_pandas()
-        return counts
+        )
 
     def to_arrow(self) -> pa.Table:
         """All selected rows with all columns, photo_id ascending. Memory grows with the selection."""

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from arboretum_cli.main import COMMANDS
+from arboretum_metadata.sample import catalog_path
 
 HEAVY = (
     "aiohttp",
@@ -36,6 +37,17 @@ def test_help_loads_nothing_heavy(arguments):
 def test_importing_the_library_loads_nothing_heavy():
     code = f"import arboretum_tools, sys; assert not [n for n in {HEAVY[:-1]!r} if n in sys.modules]"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("command", [["select", "--taxa", "Aves"], ["taxa", "Aves"], ["stats"]])
+def test_questions_take_no_pandas(command):
+    code = (
+        "import sys\nfrom arboretum_cli.main import main\n"
+        f"try: main({[*command, '--catalog', str(catalog_path())]!r})\n"
+        "except SystemExit as end: assert end.code == 0\n"
+        "assert 'pandas' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
 def test_help_is_quick_enough_to_be_asked_for():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,9 @@ from arboretum_cli._options import Json
 from arboretum_cli._output import result, table
 from arboretum_cli._progress import Progress
 from arboretum_cli._selection import SelectionFlags, takes_selection
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 # Classes that are shown on a terminal.
 _SHOWN = 10
@@ -41,7 +44,7 @@ def select(
     with Progress() as progress:
         selection = flags.select(flags.open(progress))
         summary = selection.summary()
-        counts = selection.species_counts()
+        counts = selection.species_table()
         if out is not None:
             selection.save(out)
     explanation = selection.explanation
@@ -66,7 +69,7 @@ def select(
             if summary[name]
         ),
     ]
-    if len(counts):
+    if counts.num_rows:
         lines += ["", *_table(counts)]
     if explain:
         lines += ["", f"SQL: {explanation.sql}", f"parameters: {list(explanation.parameters)}"]
@@ -75,13 +78,16 @@ def select(
     result(json, value, lines)
 
 
-def _table(counts: object) -> list[str]:
-    rows = counts[["scientific_name", "common_name", "n_selected", "n_catalog"]]  # type: ignore[index]
+def _table(counts: pa.Table) -> list[str]:
+    columns = ("scientific_name", "common_name", "n_selected", "n_catalog")
+    first = counts.slice(0, _SHOWN)
     shown = [
-        (name, common if isinstance(common, str) else "", int(selected), int(catalog))
-        for name, common, selected, catalog in rows.head(_SHOWN).itertuples(index=False)
+        (name, common or "", selected, catalog)
+        for name, common, selected, catalog in zip(
+            *(first[column].to_pylist() for column in columns), strict=True
+        )
     ]
     lines = table(("species", "common name", "photos", "in catalogue"), shown)
-    if len(rows) > _SHOWN:
-        lines.append(f"... and {len(rows) - _SHOWN:,} more")
+    if counts.num_rows > _SHOWN:
+        lines.append(f"... and {counts.num_rows - _SHOWN:,} more")
     return lines
