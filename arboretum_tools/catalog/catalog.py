@@ -41,13 +41,8 @@ class Catalog(Relations):
         group = taxonomy.group_of(term.name)
         if not candidates and group:
             candidates = [c for c in self._candidates(group.name) if c.rank == group.rank]
-        if not candidates and (old := self._inactive_name(term.name)):
-            held = old.active_name and self._candidates(old.active_name)
-            raise UnknownTaxonError(
-                term.text,
-                suggestions=[old.active_name] if held and old.active_name else (),
-                hint=f"{old.sentence}.",
-            )
+        if not candidates:
+            self._refuse_renamed(term)
         try:
             found = taxonomy.decide(term, candidates, () if candidates else self._names(term.parent))
         except UnknownTaxonError as error:
@@ -74,9 +69,22 @@ class Catalog(Relations):
         with self._asking() as connection:
             return inactive.former_names(connection, taxon.rank, taxon.name)
 
-    def _inactive_name(self, name: str) -> InactiveName | None:
+    def _refuse_renamed(self, term: taxonomy.Term) -> None:
+        """Raises UnknownTaxonError for a name under whose other name, old or active, there are photos."""
         with self._asking() as connection:
-            return inactive.find(connection, name)
+            old = inactive.find(connection, term.name)
+            held = inactive.held_as(connection, term.name)
+        if old:
+            there = old.active_name and self._candidates(old.active_name)
+            near = [old.active_name] if there and old.active_name else []
+            raise UnknownTaxonError(term.text, suggestions=near, hint=f"{old.sentence}.")
+        if held:
+            former = list(dict.fromkeys(known.name for known in held))
+            raise UnknownTaxonError(
+                term.text,
+                suggestions=former,
+                hint=f"The catalogue has its photos under an old name: {held[0].sentence}.",
+            )
 
     def _candidates(self, name: str) -> list[Candidate]:
         with self._asking() as connection:

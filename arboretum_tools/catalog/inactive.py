@@ -117,6 +117,17 @@ def by_whole_taxonomy(connection: Connection, name: str, photos: int) -> Inactiv
     return _made((name, "species", None, photos, active, active_id, told, None))
 
 
+def held_as(connection: Connection, name: str) -> list[InactiveName]:
+    """Inactive names under which the catalogue has photos of a taxon whose active name is `name`."""
+    found = rows(
+        connection,
+        f"SELECT {_FIELDS} FROM inactive_names WHERE lower(active_name) = ? AND photos > 0 "
+        "AND told_by IS DISTINCT FROM 'name' ORDER BY photos DESC, name",
+        [name.lower()],
+    )
+    return [_made(row) for row in found]
+
+
 def former_names(connection: Connection, rank: str, name: str) -> tuple[str, ...]:
     """Inactive names whose active one this is."""
     found = rows(

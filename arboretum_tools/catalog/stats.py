@@ -198,7 +198,7 @@ def figures(stats: CatalogStats, folder: str | Path, *, form: str = "png") -> li
     )
     axes.set_title(f"{stats.photos:,} photos of {len(stats.counts):,} species", fontsize=10)
     groups = next(table for table in stats.tables if table.name == "group")
-    by_group = Figure(figsize=(7, 3.2), layout="constrained")
+    by_group = Figure(figsize=(7, 1.1 + 0.3 * len(groups.rows)), layout="constrained")
     for place, (title, column, color) in enumerate((("species", 1, "#8a6d3b"), ("photos", 2, "#2f6b3a"))):
         panel = by_group.add_subplot(1, 2, place + 1, title=title)
         panel.barh([row[0] for row in groups.rows], [row[column] for row in groups.rows], color=color)

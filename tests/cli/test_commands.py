@@ -127,3 +127,18 @@ def test_an_export_says_what_it_left_out_and_repeated(arboretum, place):
     wrong = arboretum("export", "--taxa", "Mollusca", "--format", "hf", "--even", "drop", "--out", "hf")
     assert wrong.code == 2
     assert "the format hf has no option even" in wrong.err
+
+
+def test_a_build_says_what_it_left_out_and_refuses_it_if_strict(arboretum, place):
+    strict = arboretum("catalog", "build", "catalog", "--to", "built", "--strict")
+    assert strict.code == 3
+    assert "photos.parquet, row" in strict.err
+    assert not (place / "built").exists()
+    assert arboretum("catalog", "build", "catalog", "--to", "built", "--observation-uuid").code == 2
+    outcome = arboretum("catalog", "build", "catalog", "--to", "built")
+    assert (outcome.code, "listed in built/rejected.parquet" in outcome.out) == (0, True)
+    for path in ("catalog", "built"):
+        assert arboretum("catalog", "check", path, "--rejected", f"{path}.rejected.parquet").code == 0
+    lists = [pq.read_table(place / f"{path}.rejected.parquet") for path in ("catalog", "built")]
+    assert lists[0].equals(lists[1])
+    assert lists[0].num_rows == 10

@@ -75,12 +75,16 @@ def build(
 
 
 def _built_lines(report: BuildReport) -> list[str]:
+    from arboretum_tools.catalog.layout import REJECTED
+
     per_photo = report.size_bytes / report.photos
     lines = [
         f"{report.path}: {report.photos:,} photos of {report.classes:,} species, {report.taxa:,} taxa, "
         f"{size(report.size_bytes)} ({per_photo:.1f} bytes a photo), fingerprint {report.fingerprint}",
         *(f"  of {report.defects.rows:,} rows {said}" for said in report.defects.sentences),
     ]
+    if (listed := report.path / REJECTED).is_file():
+        lines.append(f"  rows left out are listed in {listed}")
     rows = [
         (column, source, count, f"{100 * count / report.photos:.1f} %")
         for column, by_source in report.coverage.items()

@@ -83,7 +83,8 @@ def _lines(report: TaxonReport, *, tree: bool) -> list[str]:
     ]
     if report.iucn:
         known = {category: count for category, count in report.iucn.items() if category}
-        lines.append("species by IUCN category: " + ", ".join(f"{c} {n:,}" for c, n in known.items()))
+        listed = ", ".join(f"{category} {count:,}" for category, count in known.items())
+        lines.append(f"species by IUCN category: {listed or 'none known'}")
     if report.branches:
         lines.append("")
         lines += _tree(report.branches) if tree else _children(report.branches)

@@ -103,6 +103,14 @@ def test_published_photos_tell_what_became_of_their_name(joined):
     assert nowhere.sentence.endswith("is not told")
 
 
+def test_an_active_name_whose_photos_stand_under_the_old_one_leads_there(joined):
+    catalog = open_catalog(joined)
+    with pytest.raises(UnknownTaxonError, match="did you mean Dendroica coronata") as caught:
+        catalog.taxon("setophaga coronata")
+    assert "under an old name" in caught.value.hint
+    assert catalog.taxon(caught.value.suggestions[0]).name == "Dendroica coronata"
+
+
 def test_a_name_without_photos_leads_to_the_active_one(tmp_path, open_data):
     build_catalog(open_data([(1, 10), (2, 17), (3, 14)]), tmp_path / "built")
     catalog = open_catalog(tmp_path / "built")

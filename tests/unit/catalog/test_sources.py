@@ -190,6 +190,18 @@ def test_a_joined_catalogue_is_filtered_by_what_it_gained(joined, tmp_path):
     assert catalog.meta["sources"][0]["kind"] == "published metadata"
 
 
+def test_joined_sources_give_the_same_files_in_any_order(tmp_path, write_catalog, photos, taxa):
+    published = write_catalog(photos(taxa["robin"], 1, 2, 3, 3, 9) + photos(taxa["oak"], 50), files=3)
+    dump, gbif = tar_of(tmp_path / "dump.tar.gz", OPEN_DATA), zip_of(tmp_path / "g.zip", GBIF)
+    build_catalog([published, dump, gbif], tmp_path / "one", bucket_photos=2)
+    files = sorted(published.iterdir(), reverse=True)
+    build_catalog([gbif, files[0], dump, *files[1:]], tmp_path / "two", bucket_photos=2, threads=1)
+    names = [path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*.parquet")]
+    assert len(names) == 6
+    for name in names:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
+
+
 def test_full_uuids_are_kept_on_demand(tmp_path, write_catalog, photos, taxa):
     dump = folder_of(tmp_path / "dump", OPEN_DATA)
     build_catalog(dump, tmp_path / "without")
