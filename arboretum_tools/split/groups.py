@@ -121,7 +121,7 @@ def hold_out(pool: Pool, recipe: SplitRecipe) -> None:
             "CREATE OR REPLACE TABLE asked AS "
             f"SELECT class_id, least({KEYS}, (below + 1) * {_WIDER})::UBIGINT AS below FROM short"
         )
-    run("DROP TABLE counted")
+    run("DROP TABLE IF EXISTS counted")
 
 
 def _held_sql(k_test: int, k_val: int) -> str:
