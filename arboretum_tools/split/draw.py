@@ -1,4 +1,4 @@
-"""Carries a recipe out: candidates, hold-out, capacities, targets, and the photos of every part.
+"""Carries a recipe out: hold-out, capacities, targets, and the photos of every part.
 
 Everything that decides is either a small table (a row a class, or a held-out group) or an order by the
 stable key, so the same recipe over the same photos gives the same split whatever the threads, the order of

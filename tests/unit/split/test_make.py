@@ -264,6 +264,13 @@ def test_limits_that_are_too_narrow_change_nothing(birds, monkeypatch):
     assert make_split(birds, lt_ratio=20).sha256 == expected
 
 
+def test_classes_that_are_all_smaller_than_the_hold_out_carry_no_split(write_catalog, photos, taxa):
+    rows = photos(taxa["robin"], 1, 2, 3) + photos(taxa["oak"], 4, 5)
+    catalog = open_catalog(write_catalog(rows))
+    with pytest.raises(InfeasibleSplitError, match="keep any photo for training"):
+        make_split(catalog, lt_ratio=2, val_per_class=3, test_per_class=3)
+
+
 def test_a_split_outlives_the_next_one_and_a_trip_to_another_process(birds):
     first = make_split(birds, lt_ratio=20)
     copy = pickle.loads(pickle.dumps(first))
