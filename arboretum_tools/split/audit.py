@@ -1,6 +1,6 @@
 """`audit_split`: whether a split keeps its promises, recomputed from its files alone.
 
-Nothing here, in `audit_checks` or in `audit_images` shares code with what makes splits: hashes, profiles and
+Nothing here or in the other modules `audit_*` shares code with what makes splits: hashes, profiles and
 orders are written down a second time, so that a defect on one side does not hide itself on the other.
 """
 
@@ -19,7 +19,7 @@ from arboretum_metadata.schema import CLASSES, PART, UNUSED_CLASSES, Table
 from arboretum_tools.errors import SplitError
 from arboretum_tools.events import OnEvent, ignore
 from arboretum_tools.publish import write_json
-from arboretum_tools.split import audit_checks, audit_images
+from arboretum_tools.split import audit_benchmark, audit_checks, audit_images
 from arboretum_tools.split.audit_checks import Check, Files
 from arboretum_tools.store import ImageStore
 from arboretum_tools.tables import arrow_schema, one_line
@@ -96,6 +96,7 @@ def audit_split(
     store = None if images is None else ImageStore.open(images)
     files = _read(path)
     checks = list(audit_checks.all_checks(files))
+    checks += audit_checks.guarded({"benchmark": lambda: audit_benchmark.checks(files)})
     if store is not None:
         checks += audit_images.checks(files, store, near_bits, on_event)
     return Audit(path, tuple(checks))

@@ -14,9 +14,9 @@ import pyarrow as pa
 from arboretum_metadata.schema import LEFT_OUT
 from arboretum_tools.catalog import Catalog, Selection
 from arboretum_tools.errors import ArboretumError, RecipeError, SplitError
-from arboretum_tools.identity import class_key_sql
 from arboretum_tools.photo_ids import PhotoIds
 from arboretum_tools.selection import Criteria
+from arboretum_tools.split.benchmark_draw import class_key_of
 from arboretum_tools.split.draw import Available
 from arboretum_tools.split.make import draw_recipes
 from arboretum_tools.split.manifest import Split, load_split
@@ -133,7 +133,7 @@ def compare(old: Split, new: Split, catalog: Catalog) -> Differences:
     kept = (both["part_old"] == both["part_new"]) & (both["class_key_old"] == both["class_key_new"])
     lost = both[was & ~kept]
     catalog.register("lost_photos", pa.table({"photo_id": pa.array(lost["photo_id"], pa.int64())}))
-    key = class_key_sql(str(new.meta["recipe"].get("rank", "species")))
+    key = class_key_of(new.meta["recipe"])
     there = catalog.table(
         f"SELECT photo_id, {key} AS class_key_there FROM photos WHERE photo_id IN (FROM lost_photos)"
     ).to_pandas()

@@ -355,15 +355,16 @@ CLASSES = Table(
             "class_key",
             "string",
             "Identity of the class: `<kingdom>|<genus> <epithet>`; above species `<kingdom>|<rank>|<name>`; "
-            "in a split that was imported `published|<name>`.",
+            "of a stage of a species `<kingdom>|<genus> <epithet>|<life stage>`; in a split that was "
+            "imported `published|<name>`.",
         ),
         Column("name", "string", "Name for people and ClassLabel; unique in the split."),
         Column("folder", "string", "Name for folders: five-digit label, `_`, ASCII slug of the name."),
         Column(
             "rank",
             "string",
-            "Rank of the class: species, genus, family or order; `category` in a published split whose "
-            "classes are no taxa.",
+            "Rank of the class: species, genus, family or order; `life stage` where the classes are stages "
+            "of species; `category` in a published split whose classes are no taxa.",
         ),
         Column("taxon_id", "int64", "iNaturalist's number of the taxon, where the catalogue has it.", True),
         Column("scientific_name", "string", "Scientific name of the class."),

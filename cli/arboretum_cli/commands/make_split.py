@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from arboretum_cli._options import Json
-from arboretum_cli._output import result, table
+from arboretum_cli._output import result
 from arboretum_cli._progress import Progress
 from arboretum_cli._selection import SelectionFlags, takes_selection
+from arboretum_cli._split_lines import again_lines, imported_lines, split_lines
 
 if TYPE_CHECKING:
     from arboretum_tools.catalog import Selection
     from arboretum_tools.events import OnEvent
     from arboretum_tools.split import Split
-    from arboretum_tools.split.remake import Remade
 
 # Where the photos that are split come from when nothing is said.
 _STORE = Path("images")
@@ -57,7 +57,7 @@ def make_split(
         str | None,
         _option(
             "arboretum-40m: the seven groups, natural, species with at least 30 photos, at most 50,000 of "
-            "each.",
+            "each. arboretum-balanced, -unseen, -life-stages, -confounding: the published benchmarks.",
             "--preset",
             metavar="PRESET",
         ),
@@ -102,6 +102,44 @@ def make_split(
             "of a species), or auto (observation where every photo has one). [default: auto]",
             "--group-by",
             metavar="GROUP",
+        ),
+    ] = None,
+    benchmark: Annotated[
+        str | None,
+        _option(
+            "Test photos only, of classes that a rule chooses: balanced (so many species a group), unseen "
+            "(species with fewer than 30 photos in the catalogue), life-stage (stages of species), "
+            "confounding (pairs of look-alikes). --test-per-class says how many photos of each class.",
+            "--benchmark",
+            metavar="KIND",
+        ),
+    ] = None,
+    classes_per_group: Annotated[
+        int | None,
+        _option(
+            "balanced: most classes of each taxon of --taxa, else of the seven groups. [default: 500]",
+            "--classes-per-group",
+            metavar="N",
+        ),
+    ] = None,
+    stages: Annotated[
+        str | None,
+        _option(
+            "life-stage: the stages, with the photos of each. [default: egg=5,larva=50,pupa=15,adult=50]",
+            "--stages",
+            metavar="STAGE[=N],...",
+        ),
+    ] = None,
+    pair: Annotated[
+        list[str] | None,
+        _option("confounding: two taxa that look alike; may be repeated.", "--pair", metavar="'A / B'"),
+    ] = None,
+    pairs: Annotated[
+        Path | None,
+        _option(
+            "confounding: a file of pairs, two names a line (tab, comma or slash between).",
+            "--pairs",
+            metavar="FILE",
         ),
     ] = None,
     no_split: Annotated[
@@ -172,6 +210,8 @@ def make_split(
         arboretum make-split --taxa Insecta --lt-ratio 10 --val-per-class 2 --test-per-class 2
         arboretum make-split --taxa Aves --lt-ratio 50 --store images --name birds-on-disk
         arboretum make-split --preset arboretum-40m --store none
+        arboretum make-split --benchmark balanced --taxa Aves,Insecta --test-per-class 20
+        arboretum make-split --benchmark confounding --pair 'Harmonia axyridis / Adalia bipunctata'
         arboretum make-split --from splits/aves-lt100/split.json --name again
     """
     given = {
@@ -182,6 +222,10 @@ def make_split(
         "max_per_class": max_per_class,
         "val_per_class": val_per_class,
         "test_per_class": test_per_class,
+        "benchmark": benchmark,
+        "classes_per_group": classes_per_group,
+        "stages": stages,
+        "pairs": _pairs(pair, pairs),
         "group_by": group_by,
         "hybrids": hybrids or None,
         "seed": seed,
@@ -211,7 +255,7 @@ def make_split(
             split.save(folder)
             made.append({"path": str(folder), "name": split.name, "source": source, **split.meta})
             if not json:
-                typer.echo("\n".join(_lines(split, folder, there)))
+                typer.echo("\n".join(split_lines(split, folder, there)))
     if json:
         result(True, made[0] if len(made) == 1 else {"family": made}, ())
 
@@ -233,6 +277,20 @@ def _ratios(text: str) -> float | list[float]:
     for value in values:
         parse_ratio(value)
     return values[0] if len(values) == 1 else values
+
+
+def _pairs(named: list[str] | None, file: Path | None) -> list[Any] | None:
+    """The pairs of the command line and of the file; None where there are neither."""
+    from arboretum_tools.errors import RecipeError
+    from arboretum_tools.split.benchmarks import read_pairs
+
+    if file is None:
+        return named
+    try:
+        text = file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"the pairs {file} cannot be read: {error}") from error
+    return [*(named or ()), *read_pairs(text, str(file))]
 
 
 def _merged(
@@ -298,53 +356,19 @@ def _again(
         "differences": made.differences.to_dict() if made.differences else None,
         **made.split.meta,
     }
-    result(json, value, [*_said_again(made, source), *_lines(made.split, folder, there)])
+    result(json, value, [*again_lines(made, source), *split_lines(made.split, folder, there)])
 
 
 def _import(files: list[Path], name: str | None, out: Path | None, json: bool) -> None:
     from arboretum_tools.split.published import import_split
-    from arboretum_tools.split.stats import split_stats
 
     split = import_split(files, name=name)
     folder = out or Path("splits", split.name)
     there = folder.exists()
     split.save(folder)
-    found = split_stats(split)
-    bands = ", ".join(f"{band.classes:,} {shot}" for shot, band in found.bands.items())
-    ratio = "none, as a class has no train photos" if found.ratio is None else f"{found.ratio:g}"
-    lines = [
-        f"{found.classes:,} classes, {found.largest:,} to {found.smallest:,} train photos, ratio {ratio}; "
-        f"{bands}",
-        *table(("part", "photos"), found.photos.items()),
-        f"{folder} was there already, the same split; nothing written" if there else f"written to {folder}",
-    ]
-    result(json, {"path": str(folder), "name": split.name, **split.meta}, lines)
-
-
-def _said_again(made: Remade, source: Path) -> list[str]:
-    if made.same:
-        return [f"made again from {source}: the same split, by all content hashes"]
-    why = (
-        "the catalogue has changed"
-        if made.catalog_changed
-        else "the catalogue has the same photos and classes, and another column that the recipe uses changed"
+    result(
+        json, {"path": str(folder), "name": split.name, **split.meta}, imported_lines(split, folder, there)
     )
-    lines = [f"made again from {source}: NOT the same split; {why}"]
-    found = made.differences
-    if found is None:
-        return [*lines, "the old split's files are not beside it, so its photos cannot be compared"]
-    lines += table(
-        ("photos", "what became of them"),
-        [
-            (found.gone, "gone: no longer in the catalogue"),
-            (found.renamed, "renamed: under another class now"),
-            (found.moved, "moved: in another part or none, because others came or went"),
-            (found.new, "new: were not in the old split"),
-        ],
-    )
-    shown = found.renamings[:10]
-    lines += [f"  {old} is now {new or 'in no class'}: {count:,} photos" for old, new, count in shown]
-    return lines
 
 
 def _source(
@@ -365,36 +389,3 @@ def _source(
         return selection, held, f"from the photos downloaded into {held}: {selection.english}"
     selection = flags.select(catalog)
     return selection, None, f"from the whole catalogue {catalog.path}: {selection.english}"
-
-
-def _lines(split: Split, folder: Path, there: bool) -> list[str]:
-    meta, counts = split.meta, split.meta["counts"]
-    classes = split.classes
-    shots = dict.fromkeys(("many", "medium", "few"), 0)
-    for shot in classes["shot"].to_pylist():
-        shots[shot] += 1
-    unused = {
-        "in no class of this rank": counts["no_class"],
-        "hybrids left out": counts["hybrids_left_out"],
-        "not in the store": counts["not_in_store"],
-        "in held-out groups, not needed": counts["held_out_unused"],
-        "not drawn": counts["not_drawn"],
-    }
-    head, tail = classes.slice(0, 1).to_pylist()[0], classes.slice(len(classes) - 1).to_pylist()[0]
-    return [
-        f"{meta['C']:,} classes, ratio {meta['ratio_achieved']:g}: {meta['M']:,} train photos "
-        f"({head['name']}) to {meta['m']:,} ({tail['name']}); grouped by {meta['group_by']}",
-        *table(("part", "photos"), [(part, split.part(part).num_rows) for part in split.parts]),
-        f"shots: {shots['many']} many (over 100), {shots['medium']} medium (20 to 100), "
-        f"{shots['few']} few (under 20)",
-        f"of {counts['selected']:,} selected photos: "
-        + (", ".join(f"{count:,} {what}" for what, count in unused.items() if count) or "all are used")
-        + f"; {counts['classes_left_out']:,} classes take no part",
-        *_set_aside(meta),
-        f"{folder} was there already, the same split; nothing written" if there else f"written to {folder}",
-    ]
-
-
-def _set_aside(meta: Any) -> list[str]:
-    below = meta["photos_rolled_up"]
-    return [f"{below:,} photos of subspecies, varieties and forms count with their species"] if below else []
