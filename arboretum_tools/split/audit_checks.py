@@ -47,6 +47,7 @@ class Files:
         parts: the parts that split.json names.
         parts_there: the part files that are in the folder.
         unused: unused_classes.parquet, where there is one.
+        excluded: excluded.parquet, where there is one.
     """
 
     meta: Mapping[str, Any]
@@ -54,6 +55,7 @@ class Files:
     parts: Mapping[str, pa.Table]
     parts_there: tuple[str, ...]
     unused: pa.Table | None
+    excluded: pa.Table | None = None
 
     @property
     def recipe(self) -> Mapping[str, Any]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from arboretum_metadata.schema import CLASSES, LEFT_OUT, UNUSED_CLASSES
 from arboretum_tools.bands import shot_band
@@ -18,12 +20,16 @@ from arboretum_tools.publish import sha256_of_json
 from arboretum_tools.split import benchmarks
 from arboretum_tools.split.benchmark_draw import draw_benchmark, prepared
 from arboretum_tools.split.draw import Available, Drawn, draw
+from arboretum_tools.split.exclusion import Exclusion, read_exclusion
 from arboretum_tools.split.groups import resolve_group_by
 from arboretum_tools.split.manifest import FORMAT_VERSION, Split, classes_sha256, part_batches, part_sha256
 from arboretum_tools.split.recipe import RATIO_PROFILES, SplitRecipe, parse_family
 from arboretum_tools.store import ImageStore
 from arboretum_tools.tables import arrow_schema
 from arboretum_tools.version import __version__
+
+#: What may be kept out of a split: files, splits, or what was read of them.
+Excluded: TypeAlias = str | Path | Sequence[str | Path] | Exclusion | None
 
 
 def make_split(
@@ -45,6 +51,7 @@ def make_split(
     hybrids: bool = False,
     seed: int = 0,
     store: str | Path | PhotoIds | None = None,
+    exclude: Excluded = None,
     name: str | None = None,
 ) -> Split:
     """Draws a long-tailed split (the largest class list that realises exactly the ratio) or a benchmark.
@@ -81,6 +88,8 @@ def make_split(
         hybrids: whether hybrids take part.
         seed: draws other photos by the same rules.
         store: an image store's folder (or the ids of photos): only what it holds is drawn.
+        exclude: files or splits whose photos, observations or taxa are kept out; see
+            `arboretum_tools.split.exclusion`.
         name: the split's name; default from taxa, profile, ratio and seed.
 
     Raises:
@@ -110,8 +119,10 @@ def make_split(
     given = {key: value for key, value in said.items() if value is not None}
     if benchmark is not None:
         given = benchmarks.completed(given)
-    recipe = SplitRecipe(**given, store=store is not None)
-    (split,) = draw_recipes(selection, [recipe], Available(only=_held(store)), name)
+    exclusion = _exclusion(exclude)
+    recipe = SplitRecipe(**given, store=store is not None, exclude=_hash_of(exclusion))
+    available = Available(only=_held(store))
+    (split,) = draw_recipes(selection, [recipe], available, name, exclusion=exclusion)
     return split
 
 
@@ -120,6 +131,7 @@ def make_family(
     *,
     lt_ratios: Sequence[float],
     store: str | Path | PhotoIds | None = None,
+    exclude: Excluded = None,
     name: str | None = None,
     **recipe: Any,
 ) -> Iterator[Split]:
@@ -133,6 +145,7 @@ def make_family(
         selection: as `make_split`.
         lt_ratios: two or more whole ratios.
         store: as `make_split`.
+        exclude: as `make_split`.
         name: beginning of the splits' names; `-lt<ratio>` is added.
         recipe: the other arguments of `make_split`, by name.
 
@@ -144,10 +157,10 @@ def make_family(
         InfeasibleSplitError, UsageError, SelectionError, StoreError: as `make_split`.
     """
     ratios = parse_family(tuple(lt_ratios))
-    recipes = [
-        SplitRecipe(lt_ratio=ratio, lt_ratios=ratios, store=store is not None, **recipe) for ratio in ratios
-    ]
-    return draw_recipes(selection, recipes, Available(only=_held(store)), name)
+    exclusion = _exclusion(exclude)
+    recipe = {**recipe, "store": store is not None, "exclude": _hash_of(exclusion)}
+    recipes = [SplitRecipe(lt_ratio=ratio, lt_ratios=ratios, **recipe) for ratio in ratios]
+    return draw_recipes(selection, recipes, Available(only=_held(store)), name, exclusion=exclusion)
 
 
 def whole(
@@ -155,6 +168,7 @@ def whole(
     *,
     hybrids: bool = True,
     store: str | Path | PhotoIds | None = None,
+    exclude: Excluded = None,
     name: str | None = None,
 ) -> Split:
     """All photos of a selection as one part `train`, with the classes found; nothing is held out.
@@ -164,6 +178,7 @@ def whole(
 
     Args: as `make_split`.
     """
+    exclusion = _exclusion(exclude)
     recipe = SplitRecipe(
         profile="all",
         val_per_class=0,
@@ -171,9 +186,19 @@ def whole(
         group_by="photo",
         hybrids=hybrids,
         store=store is not None,
+        exclude=_hash_of(exclusion),
     )
-    (split,) = draw_recipes(selection, [recipe], Available(only=_held(store)), name)
+    available = Available(only=_held(store))
+    (split,) = draw_recipes(selection, [recipe], available, name, exclusion=exclusion)
     return split
+
+
+def _exclusion(exclude: Excluded) -> Exclusion | None:
+    return exclude if exclude is None or isinstance(exclude, Exclusion) else read_exclusion(exclude)
+
+
+def _hash_of(exclusion: Exclusion | None) -> str | None:
+    return None if exclusion is None else exclusion.sha256
 
 
 def _held(store: str | Path | PhotoIds | None) -> PhotoIds | None:
@@ -188,6 +213,7 @@ def draw_recipes(
     available: Available,
     name: str | None,
     group_by: str | None = None,
+    exclusion: Exclusion | None = None,
 ) -> Iterator[Split]:
     """Draws splits whose recipes differ in their ratio only; see `make_split` and `make_family`.
 
@@ -197,18 +223,38 @@ def draw_recipes(
         available: which photos of the selection may be drawn.
         name: of the split; of several splits the beginning of their names.
         group_by: the grouping to use; default that of the recipes.
+        exclusion: what is kept out; the recipes hold its hash.
 
     Raises: as `make_split`.
     """
     if isinstance(selection, Catalog):
         selection = selection.select()
+    kept_out = None if exclusion is None else exclusion.photos_of(selection)
+    if kept_out is not None:
+        but = [] if available.but is None else [available.but.array]
+        available = replace(available, but=PhotoIds.of(pa.concat_arrays([*but, kept_out.array])))
     if recipes[0].benchmark:
-        yield _benchmark(selection, recipes[0], available, name, group_by)
+        split = _benchmark(selection, recipes[0], available, name, group_by)
+        yield split if exclusion is None else _without(split, exclusion, kept_out)
         return
     group_by = resolve_group_by(selection, group_by or recipes[0].group_by)
     for recipe, drawn in zip(recipes, draw(selection, recipes, group_by, available), strict=True):
         own = name and (name if len(recipes) == 1 else f"{name}{recipe.suffix}")
-        yield _split(selection, recipe, group_by, drawn, own or selection.label + recipe.suffix)
+        split = _split(selection, recipe, group_by, drawn, own or selection.label + recipe.suffix)
+        yield split if exclusion is None else _without(split, exclusion, kept_out)
+
+
+def _without(split: Split, exclusion: Exclusion, kept_out: PhotoIds | None) -> Split:
+    """The split with what was kept out written down: of the photos not drawn, those that it named."""
+    counts = dict(split.meta["counts"])
+    missing, left_out = counts["not_in_store"], split.left_out
+    if left_out is not None and kept_out is not None:
+        # What was kept out is not asked of the store.
+        left_out = left_out.filter(pc.invert(pc.is_in(left_out["photo_id"], kept_out.array)))
+    counts["not_in_store"] = 0 if left_out is None else left_out.num_rows
+    counts["excluded"] = missing - counts["not_in_store"]
+    meta = {**split.meta, "counts": counts, "excluded": exclusion.counts}
+    return replace(split, meta=meta, left_out=left_out, excluded=exclusion.to_table())
 
 
 def _benchmark(

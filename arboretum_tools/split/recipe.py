@@ -23,7 +23,7 @@ RATIO_PROFILES = ("exp", "step", "pareto")
 PROFILES = (*RATIO_PROFILES, "balanced", "natural", "all", benchmarks.PROFILE)
 
 # Keys that stand in a recipe only where they say something, so that recipes from before are as they were.
-_SOMETIMES = ("benchmark", "classes_per_group", "stages", "pairs")
+_SOMETIMES = ("benchmark", "classes_per_group", "stages", "pairs", "exclude")
 
 #: The ratio where none is asked for.
 DEFAULT_RATIO = 100.0
@@ -56,6 +56,7 @@ class SplitRecipe:
         stages: of the benchmark `life-stage`, (life stage, photos), in the order of a life; `test_per_class`
             is the largest of these numbers.
         pairs: of the benchmark `confounding`, terms of the taxa.
+        exclude: SHA-256 of what was kept out (`arboretum_tools.split.exclusion`); None where nothing was.
     """
 
     profile: str = "exp"
@@ -75,6 +76,7 @@ class SplitRecipe:
     classes_per_group: int | None = None
     stages: benchmarks.Stages = ()
     pairs: benchmarks.Pairs = ()
+    exclude: str | None = None
 
     def __post_init__(self) -> None:
         _one_of("profile", self.profile, PROFILES)
@@ -147,7 +149,7 @@ class SplitRecipe:
     def to_json(self) -> dict[str, Any]:
         """The recipe as JSON, every field, so that a later default changes no stored recipe.
 
-        The fields of benchmarks stand only in the recipes of benchmarks.
+        The fields of benchmarks, and `exclude`, stand only in recipes that use them.
         """
         recipe = {name: value for name, value in asdict(self).items() if value or name not in _SOMETIMES}
         recipe["lt_ratios"] = list(self.lt_ratios)
@@ -188,6 +190,7 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
     "classes_per_group": (int, NoneType),
     "stages": (dict, list, tuple, str),
     "pairs": (list, tuple),
+    "exclude": (str, NoneType),
 }
 
 

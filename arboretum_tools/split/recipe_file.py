@@ -25,8 +25,8 @@ from arboretum_tools.errors import RecipeError
 from arboretum_tools.selection import Criteria
 from arboretum_tools.split.recipe import SplitRecipe, check_kinds
 
-# What comes from beside a recipe: lists are files, and the store is a folder.
-_NOT_HERE = ("photo_ids", "store")
+# What comes from beside a recipe: lists and what is kept out are files, and the store is a folder.
+_NOT_HERE = ("photo_ids", "store", "exclude")
 
 _SELECTION_KEYS = tuple(f.name for f in fields(Criteria) if f.name not in _NOT_HERE)
 _RECIPE_KEYS = tuple(f.name for f in fields(SplitRecipe) if f.name not in (*_NOT_HERE, "lt_ratios"))

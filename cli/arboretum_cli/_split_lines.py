@@ -18,6 +18,7 @@ def split_lines(split: Split, folder: Path, there: bool) -> list[str]:
     unused = {
         "in no class of this rank": counts["no_class"],
         "hybrids left out": counts["hybrids_left_out"],
+        "kept out by --exclude": counts.get("excluded", 0),
         "not in the store": counts["not_in_store"],
         "in held-out groups, not needed": counts["held_out_unused"],
         "not drawn": counts["not_drawn"],

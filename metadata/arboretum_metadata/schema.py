@@ -446,6 +446,18 @@ LEFT_OUT = Table(
     columns=(Column("photo_id", "int64", "iNaturalist's number of the photo."),),
 )
 
+EXCLUDED = Table(
+    name="what was kept out",
+    path="<split>/excluded.parquet",
+    order="kind (photo, observation, class, taxon), then id or name ascending",
+    meaning="What `--exclude` named: no photo of these is in any part. Only where something was kept out.",
+    columns=(
+        Column("kind", "string", "photo, observation, class or taxon."),
+        Column("id", "int64", "Number of the photo or observation; null for the others.", True),
+        Column("name", "string", "class_key of a species, or term of a taxon; null for the others.", True),
+    ),
+)
+
 UNUSED_CLASSES = Table(
     name="classes left out",
     path="<split>/unused_classes.parquet",
@@ -533,6 +545,7 @@ TABLES: dict[str, Table] = {
     "part": PART,
     "classes": CLASSES,
     "left_out": LEFT_OUT,
+    "excluded": EXCLUDED,
     "unused_classes": UNUSED_CLASSES,
     "published_files": PUBLISHED_FILES,
     "missing": MISSING,

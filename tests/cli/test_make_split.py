@@ -121,3 +121,24 @@ def test_benchmarks_are_made_audited_counted_and_evaluated(arboretum, place):
         assert ("taken for the other" in outcome.out) == (name == "pairs")
     again = arboretum("make-split", "--from", "splits/pairs", "--name", "again")
     assert "the same split, by all content hashes" in again.out
+
+
+def test_benchmarks_are_kept_out_of_other_splits(arboretum, place):
+    assert arboretum("make-split", "--preset", "arboretum-unseen", "--name", "unseen").code == 0
+    Path("taxa.txt").write_text("Passer domesticus\n")
+    both = ("--exclude", "splits/unseen", "--exclude", "taxa.txt")
+    outcome = arboretum("make-split", "--taxa", "Aves", "--lt-ratio", "10", *both, "--name", "clean")
+    assert outcome.code == 0, outcome.err
+    assert "kept out by --exclude" in outcome.out
+    assert "Passer domesticus" not in load_split("splits/clean").classes["name"].to_pylist()
+    assert arboretum("audit-split", "splits/clean", *both).code == 0
+    assert arboretum("make-split", "--taxa", "Aves", "--lt-ratio", "10").code == 0
+    assert arboretum("audit-split", "splits/aves-lt10", *both).code == 6
+    again = arboretum("make-split", "--from", "splits/clean/split.json", "--name", "again")
+    assert "the same split, by all content hashes" in again.out
+    Path("splits/clean/excluded.parquet").unlink()
+    again = arboretum("make-split", "--from", "splits/clean", *both, "--name", "third")
+    assert "the same split, by all content hashes" in again.out
+    outcome = arboretum("make-split", "--from", "splits/clean", "--name", "fourth")
+    assert outcome.code == 3
+    assert "--exclude" in outcome.err

@@ -182,6 +182,16 @@ def make_split(
             metavar="DIR",
         ),
     ] = None,
+    exclude: Annotated[
+        list[Path] | None,
+        _option(
+            "Keep the photos, observations, classes or taxa of this file out, or those of this split; may be "
+            "repeated. Parquet or CSV with a column photo_id, observation_id, class_key or taxon; or text, "
+            "one photo id or taxon a line.",
+            "--exclude",
+            metavar="FILE",
+        ),
+    ] = None,
     name: Annotated[
         str | None,
         _option("Name under splits/. [default: from taxa and ratio]", "--name", metavar="NAME"),
@@ -209,7 +219,7 @@ def make_split(
         arboretum make-split --lt-ratio 2,5,10 --group-by observer-per-species --name birds
         arboretum make-split --taxa Insecta --lt-ratio 10 --val-per-class 2 --test-per-class 2
         arboretum make-split --taxa Aves --lt-ratio 50 --store images --name birds-on-disk
-        arboretum make-split --preset arboretum-40m --store none
+        arboretum make-split --preset arboretum-40m --store none --exclude splits/all-benchmark-balanced
         arboretum make-split --benchmark balanced --taxa Aves,Insecta --test-per-class 20
         arboretum make-split --benchmark confounding --pair 'Harmonia axyridis / Adalia bipunctata'
         arboretum make-split --from splits/aves-lt100/split.json --name again
@@ -233,7 +243,7 @@ def make_split(
     }
     given = {key: value for key, value in given.items() if value is not None}
     if published or more:
-        beside = (recipe, preset, again, store)
+        beside = (recipe, preset, again, store, exclude)
         if not published or given or flags.given or any(value is not None for value in beside):
             raise typer.BadParameter("files go with --import, and with it only --name, --out and --json")
         _import([*published, *(more or ())], name, out, json)
@@ -241,7 +251,13 @@ def make_split(
     with Progress() as progress:
         if again is not None:
             _again(
-                again, flags, {**given, "recipe": recipe, "preset": preset, "store": store}, name, out, json
+                again,
+                flags,
+                {**given, "recipe": recipe, "preset": preset, "store": store},
+                exclude,
+                name,
+                out,
+                json,
             )
             return
         flags, arguments, name = _merged(flags, given, recipe, preset, name)
@@ -249,7 +265,8 @@ def make_split(
         if not json:
             typer.echo(source)
         made = []
-        for split in _draw(selection, {**arguments, "store": held, "name": name}):
+        beside_it = {"store": held, "exclude": exclude, "name": name}
+        for split in _draw(selection, {**arguments, **beside_it}):
             folder = _folder(split, out, family=isinstance(arguments.get("lt_ratio"), list))
             there = folder.exists()
             split.save(folder)
@@ -316,7 +333,7 @@ def _draw(selection: Selection, arguments: dict[str, Any]) -> Iterator[Split]:
         ratios = arguments.pop("lt_ratio")
         yield from make_family(selection, lt_ratios=ratios, **arguments)
     elif arguments.get("profile") == "all":
-        own = ("hybrids", "store", "name")
+        own = ("hybrids", "store", "exclude", "name")
         if others := sorted(set(arguments) - {*own, "profile"}):
             flags = ", ".join(f"--{name.replace('_', '-')}" for name in others)
             raise typer.BadParameter(f"{flags}: with --no-split nothing is held out and nothing is drawn")
@@ -329,22 +346,25 @@ def _again(
     source: Path,
     flags: SelectionFlags,
     other: dict[str, Any],
+    exclude: list[Path] | None,
     name: str | None,
     out: Path | None,
     json: bool,
 ) -> None:
     from arboretum_tools.photo_ids import read_photo_ids
+    from arboretum_tools.split.exclusion import read_exclusion
     from arboretum_tools.split.remake import remake
 
     beside = dataclasses.replace(flags, photo_ids=None)
     if beside.given or any(value is not None for value in other.values()):
         raise typer.BadParameter(
-            "--from takes everything from the split.json; only --catalog, --photo-ids, --name, --out and "
-            "--json go with it"
+            "--from takes everything from the split.json; only --catalog, --photo-ids, --exclude, --name, "
+            "--out and --json go with it"
         )
     with Progress() as progress:
         listed = None if flags.photo_ids is None else read_photo_ids(flags.photo_ids)
-        made = remake(source, flags.open(progress), photo_ids=listed, name=name)
+        kept_out = None if exclude is None else read_exclusion(exclude)
+        made = remake(source, flags.open(progress), photo_ids=listed, exclude=kept_out, name=name)
         folder = out or Path("splits", made.split.name)
         there = folder.exists()
         made.split.save(folder)
