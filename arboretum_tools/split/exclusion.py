@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 from arboretum_metadata.schema import EXCLUDED
 from arboretum_metadata.vocab import LIFE_STAGES
 from arboretum_tools.catalog import Catalog, Selection
+from arboretum_tools.catalog.catalog import catalog_of
 from arboretum_tools.errors import RecipeError, UnknownTaxonError
 from arboretum_tools.identity import CLASS_RANKS
 from arboretum_tools.photo_ids import PhotoIds
@@ -112,7 +113,7 @@ class Exclusion:
             SelectionError: it names observations alone and the catalogue knows none.
             TaxonError: a name that means several taxa.
         """
-        catalog = selection.catalog
+        catalog = catalog_of(selection)
         conditions: list[str] = []
         parameters: list[object] = []
         if self.photos:
