@@ -183,6 +183,13 @@ class Catalog(Relations):
         return Selection(self, criteria or (Criteria(),))
 
 
+def catalog_of(selection: Selection) -> Catalog:
+    """The catalogue that a selection was made from, where names can be looked up."""
+    catalog = selection.catalog
+    assert isinstance(catalog, Catalog)  # the only Relations that make selections
+    return catalog
+
+
 def open_catalog(
     path: str | Path | None = None, *, threads: int | None = None, on_event: OnEvent = ignore
 ) -> Catalog:

@@ -20,12 +20,24 @@ from arboretum_tools.evaluate.metrics import (
     per_class,
     share,
 )
+from arboretum_tools.evaluate.pairs import PairAccuracy, accuracies
 from arboretum_tools.evaluate.predictions import Predictions, PredictionsError, read_predictions
 from arboretum_tools.split.manifest import Split, load_split
 from arboretum_tools.split.stats import group_of_class
 from arboretum_tools.version import __version__
 
-__all__ = ["Estimate", "Evaluation", "Measures", "PredictionsError", "RankAccuracy", "evaluate"]
+__all__ = [
+    "Estimate",
+    "Evaluation",
+    "Measures",
+    "PairAccuracy",
+    "PredictionsError",
+    "RankAccuracy",
+    "evaluate",
+]
+
+#: Shot band of every class of a split without a train part.
+NO_BAND = "no shot band"
 
 #: Life stage of a photo whose life stage is not known.
 UNKNOWN = "unknown"
@@ -38,7 +50,7 @@ class Measures:
     Attributes:
         overall: share of photos.
         class_balanced: mean over classes.
-        bands: mean over the classes of each shot band.
+        bands: mean over the classes of each shot band; empty for a split without a train part.
     """
 
     overall: Estimate
@@ -78,6 +90,7 @@ class Evaluation:
         mistakes: wrong predictions.
         life_stages: top-1 share by life stage, of more than one is known.
         groups: mean over classes of top-1 by group of Arboretum.
+        pairs: of a benchmark of look-alikes, how well those of each pair are told apart.
         per_class: one row a class, in label order: label, class_key, n_train, n_test, top1, f1.
         sha256: content hashes of the split.
     """
@@ -96,6 +109,7 @@ class Evaluation:
     mistakes: int
     life_stages: Mapping[str, Estimate]
     groups: Mapping[str, Estimate]
+    pairs: tuple[PairAccuracy, ...]
     per_class: tuple[Mapping[str, Any], ...]
     sha256: Mapping[str, str]
 
@@ -127,7 +141,8 @@ def evaluate(
     ids, truth = table["photo_id"].to_numpy(), table["label"].to_numpy().astype(np.int64)
     found = read_predictions(predictions, ids, opened.num_classes, missing=missing)
     classes = opened.classes.to_pylist()
-    shots = np.array([row["shot"] for row in classes])
+    trained = "train" in opened.parts
+    shots = np.array([row["shot"] if trained else NO_BAND for row in classes])
     predicted = found.top[:, 0]
     first = per_class(predicted == truth, truth, len(classes))
     f1 = f1_per_class(truth, predicted, len(classes))
@@ -143,7 +158,10 @@ def evaluate(
         photos=len(truth),
         missing=found.missing,
         classes=len(classes),
-        classes_left_out={band: int(np.count_nonzero(~tested & (shots == band))) for band in BANDS},
+        classes_left_out={
+            band: int(np.count_nonzero(~tested & (shots == band)))
+            for band in (BANDS if trained else (NO_BAND,))
+        },
         top1=_measures(predicted == truth, truth, shots),
         top5=_top5(found, truth, shots),
         macro_f1=mean_over_classes(f1[tested]),
@@ -152,6 +170,7 @@ def evaluate(
         mistakes=mistakes,
         life_stages=_life_stages(table["life_stage"].to_pylist(), predicted == truth),
         groups=_groups(classes, first),
+        pairs=accuracies(opened.meta.get("pairs"), classes, truth, predicted),
         per_class=tuple(
             {
                 "label": label,
@@ -173,7 +192,11 @@ def _measures(hits: NDArray[np.bool_], truth: NDArray[np.int64], shots: NDArray[
     return Measures(
         overall=share(hits),
         class_balanced=mean_over_classes(by_class[tested]),
-        bands={band: mean_over_classes(by_class[tested & (shots == band)]) for band in BANDS},
+        bands={
+            band: mean_over_classes(by_class[tested & (shots == band)])
+            for band in BANDS
+            if NO_BAND not in shots
+        },
     )
 
 

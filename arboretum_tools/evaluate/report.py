@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from arboretum_tools.bands import BANDS
 from arboretum_tools.errors import TargetExistsError
 from arboretum_tools.evaluate import Estimate, Evaluation, Measures
 from arboretum_tools.publish import whole_file, write_json
@@ -19,7 +18,7 @@ JSON, MARKDOWN, FIGURE = "report.json", "report.md", "report.png"
 
 def markdown(found: Evaluation) -> str:
     """The evaluation as Markdown; numbers in percent with their 95 % intervals."""
-    columns = ["", "overall", "class-balanced", *BANDS]
+    columns = ["", "overall", "class-balanced", *found.top1.bands]
     rows = [["top-1", *_cells(found.top1)]]
     if found.top5 is not None:
         rows.append(["top-5", *_cells(found.top5)])
@@ -46,6 +45,12 @@ def markdown(found: Evaluation) -> str:
         if estimates:
             rows = [[name, cell(one), f"{one.n:,}"] for name, one in estimates.items()]
             lines += ["", *_table([title, "top-1", counted], rows)]
+    if found.pairs:
+        rows = [
+            [" / ".join(map(_plain, one.names)), cell(one.top1), cell(one.swapped), f"{one.top1.n:,}"]
+            for one in found.pairs
+        ]
+        lines += ["", *_table(["pair", "top-1", "taken for the other", "photos"], rows)]
     return "\n".join(lines) + "\n"
 
 
@@ -58,6 +63,11 @@ def cell(estimate: Estimate) -> str:
     if estimate.value is None or estimate.low is None or estimate.high is None:
         return "–"
     return f"{100 * estimate.value:.1f} [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
+
+
+def _plain(name: str) -> str:
+    """A name that cannot break the table; names are those of the metadata."""
+    return name.replace("|", "\\|")
 
 
 def _severity(found: Evaluation) -> str:
@@ -79,6 +89,8 @@ def _left_out(found: Evaluation) -> list[str]:
         lines.append(f"Classes without photos in the part, in no mean: {said}.")
     if found.missing:
         lines.append(f"{found.missing:,} photos have no prediction and count as wrong.")
+    if not found.top1.bands:
+        lines.append("Shot bands are not reported: the split has no train part.")
     if found.top5 is None:
         lines.append("Top-5 is not reported: the predictions name fewer than five classes a photo.")
     return ["", *lines] if lines else []
@@ -89,22 +101,27 @@ def _table(header: list[str], rows: list[list[str]]) -> list[str]:
 
 
 def figure(found: Evaluation, path: Path) -> Path:
-    """Draws accuracy by shot band, and by rank.
+    """Draws accuracy by shot band (without a train part by group or life stage), and by rank.
 
     Raises:
         BadInputError: matplotlib is not installed.
     """
     drawn = matplotlib_figure()(figsize=(7.2, 3.2), layout="constrained")
     left, right = drawn.subplots(1, 2, sharey=True)
-    bands = {"all": found.top1.class_balanced, **found.top1.bands}
-    _bars(left, bands, ["#6c726c", "#105c68", "#d99320", "#a8345c"])
     left.set_ylabel("top-1, mean over classes (%)")
+    parts, colors = found.top1.bands, ["#105c68", "#d99320", "#a8345c"]
+    if not parts:
+        parts = found.groups if len(found.groups) > 1 or not found.life_stages else found.life_stages
+        colors = ["#105c68"] * len(parts)
+        left.tick_params(axis="x", labelrotation=45)
+        left.set_ylabel("top-1 (%)")
+    _bars(left, {"all": found.top1.class_balanced, **parts}, ["#6c726c", *colors])
     left.set_title(f"{found.split}, {found.part}", fontsize=10)
     ranks = {rank: one.accuracy for rank, one in found.ranks.items()}
     _bars(right, ranks, ["#105c68"] * len(ranks))
     right.tick_params(axis="x", labelrotation=45)
     right.set_title("share of photos right at each rank", fontsize=10)
-    left.set_ylim(0, 100)
+    left.set_ylim(0, 103)  # so that an interval that ends at 100 is seen to end there
     with whole_file(path) as temporary:
         drawn.savefig(temporary, format="png", dpi=200, metadata={"Software": None})
     return path

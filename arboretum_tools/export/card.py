@@ -136,11 +136,12 @@ def _loading(source: Source) -> str:
 
 def _counts(source: Source) -> str:
     parts = [[SPLIT_NAMES[part], f"{len(samples):,}"] for part, samples in source.parts.items()]
-    bands = Counter(source.split.classes["shot"].to_pylist())
     text = _rows(["split", "photos"], parts)
-    text += "\n\n" + _rows(
-        ["shot band, by train photos", "classes"], [[band, f"{bands[band]:,}"] for band in BANDS]
-    )
+    if "train" in source.split.parts:
+        bands = Counter(source.split.classes["shot"].to_pylist())
+        text += "\n\n" + _rows(
+            ["shot band, by train photos", "classes"], [[band, f"{bands[band]:,}"] for band in BANDS]
+        )
     missing = [
         f"{found.missing.num_rows:,} photos of {SPLIT_NAMES[part]} "
         f"({', '.join(f'{count:,} {status}' for status, count in found.missing_by_status.items())})"
@@ -172,7 +173,8 @@ def _making(source: Source) -> str:
     return (
         f"By arboretum-tools {__version__}, photo size `{source.store.config.size}`, samples in the order of "
         f"seed {source.seed}. `label` is the row of `classes.parquet`; labels run from the class with the "
-        f"most train photos to the one with the fewest.\n\n```json\n{canonical_json(how, indent=2)}\n```"
+        f"most train photos to the one with the fewest, then by "
+        f"`class_key`.\n\n```json\n{canonical_json(how, indent=2)}\n```"
     )
 
 

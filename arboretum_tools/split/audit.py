@@ -1,13 +1,13 @@
 """`audit_split`: whether a split keeps its promises, recomputed from its files alone.
 
-Nothing here, in `audit_checks` or in `audit_images` shares code with what makes splits: hashes, profiles and
+Nothing here or in the other modules `audit_*` shares code with what makes splits: hashes, profiles and
 orders are written down a second time, so that a defect on one side does not hide itself on the other.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from arboretum_metadata.schema import CLASSES, PART, UNUSED_CLASSES, Table
+from arboretum_metadata.schema import CLASSES, EXCLUDED, PART, UNUSED_CLASSES, Table
 from arboretum_tools.errors import SplitError
 from arboretum_tools.events import OnEvent, ignore
 from arboretum_tools.publish import write_json
-from arboretum_tools.split import audit_checks, audit_images
+from arboretum_tools.split import audit_benchmark, audit_checks, audit_exclude, audit_images
 from arboretum_tools.split.audit_checks import Check, Files
 from arboretum_tools.store import ImageStore
 from arboretum_tools.tables import arrow_schema, one_line
@@ -74,6 +74,7 @@ def audit_split(
     path: str | Path,
     *,
     images: str | Path | None = None,
+    exclude: Sequence[str | Path] = (),
     near_bits: int = NEAR_BITS,
     on_event: OnEvent = ignore,
 ) -> Audit:
@@ -82,12 +83,14 @@ def audit_split(
     Args:
         path: the folder of the split.
         images: an image store: photos of two parts are then compared by bytes and by what they show.
+        exclude: files or splits of which nothing may be in this split, as `make_split` takes them.
         near_bits: photos whose 64-bit difference hashes differ in at most so many bits are near-duplicates;
             0 to 7.
         on_event: gets progress while images are read.
 
     Raises:
-        SplitError: there is no split to audit: no split.json, or a file that cannot be read at all.
+        SplitError: there is no split to audit: no split.json, or a file that cannot be read at all; or one of
+            `exclude` cannot be read.
         StoreError: `images` is not an image store.
         UsageError: near_bits is outside 0 to 7.
     """
@@ -96,6 +99,9 @@ def audit_split(
     store = None if images is None else ImageStore.open(images)
     files = _read(path)
     checks = list(audit_checks.all_checks(files))
+    checks += audit_checks.guarded({"benchmark": lambda: audit_benchmark.checks(files)})
+    listed = [Path(one) for one in exclude]
+    checks += audit_checks.guarded({"what is kept out": lambda: audit_exclude.checks(files, listed)})
     if store is not None:
         checks += audit_images.checks(files, store, near_bits, on_event)
     return Audit(path, tuple(checks))
@@ -113,7 +119,7 @@ def _read(path: Path) -> Files:
         name: _table(path / f"{name}.parquet", PART) for name in said if name in ("train", "val", "test")
     }
     there = sorted(file.stem for file in path.glob("*.parquet") if file.stem in ("train", "val", "test"))
-    unused = path / "unused_classes.parquet"
+    unused, excluded = path / "unused_classes.parquet", path / "excluded.parquet"
     if not parts:
         raise _refuse(f"{path / 'split.json'} names no part")
     return Files(
@@ -122,6 +128,7 @@ def _read(path: Path) -> Files:
         parts=parts,
         parts_there=tuple(there),
         unused=_table(unused, UNUSED_CLASSES) if unused.is_file() else None,
+        excluded=_table(excluded, EXCLUDED) if excluded.is_file() else None,
     )
 
 

@@ -47,6 +47,7 @@ class Files:
         parts: the parts that split.json names.
         parts_there: the part files that are in the folder.
         unused: unused_classes.parquet, where there is one.
+        excluded: excluded.parquet, where there is one.
     """
 
     meta: Mapping[str, Any]
@@ -54,6 +55,7 @@ class Files:
     parts: Mapping[str, pa.Table]
     parts_there: tuple[str, ...]
     unused: pa.Table | None
+    excluded: pa.Table | None = None
 
     @property
     def recipe(self) -> Mapping[str, Any]:
@@ -88,6 +90,11 @@ def all_checks(files: Files) -> Iterator[Check]:
         "ratio": lambda: [_ratio(files)],
         "shot bands": lambda: [_shots(files)],
     }
+    yield from guarded(checks)
+
+
+def guarded(checks: Mapping[str, Callable[[], Iterable[Check]]]) -> Iterator[Check]:
+    """Runs checks by name; one that the files are not fit for is a broken promise of that name."""
     for name, run in checks.items():
         try:
             yield from list(run())
@@ -191,7 +198,7 @@ def _kept_apart(files: Files, photos: pd.DataFrame, column: str, group: str, key
     promised = files.meta.get("group_by") == group
     if known.empty:
         return Check(name, "not checkable", f"no photo has a {column}; the catalogue lacked it")
-    if files.parts.keys() <= {"train"}:
+    if len(files.parts) == 1:
         return Check(name, "not checkable", "there is one part only")
     spread = known.groupby(keys)["part"].nunique()
     shared = spread[spread > 1]
@@ -230,9 +237,13 @@ def _every_class(files: Files) -> Check:
     """Every class in every part, and with exactly the photos that were held out for it."""
     wrong = []
     wanted = {"val": files.recipe.get("val_per_class"), "test": files.recipe.get("test_per_class")}
+    keys = files.classes["class_key"].to_pylist()
+    stages = files.recipe.get("stages")
     for part in files.parts:
-        held = wanted.get(part) if not files.imported else None
         for label, count in enumerate(files.classes[f"n_{part}"].to_pylist()):
+            held = wanted.get(part) if not files.imported else None
+            if stages:
+                held = stages.get(keys[label].rpartition("|")[2])
             if count < 1 or (held is not None and count != held):
                 wrong.append(f"class {label} has {count} in {part}")
     names = ", ".join(files.parts)
@@ -284,6 +295,11 @@ def _profile(files: Files) -> Check:
         least = (files.recipe.get("min_per_class") if profile == "natural" else None) or 1
         expected = [row["n_available"] if cap is None else min(row["n_available"], cap) for row in rows]
         detail = "as found" + (f", at most {cap:,} a class" if cap is not None else "")
+    elif profile == "benchmark":
+        expected = [0] * len(counts)
+        detail = "test photos only"
+        if "train" in files.parts or "val" in files.parts:
+            return found(name, True, detail, [part for part in files.parts if part != "test"])
     elif files.imported:
         return Check(name, "not promised", "a published split: its counts follow no formula of ours")
     else:
@@ -333,6 +349,8 @@ def _largest(files: Files) -> Check:
 
 def _ratio(files: Files) -> Check:
     counts = files.classes["n_train"].to_pylist()
+    if "train" not in files.parts:
+        return Check("ratio", "not promised", "there is no train part")
     if not min(counts):
         return Check("ratio", "not checkable", "a class has no train photos")
     achieved = max(counts) / min(counts)
@@ -354,6 +372,8 @@ def _ratio(files: Files) -> Check:
 
 
 def _shots(files: Files) -> Check:
+    if "train" not in files.parts:
+        return Check("shot bands", "not promised", "there is no train part")
     wrong = [
         row["class_key"]
         for row in files.classes.select(["class_key", "n_train", "shot"]).to_pylist()

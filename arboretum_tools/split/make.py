@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from arboretum_metadata.schema import CLASSES, LEFT_OUT, UNUSED_CLASSES
 from arboretum_tools.bands import shot_band
@@ -15,7 +17,10 @@ from arboretum_tools.downloaded import ok_photo_ids
 from arboretum_tools.identity import folder_name, unique_names
 from arboretum_tools.photo_ids import PhotoIds
 from arboretum_tools.publish import sha256_of_json
+from arboretum_tools.split import benchmarks
+from arboretum_tools.split.benchmark_draw import draw_benchmark, prepared
 from arboretum_tools.split.draw import Available, Drawn, draw
+from arboretum_tools.split.exclusion import Exclusion, read_exclusion
 from arboretum_tools.split.groups import resolve_group_by
 from arboretum_tools.split.manifest import FORMAT_VERSION, Split, classes_sha256, part_batches, part_sha256
 from arboretum_tools.split.recipe import RATIO_PROFILES, SplitRecipe, parse_family
@@ -23,25 +28,33 @@ from arboretum_tools.store import ImageStore
 from arboretum_tools.tables import arrow_schema
 from arboretum_tools.version import __version__
 
+#: What may be kept out of a split: files, splits, or what was read of them.
+Excluded: TypeAlias = str | Path | Sequence[str | Path] | Exclusion | None
+
 
 def make_split(
     selection: Selection | Catalog,
     *,
     lt_ratio: float | None = None,
-    profile: str = "exp",
+    profile: str | None = None,
     rank: str = "species",
     num_classes: int | None = None,
     min_per_class: int | None = None,
     max_per_class: int | None = None,
-    val_per_class: int = 5,
-    test_per_class: int = 10,
+    val_per_class: int | None = None,
+    test_per_class: int | None = None,
+    benchmark: str | None = None,
+    classes_per_group: int | None = None,
+    stages: str | Mapping[str, int] | Sequence[str] | None = None,
+    pairs: Sequence[str | Sequence[str]] | None = None,
     group_by: str = "auto",
     hybrids: bool = False,
     seed: int = 0,
     store: str | Path | PhotoIds | None = None,
+    exclude: Excluded = None,
     name: str | None = None,
 ) -> Split:
-    """Draws a long-tailed split: the largest class list that realises exactly the ratio.
+    """Draws a long-tailed split (the largest class list that realises exactly the ratio) or a benchmark.
 
     Validation and test are held out first, in whole groups, so they do not depend on the ratio. Among what
     is left, as many classes as possible get the train photos that the profile gives them, by descending
@@ -49,22 +62,34 @@ def make_split(
     that the same recipe over the same photos gives the same split everywhere. The exact rules stand in
     `docs/design.md`.
 
+    A benchmark has one part, `test`, with `test_per_class` photos of every class; see
+    `arboretum_tools.split.benchmarks` for the four there are.
+
     Args:
         selection: what may be drawn; a Catalog stands for its research-grade photos.
         lt_ratio: imbalance ratio, largest to smallest class in train; below 1 its inverse. Default 100.
-        profile: `exp`, `step`, `pareto`; `balanced` and `natural`, which take no ratio.
+        profile: `exp` (the default), `step`, `pareto`; `balanced` and `natural`, which take no ratio.
         rank: rank of the classes: `species`, `genus`, `family` or `order`.
         num_classes: fixes the number of classes.
         min_per_class: fixes the train photos of the smallest class; for `natural` the photos that a class
             must have before anything is held out.
         max_per_class: fixes the train photos of the largest class; for `natural` the cap.
-        val_per_class: photos a class in `val`; 0 = no such part.
-        test_per_class: photos a class in `test`; 0 = no such part.
+        val_per_class: photos a class in `val`; 0 = no such part. Default 5; a benchmark has no such part.
+        test_per_class: photos a class in `test`; 0 = no such part. Default 10; of a benchmark the published
+            number.
+        benchmark: `balanced`, `unseen`, `life-stage` or `confounding`, instead of a profile.
+        classes_per_group: of `balanced`: most classes of each group, which are the taxa of the selection (the
+            seven Arboretum groups where it names none). Default 500.
+        stages: of `life-stage`: the stages with their photos, such as `larva=20,adult=20`. Default
+            `egg=5,larva=50,pupa=15,adult=50`.
+        pairs: of `confounding`: look-alikes, each `A / B` or two names.
         group_by: `auto`, `observation`, `photo` or `observer-per-species`: what never has photos in two
             parts.
         hybrids: whether hybrids take part.
         seed: draws other photos by the same rules.
         store: an image store's folder (or the ids of photos): only what it holds is drawn.
+        exclude: files or splits whose photos, observations or taxa are kept out; see
+            `arboretum_tools.split.exclusion`.
         name: the split's name; default from taxa, profile, ratio and seed.
 
     Raises:
@@ -74,21 +99,30 @@ def make_split(
         SelectionError: the catalogue lacks the column to group by.
         StoreError: `store` is not an image store.
     """
-    recipe = SplitRecipe(
-        profile=profile,
-        lt_ratio=lt_ratio,
-        rank=rank,
-        num_classes=num_classes,
-        min_per_class=min_per_class,
-        max_per_class=max_per_class,
-        val_per_class=val_per_class,
-        test_per_class=test_per_class,
-        group_by=group_by,
-        hybrids=hybrids,
-        seed=seed,
-        store=store is not None,
-    )
-    (split,) = draw_recipes(selection, [recipe], Available(only=_held(store)), name)
+    said: dict[str, Any] = {
+        "profile": profile,
+        "lt_ratio": lt_ratio,
+        "rank": rank,
+        "num_classes": num_classes,
+        "min_per_class": min_per_class,
+        "max_per_class": max_per_class,
+        "val_per_class": val_per_class,
+        "test_per_class": test_per_class,
+        "benchmark": benchmark,
+        "classes_per_group": classes_per_group,
+        "stages": stages,
+        "pairs": pairs,
+        "group_by": group_by,
+        "hybrids": hybrids,
+        "seed": seed,
+    }
+    given = {key: value for key, value in said.items() if value is not None}
+    if benchmark is not None:
+        given = benchmarks.completed(given)
+    exclusion = _exclusion(exclude)
+    recipe = SplitRecipe(**given, store=store is not None, exclude=_hash_of(exclusion))
+    available = Available(only=_held(store))
+    (split,) = draw_recipes(selection, [recipe], available, name, exclusion=exclusion)
     return split
 
 
@@ -97,6 +131,7 @@ def make_family(
     *,
     lt_ratios: Sequence[float],
     store: str | Path | PhotoIds | None = None,
+    exclude: Excluded = None,
     name: str | None = None,
     **recipe: Any,
 ) -> Iterator[Split]:
@@ -110,6 +145,7 @@ def make_family(
         selection: as `make_split`.
         lt_ratios: two or more whole ratios.
         store: as `make_split`.
+        exclude: as `make_split`.
         name: beginning of the splits' names; `-lt<ratio>` is added.
         recipe: the other arguments of `make_split`, by name.
 
@@ -121,10 +157,10 @@ def make_family(
         InfeasibleSplitError, UsageError, SelectionError, StoreError: as `make_split`.
     """
     ratios = parse_family(tuple(lt_ratios))
-    recipes = [
-        SplitRecipe(lt_ratio=ratio, lt_ratios=ratios, store=store is not None, **recipe) for ratio in ratios
-    ]
-    return draw_recipes(selection, recipes, Available(only=_held(store)), name)
+    exclusion = _exclusion(exclude)
+    recipe = {**recipe, "store": store is not None, "exclude": _hash_of(exclusion)}
+    recipes = [SplitRecipe(lt_ratio=ratio, lt_ratios=ratios, **recipe) for ratio in ratios]
+    return draw_recipes(selection, recipes, Available(only=_held(store)), name, exclusion=exclusion)
 
 
 def whole(
@@ -132,6 +168,7 @@ def whole(
     *,
     hybrids: bool = True,
     store: str | Path | PhotoIds | None = None,
+    exclude: Excluded = None,
     name: str | None = None,
 ) -> Split:
     """All photos of a selection as one part `train`, with the classes found; nothing is held out.
@@ -141,6 +178,7 @@ def whole(
 
     Args: as `make_split`.
     """
+    exclusion = _exclusion(exclude)
     recipe = SplitRecipe(
         profile="all",
         val_per_class=0,
@@ -148,9 +186,19 @@ def whole(
         group_by="photo",
         hybrids=hybrids,
         store=store is not None,
+        exclude=_hash_of(exclusion),
     )
-    (split,) = draw_recipes(selection, [recipe], Available(only=_held(store)), name)
+    available = Available(only=_held(store))
+    (split,) = draw_recipes(selection, [recipe], available, name, exclusion=exclusion)
     return split
+
+
+def _exclusion(exclude: Excluded) -> Exclusion | None:
+    return exclude if exclude is None or isinstance(exclude, Exclusion) else read_exclusion(exclude)
+
+
+def _hash_of(exclusion: Exclusion | None) -> str | None:
+    return None if exclusion is None else exclusion.sha256
 
 
 def _held(store: str | Path | PhotoIds | None) -> PhotoIds | None:
@@ -165,6 +213,7 @@ def draw_recipes(
     available: Available,
     name: str | None,
     group_by: str | None = None,
+    exclusion: Exclusion | None = None,
 ) -> Iterator[Split]:
     """Draws splits whose recipes differ in their ratio only; see `make_split` and `make_family`.
 
@@ -174,19 +223,61 @@ def draw_recipes(
         available: which photos of the selection may be drawn.
         name: of the split; of several splits the beginning of their names.
         group_by: the grouping to use; default that of the recipes.
+        exclusion: what is kept out; the recipes hold its hash.
 
     Raises: as `make_split`.
     """
     if isinstance(selection, Catalog):
         selection = selection.select()
+    kept_out = None if exclusion is None else exclusion.photos_of(selection)
+    if kept_out is not None:
+        but = [] if available.but is None else [available.but.array]
+        available = replace(available, but=PhotoIds.of(pa.concat_arrays([*but, kept_out.array])))
+    if recipes[0].benchmark:
+        split = _benchmark(selection, recipes[0], available, name, group_by)
+        yield split if exclusion is None else _without(split, exclusion, kept_out)
+        return
     group_by = resolve_group_by(selection, group_by or recipes[0].group_by)
     for recipe, drawn in zip(recipes, draw(selection, recipes, group_by, available), strict=True):
         own = name and (name if len(recipes) == 1 else f"{name}{recipe.suffix}")
-        yield _split(selection, recipe, group_by, drawn, own or selection.label + recipe.suffix)
+        split = _split(selection, recipe, group_by, drawn, own or selection.label + recipe.suffix)
+        yield split if exclusion is None else _without(split, exclusion, kept_out)
 
 
-def _split(selection: Selection, recipe: SplitRecipe, group_by: str, drawn: Drawn, name: str) -> Split:
-    classes = _classes(drawn, recipe.rank)
+def _without(split: Split, exclusion: Exclusion, kept_out: PhotoIds | None) -> Split:
+    """The split with what was kept out written down: of the photos not drawn, those that it named."""
+    counts = dict(split.meta["counts"])
+    missing, left_out = counts["not_in_store"], split.left_out
+    if left_out is not None and kept_out is not None:
+        # What was kept out is not asked of the store.
+        left_out = left_out.filter(pc.invert(pc.is_in(left_out["photo_id"], kept_out.array)))
+    counts["not_in_store"] = 0 if left_out is None else left_out.num_rows
+    counts["excluded"] = missing - counts["not_in_store"]
+    meta = {**split.meta, "counts": counts, "excluded": exclusion.counts}
+    return replace(split, meta=meta, left_out=left_out, excluded=exclusion.to_table())
+
+
+def _benchmark(
+    selection: Selection, recipe: SplitRecipe, available: Available, name: str | None, group_by: str | None
+) -> Split:
+    name = name or selection.label + recipe.suffix
+    selection, recipe = prepared(selection, recipe)
+    group_by = resolve_group_by(selection, group_by or recipe.group_by)
+    drawn, pairs = draw_benchmark(selection, recipe, group_by, available)
+    return _split(selection, recipe, group_by, drawn, name, {"pairs": pairs} if pairs else {})
+
+
+def _split(
+    selection: Selection,
+    recipe: SplitRecipe,
+    group_by: str,
+    drawn: Drawn,
+    name: str,
+    more: Mapping[str, Any] | None = None,
+) -> Split:
+    """The split that was drawn; `more` is what its split.json says besides."""
+    rank = benchmarks.LIFE_STAGE_RANK if recipe.benchmark == "life-stage" else recipe.rank
+    classes = _classes(drawn, rank)
     said = {"selection": selection.recipe(), **recipe.to_json()}
     largest, smallest = classes["n_train"][0].as_py(), classes["n_train"][-1].as_py()
     meta: dict[str, Any] = {
@@ -206,7 +297,7 @@ def _split(selection: Selection, recipe: SplitRecipe, group_by: str, drawn: Draw
         "m": smallest,
         "C": classes.num_rows,
         "ratio_asked": said["lt_ratio"] if recipe.profile in (*RATIO_PROFILES, "balanced") else None,
-        "ratio_achieved": largest / smallest,
+        "ratio_achieved": largest / smallest if smallest else None,
         "counts": {**drawn.counts, "classes_left_out": drawn.unused_classes.num_rows},
         "photos_rolled_up": drawn.rolled_up,
         "sha256": {
@@ -216,6 +307,7 @@ def _split(selection: Selection, recipe: SplitRecipe, group_by: str, drawn: Draw
             },
             "classes": classes_sha256(classes),
         },
+        **(more or {}),
     }
     return Split(
         name=name,
@@ -230,7 +322,10 @@ def _split(selection: Selection, recipe: SplitRecipe, group_by: str, drawn: Draw
 def _classes(drawn: Drawn, rank: str) -> pa.Table:
     columns = drawn.classes.to_pydict()
     columns["rank"] = [rank] * len(columns["label"])
-    columns["name"] = unique_names(columns["scientific_name"], columns["kingdom"])
+    names = columns["scientific_name"]
+    if rank == benchmarks.LIFE_STAGE_RANK:
+        names = [f"{name} ({stage})" for name, stage in zip(names, columns["stage"], strict=True)]
+    columns["name"] = unique_names(names, columns["kingdom"])
     columns["folder"] = [
         folder_name(label, name) for label, name in zip(columns["label"], columns["name"], strict=True)
     ]

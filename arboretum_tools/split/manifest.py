@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from arboretum_metadata.schema import CLASSES, LEFT_OUT, PART, PUBLISHED_FILES, UNUSED_CLASSES
+from arboretum_metadata.schema import CLASSES, EXCLUDED, LEFT_OUT, PART, PUBLISHED_FILES, UNUSED_CLASSES
 from arboretum_tools.errors import SplitError
 from arboretum_tools.publish import refuse_existing, whole_folder, write_json
 from arboretum_tools.split.part_files import BATCH_ROWS, PartFiles, SavedParts
@@ -46,6 +46,7 @@ class Split:
         meta: what split.json holds.
         left_out: photos that the image store did not hold, sorted; None where no store was asked.
         unused_classes: classes of the selection that take no part, most photos first.
+        excluded: what was kept out by `--exclude`; None where nothing was.
         files: which file each photo is, of a published split; None where photos have ids of iNaturalist.
         path: the folder that it was loaded from or saved to; None while it is only in memory.
     """
@@ -56,6 +57,7 @@ class Split:
     meta: Mapping[str, Any]
     left_out: pa.Table | None = None
     unused_classes: pa.Table | None = None
+    excluded: pa.Table | None = None
     files: pa.Table | None = None
     path: Path | None = field(default=None, compare=False)
 
@@ -153,6 +155,8 @@ class Split:
             write_table(folder / "left_out.parquet", self.left_out, LEFT_OUT, said)
         if self.unused_classes is not None:
             write_table(folder / "unused_classes.parquet", self.unused_classes, UNUSED_CLASSES, said)
+        if self.excluded is not None:
+            write_table(folder / "excluded.parquet", self.excluded, EXCLUDED, said)
         if self.files is not None:
             write_table(folder / "files.parquet", self.files, PUBLISHED_FILES, said)
         # Last, so that a folder with a split.json is a whole split.
@@ -200,7 +204,7 @@ def load_split(path: str | Path, *, in_memory: bool = True) -> Split:
         batches = tables[part].to_batches() if in_memory else on_disk.batches(part, _CHECKED)
         _check_part(path / f"{part}.parquet", batches, classes.num_rows, refuse)
     left_out, unused = path / "left_out.parquet", path / "unused_classes.parquet"
-    files = path / "files.parquet"
+    files, excluded = path / "files.parquet", path / "excluded.parquet"
     return Split(
         name=path.resolve().name,
         classes=classes,
@@ -208,6 +212,7 @@ def load_split(path: str | Path, *, in_memory: bool = True) -> Split:
         meta=meta,
         left_out=read_table(left_out, LEFT_OUT, refuse) if left_out.exists() else None,
         unused_classes=read_table(unused, UNUSED_CLASSES, refuse) if unused.exists() else None,
+        excluded=read_table(excluded, EXCLUDED, refuse) if excluded.exists() else None,
         files=read_table(files, PUBLISHED_FILES, refuse) if files.exists() else None,
         path=path,
     )

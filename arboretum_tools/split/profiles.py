@@ -13,6 +13,7 @@ m those of the smallest, r the ratio.
   published, so this form is ours.
 - `balanced`: the ratio 1.
 - `natural`: min(capacity, max_per_class), for the classes with at least min_per_class photos.
+- `benchmark`: none, as benchmarks have test photos only; for the classes with test_per_class photos.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from numpy.typing import NDArray
 
 from arboretum_metadata.vocab import MANY_ABOVE
 from arboretum_tools.errors import InfeasibleSplitError, RecipeError
+from arboretum_tools.split.benchmarks import PROFILE as BENCHMARK
 from arboretum_tools.split.recipe import SplitRecipe, family_text
 
 # Guards whole numbers against the last bit of pow(); far above its error, far below any real difference.
@@ -109,6 +111,8 @@ def targets(capacities: NDArray[np.int64], sizes: NDArray[np.int64], recipe: Spl
     """
     if recipe.profile in _SHAPES:
         return _shaped(capacities, recipe)
+    if recipe.profile == BENCHMARK:
+        return _tested(sizes, recipe)
     least, most = (recipe.min_per_class, recipe.max_per_class) if recipe.profile == "natural" else (1, None)
     places = np.flatnonzero((capacities > 0) & (sizes >= (least or 1)))
     wanted = recipe.num_classes
@@ -121,6 +125,24 @@ def targets(capacities: NDArray[np.int64], sizes: NDArray[np.int64], recipe: Spl
         )
     places = places[:wanted]
     return Targets(places, np.minimum(capacities[places], most or np.iinfo(np.int64).max))
+
+
+def _tested(sizes: NDArray[np.int64], recipe: SplitRecipe) -> Targets:
+    """The classes of a benchmark, or of one of its groups or stages; there may be none."""
+    photos, wanted = recipe.test_per_class, recipe.num_classes
+    places = np.flatnonzero(sizes >= photos)
+    if wanted and len(places) < wanted:
+        hints = [f"--num-classes {len(places)} or fewer makes it possible"] if len(places) > 1 else []
+        most = np.sort(sizes)[::-1]
+        if len(most) >= wanted:
+            hints.append(f"--test-per-class {most[wanted - 1]} or less makes it possible")
+        raise InfeasibleSplitError(
+            f"no split: {len(places):,} of the selected classes have {_photos(photos)} or more, and "
+            f"{wanted:,} are asked for",
+            hint="; ".join(hints) + "." if hints else "Select more photos.",
+        )
+    places = places[: wanted or recipe.classes_per_group]
+    return Targets(places, np.zeros(len(places), dtype=np.int64))
 
 
 def _natural_hint(capacities: NDArray[np.int64], sizes: NDArray[np.int64], recipe: SplitRecipe) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from arboretum_tools.errors import RecipeError, UsageError
 from arboretum_tools.identity import CLASS_RANKS
+from arboretum_tools.split import benchmarks
 
 #: How photos are kept together, so that no encounter (or no person) has photos in two parts.
 GROUP_BY = ("auto", "photo", "observation", "observer-per-species")
@@ -17,18 +18,15 @@ GROUP_BY = ("auto", "photo", "observation", "observer-per-species")
 #: Profiles whose class sizes follow from the ratio.
 RATIO_PROFILES = ("exp", "step", "pareto")
 
-#: See `arboretum_tools.split.profiles`; `all` is one part `train` with every photo and no hold-out.
-PROFILES = (*RATIO_PROFILES, "balanced", "natural", "all")
+#: See `arboretum_tools.split.profiles`; `all` is one part `train` with every photo and no hold-out,
+#: `benchmark` one part `test` (`arboretum_tools.split.benchmarks`).
+PROFILES = (*RATIO_PROFILES, "balanced", "natural", "all", benchmarks.PROFILE)
+
+# Keys that stand in a recipe only where they say something, so that recipes from before are as they were.
+_SOMETIMES = ("benchmark", "classes_per_group", "stages", "pairs", "exclude")
 
 #: The ratio where none is asked for.
 DEFAULT_RATIO = 100.0
-
-#: Named sets of recipe values. `arboretum-40m`: the bounds of Arboretum-Train-40M (arXiv 2406.17720, section
-#: 3): species with at least 30 photos, at most 50,000 photos of each. Its seven groups are the selection's
-#: business: `arboretum_metadata.vocab.GROUPS`.
-PRESETS: Mapping[str, Mapping[str, Any]] = {
-    "arboretum-40m": {"profile": "natural", "min_per_class": 30, "max_per_class": 50_000}
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +50,13 @@ class SplitRecipe:
         hybrids: whether taxa with a hybrid's mark are taken.
         seed: another seed draws other photos by the same rules.
         store: whether only photos were taken that an image store held.
+        benchmark: what the profile `benchmark` makes, one of `arboretum_metadata.vocab.BENCHMARKS`: test
+            photos only, `test_per_class` of each class.
+        classes_per_group: of the benchmark `balanced`, the most classes of each group.
+        stages: of the benchmark `life-stage`, (life stage, photos), in the order of a life; `test_per_class`
+            is the largest of these numbers.
+        pairs: of the benchmark `confounding`, terms of the taxa.
+        exclude: SHA-256 of what was kept out (`arboretum_tools.split.exclusion`); None where nothing was.
     """
 
     profile: str = "exp"
@@ -67,6 +72,11 @@ class SplitRecipe:
     hybrids: bool = False
     seed: int = 0
     store: bool = False
+    benchmark: str | None = None
+    classes_per_group: int | None = None
+    stages: benchmarks.Stages = ()
+    pairs: benchmarks.Pairs = ()
+    exclude: str | None = None
 
     def __post_init__(self) -> None:
         _one_of("profile", self.profile, PROFILES)
@@ -89,6 +99,15 @@ class SplitRecipe:
                 "min-per-class and max-per-class cannot both be fixed: with the ratio, one gives the other",
                 hint="Leave one of them out.",
             )
+        if (self.profile == benchmarks.PROFILE) != (self.benchmark is not None):
+            raise RecipeError(
+                f"the profile {self.profile} and the benchmark {self.benchmark or 'none'} do not go together",
+                hint="A benchmark has no profile and no ratio: leave those out, or --benchmark.",
+            )
+        stages = benchmarks.parse_stages(self.stages) if self.stages else ()
+        object.__setattr__(self, "stages", stages)
+        object.__setattr__(self, "pairs", benchmarks.parse_pairs(self.pairs))
+        benchmarks.check({f.name: getattr(self, f.name) for f in fields(self)})
 
     def _checked_ratio(self) -> float:
         if self.profile in RATIO_PROFILES:
@@ -119,6 +138,8 @@ class SplitRecipe:
         words = [] if self.rank == "species" else [self.rank]
         if self.profile not in ("exp", "all"):
             words.append(self.profile)
+        if self.benchmark:
+            words.append(self.benchmark)
         if self.profile in RATIO_PROFILES:
             words.append(f"lt{self.ratio:g}")
         if self.seed:
@@ -126,9 +147,16 @@ class SplitRecipe:
         return "".join(f"-{word}" for word in words)
 
     def to_json(self) -> dict[str, Any]:
-        """The recipe as JSON, every field, so that a later default changes no stored recipe."""
-        recipe = asdict(self)
+        """The recipe as JSON, every field, so that a later default changes no stored recipe.
+
+        The fields of benchmarks, and `exclude`, stand only in recipes that use them.
+        """
+        recipe = {name: value for name, value in asdict(self).items() if value or name not in _SOMETIMES}
         recipe["lt_ratios"] = list(self.lt_ratios)
+        if self.stages:
+            recipe["stages"] = dict(self.stages)
+        if self.pairs:
+            recipe["pairs"] = [list(pair) for pair in self.pairs]
         if self.ratio == int(self.ratio):
             recipe["lt_ratio"] = int(self.ratio)
         return recipe
@@ -158,6 +186,11 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
     "num_classes": (int, NoneType),
     "min_per_class": (int, NoneType),
     "max_per_class": (int, NoneType),
+    "benchmark": (str, NoneType),
+    "classes_per_group": (int, NoneType),
+    "stages": (dict, list, tuple, str),
+    "pairs": (list, tuple),
+    "exclude": (str, NoneType),
 }
 
 

@@ -20,13 +20,13 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from arboretum_metadata.vocab import GROUPS
+from arboretum_metadata.vocab import BENCHMARKS, GROUPS
 from arboretum_tools.errors import RecipeError
 from arboretum_tools.selection import Criteria
-from arboretum_tools.split.recipe import PRESETS, SplitRecipe, check_kinds
+from arboretum_tools.split.recipe import SplitRecipe, check_kinds
 
-# What comes from beside a recipe: lists are files, and the store is a folder.
-_NOT_HERE = ("photo_ids", "store")
+# What comes from beside a recipe: lists and what is kept out are files, and the store is a folder.
+_NOT_HERE = ("photo_ids", "store", "exclude")
 
 _SELECTION_KEYS = tuple(f.name for f in fields(Criteria) if f.name not in _NOT_HERE)
 _RECIPE_KEYS = tuple(f.name for f in fields(SplitRecipe) if f.name not in (*_NOT_HERE, "lt_ratios"))
@@ -46,6 +46,28 @@ class RecipeFile:
     selection: Mapping[str, Any] = field(default_factory=dict)
     recipe: Mapping[str, Any] = field(default_factory=dict)
     name: str | None = None
+
+
+_LIFE_STAGE, _CONFOUNDING = BENCHMARKS["life-stage"], BENCHMARKS["confounding"]
+
+#: Named recipes. `arboretum-40m`: the seven groups and the bounds of Arboretum-Train-40M (arXiv 2406.17720,
+#: section 4.1): species with at least 30 photos, at most 50,000 photos of each. The others are the benchmarks
+#: published with it, by their rules: other photos than the authors', as nobody has written down how those
+#: were drawn.
+PRESETS: Mapping[str, RecipeFile] = {
+    "arboretum-40m": RecipeFile(
+        {"taxa": [f"{group.rank}:{group.name}" for group in GROUPS.values()]},
+        {"profile": "natural", "min_per_class": 30, "max_per_class": 50_000},
+    ),
+    "arboretum-balanced": RecipeFile({}, {"benchmark": "balanced"}),
+    "arboretum-unseen": RecipeFile({}, {"benchmark": "unseen"}),
+    "arboretum-life-stages": RecipeFile(
+        {"taxa": [f"species:{name}" for name in _LIFE_STAGE.species]}, {"benchmark": "life-stage"}
+    ),
+    "arboretum-confounding": RecipeFile(
+        {}, {"benchmark": "confounding", "pairs": [list(pair) for pair in _CONFOUNDING.pairs]}
+    ),
+}
 
 
 def read_recipe(path: str | Path) -> RecipeFile:
@@ -104,8 +126,7 @@ def preset_values(name: object) -> RecipeFile:
     """
     if not isinstance(name, str) or name not in PRESETS:
         raise RecipeError(f"{name!r} is no preset; known are {', '.join(PRESETS)}")
-    groups = [f"{group.rank}:{group.name}" for group in GROUPS.values()]
-    return RecipeFile({"taxa": groups}, PRESETS[name])
+    return PRESETS[name]
 
 
 def _unknown(path: str | Path, key: str, known: tuple[str, ...]) -> RecipeError:

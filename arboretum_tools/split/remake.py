@@ -11,13 +11,14 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from arboretum_metadata.schema import LEFT_OUT
+from arboretum_metadata.schema import EXCLUDED, LEFT_OUT
 from arboretum_tools.catalog import Catalog, Selection
 from arboretum_tools.errors import ArboretumError, RecipeError, SplitError
-from arboretum_tools.identity import class_key_sql
 from arboretum_tools.photo_ids import PhotoIds
 from arboretum_tools.selection import Criteria
+from arboretum_tools.split.benchmark_draw import class_key_of
 from arboretum_tools.split.draw import Available
+from arboretum_tools.split.exclusion import Exclusion
 from arboretum_tools.split.make import draw_recipes
 from arboretum_tools.split.manifest import Split, load_split
 from arboretum_tools.split.recipe import GROUP_BY, SplitRecipe
@@ -67,15 +68,22 @@ class Remade:
 
 
 def remake(
-    source: str | Path, catalog: Catalog, *, photo_ids: PhotoIds | None = None, name: str | None = None
+    source: str | Path,
+    catalog: Catalog,
+    *,
+    photo_ids: PhotoIds | None = None,
+    exclude: Exclusion | None = None,
+    name: str | None = None,
 ) -> Remade:
     """Makes a split again from the recipe in its `split.json`.
 
     Args:
         source: a split.json, or the folder of a split. What lies beside it is used: `left_out.parquet`
-            instead of the image store, and the parts to say what differs.
+            instead of the image store, `excluded.parquet` for what is kept out, and the parts to say what
+            differs.
         catalog: where the photos come from now.
         photo_ids: the list that the selection was made from, where it was made from one.
+        exclude: what is kept out, where no `excluded.parquet` lies beside the split.json.
         name: of the new split; default that of the old.
 
     Raises:
@@ -95,7 +103,12 @@ def remake(
     selection = selection_of(said.get("selection"), catalog, photo_ids)
     available = Available(but=_left_out(file.parent) if recipe.store else None)
     (split,) = draw_recipes(
-        selection, [recipe], available, name or file.resolve().parent.name, group_by=_group_by(meta, recipe)
+        selection,
+        [recipe],
+        available,
+        name or file.resolve().parent.name,
+        group_by=_group_by(meta, recipe),
+        exclusion=_kept_out(file.parent, recipe, exclude),
     )
     same = split.sha256 == meta["sha256"]
     changed = split.meta["catalog"]["fingerprint"] != meta["catalog"].get("fingerprint")
@@ -133,7 +146,7 @@ def compare(old: Split, new: Split, catalog: Catalog) -> Differences:
     kept = (both["part_old"] == both["part_new"]) & (both["class_key_old"] == both["class_key_new"])
     lost = both[was & ~kept]
     catalog.register("lost_photos", pa.table({"photo_id": pa.array(lost["photo_id"], pa.int64())}))
-    key = class_key_sql(str(new.meta["recipe"].get("rank", "species")))
+    key = class_key_of(new.meta["recipe"])
     there = catalog.table(
         f"SELECT photo_id, {key} AS class_key_there FROM photos WHERE photo_id IN (FROM lost_photos)"
     ).to_pandas()
@@ -190,6 +203,26 @@ def _left_out(folder: Path) -> PhotoIds:
         )
 
     return PhotoIds.of(read_table(folder / "left_out.parquet", LEFT_OUT, refuse)["photo_id"].combine_chunks())
+
+
+def _kept_out(folder: Path, recipe: SplitRecipe, given: Exclusion | None) -> Exclusion | None:
+    """What the recipe keeps out: as given, else as it lies beside the split.json; its hash must agree."""
+    if recipe.exclude is None:
+        if given is not None:
+            raise RecipeError("the split was made without --exclude", hint="Leave it out.")
+        return None
+
+    def refuse(what: str) -> ArboretumError:
+        return RecipeError(
+            f"the split was made with --exclude, and {what}",
+            hint="Put the excluded.parquet of the split beside its split.json, or name the same files with "
+            "--exclude.",
+        )
+
+    found = given or Exclusion.from_table(read_table(folder / "excluded.parquet", EXCLUDED, refuse))
+    if found.sha256 != recipe.exclude:
+        raise refuse("what is named to be kept out is not what was kept out then")
+    return found
 
 
 def _group_by(meta: Mapping[str, Any], recipe: SplitRecipe) -> str:

@@ -45,21 +45,24 @@ class SplitStats:
 
     Attributes:
         name: of the split.
+        part: whose photos are counted: train, or in a split without it (a benchmark) its first part.
         classes: C.
-        largest: M, train photos of the largest class.
-        smallest: m, train photos of the smallest class.
-        ratio: M / m; None where a class has no train photos.
-        gini: Gini coefficient of the train counts, 0 (all equal) to 1.
+        largest: M, photos of the largest class in this part.
+        smallest: m, photos of the smallest class in this part.
+        ratio: M / m; None where a class has no photos.
+        gini: Gini coefficient of the counts, 0 (all equal) to 1.
         photos: photos by part.
-        bands: by name; `many_above` and `few_below` are its bounds, both outside the medium band.
+        bands: by name; `many_above` and `few_below` are its bounds, both outside the medium band. Empty
+            where there is no train part.
         many_above: a class with more train photos is many-shot.
         few_below: a class with fewer train photos is few-shot.
-        groups: classes and train photos by group of Arboretum, most photos first; `other` is none of them.
+        groups: classes and photos by group of Arboretum, most photos first; `other` is none of them.
         ranks: by rank, how many taxa of it the classes belong to (told apart by their whole lineage).
-        counts: train photos a class, descending.
+        counts: photos a class, descending.
     """
 
     name: str
+    part: str
     classes: int
     largest: int
     smallest: int
@@ -95,8 +98,9 @@ def split_stats(split: Split, *, many_above: int = MANY_ABOVE, few_below: int = 
     """
     if not 0 <= few_below <= many_above + 1:
         raise UsageError(f"few-shot below {few_below} and many-shot above {many_above} leave no band between")
-    counts = sorted(split.class_counts, reverse=True)
+    part = split.parts[0]
     rows = split.classes.to_pylist()
+    counts = sorted((row[f"n_{part}"] for row in rows), reverse=True)
     bands = {
         "many": [n for n in counts if n > many_above],
         "medium": [n for n in counts if few_below <= n <= many_above],
@@ -107,20 +111,21 @@ def split_stats(split: Split, *, many_above: int = MANY_ABOVE, few_below: int = 
     for row in rows:
         group = group_of_class(row)
         in_group[group] += 1
-        photos[group] += row["n_train"]
+        photos[group] += row[f"n_{part}"]
     lineages = {
         rank: {tuple(row[above] for above in list(RANKS)[: place + 1]) for row in rows if row[rank]}
         for place, rank in enumerate(RANKS)
     }
     return SplitStats(
         name=split.name,
+        part=part,
         classes=len(counts),
         largest=counts[0],
         smallest=counts[-1],
         ratio=counts[0] / counts[-1] if counts[-1] else None,
         gini=gini(counts),
         photos={part: split.part(part).num_rows for part in split.parts},
-        bands={name: BandStats(len(bands[name]), sum(bands[name])) for name in BANDS},
+        bands={name: BandStats(len(bands[name]), sum(bands[name])) for name in BANDS if part == "train"},
         many_above=many_above,
         few_below=few_below,
         groups={
@@ -156,17 +161,24 @@ def text_figure(stats: SplitStats, *, width: int = 64, height: int = 10) -> list
     columns = max(1, min(4, width // stats.classes)) * min(width, stats.classes)
     shown = [stats.counts[math.floor((column + 0.5) * stats.classes / columns)] for column in range(columns)]
     top = math.log10(max(stats.largest, 2))
-    marks = {"many": "#", "medium": "+", "few": "."}
+    marks: dict[str, str] = {"many": "#", "medium": "+", "few": "."}
+    if not stats.bands:
+        marks = dict.fromkeys(marks, "#")
     edge = len(f"{stats.largest:,}")
     lines = []
     for level in range(height, 0, -1):
         # A class of one photo has a logarithm of 0, and is drawn one mark high.
         at = 10 ** (top * (level - 1) / height)
+        if level > 1 and round(at) == round(10 ** (top * (level - 2) / height)):
+            continue  # small counts: two lines that would say the same
         row = "".join(marks[stats.band(n)] if n >= at and n else " " for n in shown)
         lines.append(f"{f'{round(at):,}':>{edge}} |{row}".rstrip())
-    bands = ", ".join(f"{mark} {name}" for name, mark in marks.items() if stats.bands[name].classes)
+    bands = ", ".join(f"{marks[name]} {name}" for name, found in stats.bands.items() if found.classes)
+    said = f"{stats.part} photos a class, log axis, {stats.classes:,} classes" + (
+        f"; {bands}" if bands else ""
+    )
     lines.append(f"{'':>{edge}} +{'-' * columns}")
-    lines.append(f"{'':>{edge}}  train photos a class, log axis, {stats.classes:,} classes; {bands}")
+    lines.append(f"{'':>{edge}}  {said}")
     return lines
 
 
@@ -194,19 +206,26 @@ def save_figure(stats: SplitStats, path: str | Path) -> Path:
         if inside:
             edges = np.arange(first, first + len(inside) + 1) - 0.5
             label = f"{name}: {len(inside):,} classes"
-            axes.stairs(inside, edges, baseline=_FLOOR, fill=True, color=_COLORS[name], label=label)
+            color = _COLORS[name] if stats.bands else _COLORS["many"]
+            axes.stairs(inside, edges, baseline=_FLOOR, fill=True, color=color, label=label)
             first += len(inside)
-    for bound in (stats.many_above, stats.few_below):
+    for bound in (stats.many_above, stats.few_below) if stats.bands else ():
         axes.axhline(bound, color="#6c726c", linewidth=0.6, linestyle="--")
     axes.set_yscale("log")
+    steps = (1, 2, 5) if stats.largest <= 1_000 else (1,)
+    ticks = [step * 10**power for power in range(len(str(stats.largest)) + 1) for step in steps]
+    axes.set_yticks([tick for tick in ticks if tick <= stats.largest * 1.5])
+    axes.yaxis.set_major_formatter("{x:,.0f}")
+    axes.yaxis.set_minor_formatter("")
     axes.set_ylim(_FLOOR, max(stats.largest, 2) * 1.5)
     axes.set_xlim(-0.5, stats.classes - 0.5)
     axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.set_xlabel(f"class, sorted by train photos (C = {stats.classes:,})")
-    axes.set_ylabel("train photos")
+    axes.set_xlabel(f"class, sorted by {stats.part} photos (C = {stats.classes:,})")
+    axes.set_ylabel(f"{stats.part} photos")
     ratio = "" if stats.ratio is None else f", ratio {stats.ratio:g}"
     axes.set_title(f"{stats.name}: {stats.largest:,} to {stats.smallest:,}{ratio}", fontsize=10)
-    axes.legend(frameon=False, fontsize=8)
+    if stats.bands:
+        axes.legend(framealpha=1, edgecolor="none", fontsize=8)
     with whole_file(path) as temporary:
         # No date and no version in the file, so that the same split gives the same figure.
         metadata = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(kind, {"Software": None})

@@ -355,15 +355,16 @@ CLASSES = Table(
             "class_key",
             "string",
             "Identity of the class: `<kingdom>|<genus> <epithet>`; above species `<kingdom>|<rank>|<name>`; "
-            "in a split that was imported `published|<name>`.",
+            "of a stage of a species `<kingdom>|<genus> <epithet>|<life stage>`; in a split that was "
+            "imported `published|<name>`.",
         ),
         Column("name", "string", "Name for people and ClassLabel; unique in the split."),
         Column("folder", "string", "Name for folders: five-digit label, `_`, ASCII slug of the name."),
         Column(
             "rank",
             "string",
-            "Rank of the class: species, genus, family or order; `category` in a published split whose "
-            "classes are no taxa.",
+            "Rank of the class: species, genus, family or order; `life stage` where the classes are stages "
+            "of species; `category` in a published split whose classes are no taxa.",
         ),
         Column("taxon_id", "int64", "iNaturalist's number of the taxon, where the catalogue has it.", True),
         Column("scientific_name", "string", "Scientific name of the class."),
@@ -443,6 +444,18 @@ LEFT_OUT = Table(
     meaning="Photos of the selection that the image store did not hold, so that they are in no part. Only "
     "where the split was made over a store.",
     columns=(Column("photo_id", "int64", "iNaturalist's number of the photo."),),
+)
+
+EXCLUDED = Table(
+    name="what was kept out",
+    path="<split>/excluded.parquet",
+    order="kind (photo, observation, class, taxon), then id or name ascending",
+    meaning="What `--exclude` named: no photo of these is in any part. Only where something was kept out.",
+    columns=(
+        Column("kind", "string", "photo, observation, class or taxon."),
+        Column("id", "int64", "Number of the photo or observation; null for the others.", True),
+        Column("name", "string", "class_key of a species, or term of a taxon; null for the others.", True),
+    ),
 )
 
 UNUSED_CLASSES = Table(
@@ -532,6 +545,7 @@ TABLES: dict[str, Table] = {
     "part": PART,
     "classes": CLASSES,
     "left_out": LEFT_OUT,
+    "excluded": EXCLUDED,
     "unused_classes": UNUSED_CLASSES,
     "published_files": PUBLISHED_FILES,
     "missing": MISSING,

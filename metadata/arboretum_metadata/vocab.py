@@ -1,4 +1,4 @@
-"""The controlled vocabularies: ranks, the seven Arboretum groups, life stages, licences.
+"""The controlled vocabularies: ranks, the seven Arboretum groups, life stages, licences, benchmarks.
 
 Each is a TOML file in `data/` that names its source; this module only reads them into values.
 """
@@ -75,6 +75,25 @@ class License:
     url: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Benchmark:
+    """A benchmark published with Arboretum, as released.
+
+    Attributes:
+        photos: of each class.
+        classes_per_group: most species of each group; None where groups do not matter.
+        species: that it is made of, scientific names; empty where a rule chooses them.
+        stages: photos of each life stage, in the order of a life; empty where stages are no classes.
+        pairs: look-alikes, scientific names; empty where there are none.
+    """
+
+    photos: int
+    classes_per_group: int | None = None
+    species: tuple[str, ...] = ()
+    stages: tuple[tuple[str, int], ...] = ()
+    pairs: tuple[tuple[str, str], ...] = ()
+
+
 def _table(name: str) -> Any:
     return tomllib.loads(files("arboretum_metadata").joinpath("data", f"{name}.toml").read_text("utf-8"))
 
@@ -83,6 +102,17 @@ def _licenses() -> tuple[dict[str, License], dict[str, tuple[str, ...]]]:
     table = _table("licenses")
     by_name = {row["name"]: License(**row) for row in table["license"]}
     return by_name, {preset: tuple(names) for preset, names in table["presets"].items()}
+
+
+def _benchmarks() -> dict[str, Benchmark]:
+    found = {}
+    for name, row in _table("benchmarks").items():
+        pairs = tuple((first, second) for first, second in row.pop("pairs", ()))
+        stages = tuple(row.pop("stages", {}).items())
+        found[name] = Benchmark(
+            **{**row, "species": tuple(row.get("species", ()))}, stages=stages, pairs=pairs
+        )
+    return found
 
 
 def _common_names() -> dict[tuple[str, str], tuple[str, ...]]:
@@ -110,6 +140,9 @@ COMMON_NAMES: dict[tuple[str, str], tuple[str, ...]] = _common_names()
 LIFE_STAGES: dict[str, LifeStage] = {
     row["name"]: LifeStage(**row) for row in _table("life_stages")["life_stage"]
 }
+
+#: The published benchmarks by the name that `arboretum make-split --benchmark` gives them.
+BENCHMARKS: dict[str, Benchmark] = _benchmarks()
 
 #: From the most open to the least, and the named sets of them.
 LICENSES, LICENSE_PRESETS = _licenses()

@@ -68,6 +68,11 @@ def test_a_split_is_made_again_from_its_json(arboretum, place):
         (["--rank", "kingdom"], 2, "species, genus, family, order"),
         (["--recipe", "nowhere.toml"], 3, "nowhere.toml"),
         (["--from", "nowhere"], 3, "nowhere"),
+        (["--benchmark", "confounding"], 3, "--preset arboretum-confounding"),
+        (["--benchmark", "confounding", "--pairs", "nowhere"], 3, "nowhere cannot be read"),
+        (["--benchmark", "unseen", "--test-per-class", "30"], 3, "--test-per-class 28 or less"),
+        (["--benchmark", "unseen", "--lt-ratio", "10,20"], 3, "do not go together"),
+        (["--stages", "egg"], 3, "Add --benchmark life-stage"),
     ],
 )
 def test_bad_input_is_one_error_and_writes_nothing(arboretum, place, arguments, code, said):
@@ -75,3 +80,65 @@ def test_bad_input_is_one_error_and_writes_nothing(arboretum, place, arguments, 
     assert outcome.code == code
     assert said in outcome.err
     assert not Path("splits").exists()
+
+
+def test_benchmarks_are_made_audited_counted_and_evaluated(arboretum, place):
+    Path("pairs.txt").write_text("Harmonia axyridis, Adalia bipunctata  # ladybirds\n")
+    Path("r.toml").write_text(
+        'benchmark = "life-stage"\nstages = "larva=1,adult"\ntest-per-class = 4\nname = "ls"\n'
+    )
+    balanced = ("--test-per-class", "9", "--classes-per-group", "2", "--name", "balanced")
+    for arguments in (
+        ("--benchmark", "balanced", *balanced),
+        ("--preset", "arboretum-unseen", "--name", "unseen"),
+        ("--recipe", "r.toml"),
+        (
+            "--benchmark",
+            "confounding",
+            "--pairs",
+            "pairs.txt",
+            "--pair",
+            "Popillia japonica / Phyllopertha horticola",
+            "--test-per-class",
+            "8",
+            "--name",
+            "pairs",
+        ),
+    ):
+        outcome = arboretum("make-split", *arguments)
+        assert outcome.code == 0, outcome.err
+        assert "test photos in all" in outcome.out
+    assert load_split("splits/ls").meta["recipe"]["stages"] == {"larva": 1, "adult": 4}
+    assert len(load_split("splits/pairs").meta["pairs"]) == 2
+    for name in ("balanced", "unseen", "ls", "pairs"):
+        assert arboretum("audit-split", f"splits/{name}").code == 0
+        assert "test photos a class" in arboretum("stats", f"splits/{name}").out
+        outcome = arboretum(
+            "evaluate", f"splits/{name}", f"splits/{name}/test.parquet", "--out", f"{name}-out"
+        )
+        assert outcome.code == 0
+        assert "the split has no train part" in outcome.out
+        assert ("taken for the other" in outcome.out) == (name == "pairs")
+    again = arboretum("make-split", "--from", "splits/pairs", "--name", "again")
+    assert "the same split, by all content hashes" in again.out
+
+
+def test_benchmarks_are_kept_out_of_other_splits(arboretum, place):
+    assert arboretum("make-split", "--preset", "arboretum-unseen", "--name", "unseen").code == 0
+    Path("taxa.txt").write_text("Passer domesticus\n")
+    both = ("--exclude", "splits/unseen", "--exclude", "taxa.txt")
+    outcome = arboretum("make-split", "--taxa", "Aves", "--lt-ratio", "10", *both, "--name", "clean")
+    assert outcome.code == 0, outcome.err
+    assert "kept out by --exclude" in outcome.out
+    assert "Passer domesticus" not in load_split("splits/clean").classes["name"].to_pylist()
+    assert arboretum("audit-split", "splits/clean", *both).code == 0
+    assert arboretum("make-split", "--taxa", "Aves", "--lt-ratio", "10").code == 0
+    assert arboretum("audit-split", "splits/aves-lt10", *both).code == 6
+    again = arboretum("make-split", "--from", "splits/clean/split.json", "--name", "again")
+    assert "the same split, by all content hashes" in again.out
+    Path("splits/clean/excluded.parquet").unlink()
+    again = arboretum("make-split", "--from", "splits/clean", *both, "--name", "third")
+    assert "the same split, by all content hashes" in again.out
+    outcome = arboretum("make-split", "--from", "splits/clean", "--name", "fourth")
+    assert outcome.code == 3
+    assert "--exclude" in outcome.err

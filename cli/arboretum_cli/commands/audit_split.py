@@ -33,6 +33,16 @@ def audit_split(
             metavar="N",
         ),
     ] = 2,
+    exclude: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--exclude",
+            help="Also prove that nothing of this file or split is in it, as make-split --exclude takes "
+            "them; may be repeated.",
+            metavar="FILE",
+            show_default=False,
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Prove that a split keeps its promises, from its files alone.
@@ -45,13 +55,14 @@ def audit_split(
     Examples:
         arboretum audit-split splits/aves-lt100
         arboretum audit-split splits/aves-lt100 --images images
+        arboretum audit-split splits/aves-lt100 --exclude splits/all-benchmark-balanced
     """
     from arboretum_tools.errors import VerificationError
     from arboretum_tools.split.audit import audit_split as audit
     from arboretum_tools.split.audit import summary
 
     with Progress() as progress:
-        found = audit(split, images=images, near_bits=near_bits, on_event=progress)
+        found = audit(split, images=images, exclude=exclude or (), near_bits=near_bits, on_event=progress)
         report = found.save()
     rows = [
         (

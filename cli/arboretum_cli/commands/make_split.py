@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from arboretum_cli._options import Json
-from arboretum_cli._output import result, table
+from arboretum_cli._output import result
 from arboretum_cli._progress import Progress
 from arboretum_cli._selection import SelectionFlags, takes_selection
+from arboretum_cli._split_lines import again_lines, imported_lines, split_lines
 
 if TYPE_CHECKING:
     from arboretum_tools.catalog import Selection
     from arboretum_tools.events import OnEvent
     from arboretum_tools.split import Split
-    from arboretum_tools.split.remake import Remade
 
 # Where the photos that are split come from when nothing is said.
 _STORE = Path("images")
@@ -57,7 +57,7 @@ def make_split(
         str | None,
         _option(
             "arboretum-40m: the seven groups, natural, species with at least 30 photos, at most 50,000 of "
-            "each.",
+            "each. arboretum-balanced, -unseen, -life-stages, -confounding: the published benchmarks.",
             "--preset",
             metavar="PRESET",
         ),
@@ -104,6 +104,44 @@ def make_split(
             metavar="GROUP",
         ),
     ] = None,
+    benchmark: Annotated[
+        str | None,
+        _option(
+            "Test photos only, of classes that a rule chooses: balanced (so many species a group), unseen "
+            "(species with fewer than 30 photos in the catalogue), life-stage (stages of species), "
+            "confounding (pairs of look-alikes). --test-per-class says how many photos of each class.",
+            "--benchmark",
+            metavar="KIND",
+        ),
+    ] = None,
+    classes_per_group: Annotated[
+        int | None,
+        _option(
+            "balanced: most classes of each taxon of --taxa, else of the seven groups. [default: 500]",
+            "--classes-per-group",
+            metavar="N",
+        ),
+    ] = None,
+    stages: Annotated[
+        str | None,
+        _option(
+            "life-stage: the stages, with the photos of each. [default: egg=5,larva=50,pupa=15,adult=50]",
+            "--stages",
+            metavar="STAGE[=N],...",
+        ),
+    ] = None,
+    pair: Annotated[
+        list[str] | None,
+        _option("confounding: two taxa that look alike; may be repeated.", "--pair", metavar="'A / B'"),
+    ] = None,
+    pairs: Annotated[
+        Path | None,
+        _option(
+            "confounding: a file of pairs, two names a line (tab, comma or slash between).",
+            "--pairs",
+            metavar="FILE",
+        ),
+    ] = None,
     no_split: Annotated[
         bool, typer.Option("--no-split", help="One part `train` with every photo; nothing held out.")
     ] = False,
@@ -144,6 +182,16 @@ def make_split(
             metavar="DIR",
         ),
     ] = None,
+    exclude: Annotated[
+        list[Path] | None,
+        _option(
+            "Keep the photos, observations, classes or taxa of this file out, or those of this split; may be "
+            "repeated. Parquet or CSV with a column photo_id, observation_id, class_key or taxon; or text, "
+            "one photo id or taxon a line.",
+            "--exclude",
+            metavar="FILE",
+        ),
+    ] = None,
     name: Annotated[
         str | None,
         _option("Name under splits/. [default: from taxa and ratio]", "--name", metavar="NAME"),
@@ -171,7 +219,9 @@ def make_split(
         arboretum make-split --lt-ratio 2,5,10 --group-by observer-per-species --name birds
         arboretum make-split --taxa Insecta --lt-ratio 10 --val-per-class 2 --test-per-class 2
         arboretum make-split --taxa Aves --lt-ratio 50 --store images --name birds-on-disk
-        arboretum make-split --preset arboretum-40m --store none
+        arboretum make-split --preset arboretum-40m --store none --exclude splits/all-benchmark-balanced
+        arboretum make-split --benchmark balanced --taxa Aves,Insecta --test-per-class 20
+        arboretum make-split --benchmark confounding --pair 'Harmonia axyridis / Adalia bipunctata'
         arboretum make-split --from splits/aves-lt100/split.json --name again
     """
     given = {
@@ -182,6 +232,10 @@ def make_split(
         "max_per_class": max_per_class,
         "val_per_class": val_per_class,
         "test_per_class": test_per_class,
+        "benchmark": benchmark,
+        "classes_per_group": classes_per_group,
+        "stages": stages,
+        "pairs": _pairs(pair, pairs),
         "group_by": group_by,
         "hybrids": hybrids or None,
         "seed": seed,
@@ -189,7 +243,7 @@ def make_split(
     }
     given = {key: value for key, value in given.items() if value is not None}
     if published or more:
-        beside = (recipe, preset, again, store)
+        beside = (recipe, preset, again, store, exclude)
         if not published or given or flags.given or any(value is not None for value in beside):
             raise typer.BadParameter("files go with --import, and with it only --name, --out and --json")
         _import([*published, *(more or ())], name, out, json)
@@ -197,7 +251,13 @@ def make_split(
     with Progress() as progress:
         if again is not None:
             _again(
-                again, flags, {**given, "recipe": recipe, "preset": preset, "store": store}, name, out, json
+                again,
+                flags,
+                {**given, "recipe": recipe, "preset": preset, "store": store},
+                exclude,
+                name,
+                out,
+                json,
             )
             return
         flags, arguments, name = _merged(flags, given, recipe, preset, name)
@@ -205,13 +265,14 @@ def make_split(
         if not json:
             typer.echo(source)
         made = []
-        for split in _draw(selection, {**arguments, "store": held, "name": name}):
+        beside_it = {"store": held, "exclude": exclude, "name": name}
+        for split in _draw(selection, {**arguments, **beside_it}):
             folder = _folder(split, out, family=isinstance(arguments.get("lt_ratio"), list))
             there = folder.exists()
             split.save(folder)
             made.append({"path": str(folder), "name": split.name, "source": source, **split.meta})
             if not json:
-                typer.echo("\n".join(_lines(split, folder, there)))
+                typer.echo("\n".join(split_lines(split, folder, there)))
     if json:
         result(True, made[0] if len(made) == 1 else {"family": made}, ())
 
@@ -233,6 +294,20 @@ def _ratios(text: str) -> float | list[float]:
     for value in values:
         parse_ratio(value)
     return values[0] if len(values) == 1 else values
+
+
+def _pairs(named: list[str] | None, file: Path | None) -> list[Any] | None:
+    """The pairs of the command line and of the file; None where there are neither."""
+    from arboretum_tools.errors import RecipeError
+    from arboretum_tools.split.benchmarks import read_pairs
+
+    if file is None:
+        return named
+    try:
+        text = file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"the pairs {file} cannot be read: {error}") from error
+    return [*(named or ()), *read_pairs(text, str(file))]
 
 
 def _merged(
@@ -258,7 +333,7 @@ def _draw(selection: Selection, arguments: dict[str, Any]) -> Iterator[Split]:
         ratios = arguments.pop("lt_ratio")
         yield from make_family(selection, lt_ratios=ratios, **arguments)
     elif arguments.get("profile") == "all":
-        own = ("hybrids", "store", "name")
+        own = ("hybrids", "store", "exclude", "name")
         if others := sorted(set(arguments) - {*own, "profile"}):
             flags = ", ".join(f"--{name.replace('_', '-')}" for name in others)
             raise typer.BadParameter(f"{flags}: with --no-split nothing is held out and nothing is drawn")
@@ -271,22 +346,25 @@ def _again(
     source: Path,
     flags: SelectionFlags,
     other: dict[str, Any],
+    exclude: list[Path] | None,
     name: str | None,
     out: Path | None,
     json: bool,
 ) -> None:
     from arboretum_tools.photo_ids import read_photo_ids
+    from arboretum_tools.split.exclusion import read_exclusion
     from arboretum_tools.split.remake import remake
 
     beside = dataclasses.replace(flags, photo_ids=None)
     if beside.given or any(value is not None for value in other.values()):
         raise typer.BadParameter(
-            "--from takes everything from the split.json; only --catalog, --photo-ids, --name, --out and "
-            "--json go with it"
+            "--from takes everything from the split.json; only --catalog, --photo-ids, --exclude, --name, "
+            "--out and --json go with it"
         )
     with Progress() as progress:
         listed = None if flags.photo_ids is None else read_photo_ids(flags.photo_ids)
-        made = remake(source, flags.open(progress), photo_ids=listed, name=name)
+        kept_out = None if exclude is None else read_exclusion(exclude)
+        made = remake(source, flags.open(progress), photo_ids=listed, exclude=kept_out, name=name)
         folder = out or Path("splits", made.split.name)
         there = folder.exists()
         made.split.save(folder)
@@ -298,53 +376,19 @@ def _again(
         "differences": made.differences.to_dict() if made.differences else None,
         **made.split.meta,
     }
-    result(json, value, [*_said_again(made, source), *_lines(made.split, folder, there)])
+    result(json, value, [*again_lines(made, source), *split_lines(made.split, folder, there)])
 
 
 def _import(files: list[Path], name: str | None, out: Path | None, json: bool) -> None:
     from arboretum_tools.split.published import import_split
-    from arboretum_tools.split.stats import split_stats
 
     split = import_split(files, name=name)
     folder = out or Path("splits", split.name)
     there = folder.exists()
     split.save(folder)
-    found = split_stats(split)
-    bands = ", ".join(f"{band.classes:,} {shot}" for shot, band in found.bands.items())
-    ratio = "none, as a class has no train photos" if found.ratio is None else f"{found.ratio:g}"
-    lines = [
-        f"{found.classes:,} classes, {found.largest:,} to {found.smallest:,} train photos, ratio {ratio}; "
-        f"{bands}",
-        *table(("part", "photos"), found.photos.items()),
-        f"{folder} was there already, the same split; nothing written" if there else f"written to {folder}",
-    ]
-    result(json, {"path": str(folder), "name": split.name, **split.meta}, lines)
-
-
-def _said_again(made: Remade, source: Path) -> list[str]:
-    if made.same:
-        return [f"made again from {source}: the same split, by all content hashes"]
-    why = (
-        "the catalogue has changed"
-        if made.catalog_changed
-        else "the catalogue has the same photos and classes, and another column that the recipe uses changed"
+    result(
+        json, {"path": str(folder), "name": split.name, **split.meta}, imported_lines(split, folder, there)
     )
-    lines = [f"made again from {source}: NOT the same split; {why}"]
-    found = made.differences
-    if found is None:
-        return [*lines, "the old split's files are not beside it, so its photos cannot be compared"]
-    lines += table(
-        ("photos", "what became of them"),
-        [
-            (found.gone, "gone: no longer in the catalogue"),
-            (found.renamed, "renamed: under another class now"),
-            (found.moved, "moved: in another part or none, because others came or went"),
-            (found.new, "new: were not in the old split"),
-        ],
-    )
-    shown = found.renamings[:10]
-    lines += [f"  {old} is now {new or 'in no class'}: {count:,} photos" for old, new, count in shown]
-    return lines
 
 
 def _source(
@@ -365,36 +409,3 @@ def _source(
         return selection, held, f"from the photos downloaded into {held}: {selection.english}"
     selection = flags.select(catalog)
     return selection, None, f"from the whole catalogue {catalog.path}: {selection.english}"
-
-
-def _lines(split: Split, folder: Path, there: bool) -> list[str]:
-    meta, counts = split.meta, split.meta["counts"]
-    classes = split.classes
-    shots = dict.fromkeys(("many", "medium", "few"), 0)
-    for shot in classes["shot"].to_pylist():
-        shots[shot] += 1
-    unused = {
-        "in no class of this rank": counts["no_class"],
-        "hybrids left out": counts["hybrids_left_out"],
-        "not in the store": counts["not_in_store"],
-        "in held-out groups, not needed": counts["held_out_unused"],
-        "not drawn": counts["not_drawn"],
-    }
-    head, tail = classes.slice(0, 1).to_pylist()[0], classes.slice(len(classes) - 1).to_pylist()[0]
-    return [
-        f"{meta['C']:,} classes, ratio {meta['ratio_achieved']:g}: {meta['M']:,} train photos "
-        f"({head['name']}) to {meta['m']:,} ({tail['name']}); grouped by {meta['group_by']}",
-        *table(("part", "photos"), [(part, split.part(part).num_rows) for part in split.parts]),
-        f"shots: {shots['many']} many (over 100), {shots['medium']} medium (20 to 100), "
-        f"{shots['few']} few (under 20)",
-        f"of {counts['selected']:,} selected photos: "
-        + (", ".join(f"{count:,} {what}" for what, count in unused.items() if count) or "all are used")
-        + f"; {counts['classes_left_out']:,} classes take no part",
-        *_set_aside(meta),
-        f"{folder} was there already, the same split; nothing written" if there else f"written to {folder}",
-    ]
-
-
-def _set_aside(meta: Any) -> list[str]:
-    below = meta["photos_rolled_up"]
-    return [f"{below:,} photos of subspecies, varieties and forms count with their species"] if below else []

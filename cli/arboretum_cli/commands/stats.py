@@ -118,15 +118,16 @@ def _of_catalogue(
 def _split_lines(found: SplitStats) -> list[str]:
     from arboretum_tools.split.stats import text_figure
 
-    ratio = "none, as a class has no train photos" if found.ratio is None else f"{found.ratio:g}"
-    columns = ("classes", "train photos")
+    photos = f"{found.part} photos"
+    ratio = f"none, as a class has no {photos}" if found.ratio is None else f"{found.ratio:g}"
+    columns = ("classes", photos)
+    bands = table(("shots", *columns), [(name, b.classes, b.photos) for name, b in found.bands.items()])
     return [
-        f"{found.name}: {found.classes:,} classes, {found.largest:,} to {found.smallest:,} train photos, "
+        f"{found.name}: {found.classes:,} classes, {found.largest:,} to {found.smallest:,} {photos}, "
         f"ratio {ratio}, Gini {found.gini:.3f}",
         *table(("part", "photos"), found.photos.items()),
         "",
-        *table(("shots", *columns), [(name, b.classes, b.photos) for name, b in found.bands.items()]),
-        "",
+        *([*bands, ""] if found.bands else []),
         *table(("group", *columns), [(name, b.classes, b.photos) for name, b in found.groups.items()]),
         "",
         *table(("rank", "taxa"), found.ranks.items()),

@@ -250,3 +250,19 @@ def test_the_report_is_written_and_replaces_only_a_report(tmp_path, monkeypatch)
     with pytest.raises(TargetExistsError):
         save(found, tmp_path / "mine")
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.tex"]
+
+
+def test_look_alikes_are_reported_pair_by_pair():
+    import numpy as np
+
+    from arboretum_tools.evaluate.pairs import accuracies
+
+    classes = [{"class_key": key, "name": key.upper()} for key in "abc"]
+    truth = np.array([0, 0, 0, 0, 1, 1, 2])
+    predicted = np.array([0, 1, 2, -1, 1, 0, 0])
+    pairs = [["a", "b"], ["c", "a"], ["a", "nowhere"], "ab", ["a"]]
+    first, second = accuracies(pairs, classes, truth, predicted)
+    assert first.names == ("A", "B")
+    assert (first.top1.value, first.swapped.value, first.top1.n) == (2 / 6, 2 / 6, 6)
+    assert (second.top1.value, second.swapped.value) == (1 / 5, 2 / 5)
+    assert accuracies(None, classes, truth, predicted) == ()

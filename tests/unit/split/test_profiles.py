@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from arboretum_tools.errors import InfeasibleSplitError, RecipeError, UsageError
 from arboretum_tools.split.profiles import exponential, largest_for, pareto, step, targets
-from arboretum_tools.split.recipe import PRESETS, SplitRecipe, parse_family, parse_ratio
+from arboretum_tools.split.recipe import SplitRecipe, parse_family, parse_ratio
+from arboretum_tools.split.recipe_file import PRESETS
 
 RATIOS = st.one_of(st.integers(1, 300), st.floats(1, 300))
 
@@ -216,7 +217,7 @@ def test_natural_caps_and_drops_by_what_a_class_had_before_anything_was_held_out
 
 
 def test_the_preset_has_the_bounds_of_arboretum():
-    assert PRESETS["arboretum-40m"] == {
+    assert PRESETS["arboretum-40m"].recipe == {
         "profile": "natural",
         "min_per_class": 30,
         "max_per_class": 50_000,

@@ -1,0 +1,140 @@
+"""The promise that what was kept out is in no part: by the split's own list and by files named beside it.
+
+The files are read here a second time, by code that shares nothing with what made the split.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from arboretum_tools.errors import SplitError
+from arboretum_tools.split.audit_checks import Check, Files, found
+from arboretum_tools.tables import one_line
+
+_KINDS = {"photo_id": "photo", "observation_id": "observation", "class_key": "class", "taxon": "taxon"}
+_SAID = {
+    "photo": "photos",
+    "observation": "observations",
+    "class": "classes",
+    "taxon": "taxa, by scientific name",
+}
+_PARTS = ("train", "val", "test")
+
+
+def checks(files: Files, listed: Sequence[Path]) -> Iterator[Check]:
+    """The checks of what is kept out.
+
+    Args:
+        files: the split.
+        listed: files or splits whose photos, observations, classes or taxa must not be in it.
+
+    Raises:
+        SplitError: one of them cannot be read.
+    """
+    said = files.recipe.get("exclude")
+    if said is not None:
+        name = "kept out: excluded.parquet"
+        if files.excluded is None:
+            yield found(name, True, "the recipe keeps something out and the file is not there")
+        else:
+            yield found("hash of what is kept out", _hash(files.excluded) != said, str(said)[:16])
+            yield _apart(files, name, _own(files.excluded))
+    for path in listed:
+        yield _apart(files, f"kept out: {path.name}", _read(path))
+
+
+def _hash(table: pa.Table) -> str:
+    digest = hashlib.sha256()
+    for row in table.to_pylist():
+        value = row["id"] if row["name"] is None else row["name"]
+        digest.update(f"{row['kind']}\t{value}\n".encode())
+    return digest.hexdigest()
+
+
+def _own(table: pa.Table) -> dict[str, set[object]]:
+    kept: dict[str, set[object]] = {kind: set() for kind in _KINDS.values()}
+    for row in table.to_pylist():
+        kept[row["kind"]].add(row["id"] if row["name"] is None else row["name"])
+    return kept
+
+
+def _apart(files: Files, name: str, kept: Mapping[str, set[object]]) -> Check:
+    """Whether no photo of any part is what is kept out."""
+    wrong: list[str] = []
+    for column, kind in (("photo_id", "photo"), ("observation_id", "observation")):
+        for table in files.parts.values():
+            shared = kept[kind] & set(table[column].drop_null().to_pylist())
+            wrong += [f"{kind} {value}" for value in sorted(shared, key=str)]
+    for row in files.classes.to_pylist():
+        own = {"|".join(row["class_key"].split("|")[:2]), row["class_key"]}
+        wrong += [f"class {key}" for key in own & kept["class"]]
+        names = {row[rank] for rank in ("kingdom", "phylum", "class", "order", "family", "genus")}
+        names |= {row["scientific_name"], f"{row['genus']} {row['species']}"}
+        wrong += [f"taxon {term}" for term in kept["taxon"] if _is(str(term), row, names)]
+    counts = [f"{len(values):,} {_SAID[kind]}" for kind, values in kept.items() if values]
+    detail = f"none in any part: {', '.join(counts) or 'nothing is named'}"
+    if wrong:
+        detail = f"{len(wrong):,} are in a part"
+    return found(name, bool(wrong), detail, wrong)
+
+
+def _is(term: str, row: Mapping[str, object], names: set[object]) -> bool:
+    """Whether a class lies in the taxon of a term, `parent>rank:name`, by scientific names."""
+    parent, _, rest = term.rpartition(">")
+    rank, _, name = rest.rpartition(":")
+    if parent.strip() and parent.strip() not in names:
+        return False
+    if rank.strip() and rank.strip() != "species":
+        return bool(row.get(rank.strip()) == name.strip())
+    return " ".join(name.split()).casefold() in {str(one).casefold() for one in names}
+
+
+def _read(path: Path) -> dict[str, set[object]]:
+    kept: dict[str, set[object]] = {kind: set() for kind in _KINDS.values()}
+    try:
+        if path.is_dir():
+            for part in _PARTS:
+                if (path / f"{part}.parquet").is_file():
+                    _add(kept, _frame(path / f"{part}.parquet"))
+            meta = json.loads((path / "split.json").read_text("utf-8"))
+            if meta["recipe"].get("benchmark") == "unseen":
+                kept["class"] |= set(pq.read_table(path / "classes.parquet")["class_key"].to_pylist())
+        elif path.suffix.lower() == ".parquet":
+            _add(kept, _frame(path))
+        else:
+            separator = "\t" if path.suffix.lower() == ".tsv" else ","
+            table = pd.read_csv(path, sep=separator, dtype=str, header=None, encoding="utf-8-sig")
+            if set(table.iloc[0]) & set(_KINDS):
+                table = table.set_axis(table.iloc[0].to_list(), axis=1).iloc[1:]
+            else:
+                table = table.iloc[:, :1]
+                numbers = table[0].str.strip().str.fullmatch("[0-9]+").all()
+                table = table.set_axis(["photo_id" if numbers else "taxon"], axis=1)
+            _add(kept, table)
+    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+        raise SplitError(f"what was kept out cannot be read from {path}: {one_line(error)}") from error
+    return kept
+
+
+def _frame(path: Path) -> pd.DataFrame:
+    """A Parquet file; whole numbers stay whole where others are null, as observation ids have 63 bits."""
+    frame: pd.DataFrame = pq.read_table(path).to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+    return frame
+
+
+def _add(kept: dict[str, set[object]], table: pd.DataFrame) -> None:
+    named = [name for name in _KINDS if name in table.columns]
+    # A table of photos says what they are besides; only their observations are kept out with them.
+    for name in named[:2] if named[:2] == ["photo_id", "observation_id"] else named[:1]:
+        values = table[name].dropna()
+        if name.endswith("_id"):
+            kept[_KINDS[name]] |= set(values.astype("int64").tolist())
+        else:
+            kept[_KINDS[name]] |= {str(value).strip() for value in values}

@@ -1,0 +1,270 @@
+"""What a split keeps out: the photos, observations, classes and taxa of other benchmarks.
+
+A file of any of these kinds, or the folder of a split:
+
+- a split: every photo of every part and its observation; of a benchmark `unseen` its species as well, since
+  the point of it is that no photo of them was seen;
+- Parquet, CSV or TSV with a column `photo_id` (and `observation_id`, if it is there too), or
+  `observation_id`, or `class_key`, or `taxon`: the first of these that it has;
+- text: one photo id a line, or one taxon a line, as `--taxa` takes them.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from arboretum_metadata.schema import EXCLUDED
+from arboretum_metadata.vocab import LIFE_STAGES
+from arboretum_tools.catalog import Catalog, Selection
+from arboretum_tools.catalog.catalog import catalog_of
+from arboretum_tools.errors import RecipeError, UnknownTaxonError
+from arboretum_tools.identity import CLASS_RANKS
+from arboretum_tools.photo_ids import PhotoIds
+from arboretum_tools.split.manifest import load_split
+from arboretum_tools.tables import arrow_schema, one_line
+from arboretum_tools.taxonomy import Taxon
+
+_COLUMNS = ("photo_id", "observation_id", "class_key", "taxon")
+
+# Names that an error or note gives.
+_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Exclusion:
+    """What is kept out; a photo that is any of these is.
+
+    Attributes:
+        photos: photo ids, ascending.
+        observations: observation ids, ascending.
+        classes: class_keys of species, by their bytes.
+        taxa: terms as `arboretum_tools.taxonomy` takes them, by their bytes.
+    """
+
+    photos: tuple[int, ...] = ()
+    observations: tuple[int, ...] = ()
+    classes: tuple[str, ...] = ()
+    taxa: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        photos: Iterable[int] = (),
+        observations: Iterable[int] = (),
+        classes: Iterable[str] = (),
+        taxa: Iterable[str] = (),
+    ) -> Exclusion:
+        """In order, each once."""
+        return cls(
+            tuple(sorted(set(photos))),
+            tuple(sorted(set(observations))),
+            tuple(sorted(set(classes), key=str.encode)),
+            tuple(sorted(set(taxa), key=str.encode)),
+        )
+
+    @property
+    def entries(self) -> list[tuple[str, int | None, str | None]]:
+        """Kind, number and name of all that is kept out: the rows of excluded.parquet."""
+        return [
+            *(("photo", photo, None) for photo in self.photos),
+            *(("observation", observation, None) for observation in self.observations),
+            *(("class", None, name) for name in self.classes),
+            *(("taxon", None, name) for name in self.taxa),
+        ]
+
+    @property
+    def sha256(self) -> str:
+        """Of the text `kind<TAB>number or name`, one line an entry."""
+        lines = (f"{kind}\t{number if name is None else name}\n" for kind, number, name in self.entries)
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Entries by kind."""
+        kinds = ("photos", "observations", "classes", "taxa")
+        return {kind: len(getattr(self, kind)) for kind in kinds}
+
+    def to_table(self) -> pa.Table:
+        """The rows of excluded.parquet."""
+        columns = [list(column) for column in zip(*self.entries, strict=True)] or [[], [], []]
+        return pa.table(columns, schema=arrow_schema(EXCLUDED))
+
+    @classmethod
+    def from_table(cls, table: pa.Table) -> Exclusion:
+        """What `to_table` gave; rows of other kinds are passed over, so that the hash tells."""
+        found: dict[str, list[object]] = {"photo": [], "observation": [], "class": [], "taxon": []}
+        for row in table.to_pylist():
+            if row["kind"] in found:
+                found[row["kind"]].append(row["id"] if row["name"] is None else row["name"])
+        return cls.of(*found.values())  # type: ignore[arg-type]
+
+    def photos_of(self, selection: Selection) -> PhotoIds:
+        """The photos of a selection that are kept out.
+
+        Raises:
+            RecipeError: nothing of it is known to the catalogue, as with a list of misspelt names.
+            SelectionError: it names observations alone and the catalogue knows none.
+            TaxonError: a name that means several taxa.
+        """
+        catalog = catalog_of(selection)
+        conditions: list[str] = []
+        parameters: list[object] = []
+        if self.photos:
+            catalog.register("kept_out_photos", pa.table({"id": pa.array(self.photos, pa.int64())}))
+            conditions.append("photo_id IN (FROM kept_out_photos)")
+        if self.observations:
+            if not (self.photos or self.classes or self.taxa):
+                catalog.require("observation_id")
+            if catalog.has("observation_id"):
+                ids = pa.array(self.observations, pa.int64())
+                catalog.register("kept_out_observations", pa.table({"id": ids}))
+                conditions.append("coalesce(observation_id IN (FROM kept_out_observations), false)")
+        taxa = self._taxa(catalog)
+        names = [taxon.name for taxon in taxa if taxon.rank == "species" and taxon.kingdom is None]
+        keys = [f"{t.kingdom}|{t.name}" for t in taxa if t.rank == "species" and t.kingdom is not None]
+        if names:
+            catalog.register("kept_out_names", pa.table({"name": pa.array(names, pa.string())}))
+            conditions.append("coalesce(genus || ' ' || species IN (FROM kept_out_names), false)")
+        if keys or self.classes:
+            table = pa.table({"class_key": pa.array([*keys, *self.classes], pa.string())})
+            catalog.register("kept_out_classes", table)
+            conditions.append("coalesce(class_key IN (FROM kept_out_classes), false)")
+        for taxon in taxa:
+            if taxon.rank != "species":
+                sql, values = catalog.clade(taxon)
+                conditions.append(f"({sql})")
+                parameters += values
+        sql, bound = selection.query("photo_id")
+        where = " OR ".join(conditions) or "false"
+        found = catalog.table(f"{sql} AND ({where})", [*bound, *parameters])
+        return PhotoIds.of(found["photo_id"].combine_chunks())
+
+    def _taxa(self, catalog: Catalog) -> list[Taxon]:
+        """The taxa that the catalogue knows: a benchmark may name species of which it has no photo."""
+        found, missing = [], []
+        for term in self.taxa:
+            try:
+                found.append(catalog.taxon(term))
+            except UnknownTaxonError:
+                missing.append(term)
+        if missing and len(missing) == len(self.entries):
+            raise RecipeError(
+                f"the catalogue knows none of the {len(missing):,} taxa to keep out, such as "
+                f"{', '.join(missing[:_SHOWN])}",
+                hint="`arboretum taxa NAME` says what a catalogue calls a taxon.",
+            )
+        return found
+
+
+def read_exclusion(paths: str | Path | Sequence[str | Path]) -> Exclusion:
+    """Reads what is to be kept out, of one file or split or of several together.
+
+    Raises:
+        RecipeError: a file cannot be read or has none of the columns; a line of it is none.
+        SplitError: a folder is not a split.
+    """
+    found: dict[str, list[object]] = {name: [] for name in _COLUMNS}
+    for path in [paths] if isinstance(paths, str | Path) else paths:
+        for name, values in _read(Path(path)).items():
+            found[name] += values
+    classes, taxa = _species(found["class_key"])
+    return Exclusion.of(
+        found["photo_id"],  # type: ignore[arg-type]
+        found["observation_id"],  # type: ignore[arg-type]
+        classes,
+        [*taxa, *map(str, found["taxon"])],
+    )
+
+
+def _species(keys: Iterable[object]) -> tuple[list[str], list[str]]:
+    """Class keys as species and, above species, as terms of taxa; a stage stands for its species."""
+    classes, taxa = [], []
+    for key in keys:
+        kingdom, _, rest = str(key).partition("|")
+        name, _, last = rest.partition("|")
+        if last and name in CLASS_RANKS:
+            taxa.append(f"{kingdom}>{name}:{last}")
+        elif name and (not last or last in LIFE_STAGES):
+            classes.append(f"{kingdom}|{name}")
+        else:
+            raise RecipeError(f"{key!r} is no class_key such as `Animalia|Turdus merula`")
+    return classes, taxa
+
+
+def _read(path: Path) -> dict[str, list[object]]:
+    if path.is_dir():
+        split = load_split(path)
+        if split.files is not None:
+            raise RecipeError(
+                f"{path} is an imported split: its photo ids are numbers of its own",
+                hint="Name a file with iNaturalist's photo ids, observations or taxa.",
+            )
+        parts = [split.part(part) for part in split.parts]
+        found = {
+            name: [value for part in parts for value in part[name].drop_null().to_pylist()]
+            for name in ("photo_id", "observation_id")
+        }
+        if split.meta["recipe"].get("benchmark") == "unseen":
+            found["class_key"] = split.classes["class_key"].to_pylist()
+        return found
+    try:
+        return _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_text(path)
+    except (OSError, pa.ArrowException, UnicodeDecodeError, csv.Error) as error:
+        raise RecipeError(f"what to keep out cannot be read from {path}: {one_line(error)}") from error
+
+
+def _wanted(path: Path, names: Sequence[str]) -> list[str]:
+    """The columns of a table that say what is kept out."""
+    known = [name for name in _COLUMNS if name in names]
+    if not known:
+        raise RecipeError(f"{path} has none of the columns {', '.join(_COLUMNS)}")
+    return known[:2] if known[:2] == ["photo_id", "observation_id"] else known[:1]
+
+
+def _read_parquet(path: Path) -> dict[str, list[object]]:
+    wanted = _wanted(path, pq.read_schema(path).names)
+    table = pq.read_table(path, columns=wanted)
+    found = {}
+    for name in wanted:
+        column = table[name].drop_null()
+        kind = pa.int64() if name.endswith("_id") else pa.string()
+        found[name] = column.cast(kind).to_pylist()
+    return found
+
+
+def _read_text(path: Path) -> dict[str, list[object]]:
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        rows = list(csv.reader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ","))
+    lines = [(number, row) for number, row in enumerate(rows, start=1) if any(cell.strip() for cell in row)]
+    if not lines:
+        raise RecipeError(f"{path} names nothing to keep out")
+    header = [cell.strip() for cell in lines[0][1]]
+    if set(header) & set(_COLUMNS):
+        wanted, lines = _wanted(path, header), lines[1:]
+    else:
+        first = header[0]
+        wanted = ["photo_id" if first.isascii() and first.isdigit() else "taxon"]
+        header = wanted
+    found: dict[str, list[object]] = {name: [] for name in wanted}
+    for number, row in lines:
+        for name in wanted:
+            place = header.index(name)
+            text = row[place].strip() if place < len(row) else ""
+            if text:
+                found[name].append(_value(name, text, path, number))
+    return found
+
+
+def _value(name: str, text: str, path: Path, number: int) -> int | str:
+    if not name.endswith("_id"):
+        return text
+    if not (text.isascii() and text.isdigit() and int(text) < 2**63):
+        raise RecipeError(f"{path}, line {number}: {text[:40]!r} is no {name}")
+    return int(text)

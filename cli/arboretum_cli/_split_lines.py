@@ -1,0 +1,117 @@
+"""What make-split prints of a split, of one that was made again, and of one that was imported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from arboretum_cli._output import table
+
+if TYPE_CHECKING:
+    from arboretum_tools.split import Split
+    from arboretum_tools.split.remake import Remade
+
+
+def split_lines(split: Split, folder: Path, there: bool) -> list[str]:
+    """A split that was made: its classes and parts, what became of the other photos, and where it lies."""
+    meta, counts = split.meta, split.meta["counts"]
+    unused = {
+        "in no class of this rank": counts["no_class"],
+        "hybrids left out": counts["hybrids_left_out"],
+        "kept out by --exclude": counts.get("excluded", 0),
+        "not in the store": counts["not_in_store"],
+        "in held-out groups, not needed": counts["held_out_unused"],
+        "not drawn": counts["not_drawn"],
+    }
+    return [
+        *(_benchmark(split) if "benchmark" in meta["recipe"] else _long_tail(split)),
+        f"of {counts['selected']:,} selected photos: "
+        + (", ".join(f"{count:,} {what}" for what, count in unused.items() if count) or "all are used")
+        + f"; {counts['classes_left_out']:,} classes take no part",
+        *_set_aside(meta),
+        _written(folder, there),
+    ]
+
+
+def _long_tail(split: Split) -> list[str]:
+    meta, classes = split.meta, split.classes
+    shots = dict.fromkeys(("many", "medium", "few"), 0)
+    for shot in classes["shot"].to_pylist():
+        shots[shot] += 1
+    head, tail = classes.slice(0, 1).to_pylist()[0], classes.slice(len(classes) - 1).to_pylist()[0]
+    return [
+        f"{meta['C']:,} classes, ratio {meta['ratio_achieved']:g}: {meta['M']:,} train photos "
+        f"({head['name']}) to {meta['m']:,} ({tail['name']}); grouped by {meta['group_by']}",
+        *table(("part", "photos"), [(part, split.part(part).num_rows) for part in split.parts]),
+        f"shots: {shots['many']} many (over 100), {shots['medium']} medium (20 to 100), "
+        f"{shots['few']} few (under 20)",
+    ]
+
+
+def _benchmark(split: Split) -> list[str]:
+    from arboretum_tools.split.stats import split_stats
+
+    recipe, found = split.meta["recipe"], split_stats(split)
+    photos = f"{recipe['test_per_class']:,}"
+    if stages := recipe.get("stages"):
+        photos = ", ".join(f"{number:,} {stage}" for stage, number in stages.items())
+    pairs = split.meta.get("pairs")
+    groups = ", ".join(f"{group.classes:,} {name}" for name, group in found.groups.items())
+    return [
+        f"{found.classes:,} classes, {photos} photos of each, {split.part('test').num_rows:,} test photos in "
+        f"all; grouped by {split.meta['group_by']}",
+        f"pairs: {len(pairs):,}" if pairs else f"classes by group: {groups}",
+    ]
+
+
+def _written(folder: Path, there: bool) -> str:
+    if there:
+        return f"{folder} was there already, the same split; nothing written"
+    return f"written to {folder}"
+
+
+def _set_aside(meta: Any) -> list[str]:
+    below = meta["photos_rolled_up"]
+    return [f"{below:,} photos of subspecies, varieties and forms count with their species"] if below else []
+
+
+def again_lines(made: Remade, source: Path) -> list[str]:
+    """A split that was made again: whether it is the same, and what differs."""
+    if made.same:
+        return [f"made again from {source}: the same split, by all content hashes"]
+    why = (
+        "the catalogue has changed"
+        if made.catalog_changed
+        else "the catalogue has the same photos and classes, and another column that the recipe uses changed"
+    )
+    lines = [f"made again from {source}: NOT the same split; {why}"]
+    found = made.differences
+    if found is None:
+        return [*lines, "the old split's files are not beside it, so its photos cannot be compared"]
+    lines += table(
+        ("photos", "what became of them"),
+        [
+            (found.gone, "gone: no longer in the catalogue"),
+            (found.renamed, "renamed: under another class now"),
+            (found.moved, "moved: in another part or none, because others came or went"),
+            (found.new, "new: were not in the old split"),
+        ],
+    )
+    shown = found.renamings[:10]
+    lines += [f"  {old} is now {new or 'in no class'}: {count:,} photos" for old, new, count in shown]
+    return lines
+
+
+def imported_lines(split: Split, folder: Path, there: bool) -> list[str]:
+    """A published split: its classes, ratio and bands, and where it lies."""
+    from arboretum_tools.split.stats import split_stats
+
+    found = split_stats(split)
+    bands = ", ".join(f"{band.classes:,} {shot}" for shot, band in found.bands.items())
+    ratio = f"none, as a class has no {found.part} photos" if found.ratio is None else f"{found.ratio:g}"
+    photos = f"{found.largest:,} to {found.smallest:,} {found.part} photos"
+    return [
+        f"{found.classes:,} classes, {photos}, ratio {ratio}" + (f"; {bands}" if bands else ""),
+        *table(("part", "photos"), found.photos.items()),
+        _written(folder, there),
+    ]
