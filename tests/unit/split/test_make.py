@@ -437,3 +437,38 @@ def test_order_files_and_threads_change_nothing(birds, tmp_path):
     other = open_catalog(write(tmp_path / "other", rows, 5), threads=1)
     arguments = {"lt_ratio": 20, "val_per_class": 2, "test_per_class": 3}
     assert make_split(birds, **arguments).sha256 == make_split(other, **arguments).sha256
+
+
+@settings(max_examples=8)
+@given(catalogues(), st.sampled_from([2, 5]), st.sampled_from(["auto", "observer-per-species"]))
+def test_raw_and_built_catalogues_give_the_same_split(tmp_path_factory, rows, ratio, group_by):
+    if not rows:
+        return
+    folder = tmp_path_factory.mktemp("c")
+    (folder / "raw").mkdir()
+    write(folder / "raw", rows, 2)
+    build_catalog(folder / "raw", folder / "built", bucket_photos=50)
+    found = []
+    for layout in ("raw", "built"):
+        catalog = open_catalog(folder / layout)
+        try:
+            split = make_split(catalog, lt_ratio=ratio, group_by=group_by, val_per_class=1, test_per_class=2)
+            found.append((split.sha256, split.meta["counts"], split.meta["group_by"]))
+        except InfeasibleSplitError as error:
+            found.append(str(error))
+    assert found[0] == found[1]
+
+
+def test_a_class_without_any_group_is_parted_photo_by_photo(tmp_path):
+    """Observations are unknown to one whole class, and known to the others."""
+    rows = [species(0) | {"photo_id": i, "observation_id": None, "observer_id": None} for i in range(1, 31)]
+    rows += [
+        species(1) | {"photo_id": i, "observation_id": i // 3, "observer_id": i % 4} for i in range(40, 90)
+    ]
+    (tmp_path / "catalog").mkdir()
+    catalog = open_catalog(write(tmp_path / "catalog", rows, 1))
+    for group_by in ("observation", "observer-per-species"):
+        split = make_split(catalog, lt_ratio=1, group_by=group_by, val_per_class=1, test_per_class=2)
+        expected = reference(rows, 1, 1, 2, group_by, 0)
+        for part in split.parts:
+            assert set(split.part(part)["photo_id"].to_pylist()) == set(expected[part])
