@@ -14,6 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -26,12 +27,15 @@ class Child:
         process: the process.
     """
 
-    def __init__(self, module: str, told: dict[str, Any]) -> None:
+    def __init__(
+        self, module: str, told: dict[str, Any], environment: Mapping[str, str] | None = None
+    ) -> None:
         """Starts `module`, whose first step is to call `began()`.
 
         Args:
             module: dotted name.
             told: what `began()` gives it, JSON-able.
+            environment: variables besides those of this process.
         """
         self.socket, theirs = socket.socketpair()
         # The modules of this process are those of the child, wherever they were found. -P: the working
@@ -40,7 +44,7 @@ class Child:
         try:
             self.process = subprocess.Popen(  # noqa: S603 - our own module
                 [sys.executable, "-P", "-m", module, str(theirs.fileno()), json.dumps(told)],
-                env=os.environ | {"PYTHONPATH": paths},
+                env=os.environ | (environment or {}) | {"PYTHONPATH": paths},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
