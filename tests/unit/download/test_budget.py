@@ -134,7 +134,7 @@ def test_what_an_origin_serves_in_its_place_is_not_counted(tmp_path, origin, pla
 
 
 def test_what_was_fetched_is_written_down(tmp_path, origin, plan_of):
-    from arboretum_tools.download import jobs
+    from arboretum_tools.download import job as jobs
     from arboretum_tools.download.cancel import Stopper
     from arboretum_tools.download.options import DownloadOptions, address_rules
 
