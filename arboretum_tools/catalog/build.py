@@ -406,11 +406,10 @@ def catalog_json(connection: Connection, every: Sequence[Mapping[str, Any]], tax
 def close_folder(connection: Connection, new: Path, meta: Mapping[str, Any]) -> None:
     """Gathers the tallies, removes what only a build needs, and writes catalog.json, which makes it whole."""
     folder = new / layout.PHOTOS
-    files = [folder / layout.part_name(number) for number in range(meta["parts"])]
-    parts.gather_tallies(connection, folder, len(files), new / layout.COUNTS, meta["taxonomy"])
+    parts.gather_tallies(connection, folder, meta["parts"], new / layout.COUNTS, meta["taxonomy"])
     for path in [*folder.glob("*.json"), *folder.glob("tally-*.parquet")]:
         path.unlink()
-    write_json(new / layout.CATALOG_JSON, {**meta, "part_bytes": [file.stat().st_size for file in files]})
+    write_json(new / layout.CATALOG_JSON, meta)
 
 
 def _stamp(path: Path) -> list[Any]:

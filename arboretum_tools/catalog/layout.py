@@ -14,7 +14,10 @@ under `taxonomy` in its metadata, and files of two builds are refused together.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +27,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from arboretum_tools.errors import CatalogError
+from arboretum_tools.publish import canonical_json
 from arboretum_tools.tables import METADATA_KEY, one_line
 
 FORMAT_VERSION = 1
@@ -82,7 +86,7 @@ def part_name(number: int) -> str:
 
 
 def find_built(root: Path) -> BuiltFiles:
-    """Lists and checks the files of a built catalogue; of its parts only the sizes, where those are right.
+    """Lists and checks the files of a built catalogue; only footers are read.
 
     Raises:
         CatalogError: a file is missing, not whole, of another build, or of a newer format.
@@ -90,7 +94,7 @@ def find_built(root: Path) -> BuiltFiles:
     path = root / CATALOG_JSON
     try:
         meta = json.loads(path.read_text("utf-8"))
-        version, sizes = int(meta["format_version"]), [int(size) for size in meta["part_bytes"]]
+        version, parts = int(meta["format_version"]), int(meta["parts"])
         _ = str(meta["taxonomy"]), str(meta["fingerprint"]), dict(meta["defects"]), list(meta["columns"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CatalogError(f"{path} cannot be read: {one_line(error)}", path=path, hint=_AGAIN) from error
@@ -100,17 +104,10 @@ def find_built(root: Path) -> BuiltFiles:
             path=root,
             hint="Upgrade arboretum-tools, or build the catalogue again with this version.",
         )
-    files = BuiltFiles(root, tuple(root / PHOTOS / part_name(n) for n in range(len(sizes))), meta)
-    for file in (root / TAXA, root / CLASSES, root / COUNTS, *files.extras):
-        _check_taxonomy(file, files.taxonomy)
-    for file, size in zip(files.parts, sizes, strict=True):
-        found = file.stat().st_size if file.is_file() else None
-        if found != size:
-            # Its footer says better what is wrong with it; where that is right, the size still is not.
+    files = BuiltFiles(root, tuple(root / PHOTOS / part_name(n) for n in range(parts)), meta)
+    for file in (root / TAXA, root / CLASSES, root / COUNTS, *files.extras, *files.parts):
+        if not _names_taxonomy(file, files.taxonomy):
             _check_taxonomy(file, files.taxonomy)
-            raise CatalogError(
-                f"{file} has {found:,} bytes, {path.name} says {size:,}", path=file, hint=_AGAIN
-            )
     return files
 
 
@@ -124,6 +121,19 @@ def foreign_files(root: Path) -> list[Path]:
         and path not in ours
         and not (path.parent == root / PHOTOS and path.match("part-[0-9][0-9][0-9][0-9][0-9].parquet"))
     )
+
+
+def _names_taxonomy(file: Path, taxonomy: str) -> bool:
+    """Whether the bytes of a Parquet footer say so; parsing those of 70 parts takes 0.1 s and 30 MB."""
+    said = canonical_json({"taxonomy": taxonomy}).strip("{}").encode()
+    with contextlib.suppress(OSError), file.open("rb") as stream:
+        # A file ends with its footer, four bytes that say how long that is, and the letters PAR1.
+        size = stream.seek(-8, os.SEEK_END) + 8
+        length, magic = struct.unpack("<I4s", stream.read(8))
+        if magic == b"PAR1" and length + 8 <= size:
+            stream.seek(-8 - length, os.SEEK_END)
+            return said in stream.read(length)
+    return False
 
 
 def _check_taxonomy(file: Path, taxonomy: str) -> None:
