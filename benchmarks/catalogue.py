@@ -23,6 +23,8 @@ from typing import Any
 
 FULL_ROWS, FULL_SPECIES, HEAD, Q = 134_600_000, 326_997, 500_000, 269
 SHARD_ROWS = 1_000_000
+#: What takes longer is asked once.
+LONG_SECONDS = 10
 #: Photos by group as published for the 40M training set (arXiv 2406.17720), as (rank, name, millions).
 GROUPS = (
     ("kingdom", "Plantae", 19.9),
@@ -151,17 +153,33 @@ def _built(folder: Path) -> Any:
     return open_catalog(folder / "built")
 
 
-def _birds(folder: Path) -> str:
-    from arboretum_tools.query import parquet_source
-
-    return parquet_source(sorted((folder / "published").iterdir()))
-
-
 def _split(folder: Path, taxa: str, **recipe: Any) -> object:
-    from arboretum_tools import make_split
+    """A split, drawn and saved: the query ends when the first photo is written, the rest is the manifest."""
+    import tempfile
 
-    split = make_split(_built(folder).select(taxa or ()), lt_ratio=100, **recipe)
-    return split.meta["counts"]["train"], split.meta["C"]
+    from arboretum_tools import make_split
+    from arboretum_tools.split.part_files import DrawnParts
+
+    started, cpu = time.perf_counter(), time.process_time()
+    marks, write = [], DrawnParts.write
+
+    def marked(parts: Any, batches: Any) -> DrawnParts:
+        marks.append((time.perf_counter() - started, time.process_time() - cpu, peak_mb()))
+        return write(parts, batches)
+
+    DrawnParts.write = marked  # type: ignore[method-assign, assignment]
+    with tempfile.TemporaryDirectory(dir=folder) as temporary:
+        split = make_split(_built(folder).select(taxa or ()), **recipe)
+        split.save(Path(temporary, "split"))
+    counts = split.meta["counts"]
+    ((seconds, cpu_seconds, peak),) = marks
+    return {
+        "query_seconds": seconds,
+        "query_cpu_seconds": cpu_seconds,
+        "query_peak_mb": peak,
+        "answer": f"{counts['train']:,} train, {counts['val']:,} val, {counts['test']:,} test photos of "
+        f"{split.num_classes:,} classes, {split.sha256['train'][:12]}",
+    }
 
 
 def _pandas(folder: Path) -> object:
@@ -184,30 +202,45 @@ def _polars(folder: Path, per_species: bool) -> object:
 def _photos(folder: Path, taxon: str, what: str) -> object:
     catalog = _built(folder)
     sql, parameters = catalog.clade(catalog.taxon(taxon))
-    return catalog.rows(f"SELECT {what} FROM photos WHERE {sql}", parameters)
+    return catalog.rows(f"SELECT {what} FROM photos_alone WHERE {sql}", parameters)
 
 
-#: Every question by name; those before the floor do not touch the photos.
+def _ids(folder: Path) -> object:
+    sql, parameters = _built(folder).select("Aves", min_photos=30).query("photo_id", relation="photos_alone")
+    return _built(folder).rows(f"SELECT count(*), sum(photo_id) FROM ({sql})", parameters)
+
+
+#: Every question by name.
 QUESTIONS: dict[str, Callable[[Path], object]] = {
     "floor: decode the taxon column": floor,
     "taxa Aves": lambda f: __import__("arboretum_tools").describe(_built(f), "Aves").photos,
     "rarity: photos of rare species": lambda f: _built(f).select(rarity="rare").count(),
+    "stats of the whole": lambda f: __import__("arboretum_tools").catalog_stats(_built(f)).species,
     "count Aves, research grade (counts)": lambda f: _built(f).select("Aves").count(),
     "count Aves (photos)": lambda f: _photos(f, "Aves", "count(*)"),
     "photos a species, all (counts)": lambda f: len(_built(f).select(quality_grade="any").species_counts()),
     "photos a species, all (photos)": lambda f: len(
-        _built(f).rows("SELECT tax, count(*) FROM photos GROUP BY tax")
+        _built(f).rows("SELECT tax, count(*) FROM photos_alone GROUP BY tax")
     ),
     "photo ids of one family": lambda f: _photos(f, "Strigidae", "count(*), sum(photo_id)"),
-    "research-grade Aves with 30 photos or more, ids summed": lambda f: _built(f).rows(
-        *(lambda q: (f"SELECT count(*), sum(photo_id) FROM ({q[0]})", q[1]))(
-            _built(f).select("Aves", min_photos=30).query("photo_id")
-        )
+    "research-grade Aves with 30 photos or more, ids summed": _ids,
+    "make-split Aves, ratio 100": lambda f: _split(f, "Aves", lt_ratio=100, max_per_class=1_000),
+    "make-split: all species, at most 1,000 photos each": lambda f: _split(
+        f, "", profile="natural", max_per_class=1_000, group_by="photo", val_per_class=0, test_per_class=0
     ),
-    "make-split Aves, ratio 100": lambda f: _split(f, "Aves"),
+    "make-split: species with 30 photos, by observation, val and test": lambda f: _split(
+        f, "", profile="natural", min_per_class=30, max_per_class=300, group_by="observation"
+    ),
     "polars: count Aves, as published": lambda f: _polars(f, per_species=False),
     "polars: photos a species, as published": lambda f: _polars(f, per_species=True),
     "pandas: count Aves, as published, 10 files": _pandas,
+}
+
+#: Questions that are also asked on the command line; what that takes more is its cost.
+COMMANDS = {
+    "taxa Aves": ["taxa", "Aves"],
+    "rarity: photos of rare species": ["select", "--rarity", "rare"],
+    "count Aves, research grade (counts)": ["select", "--taxa", "Aves"],
 }
 
 
@@ -221,18 +254,78 @@ def peak_mb() -> float:
 
 def ask(folder: Path, name: str) -> dict[str, Any]:
     """Runs one question in this process; the time of imports is not in it, that of opening is."""
-    import arboretum_tools.split.make
-    from arboretum_tools import describe, make_split, open_catalog
+    import arboretum_tools.catalog.overview
+    import arboretum_tools.catalog.stats
+    from arboretum_tools import open_catalog
 
-    _ = describe, make_split, open_catalog, arboretum_tools.split.make
-    started = time.perf_counter()
+    _ = open_catalog, arboretum_tools.catalog.overview, arboretum_tools.catalog.stats
+    if name.startswith("make-split"):
+        import arboretum_tools.split.make as _make  # noqa: F401 - imported so that it is not timed
+    started, cpu = time.perf_counter(), time.process_time()
     answer = QUESTIONS[name](folder)
-    return {
+    found = {
         "seconds": time.perf_counter() - started,
-        "cpu": time.process_time(),
+        "cpu_seconds": time.process_time() - cpu,
         "peak_mb": peak_mb(),
-        "answer": str(answer)[:60],
     }
+    return found | (answer if isinstance(answer, dict) else {"answer": str(answer)[:60]})
+
+
+def build(folder: Path) -> None:
+    """Builds the catalogue; prints time, peak memory, and the most that lay on the disk beside the parts."""
+    import threading
+
+    from arboretum_tools import build_catalog
+
+    work, most, ended = folder / ".built.building", [0, 0], threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(0.5):
+            for place, name in enumerate(("spill", "buckets")):
+                files = list((work / name).glob("*")) if (work / name).is_dir() else []
+                # A file may go between the listing and the look.
+                sizes = [file.stat().st_size for file in files if file.exists()]
+                most[place] = max(most[place], sum(sizes))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    started = time.perf_counter()
+    report = build_catalog(folder / "published", folder / "built")
+    seconds = time.perf_counter() - started
+    ended.set()
+    watcher.join()
+    size = sum(file.stat().st_size for file in (folder / "published").iterdir())
+    print(
+        f"built in {seconds:.0f} s ({time.process_time():.0f} CPU s): {report.photos:,} photos, "
+        f"{report.size_bytes / report.photos:.1f} bytes a photo (published {size / report.photos:.1f}), "
+        f"peak {peak_mb():.0f} MB, spilled {most[0] / 1e6:.0f} MB, buckets {most[1] / 1e6:.0f} MB"
+    )
+    print(", ".join(f"{name} {size:.2f}" for name, size in bytes_a_photo(folder).items()))
+
+
+def bytes_a_photo(folder: Path) -> dict[str, float]:
+    """What each column of the parts takes, in bytes a photo."""
+    import pyarrow.parquet as pq
+
+    sizes: dict[str, int] = {}
+    rows = 0
+    for file in (folder / "built" / "photos").iterdir():
+        footer = pq.read_metadata(file)
+        rows += footer.num_rows
+        for group in range(footer.num_row_groups):
+            for place in range(footer.num_columns):
+                column = footer.row_group(group).column(place)
+                name = column.path_in_schema
+                sizes[name] = sizes.get(name, 0) + column.total_compressed_size
+    return {name: size / rows for name, size in sizes.items()}
+
+
+def command_seconds(folder: Path, name: str) -> float:
+    """How long the same question takes as a command, from start to end of its process."""
+    command = [sys.executable, "-m", "arboretum_cli", *COMMANDS[name], "--catalog", str(folder / "built")]
+    started = time.perf_counter()
+    subprocess.run(command, check=True, capture_output=True)
+    return time.perf_counter() - started
 
 
 def main() -> None:
@@ -251,16 +344,7 @@ def main() -> None:
         print(json.dumps(ask(folder, options.ask)))
         return
     if options.build:
-        from arboretum_tools import build_catalog
-
-        started = time.perf_counter()
-        report = build_catalog(folder / "published", folder / "built")
-        size = sum(file.stat().st_size for file in (folder / "published").iterdir())
-        print(
-            f"built in {time.perf_counter() - started:.0f} s: {report.photos:,} photos, "
-            f"{report.size_bytes / report.photos:.1f} bytes a photo (published {size / report.photos:.1f}), "
-            f"peak {peak_mb():.0f} MB"
-        )
+        build(folder)
         return
     if not (folder / "published").exists():
         started = time.perf_counter()
@@ -280,13 +364,24 @@ def main() -> None:
                 print(f"{name}: {done.stderr.strip().splitlines()[-1]}")
                 break
             runs.append(json.loads(done.stdout))
+            if runs[-1]["seconds"] > LONG_SECONDS:
+                break
         if runs:
             best = min(runs, key=lambda run: float(run["seconds"]))
             base = base or best["seconds"]
-            print(
-                f"{name}: {best['seconds']:.2f} s, {best['seconds'] / base:.1f} x floor, "
-                f"peak {best['peak_mb']:.0f} MB -> {best['answer']}"
-            )
+            line = f"{name}: {best['seconds']:.2f} s, {best['seconds'] / base:.2f} x floor, "
+            line += f"{best['cpu_seconds']:.2f} CPU s, "
+            line += f"peak {best['peak_mb']:.0f} MB -> {best['answer']}"
+            if "query_seconds" in best:
+                line += (
+                    f"; the query {best['query_seconds']:.2f} s, {best['query_seconds'] / base:.2f} x floor, "
+                )
+                line += f"{best['query_cpu_seconds']:.2f} CPU s, "
+                line += f"peak {best['query_peak_mb']:.0f} MB"
+            if name in COMMANDS:
+                took = min(command_seconds(folder, name) for _ in range(options.runs))
+                line += f"; as a command {took:.2f} s, {took - best['seconds']:.2f} s more"
+            print(line, flush=True)
 
 
 if __name__ == "__main__":
