@@ -79,6 +79,9 @@ def make(folder: Path, rows: int) -> None:
     order = random.permutation(species)
     head = HEAD * rows / FULL_ROWS
     counts = np.maximum(1, head * ((1 + Q) / (np.arange(1, species + 1) + Q)) ** 2).astype(np.int64)
+    # What is over goes off the species with many photos, so that the tail of single ones stays whole.
+    over = max(1.0, (counts.sum() - species) / (rows - species))
+    counts = np.maximum(1, (counts / over).astype(np.int64))
     counts[0] += max(0, rows - counts.sum())
     taxon = np.repeat(order.astype(np.int32), counts)[:rows]
     rows = len(taxon)
