@@ -51,7 +51,11 @@ class _Place:
 
 
 class DirectClient:
-    """Asks hosts over connections of its own; an object of one event loop."""
+    """Asks hosts over connections of its own; an object of one event loop.
+
+    Attributes:
+        connected: whether any host has accepted a connection yet.
+    """
 
     def __init__(
         self, rules: AddressRules, headers: Mapping[str, str], *, read_s: float, connections: int
@@ -64,6 +68,7 @@ class DirectClient:
             read_s: seconds without a byte after which an answer is given up.
             connections: above so many, those that wait on other hosts are closed first.
         """
+        self.connected = False
         self._rules = rules
         self._connections = connections
         self._headers = headers
@@ -154,6 +159,7 @@ class DirectClient:
                 place.believed_until = float("-inf")
                 said = one_line(error)[:200] or f"no connection within {CONNECT_S:g} s"
                 raise WireError(f"cannot connect to {place.name}: {said}") from error
+            self.connected = True
             if address in place.addresses:
                 # The next connection goes to another of the host's machines.
                 place.addresses.remove(address)

@@ -9,7 +9,6 @@ the sockets must not starve.
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -40,7 +39,6 @@ QUIET_S = 60.0
 # photos. A host that accepts a connection and then says nothing is there; what is left of a download may
 # well begin with ten photos at which it stalls.
 _UNREACHED = 10
-_UNCONNECTED = re.compile(r"(cannot connect|connection timeout) to ", re.IGNORECASE)
 
 
 @dataclass(slots=True)
@@ -111,11 +109,7 @@ async def run(
                 on_event(PhotoDone(photo_id, record.status, record.size_bytes or 0))
                 if writer.full:
                     await asyncio.to_thread(writer.roll)
-            if (
-                record.status == "failed"
-                and not fetcher.reached
-                and _UNCONNECTED.match(record.error or "") is not None
-            ):
+            if record.status == "failed" and not fetcher.connected:
                 unreached += 1
                 if unreached >= _UNREACHED:
                     raise BadInputError(

@@ -39,7 +39,7 @@ class Fetcher:
     """Fetches photos of one size; an async context manager that holds the connections.
 
     Attributes:
-        reached: whether any host has answered anything yet.
+        connected: whether any host, or a proxy for it, has accepted a connection yet.
     """
 
     def __init__(self, size: str, options: DownloadOptions, on_event: OnEvent = ignore) -> None:
@@ -65,7 +65,6 @@ class Fetcher:
         }
         self._direct: DirectClient | None = None
         self._proxied: ProxiedClient | None = None
-        self.reached = False
 
     async def __aenter__(self) -> Self:
         self._direct = DirectClient(
@@ -81,6 +80,10 @@ class Fetcher:
                 await client.close()
         if self._budget is not None and f"https://{STATIC_HOST}" in self._paces:
             self._budget.sync()
+
+    @property
+    def connected(self) -> bool:  # noqa: D102 - told above
+        return any(client is not None and client.connected for client in (self._direct, self._proxied))
 
     @property
     def _read_s(self) -> float:
@@ -161,7 +164,6 @@ class Fetcher:
         for _ in range(MOST_REDIRECTS + 1):
             target = self._rules.target(url)
             reply = await self._get(target, until)
-            self.reached = True
             if reply.status not in _REDIRECTS or reply.location is None:
                 return _answer(reply, url)
             try:

@@ -18,7 +18,11 @@ from arboretum_tools.tables import one_line
 
 
 class ProxiedClient:
-    """Asks hosts through aiohttp, which knows proxies; an object of one event loop."""
+    """Asks hosts through aiohttp, which knows proxies; an object of one event loop.
+
+    Attributes:
+        connected: whether any proxy or host has accepted a connection yet.
+    """
 
     def __init__(
         self, rules: AddressRules, headers: Mapping[str, str], *, read_s: float, connections: int
@@ -31,7 +35,10 @@ class ProxiedClient:
             read_s: seconds without a byte after which an answer is given up.
             connections: how many are open at one time.
         """
+        self.connected = False
         resolver = None if rules.origin else PublicResolver(rules)
+        tracing = aiohttp.TraceConfig()
+        tracing.on_connection_create_end.append(self._note_connection)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=connections, resolver=resolver, ttl_dns_cache=300),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=read_s),
@@ -39,6 +46,7 @@ class ProxiedClient:
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             read_bufsize=BUFFER_BYTES,
+            trace_configs=[tracing],
         )
 
     async def get(self, target: str, until: float, proxy: str) -> Reply:
@@ -64,6 +72,9 @@ class ProxiedClient:
     async def close(self) -> None:
         """Closes every connection."""
         await self._session.close()
+
+    async def _note_connection(self, *_: object) -> None:
+        self.connected = True
 
 
 async def _read(response: aiohttp.ClientResponse) -> Reply:

@@ -197,12 +197,12 @@ def test_a_run_that_reaches_no_host_ends_soon_and_says_so(tmp_path, plan_of, mon
 
 
 @pytest.mark.parametrize("kind", ["reset", "stall_before_headers"])
-def test_a_host_that_accepts_and_never_answers_is_there(tmp_path, plan_of, origin, kind):
+def test_a_host_that_accepts_and_never_answers_is_there(tmp_path, plan_of, origin, url, kind):
     origin.faults = {n: Fault(kind) for n in range(1, 13)}
     report = download(
         plan_of(*origin.faults),
         images=tmp_path,
-        origin=origin.url,
+        origin=url,
         attempts=1,
         deadline_s=0.5,
         max_failure_rate=1,
