@@ -221,7 +221,7 @@ def make_split(
         arboretum make-split --taxa Aves --lt-ratio 50 --store images --name birds-on-disk
         arboretum make-split --preset arboretum-40m --store none --exclude splits/all-benchmark-balanced
         arboretum make-split --benchmark balanced --taxa Aves,Insecta --test-per-class 20
-        arboretum make-split --benchmark confounding --pair 'Harmonia axyridis / Adalia bipunctata'
+        arboretum make-split --benchmark confounding --pair 'Ardea alba / Ardea herodias'
         arboretum make-split --from splits/aves-lt100/split.json --name again
     """
     given = {
@@ -261,7 +261,9 @@ def make_split(
             )
             return
         flags, arguments, name = _merged(flags, given, recipe, preset, name)
-        selection, held, source = _source(flags, store, progress)
+        selection, held, source = _source(
+            flags, store, progress, of_pairs=arguments.get("benchmark") == "confounding"
+        )
         if not json:
             typer.echo(source)
         made = []
@@ -392,9 +394,12 @@ def _import(files: list[Path], name: str | None, out: Path | None, json: bool) -
 
 
 def _source(
-    flags: SelectionFlags, store: str | None, on_event: OnEvent
+    flags: SelectionFlags, store: str | None, on_event: OnEvent, *, of_pairs: bool
 ) -> tuple[Selection, Path | None, str]:
-    """The selection, the store that it is held against, and a line that says both."""
+    """The selection, the store that it is held against, and a line that says both.
+
+    The taxa of pairs take the place of those that were downloaded; only photos that are there count anyway.
+    """
     from arboretum_tools.downloaded import downloaded_selection, has_selections
 
     catalog = flags.open(on_event)
@@ -406,6 +411,9 @@ def _source(
     if store is not None or has_selections(_STORE):
         held = Path(store) if store else _STORE
         selection = downloaded_selection(catalog, held)
+        if of_pairs:
+            others = dict.fromkeys(dataclasses.replace(one, taxa=()) for one in selection.criteria)
+            selection = catalog.selection(*others)
         return selection, held, f"from the photos downloaded into {held}: {selection.english}"
     selection = flags.select(catalog)
     return selection, None, f"from the whole catalogue {catalog.path}: {selection.english}"
