@@ -55,7 +55,7 @@ def audit_split(
     Examples:
         arboretum audit-split splits/aves-lt100
         arboretum audit-split splits/aves-lt100 --images images
-        arboretum audit-split splits/aves-lt100 --exclude splits/all-benchmark-balanced
+        arboretum audit-split splits/40m-apart --exclude splits/balanced
     """
     from arboretum_tools.errors import VerificationError
     from arboretum_tools.split.audit import audit_split as audit

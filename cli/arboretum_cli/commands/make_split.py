@@ -219,8 +219,8 @@ def make_split(
         arboretum make-split --lt-ratio 2,5,10 --group-by observer-per-species --name birds
         arboretum make-split --taxa Insecta --lt-ratio 10 --val-per-class 2 --test-per-class 2
         arboretum make-split --taxa Aves --lt-ratio 50 --store images --name birds-on-disk
-        arboretum make-split --preset arboretum-40m --store none --exclude splits/all-benchmark-balanced
-        arboretum make-split --benchmark balanced --taxa Aves,Insecta --test-per-class 20
+        arboretum make-split --preset arboretum-40m --exclude splits/balanced --name 40m-apart
+        arboretum make-split --benchmark balanced --taxa Aves,Insecta --test-per-class 20 --name balanced
         arboretum make-split --benchmark confounding --pair 'Ardea alba / Ardea herodias'
         arboretum make-split --from splits/aves-lt100/split.json --name again
     """
