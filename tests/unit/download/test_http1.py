@@ -404,3 +404,11 @@ def test_over_tls_a_certificate_that_is_not_trusted_is_refused(tmp_path, monkeyp
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     asyncio.run(run(trusted=True))
     assert len(server.asked) == 2
+
+
+def test_a_header_of_blanks_holds_up_nothing():
+    """By an expression that walks back over them it took eight seconds; the question has one."""
+    blanks = b"ETag: a" + b" " * 60_000 + b"b\r\n"
+    (reply,) = ask(Server([OK + blanks + b"Content-Length: 5\r\n\r\nhello"]), within_s=1.0)
+    assert isinstance(reply, Reply)
+    assert reply.body == b"hello"
