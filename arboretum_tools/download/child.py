@@ -2,7 +2,7 @@
 
 It is told what to do, and tells what it did, over a socket (`messages`). When that is closed without a word,
 the process that started it is dead, and it dies as well: the next run finds its open shard as after any kill.
-DuckDB is not imported here, which is what keeps a further process small.
+Neither DuckDB nor pandas is imported here, which is what keeps a further process small.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 from arboretum_tools.children import began
 from arboretum_tools.download.engine import Tally
 from arboretum_tools.download.messages import LENGTH, Done, Share, pack
-from arboretum_tools.download.share import fetching, rows_of
+from arboretum_tools.download.share import fetching
 from arboretum_tools.errors import ArboretumError
 from arboretum_tools.events import Event
 from arboretum_tools.resize import Resize
@@ -44,7 +44,7 @@ def _fetch(told: Share, end: socket.socket, events: list[Event]) -> Done:
     writer = StoreWriter.create(told.images, told.config, task=told.task, on_event=events.append)
     try:
         with writer, fetching(told.options, resize, processes=told.resizers) as fetch:
-            work = fetch(rows_of(told.wanted, told.task), writer, Tally(), events.append)
+            work = fetch(told.wanted.rows(told.task), writer, Tally(), events.append)
             asyncio.run(_telling(work, end, events))
     except asyncio.CancelledError:
         pass  # told to stop; the shard is finished

@@ -11,26 +11,19 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
-
-import pyarrow as pa
 
 from arboretum_tools.download.fetch import Fetcher
 from arboretum_tools.download.options import DownloadOptions
+from arboretum_tools.download.wanted import Wanted
 from arboretum_tools.errors import BadInputError
 from arboretum_tools.events import Note, OnEvent, PhotoDone
 from arboretum_tools.store.record import PhotoRecord
 from arboretum_tools.store.writer import StoreWriter
 
-#: What is asked for: photo_id, ext, url.
-Wanted = tuple[int, str, str | None]
-
 #: What becomes of an image between fetching and writing: its record and bytes as they are to be stored.
 Transform = Callable[[PhotoRecord, bytes], Awaitable[tuple[PhotoRecord, bytes | None]]]
-
-# Rows of a batch that are Python objects at one time.
-_ROWS = 1024
 
 #: Seconds without a photo that came to an end after which the watchdog says what is waited for.
 QUIET_S = 60.0
@@ -52,16 +45,6 @@ class Tally:
 
     by_status: Counter[str] = field(default_factory=Counter)
     size_bytes: int = 0
-
-
-def rows(batches: Iterable[pa.RecordBatch]) -> Iterator[Wanted]:
-    """The rows of batches of `schema.REQUEST`, a thousand at a time."""
-    for batch in batches:
-        for start in range(0, batch.num_rows, _ROWS):
-            part = batch.slice(start, _ROWS)
-            yield from zip(
-                *(part.column(name).to_pylist() for name in ("photo_id", "ext", "url")), strict=True
-            )
 
 
 async def run(

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from arboretum_metadata.vocab import PHOTO_SIZES
-from arboretum_tools import query
 from arboretum_tools import requests as plans
 from arboretum_tools.download.cancel import Stopper
 from arboretum_tools.download.estimate import mean_pixels, typical_pixels
@@ -22,15 +21,17 @@ from arboretum_tools.download.options import DownloadOptions
 from arboretum_tools.download.plan import DownloadPlan, check_plan, make_plan
 from arboretum_tools.download.report import DownloadFailedError, DownloadReport
 from arboretum_tools.download.urls import STATIC_HOST
+from arboretum_tools.download.wanted import WantedLists
 from arboretum_tools.errors import UsageError
 from arboretum_tools.events import OnEvent, StageFinished, StageStarted, ignore
 from arboretum_tools.requests import Requests, SavedRequests
 from arboretum_tools.resize import Resize
-from arboretum_tools.store import layout, ledger
+from arboretum_tools.store import layout, measured, states
 from arboretum_tools.store.layout import StoreConfig
 from arboretum_tools.store.lock import ALONE, Task
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.store.writer import StoreWriter
+from arboretum_tools.tables import memory_of_the_system
 
 if TYPE_CHECKING:
     from arboretum_tools.download.crew import Fetched
@@ -102,8 +103,8 @@ def plan_only(job: Job) -> DownloadPlan:
         StoreError: the store has another size, or is damaged.
         TargetExistsError: the folder holds something else.
     """
-    with _written_down(job.requests) as plan, closing(query.connect()) as connection:
-        return _plan(job, plan, connection)
+    with _written_down(job.requests) as plan:
+        return _plan(job, plan)
 
 
 def save_plan(job: Job) -> DownloadPlan:
@@ -112,11 +113,11 @@ def save_plan(job: Job) -> DownloadPlan:
     Raises:
         ArboretumError: it cannot be done; see `download`.
     """
-    with closing(query.connect()) as connection, _written_down(job.requests) as unsaved:
-        check_plan(_plan(job, unsaved, connection), yes=job.yes)
+    with _written_down(job.requests) as unsaved:
+        check_plan(_plan(job, unsaved), yes=job.yes)
         with StoreWriter.create(job.images, job.config, on_event=job.on_event):
             plan = plans.keep(unsaved, job.images)
-            return _plan(job, plan, connection)
+            return _plan(job, plan)
 
 
 def run(job: Job, stopper: Stopper) -> DownloadReport:
@@ -128,19 +129,17 @@ def run(job: Job, stopper: Stopper) -> DownloadReport:
         asyncio.CancelledError: it was stopped; what came is kept.
     """
     began = time.monotonic()
-    with closing(query.connect()) as connection, ExitStack() as scratch:
+    with memory_of_the_system(), ExitStack() as scratch:
         unsaved = scratch.enter_context(_written_down(job.requests))
-        check_plan(_plan(job, unsaved, connection), yes=job.yes)
+        check_plan(_plan(job, unsaved), yes=job.yes)
         # Of several processes this one is the first task of their set.
         task = Task(0, job.processes) if job.processes > 1 else job.task
         with StoreWriter.create(job.images, job.config, task=task, on_event=job.on_event) as writer:
             plan = plans.keep(unsaved, job.images)
             # Not at the end: that may be days away, and a kill would leave it behind.
             scratch.close()
-            done = _fetch(job, plan, writer, stopper, connection)
-        by_status = ledger.counts(
-            ImageStore.open(job.images), plan.path, task=job.task, connection=connection
-        )
+            done = _fetch(job, plan, writer, stopper)
+        by_status = states.counts(ImageStore.open(job.images), plan.path, task=job.task)
     report = DownloadReport(
         store=job.images,
         size=job.size,
@@ -158,30 +157,26 @@ def run(job: Job, stopper: Stopper) -> DownloadReport:
     return report
 
 
-def _fetch(
-    job: Job, plan: SavedRequests, writer: StoreWriter, stopper: Stopper, connection: query.Connection
-) -> Fetched | None:
+def _fetch(job: Job, plan: SavedRequests, writer: StoreWriter, stopper: Stopper) -> Fetched | None:
     """Fetches what the store lacks of a plan; None where it lacks nothing."""
+    # Listed under the lock: a run that was cut short may just have been repaired.
     store = ImageStore.open(job.images)
-    # Asked again, under the lock: a run that was cut short may just have been repaired.
-    there = ledger.counts(store, plan.path, task=job.task, connection=connection)
-    total = sum(there[state] for state in {layout.PENDING, *job.options.retry})
-    job.on_event(StageStarted("download", total))
+
+    def to_fetch(task: Task) -> Iterator[pa.RecordBatch]:
+        return states.to_fetch(store, plan.path, retry=job.options.retry, task=task, last_host=STATIC_HOST)
+
     done = None
-    if total:
-        # Not before there is something to fetch: it costs the import of aiohttp.
-        from arboretum_tools.download import crew
+    with WantedLists(job.images, to_fetch) as lists:
+        wanted = lists.write(job.task)
+        job.on_event(StageStarted("download", wanted.photos))
+        if wanted.photos:
+            # Not before there is something to fetch: it costs the import of asyncio and TLS.
+            from arboretum_tools.download import crew
 
-        def to_fetch(task: Task) -> Iterator[pa.RecordBatch]:
-            retry = job.options.retry
-            return ledger.to_fetch(
-                store, plan.path, retry=retry, connection=connection, task=task, last_host=STATIC_HOST
-            )
-
-        if job.processes > 1:
-            done = crew.side_by_side(job, to_fetch, writer, stopper)
-        else:
-            done = crew.alone(job, to_fetch, writer, stopper)
+            if job.processes > 1:
+                done = crew.side_by_side(job, wanted, lists, writer, stopper)
+            else:
+                done = crew.alone(job, wanted, writer, stopper)
     job.on_event(StageFinished("download"))
     return done
 
@@ -193,7 +188,7 @@ def _written_down(requests: Requests) -> Iterator[SavedRequests]:
         yield plans.write(requests, Path(folder))
 
 
-def _plan(job: Job, plan: SavedRequests, connection: query.Connection) -> DownloadPlan:
+def _plan(job: Job, plan: SavedRequests) -> DownloadPlan:
     layout.check_folder(job.images)
     store = None
     if layout.is_store(job.images):
@@ -202,16 +197,14 @@ def _plan(job: Job, plan: SavedRequests, connection: query.Connection) -> Downlo
     budget = job.options.budget()
     slow = 0
     if budget is not None:
-        slow = ledger.count_of_host(
-            store, plan.path, STATIC_HOST, retry=job.options.retry, task=job.task, connection=connection
-        )
-    photo_bytes, kept_bytes = _photo_bytes(job, store, connection)
+        slow = states.count_of_host(store, plan.path, STATIC_HOST, retry=job.options.retry, task=job.task)
+    photo_bytes, kept_bytes = _photo_bytes(job, store)
     return make_plan(
         store=job.images,
         size=job.size,
         english=str(plan.source.get("english", "")),
         plan_id=plan.id,
-        by_status=ledger.counts(store, plan.path, task=job.task, connection=connection),
+        by_status=states.counts(store, plan.path, task=job.task),
         retry=job.options.retry,
         photo_bytes=photo_bytes,
         kept_bytes=kept_bytes,
@@ -220,17 +213,17 @@ def _plan(job: Job, plan: SavedRequests, connection: query.Connection) -> Downlo
         # Where nothing is asked of that host, its file is not even looked for.
         budget_left=budget.left() if budget is not None and slow else None,
         allowance=job.options.allowance,
-        measured_bytes_s=ledger.bytes_per_second(store) if store is not None else None,
+        measured_bytes_s=measured.bytes_per_second(store) if store is not None else None,
     )
 
 
-def _photo_bytes(job: Job, store: ImageStore | None, connection: query.Connection) -> tuple[int, int]:
+def _photo_bytes(job: Job, store: ImageStore | None) -> tuple[int, int]:
     """Bytes of a photo on average, as it comes and as it is kept.
 
     Those of the store's own where there are enough, else what its pixels let expect.
     """
     if store is not None:
-        images, source_bytes, size_bytes = ledger.images(store, connection=connection)
+        images, source_bytes, size_bytes = measured.images(store)
         if images >= _ENOUGH_TO_MEASURE:
             return round(source_bytes / images), round(size_bytes / images)
     side = job.resize.shorter_side if job.resize is not None else None

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from arboretum_tools.download.options import DownloadOptions
+from arboretum_tools.download.wanted import WantedList
 from arboretum_tools.store.layout import StoreConfig
 from arboretum_tools.store.lock import Task
 
@@ -28,7 +29,7 @@ class Share:
         images: folder of the store.
         config: what the store holds.
         task: which photos and shards are its own.
-        wanted: Parquet file of the photos to fetch, columns of `schema.REQUEST`, those of others among them.
+        wanted: the photos to fetch, those of other tasks among them.
         options: how to behave.
         resizers: processes that resize, where photos are resized.
     """
@@ -36,7 +37,7 @@ class Share:
     images: Path
     config: StoreConfig
     task: Task
-    wanted: Path
+    wanted: WantedList
     options: DownloadOptions
     resizers: int
 

@@ -12,13 +12,13 @@ import asyncio
 import pickle
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from arboretum_tools.children import Child
 from arboretum_tools.download.engine import Tally
 from arboretum_tools.download.messages import LENGTH, Done, Share, pack
+from arboretum_tools.download.wanted import WantedList
 from arboretum_tools.errors import (
     ArboretumError,
     BadInputError,
@@ -34,6 +34,9 @@ _MOST_DEATHS = 3
 
 # Seconds in which those that are told to stop have to finish their shards.
 _GRACE_S = 120.0
+
+# As `tables.memory_of_the_system` for the whole of a process.
+_ENVIRONMENT = {"ARROW_DEFAULT_MEMORY_POOL": "system"}
 
 _ERRORS = {kind.__name__: kind for kind in (BadInputError, OutOfSpaceError, ProcessDiedError, StoreError)}
 
@@ -101,7 +104,9 @@ class Processes:
         shards: that they finished.
     """
 
-    def __init__(self, shares: Sequence[Share], rest_of: Callable[[Task], Path], on_event: OnEvent) -> None:
+    def __init__(
+        self, shares: Sequence[Share], rest_of: Callable[[Task], WantedList], on_event: OnEvent
+    ) -> None:
         """Starts nothing yet.
 
         Args:
@@ -220,4 +225,4 @@ class Processes:
 
 
 def _start() -> Child:
-    return Child("arboretum_tools.download.child", {})
+    return Child("arboretum_tools.download.child", {}, _ENVIRONMENT)

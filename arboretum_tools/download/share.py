@@ -5,34 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from arboretum_tools.download import engine
-from arboretum_tools.download.engine import Tally, Wanted
+from arboretum_tools.download.engine import Tally
 from arboretum_tools.download.options import DownloadOptions
+from arboretum_tools.download.wanted import Wanted
 from arboretum_tools.events import OnEvent
 from arboretum_tools.resize import Resize
 from arboretum_tools.resize.pool import ResizePool
-from arboretum_tools.store.lock import Task
 from arboretum_tools.store.writer import StoreWriter
-
-# Rows of a list that are in memory at one time.
-_ROWS = 10_000
 
 #: Fetches every photo of an iterator into the store, and adds to the tally.
 FetchAll = Callable[[Iterator[Wanted], StoreWriter, Tally, OnEvent], Coroutine[Any, Any, None]]
-
-
-def rows_of(wanted: Path, task: Task) -> Iterator[Wanted]:
-    """The rows of a list of photos that belong to a task, streamed."""
-    with pq.ParquetFile(wanted) as file:
-        for batch in file.iter_batches(batch_size=_ROWS):
-            ids = batch.column("photo_id").to_numpy()
-            yield from engine.rows([batch.filter(pa.array(ids % task.of == task.number))])
 
 
 @contextmanager

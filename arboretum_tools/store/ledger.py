@@ -1,13 +1,13 @@
-"""What a store holds and lacks: the state of photos, from the indexes and the saved plans alone.
+"""What a store holds and lacks, and why, from the indexes and the saved plans alone; no tar is read.
 
-Everything is one DuckDB query over the index files, so that a store of any size is asked in bounded memory
-and no tar is read. The state of a photo is its `ok` row, else its row in the highest shard, else `pending`.
+Everything is a DuckDB query over the index files, so that a store of any size is asked in bounded memory.
+What a download asks, of one plan, is in `states`, which takes no DuckDB.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,27 +16,14 @@ import pyarrow as pa
 
 from arboretum_metadata.schema import INDEX
 from arboretum_tools import query
-from arboretum_tools.errors import StoreError
 from arboretum_tools.store import layout
-from arboretum_tools.store.layout import PENDING, STATUSES, check_retry
-from arboretum_tools.store.lock import ALONE, Task
-from arboretum_tools.store.reader import ImageStore
+from arboretum_tools.store.layout import PENDING, STATUSES
+from arboretum_tools.store.reader import ImageStore, damaged
 from arboretum_tools.store.record import PhotoRecord, from_arrow
 from arboretum_tools.tables import one_line
 
-# Ranks the rows of one photo: any ok row before all others, then the highest shard. Shard numbers are far
-# below 2^48.
-_RANK = "(status = 'ok')::BIGINT * 281474976710656 + shard"
-
-
 # An error without the numbers that differ from photo to photo; that of an HTTP status tells something.
 _REASON = r"regexp_replace(coalesce(error, ''), '(after|of|byte) [0-9]+', '\1 N', 'g')"
-
-# Shards of which the mean of the images is taken.
-_SAMPLE = 64
-
-# Shards that may have been filled at the same time, by as many processes.
-_BESIDE = 16
 
 # The host of an address; "" where there is none.
 _HOST = r"regexp_extract(coalesce(url, ''), '^https?://([^/:?#]+)', 1)"
@@ -238,188 +225,18 @@ def stored_twice(store: ImageStore, connection: query.Connection) -> list[tuple[
     return [(int(photo_id), [int(shard) for shard in shards]) for photo_id, shards in found]
 
 
-def counts(
-    store: ImageStore | None,
-    plan: Path,
-    *,
-    task: Task = ALONE,
-    connection: query.Connection | None = None,
-) -> dict[str, int]:
-    """Photos of one plan by state, every state there is.
-
-    Args:
-        store: the store; None = there is none yet, so that all are pending.
-        plan: a saved plan.
-        task: only the photos of this one are counted.
-        connection: of `query.connect()`; default one of its own.
-
-    Raises:
-        StoreError: an index is damaged.
-    """
-    with _asking(store, connection) as asked:
-        found = dict(
-            _rows(
-                asked,
-                f"SELECT coalesce(s.status, '{PENDING}') AS state, count(*) "
-                f"FROM {query.parquet_source([plan])} AS r "
-                f"LEFT JOIN {states(store, 'status')} AS s USING (photo_id) "
-                "WHERE photo_id % ? = ? GROUP BY state",
-                [task.of, task.number],
-            )
-        )
-    return {name: int(found.get(name, 0)) for name in (*STATUSES, PENDING)}
-
-
-def images(store: ImageStore, *, connection: query.Connection | None = None) -> tuple[int, int, int]:
-    """How many images some shards hold, and their bytes together, as they came and as they are.
-
-    Args:
-        store: the store, of which at most 64 shards are asked, from the first to the last.
-        connection: of `query.connect()`; default one of its own.
-
-    Raises:
-        StoreError: an index is damaged.
-    """
-    files = store.index_files()
-    with _asking(store, connection) as asked:
-        [(photos, source_bytes, size_bytes)] = _rows(
-            asked,
-            "SELECT count(*), coalesce(sum(source_bytes), 0), coalesce(sum(size_bytes), 0) "
-            f"FROM {_index_source(files[:: -(-len(files) // _SAMPLE) or 1])} WHERE status = 'ok'",
-        )
-    return int(photos), int(source_bytes), int(size_bytes)
-
-
-def to_fetch(
-    store: ImageStore,
-    plan: Path,
-    *,
-    retry: Iterable[str],
-    connection: query.Connection,
-    task: Task = ALONE,
-    last_host: str | None = None,
-) -> Iterator[pa.RecordBatch]:
-    """The photos of a plan that are pending, or in a state that is tried again; streamed, in any order.
-
-    Args:
-        store: the store.
-        plan: a saved plan.
-        retry: states that are tried again; `ok` is not among them.
-        connection: of `query.connect()`; open until the last batch is taken.
-        task: only the photos of this one are given.
-        last_host: photos whose address names this host come after all others, so that a host that is asked
-            slowly holds up none of those.
-
-    Raises:
-        UsageError: `retry` holds something that is no state, or `ok`.
-    """
-    sql, bound = _wanted(store, plan, retry, task, "photo_id, ext, url")
-    if last_host is None or not _of_host(plan, last_host, connection):
-        yield from query.arrow_batches(connection, sql, bound)
-        return
-    for wanted in ("NOT ", ""):
-        where = f" AND {wanted}coalesce(starts_with(url, ?) OR starts_with(url, ?), false)"
-        hosts = [f"https://{last_host}/", f"http://{last_host}/"]
-        yield from query.arrow_batches(connection, sql + where, [*bound, *hosts])
-
-
-def count_of_host(
-    store: ImageStore | None,
-    plan: Path,
-    host: str,
-    *,
-    retry: Iterable[str],
-    task: Task = ALONE,
-    connection: query.Connection,
-) -> int:
-    """How many of the photos that `to_fetch` gives name this host in their address."""
-    if not _of_host(plan, host, connection):
-        return 0
-    sql, bound = _wanted(store, plan, retry, task, "count(*)")
-    where = f"{sql} AND (starts_with(url, ?) OR starts_with(url, ?))"
-    with _asking(store, connection) as asked:
-        [(photos,)] = _rows(asked, where, [*bound, f"https://{host}/", f"http://{host}/"])
-    return int(photos)
-
-
-def bytes_per_second(store: ImageStore) -> float | None:
-    """How fast images came while the last shard was filled; None where it does not tell.
-
-    Raises:
-        StoreError: its index, or one of those that were filled beside it, is damaged.
-    """
-    shards = store.shards()[-_BESIDE:]
-    if not shards:
-        return None
-    times = store.index(shards[-1]).column("fetched_at").to_pylist()
-    began, ended = (min(times), max(times)) if times else (None, None)
-    if began is None or ended is None or (seconds := (ended - began).total_seconds()) < 1:
-        return None  # it is not the line that was measured
-    came = 0.0
-    for shard in shards:
-        rows = store.index(shard).select(["fetched_at", "source_bytes"])
-        came += sum(
-            size or 0
-            for at, size in zip(*(column.to_pylist() for column in rows.columns), strict=True)
-            if began <= at <= ended
-        )
-    return float(came / seconds)
-
-
-def _of_host(plan: Path, host: str, connection: query.Connection) -> bool:
-    """Whether any photo of a plan names this host; without a look at the store."""
-    source = query.parquet_source([plan])
-    sql = f"SELECT 1 FROM {source} WHERE starts_with(url, ?) OR starts_with(url, ?) LIMIT 1"
-    with _asking(None, connection) as asked:
-        return bool(_rows(asked, sql, [f"https://{host}/", f"http://{host}/"]))
-
-
-def _wanted(
-    store: ImageStore | None, plan: Path, retry: Iterable[str], task: Task, columns: str
-) -> tuple[str, list[object]]:
-    again = check_retry(retry)
-    marks = ", ".join("?" for _ in again)
-    done = f"SELECT photo_id FROM {states(store, 'status')}" + (
-        f" WHERE status NOT IN ({marks})" if again else ""
-    )
-    sql = (
-        f"SELECT {columns} FROM {query.parquet_source([plan])} AS r "
-        f"WHERE NOT EXISTS (SELECT 1 FROM ({done}) AS d WHERE d.photo_id = r.photo_id) "
-        "AND photo_id % ? = ?"
-    )
-    return sql, [*again, task.of, task.number]
-
-
 def contents(store: ImageStore) -> pa.Table:
     """What makes two stores equal: (photo_id, status, ext, sha256) of every photo, sorted by photo_id."""
     with _asking(store) as connection:
         return query.arrow_table(
             connection,
-            "SELECT photo_id, status, split_part(member, '.', 2) AS ext, sha256 "
-            f"FROM {states(store, 'status', 'member', 'sha256')} ORDER BY photo_id",
+            "SELECT photo_id, best.status AS status, split_part(best.member, '.', 2) AS ext, "
+            "best.sha256 AS sha256 FROM (SELECT photo_id, "
+            "max_by(struct_pack(status := status, member := member, sha256 := sha256), "
+            # Any ok row before all others, then the highest shard. Shard numbers are far below 2^48.
+            "(status = 'ok')::BIGINT * 281474976710656 + shard) AS best "
+            f"FROM {_index_source(store.index_files())} GROUP BY photo_id) ORDER BY photo_id",
         )
-
-
-def states(store: ImageStore | None, *columns: str) -> str:
-    """A table expression: one row a photo that was tried, with its state.
-
-    Args:
-        store: the store; None = there is none yet.
-        columns: of `schema.INDEX`, to stand beside `photo_id`; or `shard`, its number. As few as are needed:
-            they are held for every photo of the store.
-    """
-    source = _index_source(store.index_files() if store else ())
-    if columns == ("status",):
-        # In one number, which takes a fifth of the memory of a row.
-        codes = ", ".join(f"'{name}'" for name in STATUSES)
-        best = f"max(({_RANK}) * 8 + list_position([{codes}], status)) % 8"
-        return f"(SELECT photo_id, list_extract([{codes}], {best}) AS status FROM {source} GROUP BY photo_id)"
-    picked = ", ".join(f"best.{name} AS {name}" for name in columns)
-    packed = ", ".join(f"{name} := {name}" for name in columns)
-    return (
-        f"(SELECT photo_id, {picked} FROM "
-        f"(SELECT photo_id, max_by(struct_pack({packed}), {_RANK}) AS best FROM {source} GROUP BY photo_id))"
-    )
 
 
 def _index_source(files: Sequence[Path]) -> str:
@@ -438,20 +255,13 @@ def _index_source(files: Sequence[Path]) -> str:
 
 
 @contextmanager
-def _asking(
-    store: ImageStore | None, connection: query.Connection | None = None
-) -> Iterator[query.Connection]:
+def _asking(store: ImageStore) -> Iterator[query.Connection]:
     """A connection for questions to one store; a damaged index becomes a StoreError."""
-    # Opening one takes longer than most questions, so a caller with several brings his own.
-    with closing(query.connect()) if connection is None else nullcontext(connection) as asked:
+    with closing(query.connect()) as connection:
         try:
-            yield asked
+            yield connection
         except query.Error as error:
-            raise StoreError(
-                f"an index or a plan of {store.path if store else 'a store'} is damaged: {one_line(error)}",
-                hint="Bring the file back from a backup, or remove the shard (.tar and .parquet): its photos "
-                "are then downloaded again.",
-            ) from error
+            raise damaged(f"an index or a plan of {store.path} is damaged: {one_line(error)}") from error
 
 
 def _rows(connection: query.Connection, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:

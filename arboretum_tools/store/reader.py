@@ -72,7 +72,7 @@ class ImageStore:
         Raises:
             StoreError: the index is damaged.
         """
-        return read_table(layout.index_path(self.path, shard), INDEX, _damaged)
+        return read_table(layout.index_path(self.path, shard), INDEX, damaged)
 
     def rows_of(self, photo_id: int) -> Iterator[tuple[int, PhotoRecord]]:
         """Everything that became of one photo: (shard, record), by ascending shard."""
@@ -81,7 +81,7 @@ class ImageStore:
             try:
                 rows = pq.read_table(path, filters=[("photo_id", "=", photo_id)])
             except (pa.ArrowInvalid, OSError) as error:
-                raise _damaged(f"{path} cannot be read: {error}") from error
+                raise damaged(f"{path} cannot be read: {error}") from error
             for record in from_arrow(rows):
                 yield shard, record
 
@@ -251,7 +251,8 @@ class _File:
             os.close(self.descriptor)
 
 
-def _damaged(what: str) -> StoreError:
+def damaged(what: str) -> StoreError:
+    """The error of a store whose index cannot be read, with what to do about it."""
     return StoreError(
         what,
         hint="Bring the file back from a backup, or remove the shard (.tar and .parquet): its photos are "

@@ -175,9 +175,11 @@ class IndexBuilder:
         if self._lines:
             self._settle()
         table = pa.Table.from_batches(self._batches, _SCHEMA)
-        order = pc.sort_indices(table, [("photo_id", "ascending")])
+        memory = pa.default_memory_pool()
+        order = pc.sort_indices(table, [("photo_id", "ascending")], memory_pool=memory)
         for start in range(0, table.num_rows, _BATCH):
-            yield from table.take(order.slice(start, _BATCH)).combine_chunks().to_batches()
+            rows = pc.take(table, order.slice(start, _BATCH), memory_pool=memory)
+            yield from rows.combine_chunks().to_batches()
 
     def _settle(self) -> None:
         text = b"".join(self._lines)

@@ -137,7 +137,8 @@ def finish(store: Path, number: int, index: IndexBuilder, tar_bytes: int) -> Sha
             os.close(descriptor)
         source.replace(final)
         sync(store)
-    write_table(layout.index_path(store, number), index.batches(), INDEX, {"shard": number}, dictionary=False)
+    path = layout.index_path(store, number)
+    write_table(path, index.batches(), INDEX, {"shard": number}, dictionary=False)
     layout.journal_path(store, number).unlink(missing_ok=True)
     # What sorting and writing took goes back to the system, so that memory does not grow with the shards.
     pa.default_memory_pool().release_unused()

@@ -254,19 +254,21 @@ def test_nothing_to_do_loads_no_http_library(tmp_path, plan_of, origin):
     assert ran.stdout.strip() == "False"
 
 
-def test_without_a_proxy_aiohttp_is_not_loaded(tmp_path, plan_of, origin):
+def test_a_download_loads_neither_a_database_nor_what_it_does_not_need(tmp_path, origin, plan_of):
+    # Of the memory of a download, each of these would be a third; without a proxy, aiohttp has nothing to do.
+    plan = requests.write(plan_of(1, 2, 3), tmp_path / "plans").path
     code = (
-        "import sys, pyarrow as pa; from arboretum_metadata.schema import REQUEST\n"
-        "from arboretum_tools.tables import arrow_schema\n"
+        "import sys, pyarrow.parquet as pq\n"
         "from arboretum_tools.download import download; from arboretum_tools.requests import Requests\n"
-        "table = pa.table({'photo_id': [1], 'ext': ['jpg'], 'url': [None]}, schema=arrow_schema(REQUEST))\n"
-        "report = download(Requests(table.to_batches, {}), images=sys.argv[1], origin=sys.argv[2])\n"
-        "assert report.fetched == 1, report\n"
-        "print('aiohttp' in sys.modules)\n"
+        "plan = Requests(lambda: pq.ParquetFile(sys.argv[1]).iter_batches(), {})\n"
+        "report = download(plan, images=sys.argv[2], origin=sys.argv[3])\n"
+        "assert report.fetched == 3, report\n"
+        "heavy = {'aiohttp', 'datasets', 'duckdb', 'pandas', 'PIL'}\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
     )
-    command = [sys.executable, "-c", code, tmp_path / "images", origin.url]
+    command = [sys.executable, "-c", code, plan, tmp_path / "images", origin.url]
     ran = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert ran.stdout.strip() == "False"
+    assert ran.stdout.strip() == "[]"
 
 
 def test_the_plan_outside_of_the_store_is_gone_before_the_first_photo(tmp_path, plan_of, origin, monkeypatch):

@@ -259,15 +259,6 @@ def test_what_stops_one_of_them_stops_the_download_and_is_told(scripts, argument
     check(arguments["images"], undisturbed)
 
 
-def test_a_further_process_imports_neither_duckdb_nor_pandas():
-    code = (
-        "import sys; from arboretum_tools.download import child\n"
-        "print(sorted({'duckdb', 'pandas', 'PIL', 'datasets'} & set(sys.modules)))"
-    )
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert ran.stdout.strip() == "[]"
-
-
 @pytest.mark.parametrize("wrong", [0, 65, 7])
 def test_a_number_of_processes_that_cannot_be_meant_leaves_nothing(arguments, plan_of, wrong):
     with pytest.raises(UsageError, match="6 connections"):

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from arboretum_metadata.schema import REQUEST
-from arboretum_tools import query, requests
+from arboretum_tools import requests
 from arboretum_tools.errors import StoreError, UsageError
 from arboretum_tools.image_format import inspect
-from arboretum_tools.store import STATUSES, ImageStore, PhotoRecord, StoreWriter, layout, ledger
+from arboretum_tools.store import (
+    STATUSES,
+    ImageStore,
+    PhotoRecord,
+    StoreWriter,
+    layout,
+    ledger,
+    measured,
+    states,
+)
+from arboretum_tools.store.lock import Task
 from arboretum_tools.tables import arrow_schema
 
 
@@ -38,12 +48,23 @@ def asked(store, ids) -> requests.SavedRequests:
 
 
 def ids_to_fetch(store, plan, retry) -> list[int]:
-    with closing(query.connect()) as connection:
-        batches = ledger.to_fetch(ImageStore.open(store), plan.path, retry=retry, connection=connection)
-        return sorted(n for batch in batches for n in batch["photo_id"].to_pylist())
+    batches = states.to_fetch(ImageStore.open(store), plan.path, retry=retry)
+    return [n for batch in batches for n in batch["photo_id"].to_pylist()]
 
 
-@settings(deadline=None, derandomize=True, max_examples=5)
+@pytest.fixture(params=[2, states._BAND])
+def band(request, monkeypatch):
+    monkeypatch.setattr(states, "_BAND", request.param)
+
+
+@pytest.mark.usefixtures("band")
+@settings(
+    deadline=None,
+    derandomize=True,
+    max_examples=5,
+    # The fixture is the same for all examples.
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(
     runs=st.lists(st.dictionaries(st.integers(1, 12), st.sampled_from(STATUSES), min_size=1), max_size=4),
     ids=st.sets(st.integers(1, 15), min_size=1),
@@ -62,7 +83,7 @@ def test_the_ledger_agrees_with_the_definition(tmp_path_factory, image, runs, id
         pass
     store, plan = ImageStore.open(path), asked(path, ids)
     wanted = Counter(state.get(photo_id, "pending") for photo_id in ids)
-    assert Counter(ledger.counts(store, plan.path)) == wanted
+    assert Counter(states.counts(store, plan.path)) == wanted
     again = {n for n in ids if n not in state or state[n] in retry}
     assert ids_to_fetch(path, plan, retry) == sorted(again)
     rows = ledger.contents(store).to_pylist()
@@ -74,7 +95,7 @@ def test_the_ledger_agrees_with_the_definition(tmp_path_factory, image, runs, id
     status = ledger.status(path)
     assert Counter(status.photos) == Counter(state.values()) + Counter({"pending": len(ids - set(state))})
     assert status.size_bytes == sum(len(image(n)) for n, s in state.items() if s == "ok")
-    assert ledger.images(store) == (status.photos["ok"], status.size_bytes, status.size_bytes)
+    assert measured.images(store) == (status.photos["ok"], status.size_bytes, status.size_bytes)
 
 
 def test_alike_reasons_are_counted_together(tmp_path, image):
@@ -117,15 +138,67 @@ def test_the_whole_story_of_a_photo_is_told_in_order(tmp_path, image):
 @pytest.mark.parametrize("retry", [["ok"], ["pending"], ["broken"]])
 def test_only_states_that_failed_can_be_tried_again(retry):
     with pytest.raises(UsageError, match="gone, forbidden, invalid, failed"):
-        ledger.check_retry(retry)
+        layout.check_retry(retry)
 
 
 def test_a_damaged_index_is_told(tmp_path, image):
-    with StoreWriter.create(tmp_path) as writer:
+    path = tmp_path / "images"
+    with StoreWriter.create(path) as writer:
         add(writer, 1, "ok", image)
-    layout.index_path(tmp_path, 0).write_bytes(b"nothing")
+    plan, store = asked(path, [1, 2]), ImageStore.open(path)
+    index = layout.index_path(path, 0)
+    whole = index.read_bytes()
+    # The footer says where the pages are: with it alone, the damage shows when these are read.
+    for damaged in (b"nothing", bytes(len(whole) // 2) + whole[len(whole) // 2 :]):
+        index.write_bytes(damaged)
+        with pytest.raises(StoreError, match=r"shard-000000\.parquet cannot be read"):
+            states.counts(store, plan.path)
+    index.write_bytes(b"nothing")
     with pytest.raises(StoreError, match="damaged"):
-        ledger.status(tmp_path)
+        ledger.status(path)
+    with pytest.raises(StoreError, match=r"shard-000000\.parquet cannot be read"):
+        measured.images(store)
+
+
+def test_a_damaged_plan_is_told(tmp_path, image):
+    path = tmp_path / "images"
+    with StoreWriter.create(path) as writer:
+        add(writer, 1, "ok", image)
+    plan = asked(path, [1, 2])
+    plan.path.write_bytes(plan.path.read_bytes()[:-9])
+    with pytest.raises(StoreError, match=f"the plan .*{plan.id}.parquet cannot be read"):
+        states.counts(ImageStore.open(path), plan.path)
+
+
+@pytest.mark.usefixtures("band")
+def test_photos_of_the_last_host_come_after_all_others(tmp_path, image):
+    path = tmp_path / "images"
+    with StoreWriter.create(path) as writer:
+        for photo_id in (2, 5):
+            add(writer, photo_id, "ok", image)
+    slow = {n: f"http{'s' * (n % 3 > 0)}://slow.example/{n}.jpg" for n in range(1, 8)}
+    slow[3], slow[6] = "https://slow.example.org/3.jpg", None
+    table = pa.table(
+        {"photo_id": list(slow), "ext": ["jpg"] * len(slow), "url": list(slow.values())},
+        schema=arrow_schema(REQUEST),
+    )
+    plan = requests.keep(requests.write(requests.Requests(table.to_batches, {}), tmp_path / "plans"), path)
+    store = ImageStore.open(path)
+    batches = states.to_fetch(store, plan.path, retry=(), last_host="slow.example")
+    assert [n for batch in batches for n in batch["photo_id"].to_pylist()] == [3, 6, 1, 4, 7]
+    assert states.count_of_host(store, plan.path, "slow.example", retry=()) == 3
+    assert states.count_of_host(store, plan.path, "slow.example", retry=(), task=Task(1, 2)) == 2
+    assert states.count_of_host(None, plan.path, "slow.example", retry=()) == 5
+    assert states.count_of_host(store, plan.path, "example", retry=()) == 0
+
+
+def test_an_index_without_statistics_is_read_all_the_same(tmp_path, image):
+    path = tmp_path / "images"
+    with StoreWriter.create(path) as writer:
+        add(writer, 4, "ok", image)
+    index = layout.index_path(path, 0)
+    pq.write_table(pq.read_table(index), index, write_statistics=False)
+    assert states.counts(ImageStore.open(path), asked(path, [4, 5]).path)["ok"] == 1
 
 
 def test_folders_whose_names_look_like_patterns_are_read(tmp_path, image):
@@ -172,10 +245,10 @@ def test_the_speed_is_that_of_the_last_shard_where_it_tells_one(tmp_path, image)
     path = tmp_path / "images"
     with StoreWriter.create(path) as writer:
         writer.add_image(1, image(1))
-    assert ledger.bytes_per_second(ImageStore.open(path)) is None
+    assert measured.bytes_per_second(ImageStore.open(path)) is None
     with StoreWriter.create(path) as writer:
         for photo_id, second in ((2, 0), (3, 10)):
             data = image(photo_id)
             record = PhotoRecord.of_image(photo_id, data, inspect(data))
             writer.add(replace(record, fetched_at=datetime(2026, 1, 1, 0, 0, second, tzinfo=UTC)), data)
-    assert ledger.bytes_per_second(ImageStore.open(path)) == (len(image(2)) + len(image(3))) / 10
+    assert measured.bytes_per_second(ImageStore.open(path)) == (len(image(2)) + len(image(3))) / 10

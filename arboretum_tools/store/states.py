@@ -1,0 +1,227 @@
+"""The states of the photos of a plan, from the indexes of a store, a band of photo ids at a time.
+
+A plan is sorted by photo_id, and an index says in its footer between which ids its rows lie. What is held at
+one time is a band of the plan and the rows of one index, however many photos the two have; an index is read
+once for each band that it meets, which is once or twice where photos were fetched in the plan's order.
+
+The state of a photo is its `ok` row, else its row in the highest shard, else `pending`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from arboretum_tools.errors import StoreError
+from arboretum_tools.store.layout import PENDING, STATUSES, check_retry
+from arboretum_tools.store.lock import ALONE, Task
+from arboretum_tools.store.reader import ImageStore, damaged
+from arboretum_tools.tables import from_numpy, one_line, to_numpy
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+#: The states of a photo, by the number that stands for them here.
+CODES = (PENDING, *STATUSES)
+
+# Photos of a plan that are looked at together.
+_BAND = 50_000
+
+# Addresses that are Python objects at one time.
+_BLOCK = 10_000
+
+_OK = CODES.index("ok")
+_INT64 = np.iinfo(np.int64)
+
+
+def counts(store: ImageStore | None, plan: Path, *, task: Task = ALONE) -> dict[str, int]:
+    """Photos of one plan by state, every state there is.
+
+    Args:
+        store: the store; None = there is none yet, so that all are pending.
+        plan: a saved plan.
+        task: only the photos of this one are counted.
+
+    Raises:
+        StoreError: an index or the plan is damaged.
+    """
+    found = np.zeros(len(CODES), np.int64)
+    states = States(store)
+    for batch in _bands(plan, ("photo_id",)):
+        ids = _ids(batch)
+        found += np.bincount(states.of(ids)[_of_task(ids, task)], minlength=len(CODES))
+    by_state = dict(zip(CODES, found.tolist(), strict=True))
+    return {name: by_state[name] for name in (*STATUSES, PENDING)}
+
+
+def to_fetch(
+    store: ImageStore | None,
+    plan: Path,
+    *,
+    retry: Iterable[str],
+    task: Task = ALONE,
+    last_host: str | None = None,
+) -> Iterator[pa.RecordBatch]:
+    """The photos of a plan that are pending, or in a state that is tried again; streamed, in its order.
+
+    Args:
+        store: the store; None = there is none yet.
+        plan: a saved plan.
+        retry: states that are tried again; `ok` is not among them.
+        task: only the photos of this one are given.
+        last_host: photos whose address names this host come after all others, so that a host that is asked
+            slowly holds up none of those.
+
+    Raises:
+        UsageError: `retry` holds something that is no state, or `ok`.
+        StoreError: an index or the plan is damaged.
+    """
+    wanted, states = _wanted(retry), States(store)
+    held_back = False
+    for batch in _bands(plan, ("photo_id", "ext", "url")):
+        ids = _ids(batch)
+        now = _of_task(ids, task) & wanted[states.of(ids)]
+        if last_host is not None:
+            later = _of_host(batch, last_host)
+            held_back = held_back or bool((now & later).any())
+            now &= ~later
+        yield batch.filter(from_numpy(now))
+    if held_back and last_host is not None:
+        for batch in _bands(plan, ("photo_id", "ext", "url")):
+            ids, later = _ids(batch), _of_host(batch, last_host)
+            if later.any():
+                yield batch.filter(from_numpy(later & _of_task(ids, task) & wanted[states.of(ids)]))
+
+
+def count_of_host(
+    store: ImageStore | None, plan: Path, host: str, *, retry: Iterable[str], task: Task = ALONE
+) -> int:
+    """How many of the photos that `to_fetch` gives name this host in their address.
+
+    Raises:
+        UsageError, StoreError: as `to_fetch`.
+    """
+    wanted, states, photos = _wanted(retry), States(store), 0
+    for batch in _bands(plan, ("photo_id", "url")):
+        asked = _of_host(batch, host)
+        if asked.any():
+            ids = _ids(batch)
+            photos += int((asked & _of_task(ids, task) & wanted[states.of(ids)]).sum())
+    return photos
+
+
+class States:
+    """What became of photos, by their ids."""
+
+    def __init__(self, store: ImageStore | None) -> None:
+        """Reads the footers of all indexes.
+
+        Args:
+            store: the store; None = there is none yet, so that every photo is pending.
+
+        Raises:
+            StoreError: an index is damaged.
+        """
+        # By ascending number of the shard: what is written over an earlier state is a later one.
+        self._files: Sequence[Path] = store.index_files() if store is not None else ()
+        ranges = np.array([_range(file) for file in self._files], np.int64).reshape(-1, 2)
+        self._low, self._high = ranges[:, 0], ranges[:, 1]
+
+    def of(self, ids: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """The states of some photos as places in `CODES`.
+
+        Args:
+            ids: photo ids, ascending, each once.
+
+        Raises:
+            StoreError: an index is damaged.
+        """
+        codes = np.zeros(len(ids), np.uint8)
+        if not len(ids):
+            return codes
+        meets = (self._low <= ids[-1]) & (self._high >= ids[0])
+        for file in np.flatnonzero(meets).tolist():
+            tried, now = _tried(self._files[file])
+            place = np.searchsorted(ids, tried)
+            place[place == len(ids)] = 0
+            # An image is never lost by a later row.
+            counts = (ids[place] == tried) & (codes[place] != _OK)
+            codes[place[counts]] = now[counts]
+        return codes
+
+
+def _bands(plan: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    try:
+        with pq.ParquetFile(plan) as file:
+            yield from file.iter_batches(_BAND, columns=list(columns), use_threads=False)
+    except (pa.ArrowException, OSError) as error:
+        raise StoreError(
+            f"the plan {plan} cannot be read: {one_line(error)}",
+            hint="Remove it and the .json of the same name, and ask for that selection again: what the store "
+            "holds is not fetched twice.",
+        ) from error
+
+
+def _ids(batch: pa.RecordBatch) -> NDArray[np.int64]:
+    return to_numpy(batch.column("photo_id"))
+
+
+def _wanted(retry: Iterable[str]) -> NDArray[np.bool_]:
+    """Whether a photo is fetched, by its state."""
+    again = {PENDING, *check_retry(retry)}
+    return np.array([name in again for name in CODES])
+
+
+def _of_task(ids: NDArray[np.int64], task: Task) -> NDArray[np.bool_]:
+    own: NDArray[np.bool_] = ids % task.of == task.number
+    return own
+
+
+def _of_host(batch: pa.RecordBatch, host: str) -> NDArray[np.bool_]:
+    """Which rows have an address of this host."""
+    found = np.zeros(batch.num_rows, np.bool_)
+    column = batch.column("url")
+    if column.null_count < len(column):
+        starts = (f"https://{host}/", f"http://{host}/")
+        for begin in range(0, len(column), _BLOCK):
+            urls = column.slice(begin, _BLOCK).to_pylist()
+            found[begin : begin + len(urls)] = [url is not None and url.startswith(starts) for url in urls]
+    return found
+
+
+def _range(file: Path) -> tuple[int, int]:
+    """The least and the greatest photo_id of an index, from its footer."""
+    try:
+        footer = pq.read_metadata(file)
+    except (pa.ArrowException, OSError) as error:
+        raise damaged(f"{file} cannot be read: {one_line(error)}") from error
+    low, high = _INT64.max, _INT64.min
+    for group in range(footer.num_row_groups):
+        # The first column of an index.
+        said = footer.row_group(group).column(0).statistics
+        if said is None or not said.has_min_max:
+            return _INT64.min, _INT64.max
+        low, high = min(low, said.min), max(high, said.max)
+    return low, high
+
+
+def _tried(file: Path) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """The photo ids of an index, and their states."""
+    try:
+        with pq.ParquetFile(file, read_dictionary=["status"]) as opened:
+            table = opened.read(["photo_id", "status"], use_threads=False)
+        ids = [to_numpy(chunk) for chunk in table.column("photo_id").chunks]
+        codes = []
+        for chunk in table.column("status").chunks:
+            names = np.array([CODES.index(name) for name in chunk.dictionary.to_pylist()], np.uint8)
+            codes.append(names[to_numpy(chunk.indices)])
+    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
+        raise damaged(f"{file} cannot be read: {one_line(error)}") from error
+    if not ids:
+        return np.empty(0, np.int64), np.empty(0, np.uint8)
+    return np.concatenate(ids), np.concatenate(codes)
