@@ -42,10 +42,15 @@ class Served:
 
     @property
     def trust(self) -> dict[str, str]:
-        """The environment in which a client trusts it: OpenSSL's variable and curl's."""
+        """The environment in which a client trusts it: OpenSSL's variable and curl's.
+
+        The file that they name holds what this system trusts as well, as the file of a user does: a client
+        that reads it often should take as long here.
+        """
         if self.certificate is None:
             return {}
-        return {"SSL_CERT_FILE": str(self.certificate), "CURL_CA_BUNDLE": str(self.certificate)}
+        bundle = self.certificate.with_name("bundle.pem")
+        return {"SSL_CERT_FILE": str(bundle), "CURL_CA_BUNDLE": str(bundle)}
 
 
 def photo_ids(count: int) -> list[int]:
@@ -120,12 +125,16 @@ def _free_port() -> int:
 
 
 def _certificate(folder: Path) -> Path:
-    """A certificate for 127.0.0.1; its key lies beside it."""
+    """A certificate for 127.0.0.1; beside it its key, and it with all that this system trusts."""
     path = folder / "certificate.pem"
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
     command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
     command += ["-keyout", str(folder / "key.pem"), "-out", str(path)]
     subprocess.run(command, check=True, capture_output=True)
+    trusted = ssl.get_default_verify_paths().cafile
+    (folder / "bundle.pem").write_text(
+        (Path(trusted).read_text("utf-8") if trusted else "") + path.read_text("utf-8"), "utf-8"
+    )
     return path
 
 
