@@ -214,7 +214,7 @@ def write(requests: Requests, folder: Path) -> SavedRequests:
 
 
 def keep(plan: SavedRequests, store: Path) -> SavedRequests:
-    """Copies a plan into a store, unless it is there already; gives the plan of the store.
+    """Copies a plan into a store, unless it is there already and whole; gives the plan of the store.
 
     Raises:
         OutOfSpaceError: the disk is full.
@@ -223,10 +223,20 @@ def keep(plan: SavedRequests, store: Path) -> SavedRequests:
     kept = SavedRequests(folder / plan.path.name, plan.id, plan.photos, plan.source)
     # The JSON comes last, so a plan with one is whole.
     for path in (kept.path, kept.path.with_suffix(".json")):
-        if not path.exists():
+        if not _is_whole(path, plan):
             with whole_file(path) as temporary:
                 shutil.copyfile(plan.path.with_suffix(path.suffix), temporary)
     return kept
+
+
+def _is_whole(path: Path, plan: SavedRequests) -> bool:
+    """Whether a file of a plan can be read and is of this plan."""
+    try:
+        if path.suffix == ".json":
+            return bool(json.loads(path.read_text("utf-8"))["photos"] == plan.photos)
+        return bool(pq.read_metadata(path).num_rows == plan.photos)
+    except (pa.ArrowInvalid, OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def saved(store: str | Path) -> list[SavedRequests]:

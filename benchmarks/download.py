@@ -46,7 +46,6 @@ from arboretum_metadata.schema import REQUEST
 from arboretum_tools.tables import arrow_schema
 
 HERE = Path(__file__).resolve().parent
-PHOTOS = HERE / ".data" / "photos"
 CONNECTIONS = 32
 
 # The package's own class, with as many downloads at a time as the others.
@@ -268,11 +267,13 @@ def main() -> None:
     parser.add_argument("--nothing-to-do", type=int, metavar="PHOTOS", help="instead: all photos are there")
     options = parser.parse_args()
     options.peers = dict(options.peer)
-    photo_server.draw(PHOTOS)
+    photo_server.draw(photo_server.PHOTOS)
     print(f"load of the machine before: {os.getloadavg()[0]:.2f}, {os.cpu_count()} cores")
     with (
         tempfile.TemporaryDirectory(prefix="arboretum-benchmark-") as name,
-        photo_server.serve(PHOTOS, Path(name), tls=options.tls, nginx=not options.no_nginx) as served,
+        photo_server.serve(
+            photo_server.PHOTOS, Path(name), tls=options.tls, nginx=not options.no_nginx
+        ) as served,
     ):
         if options.memory:
             memory(options, served)

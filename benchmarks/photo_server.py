@@ -22,6 +22,8 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+#: Where `draw` leaves its photos, for the next run too.
+PHOTOS = Path(__file__).resolve().parent / ".data" / "photos"
 FILES = 4_000
 TINY = "tiny.jpg"
 
@@ -53,9 +55,14 @@ class Served:
         return {"SSL_CERT_FILE": str(bundle), "CURL_CA_BUNDLE": str(bundle)}
 
 
-def photo_ids(count: int) -> list[int]:
-    """The first `count` ids that have a file: 10000 to 13999, 20000 to 23999, and so on."""
-    return [10_000 * (1 + number // FILES) + number % FILES for number in range(count)]
+def photo_ids(count: int, files: int = FILES) -> list[int]:
+    """The first `count` ids that have a file: 10000 to 13999, 20000 to 23999, and so on, for 4,000 files."""
+    return [10_000 * (1 + number // files) + number % files for number in range(count)]
+
+
+def file_of(folder: Path, photo_id: int) -> Path:
+    """The file that is given out as `medium` for a photo."""
+    return folder / f"{photo_id % 10_000:04}.jpg"
 
 
 def draw(folder: Path) -> None:
@@ -65,7 +72,7 @@ def draw(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     noise = Image.frombytes("RGB", (900, 700), os.urandom(900 * 700 * 3)).resize((1100, 900))
     for number in range(FILES):
-        path = folder / f"{number:04}.jpg"
+        path = file_of(folder, number)
         if path.exists():
             continue
         left, upper = number % 590, number // 590 * 20
@@ -80,7 +87,7 @@ def serve(photos: Path, scratch: Path, *, tls: bool, nginx: bool = True) -> Iter
     """Serves `photos` until it is left.
 
     Args:
-        photos: folder of `draw`.
+        photos: folder of the JPEGs, `0000.jpg` and so on: those of `draw`, or others.
         scratch: folder for the server's own files.
         tls: whether over https.
         nginx: whether to use nginx where it is installed.

@@ -2,8 +2,9 @@
 
     python benchmarks/processes.py [--photos 4000 16000] [--processes 1 2 4] [--rounds 2]
 
-The photos and the server are those of benchmarks/resize.py. CPU time is that of all processes of a download,
-start-up included; `marginal` is the difference of the two numbers of photos, which leaves the start-up out.
+The photos and the server are those of benchmarks/download.py. CPU time is that of all processes of a
+download, start-up included; `marginal` is the difference of the two numbers of photos, which leaves the
+start-up out.
 Memory is the peak of resident pages of each further process, those that it shares with others included.
 """
 
@@ -16,9 +17,11 @@ import statistics
 import subprocess
 import tempfile
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 
-from resize import FILES, draw, ours, served, write_plan
+from photo_server import PHOTOS, draw, photo_ids, serve
+from resize import ours, write_plan
 
 
 def children(pid: int) -> list[int]:
@@ -64,12 +67,13 @@ def main() -> None:
     parser.add_argument("--processes", type=int, nargs="+", default=(1, 2, 4))
     parser.add_argument("--rounds", type=int, default=2)
     options = parser.parse_args()
-    bodies = [draw(number) for number in range(FILES)]
     few, many = options.photos
     runs: dict[tuple[int, int], list[tuple[float, int]]] = {}
-    with served(bodies) as origin, tempfile.TemporaryDirectory(prefix="arboretum-processes-") as name:
+    with tempfile.TemporaryDirectory(prefix="arboretum-processes-") as name, ExitStack() as serving:
+        draw(PHOTOS)
+        origin = serving.enter_context(serve(PHOTOS, Path(name), tls=False)).origin
         for photos in options.photos:
-            write_plan(Path(name, f"{photos}.parquet"), photos)
+            write_plan(Path(name, f"{photos}.parquet"), photo_ids(photos))
         for _ in range(options.rounds):
             for photos in options.photos:
                 for count in options.processes:

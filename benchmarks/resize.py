@@ -2,10 +2,11 @@
 
     python benchmarks/resize.py [--photos 4000] [--rounds 3] [--peer PYTHON]
 
-A server on loopback gives out JPEGs of 500 x 375 pixels and about 90 kB, 400 different ones, made by this
-script. Each program fetches the same list and keeps it at 256 pixels on the shorter side, as JPEG of quality
-90, by the mean of areas; each in a process group of its own, in turn. CPU time is that of all its processes,
-start-up included. The peer is img2dataset in a virtual environment of its own, whose Python is named.
+nginx on loopback (benchmarks/photo_server.py) gives out JPEGs of 500 x 375 pixels and about 90 kB, 400
+different ones, made by this script, whose detail is that of photos. Each program fetches the same list and
+keeps it at 256 pixels on the shorter side, as JPEG of quality 90, by the mean of areas; each in a process
+group of its own, in turn. CPU time is that of all its processes, start-up included. The peer is img2dataset
+in a virtual environment of its own, whose Python is named.
 
 Then 100 of the photos that each stored are compared with an exact mean of areas in double precision: PSNR in
 dB, the mean over photos, and beside them the exact one as JPEG of quality 90, which none can beat by much.
@@ -16,7 +17,6 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import multiprocessing
 import os
 import statistics
 import subprocess
@@ -24,16 +24,15 @@ import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from multiprocessing.connection import Connection
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
+from photo_server import PHOTOS, file_of, photo_ids, serve
 from PIL import Image
 
 from arboretum_metadata.schema import REQUEST
@@ -42,6 +41,8 @@ from arboretum_tools.tables import arrow_schema
 
 SIDE = 256
 FILES = 400
+#: The photos, beside those of the other benchmarks, where a server of another user may read them.
+TEXTURED = PHOTOS.with_name("textured")
 
 OURS = """
 import json, sys
@@ -75,45 +76,10 @@ def draw(number: int) -> bytes:
     return out.getvalue()
 
 
-def _serve(bodies: list[bytes], told: Connection) -> None:
-    class Photos(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        wbufsize = 2**18
-
-        def do_GET(self) -> None:
-            body = bodies[int(self.path.split("/")[2]) % len(bodies)]
-            self.send_response(200)
-            self.send_header("Content-Type", "image/jpeg")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - named by http.server
-            """Says nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Photos)
-    told.send(server.server_address[1])
-    server.serve_forever()
-
-
-@contextmanager
-def served(bodies: list[bytes]) -> Iterator[str]:
-    """The origin of a server, in a process of its own, that gives out `bodies` by photo id."""
-    spawn = multiprocessing.get_context("spawn")
-    here, there = spawn.Pipe()
-    server = spawn.Process(target=_serve, args=(bodies, there), daemon=True)
-    server.start()
-    try:
-        yield f"http://127.0.0.1:{here.recv()}"
-    finally:
-        server.terminate()
-        server.join()
-
-
-def write_plan(path: Path, photos: int) -> None:
-    """A plan of so many photos, ids from 1."""
-    columns = {"photo_id": range(1, photos + 1), "ext": ["jpg"] * photos, "url": [None] * photos}
-    pq.write_table(pa.table({k: list(v) for k, v in columns.items()}, schema=arrow_schema(REQUEST)), path)
+def write_plan(path: Path, ids: list[int]) -> None:
+    """A plan of these photos."""
+    columns = {"photo_id": ids, "ext": ["jpg"] * len(ids), "url": [None] * len(ids)}
+    pq.write_table(pa.table(columns, schema=arrow_schema(REQUEST)), path)
 
 
 def measure(command: list[str]) -> tuple[float, float]:
@@ -134,10 +100,10 @@ def ours(plan: Path, images: Path, origin: str, **more: object) -> list[str]:
     return [sys.executable, "-c", OURS, str(plan), str(images), origin, json.dumps(more)]
 
 
-def peer(python: Path, folder: Path, photos: int, origin: str) -> list[str]:
+def peer(python: Path, folder: Path, ids: list[int], origin: str) -> list[str]:
     """The command by which img2dataset does the same."""
     listed = folder / "urls.txt"
-    listed.write_text("".join(f"{origin}/photos/{number}/medium.jpg\n" for number in range(1, photos + 1)))
+    listed.write_text("".join(f"{origin}/photos/{number}/medium.jpg\n" for number in ids))
     command = [str(python.parent / "img2dataset"), "--url_list", str(listed), "--output_format", "webdataset"]
     command += ["--output_folder", str(folder / "img2dataset"), "--processes_count", "1"]
     command += ["--thread_count", "32", "--disallowed_header_directives", "[]", "--image_size", str(SIDE)]
@@ -195,13 +161,19 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--peer", type=Path, help="the Python of an environment with img2dataset")
     options = parser.parse_args()
-    bodies = [draw(number) for number in range(FILES)]
-    print(f"{FILES} JPEGs of {statistics.mean(map(len, bodies)) / 1000:.0f} kB")
+    TEXTURED.mkdir(parents=True, exist_ok=True)
+    files = [file_of(TEXTURED, number) for number in range(FILES)]
+    for number, path in enumerate(files):
+        if not path.exists():
+            path.write_bytes(draw(number))
+    print(f"{FILES} JPEGs of {statistics.mean(path.stat().st_size for path in files) / 1000:.0f} kB")
+    ids = photo_ids(options.photos, FILES)
     runs: dict[str, list[tuple[float, float]]] = {}
-    with served(bodies) as origin, tempfile.TemporaryDirectory(prefix="arboretum-resize-") as name:
+    with tempfile.TemporaryDirectory(prefix="arboretum-resize-") as name, ExitStack() as serving:
         folder = Path(name)
+        origin = serving.enter_context(serve(TEXTURED, folder, tls=False)).origin
         plan = folder / "plan.parquet"
-        write_plan(plan, options.photos)
+        write_plan(plan, ids)
         for number in range(options.rounds):
             at = folder / str(number)
             at.mkdir()
@@ -213,14 +185,14 @@ def main() -> None:
                 "arboretum, as they came": lambda at=at: ours(plan, at / "whole", origin),  # type: ignore[misc]
             }
             if options.peer:
-                todo["img2dataset"] = lambda at=at: peer(options.peer, at, options.photos, origin)  # type: ignore[misc]
+                todo["img2dataset"] = lambda at=at: peer(options.peer, at, ids, origin)  # type: ignore[misc]
             for program, command in todo.items():
                 runs.setdefault(program, []).append(measure(command()))
         store, theirs = ImageStore.open(folder / "0" / "area"), stored_by_peer(folder / "0" / "img2dataset")
         lanczos = ImageStore.open(folder / "0" / "lanczos")
         compared: dict[str, list[float]] = {}
-        for photo_id in range(1, 101):
-            wanted = exact(Image.open(io.BytesIO(bodies[photo_id % FILES])))
+        for photo_id in ids[:100]:
+            wanted = exact(Image.open(file_of(TEXTURED, photo_id)))
             found = {"exact, as JPEG": jpeg_of(wanted), "arboretum": store.bytes_of(photo_id)}
             found["arboretum, lanczos"] = lanczos.bytes_of(photo_id)
             if photo_id in theirs:

@@ -22,7 +22,7 @@ from arboretum_tools.download.kinds import kinds_of
 from arboretum_tools.download.options import DownloadOptions, address_rules
 from arboretum_tools.download.plan import DownloadPlan
 from arboretum_tools.download.report import DownloadFailedError, DownloadReport
-from arboretum_tools.download.task import TaskSpec, run_task
+from arboretum_tools.download.task import TaskSpec, plan_task, run_task
 from arboretum_tools.events import OnEvent, ignore
 from arboretum_tools.resize import Resize
 
@@ -38,6 +38,7 @@ __all__ = [
     "download",
     "download_async",
     "plan_download",
+    "plan_task",
     "run_task",
     "save_plan",
 ]

@@ -28,6 +28,8 @@ _HOUR, _DAY = 60, 24 * 60
 #: Written down after so many bytes or `_SYNC_S` seconds, whichever comes first; a kill loses at most that.
 SYNC_BYTES = 10_000_000
 _SYNC_S = 5.0
+# Minutes by which clocks that share a budget may differ.
+_APART = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ class ByteBudget:
     def used(self) -> tuple[int, int]:
         """Bytes of the last hour and of the last day, those of other processes included."""
         now = self._clock()
-        if now - self._synced_at >= _SYNC_S:
+        if self._stale(now):
             self.sync()
         return self._sum(now, _HOUR), self._sum(now, _DAY)
 
@@ -108,8 +110,12 @@ class ByteBudget:
     def spend(self, size_bytes: int) -> None:
         """Takes note of a body that came."""
         self._unwritten += size_bytes
-        if self._unwritten >= SYNC_BYTES or self._clock() - self._synced_at >= _SYNC_S:
+        if self._unwritten >= SYNC_BYTES or self._stale(self._clock()):
             self.sync()
+
+    def _stale(self, now: float) -> bool:
+        # A clock may be set back, too.
+        return abs(now - self._synced_at) >= _SYNC_S
 
     def sync(self) -> None:
         """Writes down what was spent, and reads what others spent.
@@ -121,9 +127,15 @@ class ByteBudget:
         minute = int(now // 60)
         try:
             with self._locked():
-                minutes = self._read()
+                found = self._read()
+                # What a clock that was ahead wrote down counts as of now: it would else block the host until
+                # that time comes. Machines that share a file may differ by a minute or two.
+                minutes = {m: n for m, n in found.items() if m <= minute + _APART}
+                if ahead := sum(found.values()) - sum(minutes.values()):
+                    minutes[minute] = minutes.get(minute, 0) + ahead
                 if self._unwritten:
                     minutes[minute] = minutes.get(minute, 0) + self._unwritten
+                if self._unwritten or ahead:
                     kept = {str(m): n for m, n in minutes.items() if m >= minute - _DAY}
                     write_json(self.path, {"format_version": _FORMAT, "bytes_by_minute": kept})
         except OSError as error:

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import ssl
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from arboretum_tools.download.addresses import public_only
-from arboretum_tools.download.http1 import Connection, ReadBuffer, Reply, StaleError, WireError
+from arboretum_tools.download.http1 import (
+    Connection,
+    ReadBuffer,
+    Reply,
+    StaleError,
+    UnreachedError,
+    UntrustedError,
+    WireError,
+)
 from arboretum_tools.download.urls import AddressRules, place_of
+from arboretum_tools.errors import BadInputError
 from arboretum_tools.tables import one_line
 
 #: Seconds for a connection to one address, its TLS handshake included.
@@ -91,6 +101,7 @@ class DirectClient:
             TimeoutError: it is too late.
             WireError: no whole answer came.
             AddressRefusedError: its name leads to addresses that are not asked.
+            BadInputError: this process may not open so many connections.
         """
         name = place_of(target)
         place = self._places.get(name)
@@ -157,21 +168,20 @@ class DirectClient:
                         place.addresses.remove(address)
                     continue
                 place.believed_until = float("-inf")
-                said = one_line(error)[:200] or f"no connection within {CONNECT_S:g} s"
-                raise WireError(f"cannot connect to {place.name}: {said}") from error
+                raise _no_connection(place, error) from error
             self.connected = True
             if address in place.addresses:
                 # The next connection goes to another of the host's machines.
                 place.addresses.remove(address)
                 place.addresses.append(address)
             return connection
-        raise WireError(f"cannot connect to {place.name}: its name has no address")
+        raise UnreachedError(f"cannot connect to {place.name}: its name has no address")
 
     async def _addresses(self, place: _Place) -> list[str]:
         """The addresses of a host, the one that is to be tried first in front.
 
         Raises:
-            WireError: its name has none.
+            UnreachedError: its name has none.
             AddressRefusedError: it has only private ones.
         """
         async with place.looking:
@@ -180,8 +190,9 @@ class DirectClient:
                     found = await self._loop.getaddrinfo(
                         place.host, place.port, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
                     )
-                except OSError as error:
-                    raise WireError(f"cannot connect to {place.name}: {one_line(error)[:200]}") from error
+                # The second one is of a name that is none, such as one with an empty label.
+                except (OSError, UnicodeError) as error:
+                    raise _no_connection(place, error) from error
                 addresses = list(dict.fromkeys(str(one[4][0]) for one in found))
                 place.addresses = public_only(self._rules, place.host, addresses)
                 place.believed_until = self._loop.time() + _NAMES_S
@@ -189,9 +200,7 @@ class DirectClient:
 
     def _context(self) -> ssl.SSLContext:
         if self._tls is None:
-            # Certificates of the system, or those that SSL_CERT_FILE and SSL_CERT_DIR name.
-            self._tls = ssl.create_default_context()
-            self._tls.set_alpn_protocols(["http/1.1"])
+            self._tls = tls_context()
         return self._tls
 
     def _sweep(self) -> None:
@@ -203,3 +212,29 @@ class DirectClient:
             elif now - connection.heard_at > self._read_s:
                 connection.fail(WireError(f"nothing came within {self._read_s:g} s"))
         self._sweeper = self._loop.call_later(_SWEEP_S, self._sweep)
+
+
+def _no_connection(place: _Place, error: Exception) -> Exception:
+    """What is to be raised where no connection could be made."""
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        # No fault of the host or of the photos, each of which would end as failed.
+        return BadInputError(
+            f"no further connection to {place.name} can be opened: {error.strerror}; what came is kept",
+            hint="Allow more open files (`ulimit -n`), or use fewer --connections.",
+        )
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return UntrustedError(untrusted(place.host, error))
+    said = one_line(error)[:200] or f"no connection within {CONNECT_S:g} s"
+    return UnreachedError(f"cannot connect to {place.name}: {said}")
+
+
+def tls_context() -> ssl.SSLContext:
+    """Whom we trust: the certificates of the system, or those that SSL_CERT_FILE and SSL_CERT_DIR name."""
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def untrusted(host: str, error: ssl.SSLCertVerificationError) -> str:
+    """Why a certificate is not trusted: that it is of another host, expired, or nobody's whom we trust."""
+    return f"the certificate of {host} is not trusted: {error.verify_message.rstrip('.')[:200]}"

@@ -23,10 +23,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from arboretum_tools.download.addresses import is_loopback, is_public
+from arboretum_tools.download.addresses import is_public
 from arboretum_tools.download.options import DownloadOptions
+from arboretum_tools.download.proxy import Proxy, proxy_for
 from arboretum_tools.download.urls import OPEN_DATA_HOST, STATIC_HOST
-from arboretum_tools.errors import ArboretumError
+from arboretum_tools.errors import ArboretumError, BadInputError
 from arboretum_tools.store import layout, ledger
 from arboretum_tools.tables import one_line
 from arboretum_tools.version import __version__
@@ -200,16 +201,14 @@ def _trust() -> Check:
 
 
 def _host(origin: str, options: DownloadOptions) -> Iterator[Check]:
-    parts = urlsplit(origin)
-    host = parts.hostname or ""
-    direct = is_loopback(host) or urllib.request.proxy_bypass(host)
-    proxy = None if direct else urllib.request.getproxies().get(parts.scheme)
-    if proxy:
-        # Never with the password that it may hold.
-        place = urlsplit(proxy)
-        yield Check(
-            "proxy", "ok", f"{host} is asked through {place.hostname}:{place.port}, as the environment says"
-        )
+    host = urlsplit(origin).hostname or ""
+    try:
+        proxy = proxy_for(origin)
+    except BadInputError as error:
+        yield Check("proxy", "problem", error.message, error.hint)
+        return
+    if proxy is not None:
+        yield Check("proxy", "ok", f"{host} is asked through {proxy.url}, as the environment says")
     else:
         found = _resolve(host)
         if not found:
@@ -229,7 +228,7 @@ def _host(origin: str, options: DownloadOptions) -> Iterator[Check]:
                 "Some filter or hosts file of your network answers for it; ask who runs the network.",
             )
             return
-    yield from _answer(origin, host, options)
+    yield from _answer(origin, host, proxy, options)
 
 
 def _resolve(host: str) -> list[str]:
@@ -239,7 +238,7 @@ def _resolve(host: str) -> list[str]:
         return []
 
 
-def _answer(origin: str, host: str, options: DownloadOptions) -> Iterator[Check]:
+def _answer(origin: str, host: str, proxy: Proxy | None, options: DownloadOptions) -> Iterator[Check]:
     began, clock = time.monotonic(), time.time()
     request = urllib.request.Request(f"{origin}/", headers={"User-Agent": options.user_agent})  # noqa: S310
     # Nobody who follows redirects or takes an answer for an error: any answer will do, and the root of a
@@ -247,8 +246,11 @@ def _answer(origin: str, host: str, options: DownloadOptions) -> Iterator[Check]
     opener = urllib.request.OpenerDirector()
     opener.add_handler(urllib.request.HTTPHandler())
     opener.add_handler(urllib.request.HTTPSHandler())
-    if not is_loopback(host):
-        opener.add_handler(urllib.request.ProxyHandler())
+    if proxy is not None:
+        place = urlsplit(proxy.url)
+        request.set_proxy(place.netloc, place.scheme)
+        if proxy.authorization is not None:
+            request.add_unredirected_header("Proxy-Authorization", proxy.authorization)
     try:
         with opener.open(request, timeout=_TIMEOUT_S) as response:
             status, headers = response.status, response.headers
@@ -262,7 +264,15 @@ def _answer(origin: str, host: str, options: DownloadOptions) -> Iterator[Check]
         yield Check("answer", "problem", f"{host} cannot be asked: {said}", advice)
         return
     seconds = time.monotonic() - began
-    if status in (407, 429, 503):
+    if status == 407:
+        yield Check(
+            "answer",
+            "problem",
+            "the proxy wants a name and password, or others (HTTP 407)",
+            "Write them into the variable: $HTTPS_PROXY=http://name:password@host:port.",
+        )
+        return
+    if status in (429, 503):
         yield Check(
             "answer", "warning", f"{host} answers {status}", "Wait a while, and use fewer --connections."
         )

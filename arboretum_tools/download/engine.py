@@ -71,7 +71,8 @@ async def run(
 
     Raises:
         OutOfSpaceError: the disk is full.
-        BadInputError: no host could be reached at all.
+        BadInputError: no host could be reached at all, one is out of reach for too long, or the proxy
+            refuses.
     """
     writing = asyncio.Lock()
     unreached = 0
@@ -97,8 +98,8 @@ async def run(
                 if unreached >= _UNREACHED:
                     raise BadInputError(
                         f"no host can be reached: {record.error} ({record.url})",
-                        hint="Check the network, the proxy and --origin, and run the same command again; "
-                        "`arboretum doctor` looks at each of them.",
+                        hint="Check the network, the proxy, the clock, $SSL_CERT_FILE and --origin, and run "
+                        "the same command again; `arboretum doctor` looks at each of them.",
                     )
         in_flight.pop(number, None)
 

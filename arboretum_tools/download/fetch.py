@@ -8,16 +8,15 @@ import time
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
-from arboretum_tools.download.addresses import is_loopback
 from arboretum_tools.download.direct import DirectClient
-from arboretum_tools.download.http1 import Reply, WireError
+from arboretum_tools.download.http1 import Reply, UnreachedError, UntrustedError, WireError
 from arboretum_tools.download.options import DownloadOptions
 from arboretum_tools.download.politeness import HostPace, parse_retry_after
+from arboretum_tools.download.proxy import Proxy, proxy_for
 from arboretum_tools.download.urls import STATIC_HOST, AddressRefusedError, place_of, variant
-from arboretum_tools.download.verify import Answer, Verdict, judge
+from arboretum_tools.download.verify import THROTTLING, Answer, Verdict, judge
+from arboretum_tools.errors import BadInputError
 from arboretum_tools.events import Note, OnEvent, ignore
 from arboretum_tools.store.layout import MAX_IMAGE_BYTES
 from arboretum_tools.store.record import PhotoRecord
@@ -34,6 +33,23 @@ _READ_S = 30.0
 _NOT_THERE = frozenset({"gone", "forbidden"})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
+#: Seconds for which a host that answered before, and can no longer be reached, is waited for.
+GONE_S = 3600.0
+
+# Pauses of so many seconds or more are told.
+_TELL_S = 10.0
+# Of what is written down about a photo's error; a server may say 64 KiB.
+_MOST_SAID = 500
+
+
+class _Patience:
+    """The seconds that the requests for one photo may still take; waits between them are not counted."""
+
+    __slots__ = ("left_s",)
+
+    def __init__(self, left_s: float) -> None:
+        self.left_s = left_s
+
 
 class Fetcher:
     """Fetches photos of one size; an async context manager that holds the connections.
@@ -48,16 +64,17 @@ class Fetcher:
         Args:
             size: one of `vocab.PHOTO_SIZES`.
             options: how to behave.
-            on_event: gets a Note when the byte budget of a host is used up.
+            on_event: gets a Note when the byte budget of a host is used up, and when a host is left alone.
         """
         self._on_event = on_event
         self._budget = options.budget()
-        self._said_until = float("-inf")
+        # Until when nothing more is said about a host that everyone waits for, by place.
+        self._said_until: dict[str, float] = {}
         self._size = size
         self._options = options
         self._rules = options.rules
         self._paces: dict[str, HostPace] = {}
-        self._proxies: dict[str, str | None] = {}
+        self._proxies: dict[str, Proxy | None] = {}
         self._headers = {
             "User-Agent": options.user_agent,
             "Accept": "image/*",
@@ -93,16 +110,21 @@ class Fetcher:
         """What becomes of one photo: its record and, if that is `ok`, its bytes.
 
         Whatever the host does ends in a record, never in an exception. Takes at most `deadline_s` of
-        requests, and between them waits that are bounded by `Manners`.
+        requests, and between them waits that are bounded by `Manners`, and by `GONE_S` where a host that
+        answered before can no longer be reached.
+
+        Raises:
+            BadInputError: it is not this photo: a host that answered before has been out of reach for too
+                long, the proxy refuses, or this process may not open so many connections.
         """
         try:
             asked = self._rules.photo(photo_id, ext, url, self._size)
         except AddressRefusedError as error:
             return _record(photo_id, Verdict("invalid", str(error)), 0, url or ""), None
-        most = self._options.attempts
-        answer, verdict, attempts, left_s = await self._pursue(asked, most, self._options.deadline_s)
+        most, patience = self._options.attempts, _Patience(self._options.deadline_s)
+        answer, verdict, attempts = await self._pursue(asked, most, patience)
         if verdict.status in _NOT_THERE and attempts < most and (other := variant(asked)) is not None:
-            again, second, more, _ = await self._pursue(other, most - attempts, left_s)
+            again, second, more = await self._pursue(other, most - attempts, patience)
             attempts += more
             # Of two addresses that have nothing the first one tells more: it is what the metadata say.
             if second.image is not None:
@@ -120,50 +142,37 @@ class Fetcher:
         )
         return record, answer.body
 
-    async def _pursue(
-        self, asked: str, most: int, left_s: float
-    ) -> tuple[Answer | None, Verdict, int, float]:
-        """Asks for one address until its fate is clear: the answer, the verdict, requests, seconds left."""
-        options = self._options
+    async def _pursue(self, asked: str, most: int, patience: _Patience) -> tuple[Answer | None, Verdict, int]:
+        """Asks for one address until its fate is clear: the answer, the verdict, and how often it asked."""
         answer: Answer | None = None
         verdict = Verdict("failed", "not asked")
         attempt = 0
-        pace = self._pace(asked)
-        while attempt < most and left_s > 0:
+        while attempt < most and patience.left_s > 0:
             if attempt and not verdict.throttled:
-                await asyncio.sleep(options.manners.backoff(attempt))
-            await pace.enter()
-            try:
-                attempt += 1
-                began = time.monotonic()
-                answer, verdict = await self._try(asked, left_s)
-                left_s -= time.monotonic() - began
-                if answer is not None:
-                    if verdict.throttled:
-                        pace.throttled(parse_retry_after(answer.retry_after))
-                    elif answer.http_status < 500:
-                        self._pace(answer.url).answered(len(answer.body))
-            finally:
-                pace.leave()
+                await asyncio.sleep(self._options.manners.backoff(attempt))
+            attempt += 1
+            answer, verdict = await self._try(asked, patience)
             if verdict.tries and attempt >= verdict.tries:
                 break
-        return answer, verdict, attempt, left_s
+        return answer, verdict, attempt
 
-    async def _try(self, url: str, within_s: float) -> tuple[Answer | None, Verdict]:
+    async def _try(self, url: str, patience: _Patience) -> tuple[Answer | None, Verdict]:
         try:
-            answer = await self._ask(url, asyncio.get_running_loop().time() + within_s)
+            answer = await self._ask(url, patience)
         except TimeoutError:
             return None, Verdict("failed", f"not whole within {self._options.deadline_s:g} s", tries=0)
         except AddressRefusedError as error:
             return None, Verdict("invalid", str(error))
+        except UntrustedError as error:
+            return None, Verdict("failed", str(error))
         except WireError as error:
             return None, Verdict("failed", str(error), tries=0)
         return answer, judge(answer)
 
-    async def _ask(self, url: str, until: float) -> Answer:
+    async def _ask(self, url: str, patience: _Patience) -> Answer:
         for _ in range(MOST_REDIRECTS + 1):
             target = self._rules.target(url)
-            reply = await self._get(target, until)
+            reply = await self._ask_host(url, target, patience)
             if reply.status not in _REDIRECTS or reply.location is None:
                 return _answer(reply, url)
             try:
@@ -171,6 +180,45 @@ class Fetcher:
             except AddressRefusedError as error:
                 return Answer(reply.status, url, refused=f"redirected to where nothing is asked: {error}")
         return Answer(reply.status, url, refused=f"redirected more than {MOST_REDIRECTS} times")
+
+    async def _ask_host(self, url: str, target: str, patience: _Patience) -> Reply:
+        """One question to one host, at the pace of that host."""
+        pace = self._pace(url)
+        loop = asyncio.get_running_loop()
+        while True:
+            await pace.enter()
+            began = loop.time()
+            try:
+                reply = await self._get(target, began + patience.left_s)
+            except UnreachedError as error:
+                gone_s = pace.unreached()
+                if gone_s is None:
+                    # It never answered, so there is nothing to wait for.
+                    patience.left_s -= loop.time() - began
+                    raise
+                if gone_s > GONE_S:
+                    raise BadInputError(
+                        f"{place_of(url)} answered and then could not be reached for "
+                        f"{gone_s / 60:.0f} min: {error}; what came is kept",
+                        hint="Check the network (`arboretum doctor`) and run the same command again: it goes "
+                        "on where it stopped.",
+                    ) from error
+                # The line is down, not this photo. It waits as all others do, and it costs it nothing.
+                self._tell(pace.pause_s, f"{place_of(url)} cannot be reached; waiting", place_of(url))
+            except BaseException:
+                patience.left_s -= loop.time() - began
+                raise
+            else:
+                patience.left_s -= loop.time() - began
+                if reply.status in THROTTLING:
+                    pace.throttled(parse_retry_after(reply.retry_after))
+                    said = f"{place_of(url)} says HTTP {reply.status}, too busy; it is left alone for"
+                    self._tell(pace.pause_s, said, place_of(url))
+                elif reply.status < 500:
+                    pace.answered(len(reply.body or b""))
+                return reply
+            finally:
+                pace.leave()
 
     async def _get(self, target: str, until: float) -> Reply:
         proxy = self._proxy(target)
@@ -197,25 +245,25 @@ class Fetcher:
         return pace
 
     def _say_budget(self, wait_s: float) -> None:
+        self._tell(
+            wait_s, f"{STATIC_HOST}: the byte budget of the hour or day is used up; waiting", STATIC_HOST
+        )
+
+    def _tell(self, wait_s: float, what: str, place: str) -> None:
+        """Says that everyone waits for a host, and for how long."""
         now = time.monotonic()
         # Every worker comes here; one line for all of them, and again when the wait is over.
-        if now >= self._said_until:
-            self._said_until = now + wait_s
-            self._on_event(
-                Note(
-                    f"{STATIC_HOST}: the byte budget of the hour or day is used up; "
-                    f"waiting {max(1, round(wait_s / 60))} min"
-                )
-            )
+        if wait_s < _TELL_S or now < self._said_until.get(place, now):
+            return
+        self._said_until[place] = now + wait_s
+        long = f"{round(wait_s / 60)} min" if wait_s >= 90 else f"{wait_s:.0f} s"
+        self._on_event(Note(f"{what} {long}"))
 
-    def _proxy(self, target: str) -> str | None:
+    def _proxy(self, target: str) -> Proxy | None:
         """The proxy that the environment names for a host, looked up once."""
         place = place_of(target)
         if place not in self._proxies:
-            parts = urlsplit(target)
-            host = parts.hostname or ""
-            direct = is_loopback(host) or proxy_bypass(host)
-            self._proxies[place] = None if direct else getproxies().get(parts.scheme)
+            self._proxies[place] = proxy_for(target)
         return self._proxies[place]
 
 
@@ -228,7 +276,7 @@ def _answer(reply: Reply, url: str) -> Answer:
         refused = f"larger than {MAX_IMAGE_BYTES // 2**20} MiB"
         return Answer(reply.status, url, etag=etag, refused=refused)
     encoding = (reply.encoding or "").strip().lower()
-    return Answer(reply.status, url, reply.body, etag, encoding, reply.retry_after)
+    return Answer(reply.status, url, reply.body, etag, encoding)
 
 
 def _record(
@@ -239,7 +287,7 @@ def _record(
         photo_id=photo_id,
         status=verdict.status,
         http_status=answer.http_status if answer is not None else None,
-        error=verdict.error.encode("utf-8", "backslashreplace").decode(),
+        error=verdict.error[:_MOST_SAID].encode("utf-8", "backslashreplace").decode(),
         attempts=attempts,
         url=answer.url if answer is not None else url,
         source_bytes=len(body) if body else None,

@@ -46,6 +46,14 @@ class StaleError(WireError):
     """A connection that was used before, and ended before the first byte of an answer: asked too late."""
 
 
+class UnreachedError(WireError):
+    """No connection: the name has no address, or nobody answers there."""
+
+
+class UntrustedError(WireError):
+    """A host whose certificate is not trusted; to ask again changes nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """What a server answered.

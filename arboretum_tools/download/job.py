@@ -19,7 +19,7 @@ from arboretum_tools.download.cancel import Stopper
 from arboretum_tools.download.estimate import mean_pixels, typical_pixels
 from arboretum_tools.download.options import DownloadOptions
 from arboretum_tools.download.plan import DownloadPlan, check_plan, make_plan
-from arboretum_tools.download.report import DownloadFailedError, DownloadReport
+from arboretum_tools.download.report import FAILURES, DownloadFailedError, DownloadReport
 from arboretum_tools.download.urls import STATIC_HOST
 from arboretum_tools.download.wanted import WantedLists
 from arboretum_tools.errors import UsageError
@@ -153,8 +153,16 @@ def run(job: Job, stopper: Stopper) -> DownloadReport:
         seconds=time.monotonic() - began,
     )
     if report.failure_rate > job.options.max_failure_rate:
-        raise DownloadFailedError(report, job.options.max_failure_rate)
+        raise DownloadFailedError(report, job.options.max_failure_rate, _most_frequent(job.images))
     return report
+
+
+def _most_frequent(images: Path) -> str:
+    """Why most of a store's failures are some."""
+    # Not before it is needed: it costs the import of DuckDB.
+    from arboretum_tools.store import ledger
+
+    return next((reason.error for reason in ledger.status(images).reasons if reason.status in FAILURES), "")
 
 
 def _fetch(job: Job, plan: SavedRequests, writer: StoreWriter, stopper: Stopper) -> Fetched | None:
@@ -209,6 +217,7 @@ def _plan(job: Job, plan: SavedRequests) -> DownloadPlan:
         photo_bytes=photo_bytes,
         kept_bytes=kept_bytes,
         free_bytes=_free_bytes(job.images),
+        connections=job.options.connections,
         budgeted=slow,
         # Where nothing is asked of that host, its file is not even looked for.
         budget_left=budget.left() if budget is not None and slow else None,

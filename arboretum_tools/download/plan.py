@@ -19,6 +19,9 @@ CONFIRM_BYTES = 100 * 10**9
 #: The line that the time is told for, in bytes a second: 100 Mbit/s.
 LINE_BYTES_S = 12_500_000
 
+#: Seconds that an answer is taken to take, of which so many are waited for at once as there are connections.
+ANSWER_S = 0.1
+
 #: What a photo takes beside its bytes: tar header, half a block of padding, its row in the index.
 OVERHEAD_BYTES = 1_024
 
@@ -43,7 +46,8 @@ class DownloadPlan:
         disk_bytes: about what they take on the disk.
         free_bytes: what the disk has left.
         shards: about how many shards they make.
-        seconds: about how long it takes on a line of 100 Mbit/s, and within `budget_left`.
+        seconds: about how long it takes on a line of 100 Mbit/s where a host answers within `ANSWER_S`, and
+            within `budget_left`.
         seconds_measured: the same at the speed of the store's last shard; None where there is none.
         budgeted: of `to_fetch`, photos of static.inaturalist.org, which has a byte budget.
         budget_left: bytes that it may still be asked for in this hour and this day; None where it is not
@@ -88,6 +92,7 @@ def make_plan(
     photo_bytes: int,
     kept_bytes: int,
     free_bytes: int,
+    connections: int = 32,
     budgeted: int = 0,
     budget_left: tuple[int, int] | None = None,
     allowance: Allowance = _ALLOWANCE,
@@ -111,7 +116,8 @@ def make_plan(
         disk_bytes=to_fetch * (kept_bytes + OVERHEAD_BYTES),
         free_bytes=free_bytes,
         shards=math.ceil(max(to_fetch / SHARD_PHOTOS, to_fetch * kept_bytes / SHARD_BYTES)),
-        seconds=max(size_bytes / LINE_BYTES_S, held_up),
+        # Small photos wait for answers, large ones for the line.
+        seconds=max(size_bytes / LINE_BYTES_S, to_fetch * ANSWER_S / connections, held_up),
         seconds_measured=max(size_bytes / measured_bytes_s, held_up) if measured_bytes_s else None,
         budgeted=budgeted,
         budget_left=budget_left,

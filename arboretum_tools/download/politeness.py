@@ -85,6 +85,9 @@ class HostPace:
         self._budget = budget
         self._on_wait = on_wait
         self._open_at = 0.0
+        # When it could first not be reached, of a host that had answered; None = it can.
+        self._gone_at: float | None = None
+        self._answered = False
         self._throttles = 0
         self._complained = False
         self._active = 0
@@ -116,12 +119,32 @@ class HostPace:
     def answered(self, size_bytes: int = 0) -> None:
         """The host served a photo of so many bytes: it is well."""
         self._throttles = 0
+        self._answered = True
+        self._gone_at = None
         if self._budget is not None:
             self._budget.spend(size_bytes)
         if self.window < self._connections:
             grown = self.window + (1 / self.window if self._complained else 1)
             self.window = min(grown, float(self._connections))
             self._wake()
+
+    @property
+    def pause_s(self) -> float:
+        """Seconds for which the host is still left alone; 0 or less where it is not."""
+        return self._open_at - time.monotonic()
+
+    def unreached(self) -> float | None:
+        """No connection to the host could be made: where it had answered before, everyone waits.
+
+        Returns:
+            Seconds since that began; None of a host that never answered.
+        """
+        if not self._answered:
+            return None
+        self.throttled(None)
+        now = time.monotonic()
+        self._gone_at = self._gone_at or now
+        return now - self._gone_at
 
     def throttled(self, retry_after_s: float | None) -> float:
         """The host said 429 or 503: everyone waits; how long from now, in seconds."""

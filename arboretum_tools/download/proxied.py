@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Mapping
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
 
 from arboretum_tools.download.addresses import public_only
-from arboretum_tools.download.direct import CONNECT_S
-from arboretum_tools.download.http1 import BUFFER_BYTES, ERROR_BODY_BYTES, Reply, WireError
+from arboretum_tools.download.direct import CONNECT_S, tls_context, untrusted
+from arboretum_tools.download.http1 import (
+    BUFFER_BYTES,
+    ERROR_BODY_BYTES,
+    Reply,
+    UnreachedError,
+    UntrustedError,
+    WireError,
+)
+from arboretum_tools.download.proxy import Proxy
 from arboretum_tools.download.urls import AddressRules
+from arboretum_tools.errors import BadInputError
 from arboretum_tools.store.layout import MAX_IMAGE_BYTES
 from arboretum_tools.tables import one_line
+
+# A proxy that wants to know who asks.
+_UNAUTHORIZED = 407
 
 
 class ProxiedClient:
@@ -40,7 +54,9 @@ class ProxiedClient:
         tracing = aiohttp.TraceConfig()
         tracing.on_connection_create_end.append(self._note_connection)
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=connections, resolver=resolver, ttl_dns_cache=300),
+            connector=aiohttp.TCPConnector(
+                limit=connections, resolver=resolver, ttl_dns_cache=300, ssl=tls_context()
+            ),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=read_s),
             headers=dict(headers),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -49,23 +65,47 @@ class ProxiedClient:
             trace_configs=[tracing],
         )
 
-    async def get(self, target: str, until: float, proxy: str) -> Reply:
+    async def get(self, target: str, until: float, proxy: Proxy) -> Reply:
         """What the host answers; a redirect is not followed.
 
         Args:
             target: an address that passed the rules, after any origin override.
             until: the loop's time at which it is too late.
-            proxy: address of the proxy.
+            proxy: the proxy.
 
         Raises:
             TimeoutError: it is too late.
             WireError: no whole answer came.
             AddressRefusedError: its name leads to addresses that are not asked.
+            BadInputError: the proxy wants a name and password, or others than it was given.
         """
+        # As it is, where yarl would write it anew.
+        url = URL(target, encoded=True)
+        said = {"Proxy-Authorization": proxy.authorization} if proxy.authorization else None
+        # Over https only the proxy may hear it, in the CONNECT that comes first.
+        tunnel = url.scheme == "https"
         async with asyncio.timeout_at(until):
             try:
-                async with self._session.get(target, allow_redirects=False, proxy=proxy) as response:
+                async with self._session.get(
+                    url,
+                    allow_redirects=False,
+                    proxy=proxy.url,
+                    proxy_headers=said if tunnel else None,
+                    headers=None if tunnel else said,
+                ) as response:
+                    if response.status == _UNAUTHORIZED:
+                        raise _refusal(proxy)
                     return await _read(response)
+            except aiohttp.ClientHttpProxyError as error:
+                if error.status == _UNAUTHORIZED:
+                    raise _refusal(proxy) from error
+                raise UnreachedError(
+                    f"the proxy {proxy.url} gives no connection to {url.host}: HTTP {error.status}"
+                ) from error
+            except aiohttp.ClientConnectorCertificateError as error:
+                raise UntrustedError(_certificate(error)) from error
+            except aiohttp.ClientConnectorError as error:
+                raise UnreachedError(_in_words(error)) from error
             except (aiohttp.ClientError, OSError) as error:
                 raise WireError(_in_words(error)) from error
 
@@ -112,6 +152,22 @@ async def _read_bounded(response: aiohttp.ClientResponse) -> bytes | None:
             return None
         pieces.append(piece)
     return b"".join(pieces)
+
+
+def _refusal(proxy: Proxy) -> BadInputError:
+    if proxy.authorization is None:
+        what = "wants to know who asks"
+    else:
+        what = "does not know the name and password that the environment gives"
+    return BadInputError(
+        f"the proxy {proxy.url} {what} (HTTP {_UNAUTHORIZED}); what came is kept",
+        hint="Write them into the variable: $HTTPS_PROXY=http://name:password@host:port.",
+    )
+
+
+def _certificate(error: aiohttp.ClientConnectorCertificateError) -> str:
+    cause = error.certificate_error
+    return untrusted(error.host, cause) if isinstance(cause, ssl.SSLCertVerificationError) else str(cause)
 
 
 def _in_words(error: Exception) -> str:

@@ -64,11 +64,20 @@ class DownloadFailedError(TooManyFailuresError):
         report: what it did.
     """
 
-    def __init__(self, report: DownloadReport, max_failure_rate: float) -> None:
+    def __init__(self, report: DownloadReport, max_failure_rate: float, reason: str = "") -> None:
+        """Says how many and, if told, why most of them.
+
+        Args:
+            report: what the download did.
+            max_failure_rate: that was put up with.
+            reason: the most frequent one, as the index says it.
+        """
         causes = ", ".join(f"{report.by_status[s]} {s}" for s in FAILURES if report.by_status[s])
         super().__init__(
-            f"{report.failures} of {report.requested} photos could not be had ({causes}), more than the "
-            f"{max_failure_rate:.0%} that --max-failure-rate allows; what came is kept in {report.store}",
+            f"{report.failures} of {report.requested} photos could not be had ({causes}"
+            + (f"; most often: {reason}" if reason else "")
+            + f"), more than the {max_failure_rate:.0%} that --max-failure-rate allows; what came is kept in "
+            f"{report.store}",
             hint=f"`arboretum status {report.store}` says why. Run the same command again to try the failed "
             "ones, or raise --max-failure-rate.",
         )

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from arboretum_tools import requests
 from arboretum_tools.download.budget import state_folder
 from arboretum_tools.download.cancel import Stopper
 from arboretum_tools.download.options import DownloadOptions, address_rules
+from arboretum_tools.download.plan import DownloadPlan
 from arboretum_tools.download.report import DownloadReport
 from arboretum_tools.download.urls import STATIC_HOST
 from arboretum_tools.errors import UsageError
@@ -23,6 +24,9 @@ from arboretum_tools.events import OnEvent, ignore
 from arboretum_tools.resize import Resize
 from arboretum_tools.store.layout import read_config
 from arboretum_tools.store.lock import Task
+
+if TYPE_CHECKING:
+    from arboretum_tools.download.job import Job
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,23 @@ def run_task(spec: TaskSpec, *, on_event: OnEvent = ignore) -> DownloadReport:
     """
     from arboretum_tools.download import job as jobs
 
+    return jobs.run(_job(spec, on_event), Stopper())
+
+
+def plan_task(spec: TaskSpec, *, on_event: OnEvent = ignore) -> DownloadPlan:
+    """What `run_task` would do with the same spec (`--dry-run`); changes nothing and asks no host.
+
+    Raises:
+        StoreError: the store has no such plan, or is damaged.
+    """
+    from arboretum_tools.download import job as jobs
+
+    return jobs.plan_only(_job(spec, on_event))
+
+
+def _job(spec: TaskSpec, on_event: OnEvent) -> Job:
+    from arboretum_tools.download import job as jobs
+
     task = Task(spec.task_id, spec.num_tasks)
     images = Path(spec.images)
     config = read_config(images)
@@ -106,7 +127,7 @@ def run_task(spec: TaskSpec, *, on_event: OnEvent = ignore) -> DownloadReport:
             allowance=options.allowance.divided(task.of),
             budget_path=state_folder() / f"{STATIC_HOST}-task-{task.number}-of-{task.of}.json",
         )
-    job = jobs.Job(
+    return jobs.Job(
         requests=requests.of_saved(images, spec.plan_id),
         images=images,
         size=config.size,
@@ -116,4 +137,3 @@ def run_task(spec: TaskSpec, *, on_event: OnEvent = ignore) -> DownloadReport:
         task=task,
         on_event=on_event,
     )
-    return jobs.run(job, Stopper())

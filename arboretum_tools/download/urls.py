@@ -134,11 +134,15 @@ class AddressRules:
         Raises:
             AddressRefusedError: it leads where nothing may be asked, or from https to http.
         """
-        there = urljoin(asked, location)
-        if self._origin is not None and _same_place(urlsplit(there), self._origin):
+        try:
+            there = urljoin(asked, location)
+            parts = urlsplit(there)
+        except ValueError as error:
+            raise AddressRefusedError(f"not an address: {error}") from None
+        if self._origin is not None and _same_place(parts, self._origin):
             # A redirect within the origin: the same as one within the host that it stands for.
-            there = urlunsplit(urlsplit(there)._replace(scheme="https", netloc=OPEN_DATA_HOST))
-        elif urlsplit(asked).scheme == "https" and urlsplit(there).scheme.lower() == "http":
+            there = urlunsplit(parts._replace(scheme="https", netloc=OPEN_DATA_HOST))
+        elif urlsplit(asked).scheme == "https" and parts.scheme.lower() == "http":
             raise AddressRefusedError("a redirect from https to http")
         return self.check(there)
 

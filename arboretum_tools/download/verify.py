@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from arboretum_tools import image_format
 from arboretum_tools.image_format import ImageInfo, NotWholeError
 
-# A host that is too busy; everyone who asks it slows down.
-_THROTTLING = frozenset({429, 503})
+#: HTTP statuses of a host that is too busy; everyone who asks it slows down.
+THROTTLING = frozenset({429, 503})
+
 # 408 timed out, 425 too early: the request may be repeated (RFC 9110, RFC 8470).
 _TRANSIENT = frozenset({408, 425})
 _GONE = frozenset({404, 410})
@@ -29,7 +30,6 @@ class Answer:
         body: all of it where the status is 200, else empty.
         etag: without quotes; None where none was sent.
         encoding: the `Content-Encoding`, lower case; "" where none was sent.
-        retry_after: the `Retry-After` header; None where none was sent.
         refused: why the answer is not to be used, whatever its body; "" where nothing speaks against it.
     """
 
@@ -38,7 +38,6 @@ class Answer:
     body: bytes = b""
     etag: str | None = None
     encoding: str = ""
-    retry_after: str | None = None
     refused: str = ""
 
 
@@ -74,8 +73,8 @@ def judge(answer: Answer) -> Verdict:
         return Verdict("gone", said)
     if status in _FORBIDDEN:
         return Verdict("forbidden", said)
-    if status in _THROTTLING or status in _TRANSIENT or status >= 500:
-        return Verdict("failed", said, tries=0, throttled=status in _THROTTLING)
+    if status in THROTTLING or status in _TRANSIENT or status >= 500:
+        return Verdict("failed", said, tries=0, throttled=status in THROTTLING)
     return Verdict("failed", said)
 
 

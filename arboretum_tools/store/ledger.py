@@ -23,7 +23,7 @@ from arboretum_tools.store.record import PhotoRecord, from_arrow
 from arboretum_tools.tables import one_line
 
 # An error without the numbers that differ from photo to photo; that of an HTTP status tells something.
-_REASON = r"regexp_replace(coalesce(error, ''), '(after|of|byte) [0-9]+', '\1 N', 'g')"
+_REASON = r"regexp_replace(coalesce(error, ''), '(after|of|byte) [0-9]+( |$)', '\1 N\2', 'g')"
 
 # The host of an address; "" where there is none.
 _HOST = r"regexp_extract(coalesce(url, ''), '^https?://([^/:?#]+)', 1)"
@@ -70,7 +70,8 @@ class StoreStatus:
         photos: photos by state, every state there is, 0 where there are none.
         size_bytes: bytes of the stored images (the tars are a little larger).
         shards: finished shards.
-        open_shards: shards of a run that is going on or was killed; their photos count as pending here.
+        open_shards: shards of a run that is going on or was killed.
+        open_photos: photos in them, which count here as what they were before: as pending, mostly.
         plans: saved plans.
         reasons: why photos are not there, most frequent first, at most 20.
         hosts: what became of the photos by host, most photos first, at most 20.
@@ -83,6 +84,7 @@ class StoreStatus:
     size_bytes: int
     shards: int
     open_shards: int
+    open_photos: int
     plans: int
     reasons: tuple[Reason, ...]
     hosts: tuple[HostPhotos, ...]
@@ -173,19 +175,29 @@ def status(path: str | Path) -> StoreStatus:
             "FROM (SELECT host, status, sum(photos)::BIGINT AS n, sum(size) AS size FROM now "
             "GROUP BY host, status) GROUP BY host ORDER BY sum(n) DESC, host LIMIT 20",
         )
-    files = layout.shard_files(store.path).values()
+    files = layout.shard_files(store.path)
+    unfinished = [number for number, names in files.items() if "parquet" not in names]
     return StoreStatus(
         path=store.path,
         size=store.config.size,
         resize=store.config.resize,
         photos={name: held.get(name, (0, 0))[0] for name in STATUSES} | {PENDING: pending},
         size_bytes=sum(size for _, size in held.values()),
-        shards=sum("parquet" in names for names in files),
-        open_shards=sum("parquet" not in names for names in files),
+        shards=len(files) - len(unfinished),
+        open_shards=len(unfinished),
+        open_photos=sum(_lines(layout.journal_path(store.path, number)) for number in unfinished),
         plans=len(plans),
         reasons=tuple(Reason(str(state), str(error), int(n)) for state, error, n in reasons),
         hosts=tuple(HostPhotos(str(host), dict(photos), int(size)) for host, photos, size in hosts),
     )
+
+
+def _lines(journal: Path) -> int:
+    """How many lines a journal has; none if it has just become an index."""
+    try:
+        return journal.read_bytes().count(b"\n")
+    except FileNotFoundError:
+        return 0
 
 
 def story(path: str | Path, photo_id: int) -> PhotoStory:

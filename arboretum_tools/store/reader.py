@@ -252,9 +252,9 @@ class _File:
 
 
 def damaged(what: str) -> StoreError:
-    """The error of a store whose index cannot be read, with what to do about it."""
+    """The error of a store of which an index or a plan cannot be read, with what to do about it."""
     return StoreError(
         what,
-        hint="Bring the file back from a backup, or remove the shard (.tar and .parquet): its photos are "
-        "then downloaded again.",
+        hint="Bring the file back from a backup. Or remove it: a shard (.tar and .parquet), whose photos are "
+        "then downloaded again, or a plan, which the same download saves anew.",
     )

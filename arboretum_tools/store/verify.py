@@ -87,7 +87,8 @@ class DamagedStoreError(VerificationError):
         shards = sorted({damage.shard for damage in verification.damages})
         files = ", ".join(shards[:5]) + (", ..." if len(shards) > 5 else "")
         super().__init__(
-            f"{verification.path} is damaged in {verification.damaged} places, in {files}; "
+            f"{verification.path} is damaged in {verification.damaged:,} "
+            f"place{'s' * (verification.damaged > 1)}, in {files}; "
             "nothing was changed",
             hint="Bring these files back from a backup; or move each of them and its .parquet out of the "
             "store and run the download again, which fetches what they held and nothing else.",

@@ -130,8 +130,8 @@ class StoreWriter:
                 return
             # A signal comes between any two steps, so now the files are believed, and not the memory.
             self.abandon()
-            # Where the disk is full, the next writer does it.
-            with self._rolling, suppress(OutOfSpaceError):
+            # Where the disk is full or gone, the next writer does it, and says what is wrong.
+            with self._rolling, suppress(OutOfSpaceError, StoreError), _still_there(self.path):
                 self.summaries += recover(self.path, self._task)
 
     @property
@@ -151,16 +151,18 @@ class StoreWriter:
 
         Raises:
             OutOfSpaceError: the disk is full; what was added before is kept.
+            StoreError: the folder can no longer be written.
         """
         assert (data is not None) == (record.status == "ok"), (
             "bytes are stored for ok photos, and for no other"
         )
         if self.full:
             self.roll()
-        if self._shard is None:
-            self._shard = OpenShard(self.path, self._next_number)
-            self._next_number += self._task.of
-        self._shard.add(record, data)
+        with _still_there(self.path):
+            if self._shard is None:
+                self._shard = OpenShard(self.path, self._next_number)
+                self._next_number += self._task.of
+            self._shard.add(record, data)
 
     def add_image(self, photo_id: int, data: bytes, *, url: str = "") -> None:
         """Adds the bytes of a whole image as an `ok` photo.
@@ -175,8 +177,9 @@ class StoreWriter:
 
         Raises:
             OutOfSpaceError: the disk is full; the shard stays open on disk.
+            StoreError: the folder can no longer be written.
         """
-        with self._rolling:
+        with self._rolling, _still_there(self.path):
             shard, self._shard = self._shard, None
             summary = shard.finish() if shard is not None else None
         if summary is not None:
@@ -204,4 +207,20 @@ def _writable(path: Path) -> Iterator[None]:
         raise StoreError(
             f"no store can be written at {path}: {error.strerror or error}",
             hint="Choose another folder with --images, or ask for the right to write there.",
+        ) from error
+
+
+@contextmanager
+def _still_there(path: Path) -> Iterator[None]:
+    """The same for a store that could be written before."""
+    try:
+        yield
+    except ArboretumError:
+        raise
+    except OSError as error:
+        raise StoreError(
+            f"{path} can no longer be written: {error.strerror or error}; what is finished in it is left as "
+            "it is",
+            hint="Was it moved or removed, its disk taken away, or may too few files be open (`ulimit -n`)? "
+            "Run the same command again when that is mended: it goes on where it stopped.",
         ) from error

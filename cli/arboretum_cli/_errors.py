@@ -8,6 +8,8 @@ from types import FrameType
 
 import typer
 
+from arboretum_cli import _output
+
 INTERNAL_ERROR = 1
 INTERRUPTED = 130
 TERMINATED = 143
@@ -71,5 +73,5 @@ def _of(error: Exception) -> int:
 
 
 def _say(text: str, code: int) -> int:
-    typer.echo(text, err=True)
+    _output.say(text)
     return code

@@ -1,7 +1,11 @@
-"""Draws the library's events: a bar on a terminal, one line every 30 seconds elsewhere."""
+"""Draws the library's events: a bar on a terminal, one line every 30 seconds elsewhere.
+
+The clock draws, not the events: where nothing comes for a while, that is what there is to see.
+"""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 from types import TracebackType
@@ -15,6 +19,9 @@ if TYPE_CHECKING:
 #: Seconds between two lines where there is no terminal.
 LINE_EVERY_S = 30.0
 
+# Seconds between two looks at the bar's text and clock.
+_BAR_EVERY_S = 1.0
+
 
 class Progress:
     """A callback for the library's `on_event`; as a context manager it closes its bar on every way out."""
@@ -22,13 +29,19 @@ class Progress:
     _notes: ClassVar[set[str]] = set()
 
     def __init__(self) -> None:
+        # Events come from the thread that works, the clock is another one.
+        self._guard = threading.RLock()
+        # Set when the stage is over; None where there is none.
+        self._over: threading.Event | None = None
         self._bar: Any = None
         self._stage = ""
         self._total: int | None = None
         self._unit = "photo"
         self._statuses: Counter[str] = Counter()
         self._bytes = 0
-        self._started = self._said = time.monotonic()
+        self._started = 0.0
+        # Time, units and bytes of the line before.
+        self._last = (0.0, 0, 0)
 
     def __enter__(self) -> Self:
         return self
@@ -36,10 +49,15 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
-        self._close()
+        with self._guard:
+            self._close()
 
     def __call__(self, event: Event) -> None:
         """Takes one event."""
+        with self._guard:
+            self._take(event)
+
+    def _take(self, event: Event) -> None:
         from arboretum_tools import events
 
         match event:
@@ -68,45 +86,67 @@ class Progress:
         self._stage, self._total, self._unit = stage, total, unit
         self._statuses.clear()
         self._bytes = 0
-        self._started = self._said = time.monotonic()
+        self._started = time.monotonic()
+        self._last = self._started, 0, 0
+        every = LINE_EVERY_S
         if _output.is_terminal() and total != 0:
             from tqdm import tqdm
 
             self._bar = tqdm(total=total, desc=stage, unit=f" {unit}", dynamic_ncols=True, smoothing=0.05)
+            every = _BAR_EVERY_S
+        self._over = threading.Event()
+        threading.Thread(
+            target=self._tick, args=(self._over, every), name="arboretum-progress", daemon=True
+        ).start()
+
+    def _tick(self, over: threading.Event, every: float) -> None:
+        while not over.wait(every):
+            with self._guard:
+                if over.is_set():
+                    return
+                if self._bar is not None:
+                    self._bar.set_postfix_str(self._mean(), refresh=True)
+                else:
+                    _output.say(self._line())
 
     def _advance(self, count: int = 1) -> None:
         if self._bar is not None:
             self._bar.update(count)
-            # tqdm redraws a few times a second; the postfix is text that it takes along.
-            if self._bar.n == self._bar.last_print_n:
-                self._bar.set_postfix_str(self._tail(), refresh=False)
-        elif time.monotonic() - self._said >= LINE_EVERY_S:
-            self._said = time.monotonic()
-            _output.say(self._line())
 
     def _line(self) -> str:
-        done = self._statuses.total()
-        elapsed = max(time.monotonic() - self._started, 1e-9)
+        """Where the stage stands; how fast it was since the line before."""
+        now, done = time.monotonic(), self._statuses.total()
+        then, done_then, bytes_then = self._last
+        self._last = now, done, self._bytes
+        seconds = max(now - then, 1e-9)
         of = f" of {self._total:,}" if self._total is not None else ""
         left = (
-            f", {_output.duration((self._total - done) * elapsed / done)} left"
+            f", {_output.duration((self._total - done) * (now - self._started) / done)} left"
             if self._total is not None and done > 0
             else ""
         )
-        return f"{self._stage}: {done:,}{of}, {done / elapsed:,.0f} {self._unit}s/s, {self._tail()}{left}"
+        rate = (done - done_then) / seconds
+        said = f"{rate:,.0f}" if rate == 0 or rate >= 10 else f"{rate:.1f}"
+        return (
+            f"{self._stage}: {done:,}{of}, {said} {self._unit}s/s, "
+            f"{self._tail((self._bytes - bytes_then) / seconds)}{left}"
+        )
 
-    def _tail(self) -> str:
-        elapsed = max(time.monotonic() - self._started, 1e-9)
+    def _mean(self) -> str:
+        return self._tail(self._bytes / max(time.monotonic() - self._started, 1e-9))
+
+    def _tail(self, bytes_s: float) -> str:
         troubles = [
             f"{count:,} {name}"
             for name, count in sorted(self._statuses.items())
             if name not in ("ok", "written")
         ]
-        return ", ".join([f"{_output.size(self._bytes / elapsed)}/s", *troubles])
+        return ", ".join([f"{_output.size(bytes_s)}/s", *troubles])
 
     def _note(self, text: str) -> None:
-        # A command that opens a catalogue twice, or the demo that runs several, says it once.
-        if text in self._notes:
+        # A command that opens a catalogue twice, or the demo that runs several, says it once. What is said
+        # within a stage is news each time: a host that asks for the same pause again, say.
+        if self._over is None and text in self._notes:
             return
         self._notes.add(text)
         if self._bar is not None:
@@ -114,7 +154,10 @@ class Progress:
         _output.say(text)
 
     def _close(self) -> None:
+        if self._over is not None:
+            self._over.set()
+            self._over = None
         if self._bar is not None:
-            self._bar.set_postfix_str(self._tail(), refresh=True)
+            self._bar.set_postfix_str(self._mean(), refresh=True)
             self._bar.close()
             self._bar = None

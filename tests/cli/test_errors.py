@@ -215,3 +215,9 @@ def test_a_defect_of_ours_says_so_without_a_traceback(arboretum, place, monkeypa
     assert outcome.code == 1
     assert "defect of arboretum" in outcome.err
     assert "Traceback" not in outcome.err
+
+
+def test_an_error_cannot_move_the_cursor(arboretum, place):
+    outcome = arboretum("select", "--taxa", "Aves\x1b[2J")
+    assert outcome.code == 5
+    assert "\x1b" not in outcome.err

@@ -68,8 +68,26 @@ def test_a_plan_is_saved_and_its_shares_are_fetched(place, arboretum):
     assert sum(report["fetched"] for report in reports) == 9
     assert json.loads(arboretum("download", "--plan", plan, "--json").out)["tried"] == 0
     assert arboretum("download", "--plan", plan, "--taxa", "Aves").code == 2
+    assert arboretum("download", "--taxa", "Aves", "--plan-only", "--dry-run").code == 2
     assert arboretum("download", "--task-id", 1, "--num-tasks", 2).code == 2
     assert arboretum("download", "--plan", "nowhere").code == 3
+
+
+def test_a_dry_run_of_a_share_fetches_nothing(place, arboretum, origin):
+    flags = ("--taxa", "Reptilia", "--limit", 9, "--size", "thumb", "--json")
+    plan = json.loads(arboretum("download", *flags, "--plan-only").out)["plan_id"]
+    before = len(origin.requests)
+    shares = [
+        json.loads(
+            arboretum(
+                *("download", "--plan", plan, "--task-id", task, "--num-tasks", 2), "--dry-run", "--json"
+            ).out
+        )
+        for task in range(2)
+    ]
+    assert sum(share["to_fetch"] for share in shares) == 9
+    assert len(origin.requests) == before
+    assert json.loads(arboretum("status", "--json").out)["photos"]["pending"] == 9
 
 
 def test_a_dry_run_tells_classes_and_licences_of_a_selection_and_of_a_split(place, arboretum):

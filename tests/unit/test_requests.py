@@ -68,6 +68,19 @@ def test_a_plan_is_kept_once(tmp_path):
     assert first in requests.saved(tmp_path)
 
 
+@pytest.mark.parametrize("suffix", [".parquet", ".json"])
+@pytest.mark.parametrize("keep", [0, 40, -8])
+def test_a_damaged_plan_is_kept_anew_by_the_same_download(tmp_path, suffix, keep):
+    asked = plan([(1, "jpg", None), (2, "jpg", None)])
+    fresh = requests.write(asked, tmp_path / "fresh")
+    kept = requests.keep(fresh, tmp_path / "images")
+    damaged = kept.path.with_suffix(suffix)
+    damaged.write_bytes(damaged.read_bytes()[:keep])
+    again = requests.keep(fresh, tmp_path / "images")
+    assert damaged.read_bytes() == fresh.path.with_suffix(suffix).read_bytes()
+    assert [found.id for found in requests.saved(tmp_path / "images")] == [again.id]
+
+
 def test_a_folder_without_plans_has_none(tmp_path):
     assert requests.saved(tmp_path) == []
 

@@ -46,7 +46,11 @@ def status(
         + (f", {resized_in_words(found.resize)}" if found.resize else "")
         + f", {size(found.size_bytes)} in "
         f"{counted(found.shards, 'shard')}"
-        + (f" and {found.open_shards:,} open" if found.open_shards else "")
+        + (
+            f" and {found.open_shards:,} open with {counted(found.open_photos, 'photo')}"
+            if found.open_shards
+            else ""
+        )
         + f", asked for by {counted(found.plans, 'plan')}",
         *table(("status", "photos"), rows),
     ]

@@ -59,6 +59,19 @@ def test_a_budget_that_is_used_up_says_when_it_is_not(tmp_path):
     assert budget.left() == (980, 1990)
 
 
+def test_a_clock_that_was_ahead_blocks_no_longer_than_one_that_was_right(tmp_path):
+    clock = Clock()
+    clock.now += 400 * 86400
+    wrong = ByteBudget(tmp_path / "host.json", SMALL, clock=clock)
+    wrong.spend(990)
+    wrong.sync()
+    clock.now -= 400 * 86400
+    for budget in (wrong, ByteBudget(tmp_path / "host.json", SMALL, clock=clock)):
+        assert 3600 <= budget.wait_s() <= 3660
+    clock.now += 3661
+    assert ByteBudget(tmp_path / "host.json", SMALL, clock=clock).wait_s() == 0
+
+
 def _spend(path, times):
     for _ in range(times):
         budget = ByteBudget(path, SMALL)

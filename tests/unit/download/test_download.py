@@ -54,6 +54,22 @@ def test_the_mean_of_the_store_is_what_a_photo_is_taken_to_have(tmp_path, plan_o
     assert plan.photo_bytes == round(report.size_bytes / 100)
 
 
+def test_what_a_plan_says_is_what_a_download_then_takes(tmp_path, plan_of, origin):
+    def on_disk() -> int:
+        return sum(path.stat().st_size for path in tmp_path.glob("shard-*"))
+
+    arguments = {"images": tmp_path, "size": "small", "origin": origin.url}
+    download(plan_of(*range(1, 121)), **arguments)
+    before = on_disk()
+    plan = plan_download(plan_of(*range(61, 401)), **arguments)
+    report = download(plan_of(*range(61, 401)), **arguments)
+    assert (plan.requested, plan.by_status["ok"], plan.to_fetch) == (340, 60, 280)
+    assert (report.requested, report.tried, report.shards) == (340, plan.to_fetch, plan.shards)
+    assert report.size_bytes == pytest.approx(plan.size_bytes, rel=0.1)
+    assert on_disk() - before == pytest.approx(plan.disk_bytes, rel=0.2)
+    assert plan_download(plan_of(*range(61, 401)), **arguments).to_fetch == 0
+
+
 def test_what_is_there_is_not_fetched_again_and_what_is_new_is(tmp_path, plan_of, origin):
     download(plan_of(1, 2, 3), images=tmp_path, origin=origin.url)
     origin.clear()

@@ -7,6 +7,9 @@ import io
 import socket
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from itertools import accumulate, pairwise
 
 import pytest
 from PIL import Image
@@ -162,7 +165,7 @@ def test_stalls_and_drips_end_in_bounded_time(run):
 def test_more_failures_than_allowed_are_an_error_that_keeps_what_came(tmp_path, plan_of, origin, url):
     origin.faults = {1: Fault("forbidden"), 2: Fault("not_found")}
     with pytest.raises(
-        DownloadFailedError, match=r"1 of 4 photos could not be had \(1 forbidden\)"
+        DownloadFailedError, match=r"1 of 4 photos could not be had \(1 forbidden; most often: HTTP 403\)"
     ) as caught:
         download(plan_of(1, 2, 3, 4), images=tmp_path, origin=url, max_failure_rate=0.2)
     assert caught.value.exit_code == 4
@@ -231,6 +234,26 @@ def test_a_host_name_that_leads_to_this_machine_is_not_asked_without_an_origin(t
     assert "which is not public" in row["error"]
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_bodies_are_asked_for_as_they_are(tmp_path, plan_of, monkeypatch, way):
+    asked = []
+
+    def serve(listening: socket.socket) -> None:
+        connection, _ = listening.accept()
+        with connection:
+            asked.append(connection.recv(65536).lower())
+            connection.sendall(OK + LENGTH + PHOTO)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=serve, args=(listening,), daemon=True)
+        thread.start()
+        at = reach(way, f"http://127.0.0.1:{listening.getsockname()[1]}", monkeypatch)
+        download(plan_of(1), images=tmp_path, origin=at)
+    thread.join(5)
+    assert b"\r\naccept-encoding: identity\r\n" in asked[0]
+    assert b"gzip" not in asked[0]
+
+
 def test_the_host_is_told_who_asks(tmp_path, plan_of, origin, url):
     download(plan_of(1), images=tmp_path, origin=url, contact="https://example.org/me")
     [request] = origin.requests
@@ -243,39 +266,139 @@ def test_no_more_connections_are_used_than_allowed(tmp_path, plan_of, origin, ur
     assert 1 <= origin.peak_requests <= 3
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_headers_of_any_bytes_are_no_obstacle(tmp_path, plan_of, monkeypatch, way):
+def small_photo() -> bytes:
     buffer = io.BytesIO()
     Image.new("RGB", (8, 8)).save(buffer, "JPEG")
-    body = buffer.getvalue()
-    answers = {
-        1: b'200 OK\r\nETag: "\xff\xfe"\r\nContent-Length: %d' % len(body),
-        2: b"200 OK\r\nContent-Encoding: \xff\xc3\xbc\r\nContent-Length: %d" % len(body),
-        3: b"302 Found\r\nLocation: https://\xff\xfe.example/\r\nContent-Length: %d" % len(body),
-        4: b"999 \xff\r\nContent-Length: %d" % len(body),
-    }
+    return buffer.getvalue()
+
+
+@contextmanager
+def raw_host(answers: dict[int, bytes]) -> Iterator[str]:
+    """The address of a host that sends these bytes for each photo, and then closes the connection."""
+
+    def answer(connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            asked = connection.recv(65536)
+            connection.sendall(answers[int(asked.partition(b"/photos/")[2].partition(b"/")[0])])
 
     def serve(listening: socket.socket) -> None:
-        while True:
-            try:
-                connection, _ = listening.accept()
-            except OSError:
-                return
-            with connection:
-                asked = connection.recv(65536)
-                photo_id = int(asked.partition(b"/photos/")[2].partition(b"/")[0])
-                connection.sendall(b"HTTP/1.1 " + answers[photo_id] + b"\r\nConnection: close\r\n\r\n" + body)
+        with suppress(OSError):
+            while True:
+                answer(listening.accept()[0])
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=serve, args=(listening,), daemon=True)
         thread.start()
-        at = reach(way, f"http://127.0.0.1:{listening.getsockname()[1]}", monkeypatch)
-        download(plan_of(*answers), images=tmp_path, origin=at, attempts=1, max_failure_rate=1)
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
         listening.shutdown(socket.SHUT_RDWR)
     thread.join(5)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_headers_of_any_bytes_are_no_obstacle(tmp_path, plan_of, monkeypatch, way):
+    body = small_photo()
+    heads = {
+        1: b'200 OK\r\nETag: "\xff\xfe"\r\n',
+        2: b"200 OK\r\nContent-Encoding: \xff\xc3\xbc\r\n",
+        3: b"302 Found\r\nLocation: https://\xff\xfe.example/\r\n",
+        4: b"999 \xff\r\n",
+    }
+    end = b"Content-Length: %d\r\nConnection: close\r\n\r\n" % len(body) + body
+    with raw_host({number: b"HTTP/1.1 " + head + end for number, head in heads.items()}) as host:
+        at = reach(way, host, monkeypatch)
+        download(plan_of(*heads), images=tmp_path, origin=at, attempts=1, max_failure_rate=1)
     rows = ImageStore.open(tmp_path).index(0).to_pylist()
     assert [row["status"] for row in rows] == ["ok", "invalid", "invalid", "failed"]
     assert all((row["etag"] or "").isascii() for row in rows)
+
+
+PHOTO = small_photo()
+OK = b"HTTP/1.1 200 OK\r\n"
+LENGTH = b"Content-Length: %d\r\n\r\n" % len(PHOTO)
+CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+def chunks(*sizes: int) -> bytes:
+    """The photo in chunks of these sizes, and one of what is left."""
+    cuts = [0, *accumulate(sizes), len(PHOTO)]
+    pieces = [PHOTO[here:there] for here, there in pairwise(cuts)]
+    return b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces)
+
+
+# What a host sends, and what the photo is then: state, requests, part of the reason over connections of ours.
+# The third request is for the other spelling of the extension.
+SENT: dict[str, tuple[bytes, tuple[str, int, str | None]]] = {
+    "no reason": (b"HTTP/1.1 200\r\n" + LENGTH + PHOTO, ("ok", 1, None)),
+    "HTTP/1.0, ended by closing": (b"HTTP/1.0 200 OK\r\n\r\n" + PHOTO, ("ok", 1, None)),
+    "interim answers": (
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + OK + LENGTH + PHOTO,
+        ("ok", 1, None),
+    ),
+    "odd chunks": (CHUNKED + chunks(1, 2, 300, 7) + b"0\r\n\r\n", ("ok", 1, None)),
+    "a trailer": (CHUNKED + chunks(10) + b"0\r\nX-Sum: 1\r\nY: 2\r\n\r\n", ("ok", 1, None)),
+    "chunks without an end": (CHUNKED + chunks(10), ("failed", 2, "before the whole body")),
+    "a chunk of no size": (CHUNKED + b"zz\r\n" + PHOTO, ("failed", 2, "a chunk without a size")),
+    "two lengths": (OK + b"Content-Length: 3\r\n" + LENGTH + PHOTO, ("failed", 2, "Content-Length that is")),
+    "headers that do not end": (OK + b"X: y\r\n" * 20_000, ("failed", 2, "headers of more than 64 KiB")),
+    "no HTTP": (PHOTO + b"\r\n\r\n", ("failed", 2, "no answer of HTTP/1.1")),
+    "nothing": (b"", ("failed", 2, "without an answer")),
+    "an empty body": (OK + b"Content-Length: 0\r\n\r\n", ("invalid", 2, "an empty body")),
+    "204": (b"HTTP/1.1 204 No Content\r\n\r\n", ("failed", 1, "HTTP 204")),
+    "206": (
+        b"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-9/10\r\n" + LENGTH + PHOTO,
+        ("failed", 1, "HTTP 206"),
+    ),
+    "304": (b"HTTP/1.1 304 Not Modified\r\n\r\n", ("failed", 1, "HTTP 304")),
+    "410": (b"HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n", ("gone", 2, "HTTP 410")),
+    "401": (b"HTTP/1.1 401 Who\r\nContent-Length: 0\r\n\r\n", ("forbidden", 2, "HTTP 401")),
+    "a redirect to nowhere": (
+        b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n",
+        ("failed", 1, "HTTP 302"),
+    ),
+}
+# Where each of these leads; all of them are asked once and end as invalid.
+LED = {
+    b"http://[": "not an address",
+    b"http://[::1]:x/": "not an address",
+    b"http://[v1.x]/": "",
+    b"//user:word@static.inaturalist.org/photos/1/small.jpg": "user info",
+    b"https://static.inaturalist.org:8443/photos/1/small.jpg": "port 8443",
+    b"ftp://static.inaturalist.org/photos/1/small.jpg": "scheme 'ftp'",
+    b"javascript:alert(1)": "scheme 'javascript'",
+    b"http://2130706433/latest": "not an allowed host",
+    b"http://metadata.google.internal/" + b"x" * 9_000: "not an allowed host",
+    b"/photos/1/small.jpg\x0bX": "control characters",
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_whatever_bytes_a_host_sends_each_photo_ends_in_its_state(tmp_path, plan_of, monkeypatch, way):
+    answers = {number: sent for number, (sent, _) in enumerate(SENT.values(), 1)}
+    answers |= {
+        number: b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: " + there + b"\r\n\r\n"
+        for number, there in enumerate(LED, 100)
+    }
+    with raw_host(answers) as host:
+        at = reach(way, host, monkeypatch)
+        report = download(
+            plan_of(*answers), images=tmp_path, origin=at, attempts=2, deadline_s=5, max_failure_rate=1
+        )
+    assert report.tried == len(answers)
+    rows = {row["photo_id"]: row for row in ImageStore.open(tmp_path).index(0).to_pylist()}
+    for number, (name, (_, (status, attempts, reason))) in enumerate(SENT.items(), 1):
+        row = rows[number]
+        # aiohttp has its own views of what is an answer, and other words; a whole photo is one to both.
+        if way == "proxied" and status != "ok":
+            assert row["status"] != "ok", name
+            continue
+        assert (row["status"], row["attempts"]) == (status, attempts), (name, row)
+        assert row["error"] is None if reason is None else reason in row["error"], name
+    for number, (there, reason) in enumerate(LED.items(), 100):
+        row = rows[number]
+        if way == "direct" or row["status"] != "failed":
+            assert (row["status"], row["attempts"]) == ("invalid", 1), (there, row)
+            assert reason in row["error"], there
+        assert len(row["error"]) <= 500
 
 
 def test_the_proxy_of_the_environment_is_asked_for_hosts_that_are_not_this_machine(

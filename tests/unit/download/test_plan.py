@@ -43,6 +43,11 @@ def test_what_is_pending_or_failed_is_fetched_and_what_is_there_is_not():
     assert json.loads(json.dumps(found.to_dict()))["to_fetch"] == 1_000_005
 
 
+def test_the_time_of_small_photos_is_that_of_the_answers():
+    small = plan(photo_bytes=2_000, retry=())
+    assert small.size_bytes / 12_500_000 < small.seconds == pytest.approx(1_000_000 * 0.1 / 32)
+
+
 def test_nothing_to_fetch_makes_no_shard():
     found = plan(pending=0, retry=())
     assert (found.to_fetch, found.size_bytes, found.shards, found.seconds) == (0, 0, 0, 0)

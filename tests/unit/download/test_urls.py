@@ -160,6 +160,9 @@ def test_redirects_that_are_followed(rules, asked, location, leads_to):
         (RULES, f"https://{STATIC_HOST}/a", "http://127.0.0.1/a"),
         (RULES, f"https://{STATIC_HOST}/a", "file:///etc/passwd"),
         (RULES, f"https://{STATIC_HOST}/a", f"https://u@{STATIC_HOST}/a"),
+        (RULES, f"https://{STATIC_HOST}/a", "http://["),
+        (RULES, f"https://{STATIC_HOST}/a", "https://[::1]:x/a"),
+        (LOCAL, "http://127.0.0.1:8000/a", "//["),
         (LOCAL, "http://127.0.0.1:8000/a", "http://127.0.0.1:8001/a"),
         (LOCAL, "http://127.0.0.1:8000/a", "http://169.254.169.254/a"),
     ],
@@ -177,6 +180,17 @@ def test_whatever_the_metadata_say_only_known_hosts_are_asked(url):
     except AddressRefusedError:
         return
     assert asked.startswith(tuple(f"https://{host}/" for host in KNOWN_HOSTS))
+
+
+@settings(deadline=None, derandomize=True, max_examples=300)
+@given(st.text(max_size=40) | st.from_regex(r"(https?:)?//[a-z0-9.@:\[\]/\\%\xff]{0,40}"), st.booleans())
+def test_whatever_a_redirect_says_only_known_hosts_are_asked(location, local):
+    rules, asked = (LOCAL, "http://127.0.0.1:8000/a") if local else (RULES, f"https://{STATIC_HOST}/a")
+    try:
+        there = rules.redirect(asked, location)
+    except AddressRefusedError:
+        return
+    assert there.startswith(tuple(f"https://{host}/" for host in KNOWN_HOSTS))
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ def test_an_open_shard_is_told_and_not_counted(tmp_path, image):
         add(writer, 2, "ok", image)
         writer.abandon()
     found = ledger.status(tmp_path / "images")
-    assert (found.photos["ok"], found.shards, found.open_shards) == (1, 1, 1)
+    assert (found.photos["ok"], found.shards, found.open_shards, found.open_photos) == (1, 1, 1, 1)
 
 
 def test_the_whole_story_of_a_photo_is_told_in_order(tmp_path, image):

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from arboretum_metadata.schema import INDEX
+from arboretum_tools.errors import StoreError
 from arboretum_tools.events import ShardFinished
 from arboretum_tools.image_format import NotWholeError, inspect
 from arboretum_tools.store import ImageStore, PhotoRecord, StoreWriter
@@ -139,3 +140,30 @@ def test_an_exception_in_the_middle_of_adding_leaves_the_shard_as_it_was(tmp_pat
     assert store.index(0)["photo_id"].to_pylist() == [1, 3]
     assert store.bytes_of(3) == image(3)
     assert members(tmp_path / "shard-000000.tar") == ["1.jpg", "3.jpg"]
+
+
+def test_a_store_that_is_taken_away_is_one_error(tmp_path, image):
+    store, away = tmp_path / "images", tmp_path / "away"
+    with (
+        pytest.raises(StoreError, match="can no longer be written") as caught,
+        StoreWriter.create(store) as writer,
+    ):
+        writer.add_image(1, image(1))
+        store.rename(away)
+        # What is open is written on; that it is not where it was shows when the shard is finished.
+        writer.add_image(2, image(2))
+    assert "goes on where it stopped" in caught.value.hint
+    with pytest.raises(StoreError, match="can no longer be written"), StoreWriter.create(store) as writer:
+        store.rename(tmp_path / "again")
+        writer.add_image(1, image(1))
+    away.rename(store)
+    with StoreWriter.create(store) as writer:
+        writer.add_image(3, image(3))
+    assert [ImageStore.open(store).index(n)["photo_id"].to_pylist() for n in (0, 1)] == [[1, 2], [3]]
+
+
+def test_what_ends_a_run_is_told_though_the_store_is_gone_as_well(tmp_path, image):
+    with pytest.raises(ZeroDivisionError), StoreWriter.create(tmp_path / "images") as writer:
+        writer.add_image(1, image(1))
+        (tmp_path / "images").rename(tmp_path / "away")
+        raise ZeroDivisionError

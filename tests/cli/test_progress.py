@@ -1,0 +1,99 @@
+"""What is drawn while the library works: by the clock, so that a run that stands still is seen to."""
+
+import json
+import time
+
+import pytest
+
+from arboretum_cli import _output, _progress
+from arboretum_cli._progress import Progress
+from arboretum_tools import requests
+from arboretum_tools.events import Note, PhotoDone, ShardFinished, StageFinished, StageStarted
+from arboretum_tools.testing.faults import Fault
+from arboretum_tools.testing.origin import Origin
+
+
+@pytest.fixture
+def said(capsys):
+    """Waits for so many lines, and gives all that were printed."""
+    lines = []
+
+    def wait(count: int) -> list[str]:
+        give_up = time.monotonic() + 10
+        while len(lines) < count and time.monotonic() < give_up:
+            time.sleep(0.01)
+            lines.extend(capsys.readouterr().err.splitlines())
+        return lines
+
+    return wait
+
+
+def test_in_a_log_lines_come_though_nothing_happens(said, monkeypatch):
+    monkeypatch.setattr(_progress, "LINE_EVERY_S", 0.05)
+    with Progress() as progress:
+        progress(StageStarted("download", 1_000))
+        for photo_id in range(3):
+            progress(PhotoDone(photo_id, "ok", 90_000))
+        progress(PhotoDone(4, "gone", 0))
+        lines = said(3)
+    assert lines[0].startswith("download: 4 of 1,000, ")
+    assert ", 1 gone, " in lines[0]
+    assert lines[0].endswith(" left")
+    # Of the time since the line before, so that a standstill shows.
+    assert lines[2].startswith("download: 4 of 1,000, 0 photos/s, 0 B/s, 1 gone, ")
+
+
+def test_there_are_no_lines_before_and_after_a_stage(said, capsys, monkeypatch):
+    monkeypatch.setattr(_progress, "LINE_EVERY_S", 0.02)
+    with Progress() as progress:
+        time.sleep(0.1)
+        progress(StageStarted("verify", 2, "shard"))
+        progress(ShardFinished("shard-000000.tar", 5, 1000))
+        lines = said(1)
+        progress(StageFinished("verify"))
+        capsys.readouterr()
+        time.sleep(0.2)
+    assert lines[0].startswith("verify: 1 of 2, ")
+    assert capsys.readouterr().err == ""
+
+
+def test_a_note_is_said_once_and_within_a_stage_each_time(said):
+    Progress._notes.clear()
+    with Progress() as progress:
+        progress(Note("no column quality_grade"))
+        progress(Note("no column quality_grade"))
+        progress(StageStarted("download", 5))
+        progress(Note("waiting 60 min"))
+        progress(Note("waiting 60 min"))
+    assert said(3) == ["no column quality_grade", "waiting 60 min", "waiting 60 min"]
+
+
+def test_on_a_terminal_the_bar_tells_states_and_moves_by_itself(capsys, monkeypatch):
+    monkeypatch.setattr(_output, "is_terminal", lambda: True)
+    monkeypatch.setattr(_progress, "_BAR_EVERY_S", 0.05)
+    with Progress() as progress:
+        progress(StageStarted("download", 10))
+        progress(PhotoDone(1, "ok", 90_000))
+        progress(PhotoDone(2, "forbidden", 0))
+        time.sleep(0.3)
+        drawn = capsys.readouterr().err
+        assert "download:  20%" in drawn
+        assert "2/10" in drawn
+        assert "kB/s, 1 forbidden" in drawn
+        time.sleep(0.3)
+        assert "2/10" in capsys.readouterr().err
+
+
+def test_the_command_itself_says_where_it_stands_while_a_host_stalls(place, arboretum, monkeypatch):
+    monkeypatch.setattr(_progress, "LINE_EVERY_S", 0.2)
+    ids = arboretum(
+        "download", "--taxa", "Reptilia", "--limit", 1, "--size", "thumb", "--plan-only", "--json"
+    )
+    [photo] = requests.of_saved("images", json.loads(ids.out)["plan_id"]).batches()
+    with Origin(faults={photo["photo_id"][0].as_py(): Fault("stall")}) as stalling:
+        monkeypatch.setenv("ARBORETUM_ORIGIN", stalling.url)
+        flags = ("--attempts", 1, "--deadline", 1.5)
+        outcome = arboretum("download", "--taxa", "Reptilia", "--limit", 1, "--size", "thumb", *flags)
+    assert outcome.code == 4
+    assert "not whole within 1.5 s" in outcome.err
+    assert outcome.err.count("download: 0 of 1, 0 photos/s, 0 B/s\n") >= 3
