@@ -6,7 +6,9 @@ sample (`taxonTag_com` is `<key>.taxonTag_com.txt`).
 
 What differs from upstream, on purpose: upstream writes `None`, `nan` and empty names into the text. Here
 a rank that the class lacks is left out together with the word for it, and where there is no common name
-a caption takes its form without one. No caption ever holds a double space or a control character.
+a caption takes its form without one. No caption ever holds a double space or a control character. A class
+that is a life stage of a species says so (`a photo of Luna Moth larva.`): without it the stages of a species
+would have the same captions, and zero-shot evaluation could not tell them apart.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from arboretum_metadata.vocab import RANKS
+from arboretum_metadata.vocab import LIFE_STAGE_RANK, RANKS
 from arboretum_tools.errors import SplitError, UsageError
 
 CaptionType = Literal[
@@ -53,11 +55,13 @@ class Names:
         scientific_name: never empty.
         common_name: None where the class has none.
         ranks: (rank, name) of the ranks that the class has, broadest first; `species` is the epithet.
+        life_stage: of a class that is a stage of a species; None of any other.
     """
 
     scientific_name: str
     common_name: str | None
     ranks: tuple[tuple[str, str], ...]
+    life_stage: str | None = None
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Names:
@@ -77,7 +81,20 @@ class Names:
             scientific_name=scientific_name,
             common_name=_clean(row.get("common_name")),
             ranks=tuple((rank, name) for rank, name in ranks if name is not None),
+            life_stage=_clean(row["class_key"].rpartition("|")[2])
+            if row.get("rank") == LIFE_STAGE_RANK
+            else None,
         )
+
+    @property
+    def scientific(self) -> str:
+        """The scientific name, and the stage: `Actias luna larva`."""
+        return _words(self.scientific_name, self.life_stage)
+
+    @property
+    def common(self) -> str:
+        """The common name, or the scientific one where there is none, and the stage: `Luna Moth larva`."""
+        return _words(self.common_name or self.scientific_name, self.life_stage)
 
 
 def captions(names: Names) -> dict[CaptionType, str]:
@@ -102,11 +119,17 @@ def _a_photo_of(text: str) -> str:
 
 def _lineage(names: Names) -> str:
     # A class without any rank still has its scientific name.
-    return " ".join(name for _, name in names.ranks) or names.scientific_name
+    lineage = " ".join(name for _, name in names.ranks) or names.scientific_name
+    return _words(lineage, names.life_stage)
 
 
 def _tagged_lineage(names: Names) -> str:
-    return " ".join(f"{rank} {name}" for rank, name in names.ranks) or names.scientific_name
+    tagged = " ".join(f"{rank} {name}" for rank, name in names.ranks) or names.scientific_name
+    return _words(tagged, names.life_stage and f"{LIFE_STAGE_RANK} {names.life_stage}")
+
+
+def _words(*said: str | None) -> str:
+    return " ".join(text for text in said if text)
 
 
 def _with_common_name(text: str, names: Names) -> str:
@@ -114,11 +137,11 @@ def _with_common_name(text: str, names: Names) -> str:
 
 
 _FORMS: dict[CaptionType, Callable[[Names], str]] = {
-    "com": lambda names: _a_photo_of(names.common_name or names.scientific_name),
-    "common_name": lambda names: f"{names.common_name or names.scientific_name}.",
-    "sci": lambda names: _a_photo_of(names.scientific_name),
-    "sci_com": lambda names: _a_photo_of(_with_common_name(names.scientific_name, names)),
-    "scientific_name": lambda names: f"{names.scientific_name}.",
+    "com": lambda names: _a_photo_of(names.common),
+    "common_name": lambda names: f"{names.common}.",
+    "sci": lambda names: _a_photo_of(names.scientific),
+    "sci_com": lambda names: _a_photo_of(_with_common_name(names.scientific, names)),
+    "scientific_name": lambda names: f"{names.scientific}.",
     "taxon": lambda names: _a_photo_of(_lineage(names)),
     "taxonTag": lambda names: _a_photo_of(_tagged_lineage(names)),
     "taxonTag_com": lambda names: _a_photo_of(_with_common_name(_tagged_lineage(names), names)),
@@ -130,7 +153,7 @@ _FORMS: dict[CaptionType, Callable[[Names], str]] = {
 CAPTION_TYPES: tuple[CaptionType, ...] = tuple(_FORMS)
 
 #: What a template may name.
-TEMPLATE_FIELDS = ("scientific_name", "common_name", *RANKS)
+TEMPLATE_FIELDS = ("scientific_name", "common_name", *RANKS, "life_stage")
 
 # A suffix in a tar: what comes after the key's dot, so no further dot; readers lower-case it.
 _TEMPLATE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
@@ -185,8 +208,8 @@ class Templates:
     def captions(self, names: Names) -> dict[str, str]:
         """These captions of a class, by name."""
         known = dict(names.ranks) | {"scientific_name": names.scientific_name}
-        if names.common_name is not None:
-            known["common_name"] = names.common_name
+        more = {"common_name": names.common_name, "life_stage": names.life_stage}
+        known |= {name: text for name, text in more.items() if text is not None}
         return {name: _first_that_fits(forms, known, names) for name, forms in self.forms.items()}
 
 

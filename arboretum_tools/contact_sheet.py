@@ -18,6 +18,7 @@ from arboretum_tools.publish import whole_file
 from arboretum_tools.samples import join
 from arboretum_tools.split.manifest import Split, load_split
 from arboretum_tools.store.reader import ImageStore
+from arboretum_tools.wording import counted
 
 #: More classes than this are shown by an even pick from head to tail, and the picture says so.
 MAX_CLASSES = 40
@@ -162,7 +163,7 @@ def _height(classes: int, photos_per_class: int) -> int:
 def _head(canvas: Canvas, split: Split) -> None:
     counts = split.class_counts
     canvas.text((_MARGIN, 112), canvas.fitted(split.name, 60, _WIDTH - 2 * _MARGIN), 60, _INK, bold=True)
-    said = [f"{len(counts):,} classes", f"{sum(counts):,} train photos"]
+    said = [counted(len(counts), "class"), counted(sum(counts), "train photo")]
     said += [f"{split.part(part).num_rows:,} {part}" for part in split.parts if part != "train"]
     if min(counts):
         said.append(f"head to tail {max(counts):,} : {min(counts):,}, ratio {max(counts) / min(counts):g}")
@@ -206,7 +207,7 @@ def _legend(canvas: Canvas, counts: list[int], baseline: int) -> None:
     place = float(_MARGIN)
     for band in BANDS:
         canvas.rectangle((place, baseline - 21, place + 22, baseline + 1), _BAND_COLORS[band], radius=5)
-        text = f"{band}, {meaning[band]}: {bands[band]:,} classes"
+        text = f"{band}, {meaning[band]}: {counted(bands[band], 'class')}"
         canvas.text((place + 34, baseline), text, 26, _INK)
         place += 34 + canvas.text_width(text, 26) + 56
 
@@ -215,7 +216,7 @@ def _grid(canvas: Canvas, classes: list[_Class], total: int, most: int, photos_p
     title = "Every class, head to tail"
     if len(classes) < total:
         title = (
-            f"{len(classes):,} of the {total:,} classes, evenly picked from head to tail; "
+            f"{len(classes):,} of the {counted(total, 'class')}, evenly picked from head to tail; "
             f"{total - len(classes):,} more are not shown"
         )
     canvas.text((_MARGIN, _GRID_TOP - 22), title, 28, _FAINT)

@@ -7,10 +7,11 @@ lineage would split a species when one row lacks a rank. Keys are compared as UT
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from arboretum_tools.errors import UsageError
 
@@ -21,6 +22,9 @@ CLASS_RANKS = ("species", "genus", "family", "order")
 HYBRID_SQL = "(contains(scientific_name, '×') OR contains(' ' || scientific_name || ' ', ' x '))"
 
 _FOLDER_CHARACTERS = 80
+
+# The names of the seven groups of Arboretum joined have 54 characters.
+_JOINED_CHARACTERS = 60
 
 
 def class_key_sql(rank: str) -> str:
@@ -45,17 +49,42 @@ def unique_names(names: Sequence[str], kingdoms: Sequence[str]) -> list[str]:
     ]
 
 
-def folder_name(label: int, name: str) -> str:
-    """Name of a class folder: `%05d_` and the slug of the name, at most 80 characters, ASCII.
+def folder_names(names: Sequence[str]) -> list[str]:
+    """Names of the class folders, index = label: `%05d_` and the name's slug, at most 80 ASCII characters.
 
-    The five-digit label makes plain and natural sort agree with the label, which ImageFolder relies on.
+    The label in front, of five digits or as many as the last one has, makes plain and natural sort agree with
+    the labels, which ImageFolder relies on.
     """
+    digits = max(5, len(str(len(names) - 1)))
+    return [f"{label:0{digits}d}_{_ascii(name)}"[:_FOLDER_CHARACTERS] for label, name in enumerate(names)]
+
+
+def _ascii(name: str) -> str:
     ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    slug = re.sub(r"[^A-Za-z0-9-]+", "_", ascii_name)
-    return f"{label:05d}_{slug}"[:_FOLDER_CHARACTERS]
+    return re.sub(r"[^A-Za-z0-9-]+", "_", ascii_name)
 
 
 def slug(text: str) -> str:
     """A lower-case name for files out of any text: runs outside `[a-z0-9]` become one `-`."""
     ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     return re.sub(r"[^a-z0-9]+", "-", ascii_text.lower()).strip("-")
+
+
+def joined_slugs(names: Iterable[str]) -> str:
+    """The slugs of some names, each once, joined by `+`: at most 60 characters, "" of no names.
+
+    Of more than fit, the first ones, how many more there are, and eight hex digits of the SHA-256 of the
+    whole, so that two long lists have two names: `actias-luna+danaus-plexippus+3-more-52f4a1c9`.
+    """
+    slugs = list(dict.fromkeys(slug(name) for name in names))
+    whole = "+".join(slugs)
+    if len(whole) <= _JOINED_CHARACTERS:
+        return whole
+    digest = hashlib.sha256(whole.encode()).hexdigest()[:8]
+    for shown in range(len(slugs) - 1, 0, -1):
+        text = f"{'+'.join(slugs[:shown])}+{len(slugs) - shown}-more-{digest}"
+        if len(text) <= _JOINED_CHARACTERS:
+            return text
+    # Not even the first name fits.
+    more = f"+{len(slugs) - 1}-more-{digest}" if len(slugs) > 1 else f"-{digest}"
+    return slugs[0][: _JOINED_CHARACTERS - len(more)] + more

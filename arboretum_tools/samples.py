@@ -26,6 +26,7 @@ from arboretum_tools.store.layout import PENDING, STATUSES, shard_number
 from arboretum_tools.store.place import Place
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.tables import one_line
+from arboretum_tools.wording import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -130,7 +131,8 @@ def require(samples: Iterable[Samples], split: Split, store: Path) -> None:
     if not any(found.missing.num_rows for found in samples):
         return
     parts = "; ".join(
-        f"{found.missing.num_rows:,} of the {found.missing.num_rows + len(found):,} photos of {found.part} "
+        f"{found.missing.num_rows:,} of the {counted(found.missing.num_rows + len(found), 'photo')} of "
+        f"{found.part} "
         f"({', '.join(f'{count:,} {status}' for status, count in found.missing_by_status.items())})"
         for found in samples
         if found.missing.num_rows

@@ -25,6 +25,7 @@ from arboretum_tools.errors import SelectionError, UsageError
 from arboretum_tools.photo_ids import PhotoIds
 from arboretum_tools.stable import key_sql
 from arboretum_tools.taxonomy import Taxon
+from arboretum_tools.wording import counted
 
 #: Photos per class of the whole de-duplicated catalogue: (least, most), both inclusive, None = no bound.
 RARITIES: dict[str, tuple[int | None, int | None]] = {
@@ -247,7 +248,9 @@ def predicates(
         table = ids_table(criteria.photo_ids)
         count = len(criteria.photo_ids)
         found.append(
-            Predicate(f"photo_id IN (SELECT photo_id FROM {table})", (), f"among {count:,} listed photos")
+            Predicate(
+                f"photo_id IN (SELECT photo_id FROM {table})", (), f"among {counted(count, 'listed photo')}"
+            )
         )
     return found
 
@@ -277,9 +280,9 @@ def english(found: Sequence[Predicate], criteria: Criteria) -> str:
     """The criteria in one line of English."""
     said = [p.english for p in found]
     if criteria.photos_per_observation:
-        said.append(f"at most {criteria.photos_per_observation} photos an observation")
+        said.append(f"at most {counted(criteria.photos_per_observation, 'photo')} an observation")
     if criteria.limit:
-        said.append(f"at most {criteria.limit:,} photos, chosen by their key")
+        said.append(f"at most {counted(criteria.limit, 'photo')}, chosen by their key")
     return "; ".join(said) or "every photo"
 
 
@@ -336,8 +339,8 @@ def _between(least: int | None, most: int | None) -> str:
 
 def _between_english(least: int | None, most: int | None) -> str:
     if least is None:
-        return f"at most {most:,} photos"
-    return f"at least {least:,} photos" if most is None else f"{least:,} to {most:,} photos"
+        return f"at most {counted(most or 0, 'photo')}"
+    return f"at least {counted(least, 'photo')}" if most is None else f"{least:,} to {counted(most, 'photo')}"
 
 
 def _graded(grade: str, *, graded: bool) -> Predicate:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from arboretum_metadata.vocab import COMMON_NAMES, GROUPS, RANKS
 from arboretum_tools.errors import AmbiguousTaxonError, UnknownTaxonError, UsageError
+from arboretum_tools.wording import counted
 
 # How near a name must be to be suggested, 0 to 100 (rapidfuzz's ratio), and how many are.
 _NEAR = 72.0
@@ -240,5 +241,5 @@ def _line(candidate: Candidate, fitting: Sequence[Candidate]) -> str:
 
 def _describe(candidate: Candidate) -> str:
     where = " > ".join(candidate.lineage) or "no lineage"
-    photos = f"{candidate.photos:,} photo{'s' * (candidate.photos != 1)}"
+    photos = counted(candidate.photos, "photo")
     return f"({where}; {photos}{f' of {candidate.classes:,} species' if candidate.rank != 'species' else ''})"

@@ -35,6 +35,7 @@ from arboretum_tools.identity import HYBRID_SQL
 from arboretum_tools.publish import sha256_of_json, write_json
 from arboretum_tools.query import Connection, arrow_table, identifier, parquet_source, rows
 from arboretum_tools.version import __version__
+from arboretum_tools.wording import counted
 
 #: Photos a bucket, and so a part, about: with the workers, what bounds memory.
 BUCKET_PHOTOS = 2_000_000
@@ -204,7 +205,7 @@ class _Build:
             self._refuse_rejected(base, defects)
         if not defects.photos:
             raise CatalogError(
-                f"nothing is left of the {defects.rows:,} rows: {'; '.join(defects.sentences)}",
+                f"nothing is left of the {counted(defects.rows, 'row')}: {'; '.join(defects.sentences)}",
                 hint="A photo needs an id of 1 or more and a known image extension. Nothing was changed.",
             )
         self._refuse_long_names(base)

@@ -30,6 +30,7 @@ from arboretum_tools.query import (
 from arboretum_tools.stable import key, key_sql, text_id
 from arboretum_tools.tables import one_line
 from arboretum_tools.taxonomy import Taxon
+from arboretum_tools.wording import counted
 
 _BRING = {
     "life_stage": "GBIF's export of iNaturalist",
@@ -78,7 +79,8 @@ class Relations:
             found = raw.prepare(connection, self._files)
             rejected.of_rows(connection)
         if found.sentences:
-            lines = [f"catalogue {self.path}: {found.rows:,} rows, {found.photos:,} photos; of the rows"]
+            rows, photos = counted(found.rows, "row"), counted(found.photos, "photo")
+            lines = [f"catalogue {self.path}: {rows}, {photos}; of the rows"]
             self._on_event(Note("\n  ".join([*lines, *found.sentences])))
         return found
 

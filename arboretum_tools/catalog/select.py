@@ -13,7 +13,7 @@ import pyarrow as pa
 from arboretum_metadata.schema import SELECTION
 from arboretum_tools import selection as criteria_to_sql
 from arboretum_tools.catalog.relations import Relations
-from arboretum_tools.identity import slug
+from arboretum_tools.identity import joined_slugs
 from arboretum_tools.selection import Criteria
 from arboretum_tools.tables import arrow_schema, write_table
 
@@ -90,10 +90,10 @@ class Selection:
 
     @property
     def label(self) -> str:
-        """A short name for files: the names of the taxa joined by `+`, or `all`."""
-        names = dict.fromkeys(slug(taxon.name) for one in self.criteria for taxon in one.taxa)
-        whole = any(not one.taxa for one in self.criteria)
-        return "+".join(names) if names and not whole else "all"
+        """A short name for files: the names of the taxa, as `joined_slugs` has them, or `all`."""
+        if any(not one.taxa for one in self.criteria):
+            return "all"
+        return joined_slugs(taxon.name for one in self.criteria for taxon in one.taxa) or "all"
 
     def recipe(self) -> dict[str, Any]:
         """How it is made, as JSON: version and criteria; no path, time or host."""

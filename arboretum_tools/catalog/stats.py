@@ -16,6 +16,7 @@ from arboretum_tools.catalog.select import Selection
 from arboretum_tools.errors import BadInputError
 from arboretum_tools.publish import whole_file
 from arboretum_tools.query import identifier, literal
+from arboretum_tools.wording import counted
 
 #: Shares of the species below which a quantile of photos a species lies.
 QUANTILES = (0, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1)
@@ -65,7 +66,7 @@ class CatalogStats:
 
     def to_markdown(self) -> str:
         """Every table in Markdown."""
-        parts = [f"{self.english}: {self.photos:,} photos of {self.species:,} species."]
+        parts = [f"{self.english}: {counted(self.photos, 'photo')} of {self.species:,} species."]
         for table in self.tables:
             lines = [f"### {table.title}", "", _row(table.columns)]
             lines.append(_row("---:" if _numeric(table, i) else "---" for i in range(len(table.columns))))
@@ -196,7 +197,7 @@ def figures(stats: CatalogStats, folder: str | Path, *, form: str = "png") -> li
     axes.annotate(
         "30 photos", (1, 30), textcoords="offset points", xytext=(2, 3), fontsize=8, color="#666666"
     )
-    axes.set_title(f"{stats.photos:,} photos of {len(stats.counts):,} species", fontsize=10)
+    axes.set_title(f"{counted(stats.photos, 'photo')} of {len(stats.counts):,} species", fontsize=10)
     groups = next(table for table in stats.tables if table.name == "group")
     by_group = Figure(figsize=(7, 1.1 + 0.3 * len(groups.rows)), layout="constrained")
     for place, (title, column, color) in enumerate((("species", 1, "#8a6d3b"), ("photos", 2, "#2f6b3a"))):

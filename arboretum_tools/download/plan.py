@@ -12,6 +12,7 @@ from arboretum_tools.download.budget import Allowance, seconds_within
 from arboretum_tools.errors import BadInputError, OutOfSpaceError
 from arboretum_tools.store.layout import PENDING
 from arboretum_tools.store.writer import SHARD_BYTES, SHARD_PHOTOS
+from arboretum_tools.wording import counted
 
 #: Above so many bytes a download has to be confirmed.
 CONFIRM_BYTES = 100 * 10**9
@@ -133,14 +134,14 @@ def check_plan(plan: DownloadPlan, *, yes: bool) -> None:
     """
     if plan.disk_bytes > plan.free_bytes:
         raise OutOfSpaceError(
-            f"about {gigabytes(plan.disk_bytes)} are needed for {plan.to_fetch:,} photos, and the disk of "
-            f"{plan.store} has {gigabytes(plan.free_bytes)} left; nothing was downloaded",
+            f"about {gigabytes(plan.disk_bytes)} are needed for {counted(plan.to_fetch, 'photo')}, and the "
+            f"disk of {plan.store} has {gigabytes(plan.free_bytes)} left; nothing was downloaded",
             hint="Free some space, choose a folder on another disk with --images, a smaller --size, or fewer "
             "photos with --limit.",
         )
     if plan.size_bytes > CONFIRM_BYTES and not yes:
         raise BadInputError(
-            f"{plan.to_fetch:,} photos are about {gigabytes(plan.size_bytes)}, more than "
+            f"{counted(plan.to_fetch, 'photo')} are about {gigabytes(plan.size_bytes)}, more than "
             f"{gigabytes(CONFIRM_BYTES)}; nothing was downloaded",
             hint="Say --yes if that is meant, or take fewer photos with --limit.",
         )

@@ -11,6 +11,7 @@ from arboretum_tools.errors import TargetExistsError
 from arboretum_tools.evaluate import Estimate, Evaluation, Measures
 from arboretum_tools.publish import whole_file, write_json
 from arboretum_tools.split.stats import matplotlib_figure
+from arboretum_tools.wording import counted, does
 
 #: The files of a report.
 JSON, MARKDOWN, FIGURE = "report.json", "report.md", "report.png"
@@ -25,8 +26,8 @@ def markdown(found: Evaluation) -> str:
     lines = [
         f"# {found.split}, {found.part}",
         "",
-        f"{found.photos:,} photos of {found.classes:,} classes. Percent, with 95 % intervals: Wilson for "
-        "shares of photos, bootstrap over classes for means over classes.",
+        f"{counted(found.photos, 'photo')} of {counted(found.classes, 'class')}. Percent, with 95 % "
+        "intervals: Wilson for shares of photos, bootstrap over classes for means over classes.",
         "",
         *_table(columns, rows),
         "",
@@ -38,13 +39,13 @@ def markdown(found: Evaluation) -> str:
             [[rank, cell(one.accuracy), f"{one.accuracy.n:,}"] for rank, one in found.ranks.items()],
         ),
     ]
-    for title, estimates, counted in (
+    for title, estimates, unit in (
         ("life stage", found.life_stages, "photos"),
         ("group", found.groups, "classes"),
     ):
         if estimates:
             rows = [[name, cell(one), f"{one.n:,}"] for name, one in estimates.items()]
-            lines += ["", *_table([title, "top-1", counted], rows)]
+            lines += ["", *_table([title, "top-1", unit], rows)]
     if found.pairs:
         rows = [
             [" / ".join(map(_plain, one.names)), cell(one.top1), cell(one.swapped), f"{one.top1.n:,}"]
@@ -77,7 +78,7 @@ def _severity(found: Evaluation) -> str:
         return "Mistake severity is not reported: the classes have no lineage."
     return (
         f"Mistake severity {found.mistake_severity:.2f} ranks (mean height of the lowest common ancestor "
-        f"over {found.mistakes:,} wrong predictions)."
+        f"over {counted(found.mistakes, 'wrong prediction')})."
     )
 
 
@@ -88,7 +89,10 @@ def _left_out(found: Evaluation) -> list[str]:
         said = ", ".join(f"{n:,} {band}" for band, n in empty.items())
         lines.append(f"Classes without photos in the part, in no mean: {said}.")
     if found.missing:
-        lines.append(f"{found.missing:,} photos have no prediction and count as wrong.")
+        lines.append(
+            f"{counted(found.missing, 'photo')} {does(found.missing, 'have')} no prediction and "
+            f"{does(found.missing, 'count')} as wrong."
+        )
     if not found.top1.bands:
         lines.append("Shot bands are not reported: the split has no train part.")
     if found.top5 is None:

@@ -37,6 +37,7 @@ from arboretum_tools.split import Split, load_split
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.tables import write_table
 from arboretum_tools.version import __version__
+from arboretum_tools.wording import counted, does
 
 if TYPE_CHECKING:
     from arboretum_tools.catalog import Catalog, Selection
@@ -123,7 +124,12 @@ def export(
         labels = {label for labels in empty.values() for label in labels}
         dropped = [split.classes["class_key"][label].as_py() for label in sorted(labels)]
         split, found = without(split, found, labels)
-        on_event(events.Note(f"{len(dropped):,} classes were left out, and the others numbered anew"))
+        on_event(
+            events.Note(
+                f"{counted(len(dropped), 'class')} {does(len(dropped), 'were')} left out, and the others "
+                "numbered anew"
+            )
+        )
     elif exporter.needs_every_class:
         refuse_empty(split, empty, exporter.format)
     with ExitStack() as open_files:
@@ -162,11 +168,11 @@ def _export(exporter: Exporter, source: Source, to: Path, dropped: list[str]) ->
         details = exporter.write(source, work)
         folder = work.folder
         write_table(folder / "classes.parquet", split.classes, CLASSES, {"split_sha256": split.sha256})
-        counted = write_attribution(folder, source)
+        by_license = write_attribution(folder, source)
         missing = missing_of(source.parts.values())
         if missing.num_rows:
             pq.write_table(missing, folder / "missing.parquet")
-        write_export_json(folder, made, {**details, "licenses": counted})
+        write_export_json(folder, made, {**details, "licenses": by_license})
     on_event(events.StageFinished("export"))
     said = found_at(to, made)
     assert said is not None, "an export that was just written is found again"

@@ -19,6 +19,7 @@ from arboretum_tools.export.base import SPLIT_NAMES, Source
 from arboretum_tools.export.licenses import NOT_KNOWN, least_open, licenses
 from arboretum_tools.publish import canonical_json
 from arboretum_tools.version import __version__
+from arboretum_tools.wording import counted
 
 #: What the hub calls each licence (https://huggingface.co/docs/hub/repositories-licenses). It has no name
 #: for the public domain mark.
@@ -74,9 +75,9 @@ def write_card(
     """Writes README.md into the export; the Parquet files already lie in `folder/data`."""
     import yaml  # type: ignore[import-untyped]
 
-    counted = licenses(source)
+    by_license = licenses(source)
     front = {
-        "license": _hub_license(counted),
+        "license": _hub_license(by_license),
         "task_categories": ["image-classification"],
         "tags": ["biodiversity", "iNaturalist", "Arboretum", "long-tailed"],
         "pretty_name": " ".join(source.split.name.split()),
@@ -97,29 +98,30 @@ def write_card(
         },
     }
     text = yaml.safe_dump(front, sort_keys=False, allow_unicode=True, width=10_000)
-    (folder / "README.md").write_text(f"---\n{text}---\n\n{_body(source, counted)}", encoding="utf-8")
+    (folder / "README.md").write_text(f"---\n{text}---\n\n{_body(source, by_license)}", encoding="utf-8")
 
 
-def _hub_license(counted: Mapping[str, int]) -> str:
-    strictest = least_open(counted)
+def _hub_license(by_license: Mapping[str, int]) -> str:
+    strictest = least_open(by_license)
     # One photo without a known licence is one that nobody may be told to be free to use.
-    return HUB_LICENSES[strictest] if strictest and NOT_KNOWN not in counted else "unknown"
+    return HUB_LICENSES[strictest] if strictest and NOT_KNOWN not in by_license else "unknown"
 
 
 def _size_category(photos: int) -> str:
     return next((name for bound, name in _SIZES if photos < bound), "100M<n<1B")
 
 
-def _body(source: Source, counted: Mapping[str, int]) -> str:
+def _body(source: Source, by_license: Mapping[str, int]) -> str:
     split = source.split
     photos = sum(len(samples) for samples in source.parts.values())
     sections = [
         f"# {_text(split.name)}",
-        f"{photos:,} photos of {split.num_classes:,} classes, from iNaturalist by way of Arboretum.",
+        f"{counted(photos, 'photo')} of {counted(split.num_classes, 'class')}, from iNaturalist by way of "
+        "Arboretum.",
         _loading(source),
         f"## Photos\n\n{_counts(source)}",
         f"## Lineage\n\n{_lineage(split.classes.to_pylist())}",
-        f"## Licences\n\n{_licences_in_words(counted)}",
+        f"## Licences\n\n{_licences_in_words(by_license)}",
         f"## How it was made\n\n{_making(source)}",
         f"## Citation\n\n```bibtex\n{_CITATION}\n```",
     ]
@@ -143,7 +145,7 @@ def _counts(source: Source) -> str:
             ["shot band, by train photos", "classes"], [[band, f"{bands[band]:,}"] for band in BANDS]
         )
     missing = [
-        f"{found.missing.num_rows:,} photos of {SPLIT_NAMES[part]} "
+        f"{counted(found.missing.num_rows, 'photo')} of {SPLIT_NAMES[part]} "
         f"({', '.join(f'{count:,} {status}' for status, count in found.missing_by_status.items())})"
         for part, found in source.parts.items()
         if found.missing.num_rows
@@ -151,13 +153,13 @@ def _counts(source: Source) -> str:
     return text + (f"\n\nNot there: {'; '.join(missing)}; see `missing.parquet`." if missing else "")
 
 
-def _licences_in_words(counted: Mapping[str, int]) -> str:
-    text = _rows(["licence", "photos"], [[name, f"{count:,}"] for name, count in counted.items()]) + "\n\n"
-    strictest = least_open(counted)
+def _licences_in_words(by_license: Mapping[str, int]) -> str:
+    text = _rows(["licence", "photos"], [[name, f"{count:,}"] for name, count in by_license.items()]) + "\n\n"
+    strictest = least_open(by_license)
     if strictest:
         about = LICENSES[strictest]
         text += f"The most restrictive licence among them is **{strictest}** ({about.title}, {about.url}). "
-    if NOT_KNOWN in counted:
+    if NOT_KNOWN in by_license:
         text += "Photos whose licence is not known may not be passed on. "
     return (
         text

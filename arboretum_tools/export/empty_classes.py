@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from arboretum_tools.errors import ExportError
-from arboretum_tools.identity import folder_name
+from arboretum_tools.identity import folder_names
 from arboretum_tools.samples import Samples
 from arboretum_tools.split.manifest import Split
 
@@ -66,7 +66,7 @@ def without(
             hint="Export fewer parts by --parts, or download the rest of the split.",
         )
     classes = split.classes.take(pa.array(kept))
-    folders = [folder_name(label, name) for label, name in enumerate(classes["name"].to_pylist())]
+    folders = folder_names(classes["name"].to_pylist())
     for column, values in (("label", pa.array(range(len(kept)), pa.int32())), ("folder", pa.array(folders))):
         at = classes.schema.get_field_index(column)
         classes = classes.set_column(at, classes.schema.field(at), values)

@@ -8,7 +8,7 @@ The rules of the readers that decide the details:
 
 - torchvision (`torchvision/datasets/folder.py`, `find_classes`) and timm (`timm/data/readers/
   reader_image_folder.py`) number the classes by the sorted names of their folders, torchvision by plain and
-  timm by natural order: the five-digit label in front makes both agree with the label;
+  timm by natural order: the label in front, padded with zeros, makes both agree with the label;
 - torchvision raises on a class folder without an image and timm leaves the class out without a word, so that
   all later labels shift: a class without a photo in a part is refused;
 - Hugging Face takes the splits from the names of the folders, and `val` for `validation`.

@@ -10,7 +10,7 @@ import numpy as np
 from arboretum_tools.events import PhotoDone
 from arboretum_tools.export.base import Sample, Source, encoded
 from arboretum_tools.export.work import Work
-from arboretum_tools.identity import folder_name
+from arboretum_tools.identity import folder_names
 
 # Images a step: what an interrupted export does again at most.
 _STEP = 500
@@ -23,11 +23,11 @@ Place = Callable[[int, int], str]
 
 
 def class_folders(source: Source) -> list[str]:
-    """The folder of each class, index = label: `%05d_` and an ASCII slug, made anew from the name.
+    """The folder of each class, index = label: label and ASCII slug, made anew from the name.
 
     The names that a split's classes.parquet gives are not used: it may have come from anywhere.
     """
-    return [folder_name(row["label"], row["name"]) for row in source.classes()]
+    return folder_names([row["name"] for row in source.classes()])
 
 
 def write_images(

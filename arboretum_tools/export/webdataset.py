@@ -58,6 +58,7 @@ from arboretum_tools.export.tar_members import Members, member
 from arboretum_tools.export.work import Work
 from arboretum_tools.publish import canonical_json, write_json
 from arboretum_tools.store import tar
+from arboretum_tools.wording import counted
 
 #: A shard holds at most this many samples unless told otherwise.
 SAMPLES_PER_SHARD = 1_000
@@ -171,7 +172,8 @@ class WebDataset:
         size = samples // shards if self.even == "drop" else pieces_of_at_most(samples, shards)
         if size < 1:
             raise ExportError(
-                f"{samples:,} samples cannot fill {shards:,} equal shards; nothing was written",
+                f"{counted(samples, 'sample')} cannot fill {counted(shards, 'equal shard')}; nothing was "
+                "written",
                 hint="Use --even repeat, or a smaller --world-size or --workers.",
             )
         return [size] * shards

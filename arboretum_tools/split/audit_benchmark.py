@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from arboretum_tools.split.audit_checks import Check, Files, found
+from arboretum_tools.wording import counted
 
 # What makes a species rare: fewer photos in the whole catalogue (arXiv 2406.17720).
 _RARE_BELOW = 30
@@ -45,7 +46,7 @@ def _balanced(files: Files, rows: list[dict[str, Any]]) -> Check:
     return found(
         "benchmark: balanced",
         bool(outside or crowded),
-        f"at most {most:,} classes a group: {said}",
+        f"at most {counted(most, 'class')} a group: {said}",
         [*crowded, *outside],
     )
 
@@ -87,5 +88,5 @@ def _confounding(files: Files, rows: list[dict[str, Any]]) -> Check:
             for term, key in zip(terms, keys, strict=True)
             if key in by_key and not _in(by_key[key], term)
         ]
-    detail = f"{len(pairs):,} pairs of {len(members):,} classes"
+    detail = f"{counted(len(pairs), 'pair')} of {counted(len(members), 'class')}"
     return found("benchmark: confounding", bool(wrong), detail, wrong)

@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from arboretum_tools.wording import counted, does
+
 Outcome = Literal["kept", "broken", "not promised", "not checkable"]
 
 # Examples that a finding names.
@@ -183,10 +185,12 @@ def _photos_once(photos: pd.DataFrame) -> Check:
     ids = photos["photo_id"]
     twice = ids[ids.duplicated()].unique()
     bad = ids[ids.isna() | (ids < 1)]
-    detail = f"{len(photos):,} photos, each in one part once"
+    detail = f"{counted(len(photos), 'photo')}, each in one part once"
     if len(twice) or len(bad):
-        counts = ((len(twice), "stand twice"), (len(bad), "have no id of 1 or more"))
-        detail = "of the photos " + ", ".join(f"{n:,} {what}" for n, what in counts if n)
+        counts = ((len(twice), "stand", "twice"), (len(bad), "have", "no id of 1 or more"))
+        detail = "of the photos " + ", ".join(
+            f"{n:,} {does(n, verb)} {what}" for n, verb, what in counts if n
+        )
     return found("parts disjoint by photo", bool(len(twice) or len(bad)), detail, [*twice, *bad])
 
 
@@ -202,9 +206,10 @@ def _kept_apart(files: Files, photos: pd.DataFrame, column: str, group: str, key
         return Check(name, "not checkable", "there is one part only")
     spread = known.groupby(keys)["part"].nunique()
     shared = spread[spread > 1]
-    detail = f"{len(shared):,} of {len(spread):,} are in two parts"
+    detail = f"{len(shared):,} of {len(spread):,} {does(len(shared), 'are')} in two parts"
     if without:
-        detail += f"; {without:,} photos without {column} count as groups of their own"
+        own = "counts as a group of its own" if without == 1 else "count as groups of their own"
+        detail += f"; {counted(without, 'photo')} without {column} {own}"
     outcome: Outcome = "broken" if len(shared) else "kept"
     if not promised and len(shared):
         outcome = "not promised"
@@ -217,9 +222,9 @@ def _counts(files: Files) -> Check:
     for part in ("train", "val", "test"):
         table = files.parts.get(part)
         labels = [] if table is None else table["label"].to_pylist()
-        counted = np.bincount([n for n in labels if n is not None and n >= 0], minlength=len(files.classes))
+        numbers = np.bincount([n for n in labels if n is not None and n >= 0], minlength=len(files.classes))
         said = files.classes[f"n_{part}"].to_pylist()
-        wrong += [f"{part} of class {i}" for i, n in enumerate(said) if n != counted[i]]
+        wrong += [f"{part} of class {i}" for i, n in enumerate(said) if n != numbers[i]]
         if table is not None and files.meta.get("counts", {}).get(part) != len(labels):
             wrong.append(f"counts.{part} of split.json")
     said = files.meta.get("counts", {})
@@ -230,7 +235,8 @@ def _counts(files: Files) -> Check:
     for name, value in (("M", max(counts)), ("m", min(counts)), ("C", len(counts))):
         if files.meta.get(name) != value:
             wrong.append(f"{name} of split.json")
-    return found("counts", bool(wrong), f"{len(counts):,} classes, {sum(counts):,} train photos", wrong)
+    detail = f"{counted(len(counts), 'class')}, {counted(sum(counts), 'train photo')}"
+    return found("counts", bool(wrong), detail, wrong)
 
 
 def _every_class(files: Files) -> Check:
@@ -249,7 +255,7 @@ def _every_class(files: Files) -> Check:
     names = ", ".join(files.parts)
     if files.imported and wrong:
         return Check(
-            "every class in every part", "not promised", f"{len(wrong):,} gaps", tuple(wrong[:_EXAMPLES])
+            "every class in every part", "not promised", counted(len(wrong), "gap"), tuple(wrong[:_EXAMPLES])
         )
     return found("every class in every part", bool(wrong), f"{names}; held-out sizes as asked", wrong)
 
@@ -289,7 +295,7 @@ def _profile(files: Files) -> Check:
     if profile in _FORMULAS and len(counts) > 1:
         ratio = float(files.recipe["lt_ratio"])
         expected = _FORMULAS[profile](max(counts), ratio, len(counts))
-        detail = f"{profile} at ratio {ratio:g} over {len(counts):,} classes"
+        detail = f"{profile} at ratio {ratio:g} over {counted(len(counts), 'class')}"
     elif profile in ("natural", "all"):
         cap = files.recipe.get("max_per_class") if profile == "natural" else None
         least = (files.recipe.get("min_per_class") if profile == "natural" else None) or 1
@@ -340,10 +346,10 @@ def _largest(files: Files) -> Check:
         broken.append(f"a largest class of {math.ceil((units + 1) * unit - 1e-9)} was possible")
     start = units if {"min_per_class", "max_per_class"} & set(fixed) else (least if units >= least else 1)
     if "num_classes" not in fixed and fits(classes + 1, start):
-        broken.append(f"{classes + 1} classes were possible")
+        broken.append(f"{counted(classes + 1, 'class')} were possible")
     if "num_classes" not in fixed and not fixed and units < least and fits(2, least):
         broken.append("a largest class of more than 100 was possible")
-    detail = f"{classes:,} classes with a largest of {top:,}"
+    detail = f"{counted(classes, 'class')} with a largest of {top:,}"
     return found(name, bool(broken), detail + (f"; fixed: {', '.join(fixed)}" if fixed else ""), broken)
 
 

@@ -17,14 +17,9 @@ import pyarrow.parquet as pq
 from arboretum_tools.errors import SplitError
 from arboretum_tools.split.audit_checks import Check, Files, found
 from arboretum_tools.tables import one_line
+from arboretum_tools.wording import counted, does
 
 _KINDS = {"photo_id": "photo", "observation_id": "observation", "class_key": "class", "taxon": "taxon"}
-_SAID = {
-    "photo": "photos",
-    "observation": "observations",
-    "class": "classes",
-    "taxon": "taxa, by scientific name",
-}
 _PARTS = ("train", "val", "test")
 
 
@@ -78,10 +73,14 @@ def _apart(files: Files, name: str, kept: Mapping[str, set[object]]) -> Check:
         names = {row[rank] for rank in ("kingdom", "phylum", "class", "order", "family", "genus")}
         names |= {row["scientific_name"], f"{row['genus']} {row['species']}"}
         wrong += [f"taxon {term}" for term in kept["taxon"] if _is(str(term), row, names)]
-    counts = [f"{len(values):,} {_SAID[kind]}" for kind, values in kept.items() if values]
+    counts = [
+        counted(len(values), kind) + (", by scientific name" if kind == "taxon" else "")
+        for kind, values in kept.items()
+        if values
+    ]
     detail = f"none in any part: {', '.join(counts) or 'nothing is named'}"
     if wrong:
-        detail = f"{len(wrong):,} are in a part"
+        detail = f"{len(wrong):,} {does(len(wrong), 'are')} in a part"
     return found(name, bool(wrong), detail, wrong)
 
 

@@ -13,6 +13,7 @@ from arboretum_tools.errors import UsageError
 from arboretum_tools.events import OnEvent, PhotoDone, StageFinished, StageStarted
 from arboretum_tools.split.audit_checks import Check, Files, found
 from arboretum_tools.store import ImageStore
+from arboretum_tools.wording import counted, does
 
 _MOST_BITS = 7
 
@@ -32,17 +33,18 @@ def checks(files: Files, store: ImageStore, near_bits: int, on_event: OnEvent) -
     photos = photos.merge(there, on="photo_id", how="left")
     held = photos[photos["sha256"].notna()].reset_index(drop=True)
     missing = len(photos) - len(held)
-    detail = f"{len(held):,} of {len(photos):,} photos are in the store"
+    detail = f"{len(held):,} of {counted(len(photos), 'photo')} {does(len(held), 'are')} in the store"
     if missing and not files.recipe.get("store"):
         yield Check("photos in the store", "not promised", detail)
     else:
         yield found("photos in the store", bool(missing), detail)
     spread = held.groupby("sha256")["part"].nunique()
+    shared = int(spread.gt(1).sum())
     same = held[held["sha256"].isin(spread[spread > 1].index)].sort_values(["sha256", "photo_id"])
     yield found(
         "parts disjoint by sha256",
         len(same) > 0,
-        f"{spread.gt(1).sum():,} images lie byte for byte in two parts",
+        f"{counted(shared, 'image')} {does(shared, 'lie')} byte for byte in two parts",
         same["photo_id"].tolist(),
     )
     yield _near(held, store, near_bits, on_event)
@@ -78,9 +80,9 @@ def _near(held: pd.DataFrame, store: ImageStore, near_bits: int, on_event: OnEve
         on_event(PhotoDone(photo_id, "written", len(data)))
     on_event(StageFinished("near-duplicates"))
     pairs = _pairs(seen, near_bits)
-    detail = f"{len(pairs):,} pairs of hashes within {near_bits} of 64 bits of each other"
+    detail = f"{counted(len(pairs), 'pair')} of hashes within {near_bits} of 64 bits of each other"
     if unreadable:
-        detail += f"; {unreadable:,} images could not be decoded"
+        detail += f"; {counted(unreadable, 'image')} could not be decoded"
     if held.empty:
         return Check(name, "not checkable", "no photo of the split is in the store")
     return found(name, bool(pairs), detail, [f"{a} and {b}" for a, b in pairs])

@@ -20,12 +20,15 @@ from arboretum_metadata.schema import PART
 from arboretum_metadata.vocab import GROUPS, RARE_BELOW
 from arboretum_tools.catalog import Catalog, Selection
 from arboretum_tools.catalog.catalog import catalog_of
-from arboretum_tools.errors import InfeasibleSplitError, RecipeError, SelectionError, UnknownTaxonError
+from arboretum_tools.errors import InfeasibleSplitError, RecipeError, SelectionError
 from arboretum_tools.identity import class_key_sql
-from arboretum_tools.split.draw import Available, Drawn, draw
+from arboretum_tools.query import identifier
+from arboretum_tools.split.draw import Drawn, draw
+from arboretum_tools.split.pool import Available
 from arboretum_tools.split.recipe import SplitRecipe
 from arboretum_tools.tables import arrow_schema
 from arboretum_tools.taxonomy import Taxon
+from arboretum_tools.wording import counted
 
 # Classes that an error names.
 _SHOWN = 5
@@ -122,12 +125,14 @@ def _members(pairs: Iterable[tuple[Taxon, Taxon]], rank: str) -> tuple[Taxon, ..
 
 def _groups(catalog: Catalog) -> tuple[Taxon, ...]:
     """Those of the seven groups that the catalogue has."""
-    found = []
-    for group in GROUPS.values():
-        try:
-            found.append(catalog.taxon(f"{group.rank}:{group.name}"))
-        except UnknownTaxonError:
-            continue
+    # Asked first, as a name that the catalogue lacks costs a search for what may have been meant.
+    there = ", ".join(f"count(*) FILTER ({identifier(group.rank)} = ?)" for group in GROUPS.values())
+    (counts,) = catalog.rows(f"SELECT {there} FROM lineages", [group.name for group in GROUPS.values()])
+    found = [
+        catalog.taxon(f"{group.rank}:{group.name}")
+        for group, count in zip(GROUPS.values(), counts, strict=True)
+        if count
+    ]
     if not found:
         raise SelectionError(
             f"the catalogue {catalog.path} has none of the groups {', '.join(GROUPS)}",
@@ -260,7 +265,7 @@ def _impossible(selection: Selection, recipe: SplitRecipe, available: Available)
     if recipe.benchmark != "confounding":
         most = max(totals.values(), default=0)
         return InfeasibleSplitError(
-            f"no split: none of the {len(totals):,} selected classes has {photos:,} photos",
+            f"no split: none of the {len(totals):,} selected classes has {counted(photos, 'photo')}",
             hint=f"--test-per-class {most} or less makes it possible." if most else "Select more photos.",
         )
     catalog = catalog_of(selection)
@@ -270,7 +275,7 @@ def _impossible(selection: Selection, recipe: SplitRecipe, available: Available)
     said = [f"{name} has {count or 'none'}" for name, count in list(short.items())[:_SHOWN]]
     least = min(short.values())
     return InfeasibleSplitError(
-        f"no split: {', '.join(said)} of the {photos:,} photos that each of a pair needs",
+        f"no split: {', '.join(said)} of the {counted(photos, 'photo')} that each of a pair needs",
         hint=f"--test-per-class {least} or less makes it possible."
         if least
         else "Leave the pairs of those out that have none, or select more photos.",

@@ -22,9 +22,6 @@ from arboretum_tools.errors import RecipeError, UsageError
 #: Profile of a recipe that makes a benchmark.
 PROFILE = "benchmark"
 
-#: Rank of a class that is a stage of a species.
-LIFE_STAGE_RANK = "life stage"
-
 #: Which benchmark each of the options belongs to.
 _OPTION_OF = {"classes_per_group": "balanced", "stages": "life-stage", "pairs": "confounding"}
 

@@ -22,8 +22,7 @@ from arboretum_tools.catalog import Relations, Selection
 from arboretum_tools.split.groups import KEYS, hold_out, limit_sql
 from arboretum_tools.split.manifest import PARTS
 from arboretum_tools.split.part_files import DrawnParts
-from arboretum_tools.split.pool import Available as Available
-from arboretum_tools.split.pool import Pool, make_pool
+from arboretum_tools.split.pool import Available, Pool, make_pool
 from arboretum_tools.split.profiles import targets
 from arboretum_tools.split.recipe import SplitRecipe
 from arboretum_tools.stable import KEYS_FIRST, key_sql

@@ -30,6 +30,7 @@ from arboretum_tools.photo_ids import PhotoIds
 from arboretum_tools.split.manifest import load_split
 from arboretum_tools.tables import arrow_schema, one_line
 from arboretum_tools.taxonomy import Taxon
+from arboretum_tools.wording import counted
 
 _COLUMNS = ("photo_id", "observation_id", "class_key", "taxon")
 
@@ -156,7 +157,7 @@ class Exclusion:
                 missing.append(term)
         if missing and len(missing) == len(self.entries):
             raise RecipeError(
-                f"the catalogue knows none of the {len(missing):,} taxa to keep out, such as "
+                f"the catalogue knows none of the {counted(len(missing), 'taxon')} to keep out, such as "
                 f"{', '.join(missing[:_SHOWN])}",
                 hint="`arboretum taxa NAME` says what a catalogue calls a taxon.",
             )

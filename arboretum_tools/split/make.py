@@ -11,18 +11,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from arboretum_metadata.schema import CLASSES, LEFT_OUT, UNUSED_CLASSES
+from arboretum_metadata.vocab import LIFE_STAGE_RANK
 from arboretum_tools.bands import shot_band
 from arboretum_tools.catalog import Catalog, Selection
 from arboretum_tools.downloaded import ok_photo_ids
-from arboretum_tools.identity import folder_name, unique_names
+from arboretum_tools.identity import folder_names, unique_names
 from arboretum_tools.photo_ids import PhotoIds
 from arboretum_tools.publish import sha256_of_json
 from arboretum_tools.split import benchmarks
 from arboretum_tools.split.benchmark_draw import draw_benchmark, prepared
-from arboretum_tools.split.draw import Available, Drawn, draw
+from arboretum_tools.split.draw import Drawn, draw
 from arboretum_tools.split.exclusion import Exclusion, read_exclusion
 from arboretum_tools.split.groups import resolve_group_by
 from arboretum_tools.split.manifest import FORMAT_VERSION, Split, classes_sha256, part_batches, part_sha256
+from arboretum_tools.split.pool import Available
 from arboretum_tools.split.recipe import RATIO_PROFILES, SplitRecipe, parse_family
 from arboretum_tools.store import ImageStore
 from arboretum_tools.tables import arrow_schema
@@ -276,7 +278,7 @@ def _split(
     more: Mapping[str, Any] | None = None,
 ) -> Split:
     """The split that was drawn; `more` is what its split.json says besides."""
-    rank = benchmarks.LIFE_STAGE_RANK if recipe.benchmark == "life-stage" else recipe.rank
+    rank = LIFE_STAGE_RANK if recipe.benchmark == "life-stage" else recipe.rank
     classes = _classes(drawn, rank)
     said = {"selection": selection.recipe(), **recipe.to_json()}
     largest, smallest = classes["n_train"][0].as_py(), classes["n_train"][-1].as_py()
@@ -323,12 +325,10 @@ def _classes(drawn: Drawn, rank: str) -> pa.Table:
     columns = drawn.classes.to_pydict()
     columns["rank"] = [rank] * len(columns["label"])
     names = columns["scientific_name"]
-    if rank == benchmarks.LIFE_STAGE_RANK:
+    if rank == LIFE_STAGE_RANK:
         names = [f"{name} ({stage})" for name, stage in zip(names, columns["stage"], strict=True)]
     columns["name"] = unique_names(names, columns["kingdom"])
-    columns["folder"] = [
-        folder_name(label, name) for label, name in zip(columns["label"], columns["name"], strict=True)
-    ]
+    columns["folder"] = folder_names(columns["name"])
     columns["shot"] = [shot_band(n) for n in columns["n_train"]]
     schema = arrow_schema(CLASSES)
     return pa.table({field.name: columns[field.name] for field in schema}, schema=schema)

@@ -29,6 +29,7 @@ from arboretum_metadata.vocab import MANY_ABOVE
 from arboretum_tools.errors import InfeasibleSplitError, RecipeError
 from arboretum_tools.split.benchmarks import PROFILE as BENCHMARK
 from arboretum_tools.split.recipe import SplitRecipe, family_text
+from arboretum_tools.wording import counted
 
 # Guards whole numbers against the last bit of pow(); far above its error, far below any real difference.
 _EPSILON = 1e-9
@@ -119,7 +120,7 @@ def targets(capacities: NDArray[np.int64], sizes: NDArray[np.int64], recipe: Spl
     if not len(places) or (wanted and len(places) < wanted):
         raise InfeasibleSplitError(
             f"no split: {len(places):,} of the selected classes have "
-            f"{_photos(least or 1)} or more and keep one for training ({_held(recipe)})"
+            f"{counted(least or 1, 'photo')} or more and keep one for training ({_held(recipe)})"
             + (f", and {wanted:,} are asked for" if wanted else ""),
             hint=_natural_hint(capacities, sizes, recipe),
         )
@@ -137,7 +138,7 @@ def _tested(sizes: NDArray[np.int64], recipe: SplitRecipe) -> Targets:
         if len(most) >= wanted:
             hints.append(f"--test-per-class {most[wanted - 1]} or less makes it possible")
         raise InfeasibleSplitError(
-            f"no split: {len(places):,} of the selected classes have {_photos(photos)} or more, and "
+            f"no split: {len(places):,} of the selected classes have {counted(photos, 'photo')} or more, and "
             f"{wanted:,} are asked for",
             hint="; ".join(hints) + "." if hints else "Select more photos.",
         )
@@ -150,7 +151,7 @@ def _natural_hint(capacities: NDArray[np.int64], sizes: NDArray[np.int64], recip
     wanted = recipe.num_classes or 1
     if len(trainable) >= wanted:
         return f"--min-per-class {trainable[wanted - 1]} or less makes it possible."
-    return f"The most is {len(trainable):,} classes. Select more photos, or hold fewer out."
+    return f"The most is {counted(len(trainable), 'class')}. Select more photos, or hold fewer out."
 
 
 def _shaped(capacities: NDArray[np.int64], recipe: SplitRecipe) -> Targets:
@@ -284,10 +285,6 @@ def _unit_text(fit: _Fit, units: int) -> str:
 
 def _held(recipe: SplitRecipe) -> str:
     return f"validation and test take {recipe.val_per_class} and {recipe.test_per_class} photos a class first"
-
-
-def _photos(count: int) -> str:
-    return f"{count:,} photo{'s' * (count != 1)}"
 
 
 def _last_true(holds: Callable[[int], bool], first: int, last: int) -> int:

@@ -28,11 +28,12 @@ from arboretum_metadata.schema import CLASSES, PART, PUBLISHED_FILES
 from arboretum_metadata.vocab import GROUPS, RANKS
 from arboretum_tools.bands import shot_band
 from arboretum_tools.errors import SplitError
-from arboretum_tools.identity import folder_name
+from arboretum_tools.identity import folder_names
 from arboretum_tools.publish import sha256_of_json
 from arboretum_tools.split.manifest import FORMAT_VERSION, PARTS, Split, classes_sha256, part_sha256
 from arboretum_tools.tables import arrow_schema
 from arboretum_tools.version import __version__
+from arboretum_tools.wording import counted
 
 #: Rank of a class that is no taxon.
 CATEGORY = "category"
@@ -233,7 +234,7 @@ def _classes(sources: Sequence[_Source], extra: Mapping[int, Mapping[str, Any]])
     missing = next((label for label in range(total) if label not in labels), None)
     if missing is not None:
         raise SplitError(
-            f"the lists have {total:,} labels and none is {missing}",
+            f"the lists have {counted(total, 'label')} and none is {missing}",
             hint="Labels are 0 to C-1 without a gap; are the lists of one split?",
         )
     folders = _folders(sources)
@@ -242,7 +243,9 @@ def _classes(sources: Sequence[_Source], extra: Mapping[int, Mapping[str, Any]])
     for label, row in enumerate(rows):
         if names[row["name"]] > 1:
             row["name"] = f"{row['name']} ({label})"
-        row["folder"] = folder_name(label, row["name"])
+    folder_of = folder_names([row["name"] for row in rows])
+    for label, row in enumerate(rows):
+        row["folder"] = folder_of[label]
         row["class_key"] = f"published|{row['name']}"
         for part in PARTS:
             row[f"n_{part}"] = counts.get(part, Counter())[label]

@@ -16,6 +16,7 @@ from arboretum_tools.bands import BANDS
 from arboretum_tools.errors import BadInputError, UsageError
 from arboretum_tools.publish import whole_file
 from arboretum_tools.split.manifest import Split
+from arboretum_tools.wording import counted
 
 #: The group of a class that is in none of the seven.
 OTHER = "other"
@@ -174,7 +175,7 @@ def text_figure(stats: SplitStats, *, width: int = 64, height: int = 10) -> list
         row = "".join(marks[stats.band(n)] if n >= at and n else " " for n in shown)
         lines.append(f"{f'{round(at):,}':>{edge}} |{row}".rstrip())
     bands = ", ".join(f"{marks[name]} {name}" for name, found in stats.bands.items() if found.classes)
-    said = f"{stats.part} photos a class, log axis, {stats.classes:,} classes" + (
+    said = f"{stats.part} photos a class, log axis, {counted(stats.classes, 'class')}" + (
         f"; {bands}" if bands else ""
     )
     lines.append(f"{'':>{edge}} +{'-' * columns}")
@@ -205,7 +206,7 @@ def save_figure(stats: SplitStats, path: str | Path) -> Path:
         inside = [n for n in stats.counts if stats.band(n) == name]
         if inside:
             edges = np.arange(first, first + len(inside) + 1) - 0.5
-            label = f"{name}: {len(inside):,} classes"
+            label = f"{name}: {counted(len(inside), 'class')}"
             color = _COLORS[name] if stats.bands else _COLORS["many"]
             axes.stairs(inside, edges, baseline=_FLOOR, fill=True, color=color, label=label)
             first += len(inside)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from arboretum_tools.errors import SplitError, UsageError
 from arboretum_tools.publish import whole_file, write_json
 from arboretum_tools.split.manifest import Split
+from arboretum_tools.wording import counted, does
 
 #: Cui et al. 2019 (arXiv 1901.05555) use 0.9999 on iNaturalist and ImageNet.
 BETA = 0.9999
@@ -59,9 +60,9 @@ def class_weights(split: Split, *, beta: float = BETA) -> ClassWeights:
     if not 0 <= beta < 1:
         raise UsageError(f"beta is 0 or more and below 1, not {beta:g}")
     counts = np.asarray(split.class_counts, dtype=np.int64)
-    if not counts.all():
+    if empty := int(np.count_nonzero(counts == 0)):
         raise SplitError(
-            f"{np.count_nonzero(counts == 0):,} classes of {split.name} have no train photos, so no weights",
+            f"{counted(empty, 'class')} of {split.name} {does(empty, 'have')} no train photos, so no weights",
             hint="Weights are for splits that are trained on.",
         )
     n = counts.astype(np.float64)

@@ -28,6 +28,7 @@ from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.subset.hugging_face import to_hugging_face
 from arboretum_tools.subset.rows import Rows
 from arboretum_tools.subset.torch_view import TorchView
+from arboretum_tools.wording import counted
 
 if TYPE_CHECKING:
     import datasets
@@ -205,8 +206,8 @@ class Subset(Sequence[Item]):
 
     def __repr__(self) -> str:
         return (
-            f"Subset({self.split_name!r}, part={self.part!r}: {len(self):,} photos, "
-            f"{self.classes.num_rows:,} classes)"
+            f"Subset({self.split_name!r}, part={self.part!r}: {counted(len(self), 'photo')}, "
+            f"{counted(self.classes.num_rows, 'class')})"
         )
 
     @property
@@ -365,7 +366,8 @@ class Subset(Sequence[Item]):
         if whole.origin != origin:
             raise SplitError(
                 f"{origin.split} and {state['images']} do not hold what this subset was opened from: "
-                f"{origin.photos:,} photos of {origin.part} then, {len(whole):,} now, or another split"
+                f"{counted(origin.photos, 'photo')} of {origin.part} then, {len(whole):,} now, or another "
+                "split"
             )
         taken_from = state["_taken_from"]
         self.__dict__.update((whole if taken_from is None else whole[taken_from]).__dict__)

@@ -10,6 +10,7 @@ from arboretum_tools.split.manifest import Split, load_split
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.subset.dataset import OnError, Subset
 from arboretum_tools.tables import read_table
+from arboretum_tools.wording import counted
 
 
 def load_subset(
@@ -56,7 +57,7 @@ def _check_classes(split: Split, other: Path) -> None:
         return
     differ = next((n for n, pair in enumerate(zip(ours, theirs, strict=False)) if pair[0] != pair[1]), None)
     said = (
-        f"{len(ours):,} classes here, {len(theirs):,} there"
+        f"{counted(len(ours), 'class')} here, {len(theirs):,} there"
         if differ is None
         else f"label {differ} is {ours[differ]!r} here and {theirs[differ]!r} there"
     )

@@ -57,11 +57,6 @@ def printable(text: str) -> str:
     )
 
 
-def counted(number: int, noun: str) -> str:
-    """A number with its noun: `1 photo`, `1,436 photos`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def size(size_bytes: float) -> str:
     """Bytes in the unit that reads best, powers of 1000."""
     value, unit = float(size_bytes), "B"

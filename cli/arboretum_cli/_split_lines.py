@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from arboretum_cli._output import table
+from arboretum_tools.wording import counted, does
 
 if TYPE_CHECKING:
     from arboretum_tools.split import Split
@@ -23,11 +24,12 @@ def split_lines(split: Split, folder: Path, there: bool) -> list[str]:
         "in held-out groups, not needed": counts["held_out_unused"],
         "not drawn": counts["not_drawn"],
     }
+    idle = counts["classes_left_out"]
     return [
         *(_benchmark(split) if "benchmark" in meta["recipe"] else _long_tail(split)),
-        f"of {counts['selected']:,} selected photos: "
+        f"of {counted(counts['selected'], 'selected photo')}: "
         + (", ".join(f"{count:,} {what}" for what, count in unused.items() if count) or "all are used")
-        + f"; {counts['classes_left_out']:,} classes take no part",
+        + f"; {counted(idle, 'class')} {does(idle, 'take')} no part",
         *_set_aside(meta),
         _written(folder, there),
     ]
@@ -40,8 +42,9 @@ def _long_tail(split: Split) -> list[str]:
         shots[shot] += 1
     head, tail = classes.slice(0, 1).to_pylist()[0], classes.slice(len(classes) - 1).to_pylist()[0]
     return [
-        f"{meta['C']:,} classes, ratio {meta['ratio_achieved']:g}: {meta['M']:,} train photos "
-        f"({head['name']}) to {meta['m']:,} ({tail['name']}); grouped by {meta['group_by']}",
+        f"{counted(meta['C'], 'class')}, ratio {meta['ratio_achieved']:g}: "
+        f"{counted(meta['M'], 'train photo')} ({head['name']}) "
+        f"to {meta['m']:,} ({tail['name']}); grouped by {meta['group_by']}",
         *table(("part", "photos"), [(part, split.part(part).num_rows) for part in split.parts]),
         f"shots: {shots['many']} many (over 100), {shots['medium']} medium (20 to 100), "
         f"{shots['few']} few (under 20)",
@@ -52,13 +55,13 @@ def _benchmark(split: Split) -> list[str]:
     from arboretum_tools.split.stats import split_stats
 
     recipe, found = split.meta["recipe"], split_stats(split)
-    photos = f"{recipe['test_per_class']:,}"
+    photos, tests = counted(recipe["test_per_class"], "photo"), split.part("test").num_rows
     if stages := recipe.get("stages"):
-        photos = ", ".join(f"{number:,} {stage}" for stage, number in stages.items())
+        photos = ", ".join(f"{number:,} {stage}" for stage, number in stages.items()) + " photos"
     pairs = split.meta.get("pairs")
     groups = ", ".join(f"{group.classes:,} {name}" for name, group in found.groups.items())
     return [
-        f"{found.classes:,} classes, {photos} photos of each, {split.part('test').num_rows:,} test photos in "
+        f"{counted(found.classes, 'class')}, {photos} of each, {counted(tests, 'test photo')} in "
         f"all; grouped by {split.meta['group_by']}",
         f"pairs: {len(pairs):,}" if pairs else f"classes by group: {groups}",
     ]
@@ -72,7 +75,10 @@ def _written(folder: Path, there: bool) -> str:
 
 def _set_aside(meta: Any) -> list[str]:
     below = meta["photos_rolled_up"]
-    return [f"{below:,} photos of subspecies, varieties and forms count with their species"] if below else []
+    if not below:
+        return []
+    photos = counted(below, "photo")
+    return [f"{photos} of subspecies, varieties and forms {does(below, 'count')} with their species"]
 
 
 def again_lines(made: Remade, source: Path) -> list[str]:
@@ -98,7 +104,9 @@ def again_lines(made: Remade, source: Path) -> list[str]:
         ],
     )
     shown = found.renamings[:10]
-    lines += [f"  {old} is now {new or 'in no class'}: {count:,} photos" for old, new, count in shown]
+    lines += [
+        f"  {old} is now {new or 'in no class'}: {counted(count, 'photo')}" for old, new, count in shown
+    ]
     return lines
 
 
@@ -109,9 +117,9 @@ def imported_lines(split: Split, folder: Path, there: bool) -> list[str]:
     found = split_stats(split)
     bands = ", ".join(f"{band.classes:,} {shot}" for shot, band in found.bands.items())
     ratio = f"none, as a class has no {found.part} photos" if found.ratio is None else f"{found.ratio:g}"
-    photos = f"{found.largest:,} to {found.smallest:,} {found.part} photos"
+    photos = f"{found.largest:,} to {counted(found.smallest, f'{found.part} photo')}"
     return [
-        f"{found.classes:,} classes, {photos}, ratio {ratio}" + (f"; {bands}" if bands else ""),
+        f"{counted(found.classes, 'class')}, {photos}, ratio {ratio}" + (f"; {bands}" if bands else ""),
         *table(("part", "photos"), found.photos.items()),
         _written(folder, there),
     ]

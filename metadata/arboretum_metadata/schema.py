@@ -359,7 +359,11 @@ CLASSES = Table(
             "imported `published|<name>`.",
         ),
         Column("name", "string", "Name for people and ClassLabel; unique in the split."),
-        Column("folder", "string", "Name for folders: five-digit label, `_`, ASCII slug of the name."),
+        Column(
+            "folder",
+            "string",
+            "Name for folders: label (five digits, more from 100,001 classes), `_`, ASCII slug of the name.",
+        ),
         Column(
             "rank",
             "string",

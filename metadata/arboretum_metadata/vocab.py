@@ -136,6 +136,9 @@ GROUPS: dict[str, Group] = {
 #: Everyday English names of some taxa above species, by (rank, scientific name); the first is shown.
 COMMON_NAMES: dict[tuple[str, str], tuple[str, ...]] = _common_names()
 
+#: Rank of a class that is a life stage of a species; its class_key is `<that of the species>|<stage>`.
+LIFE_STAGE_RANK = "life stage"
+
 #: In the order of a life.
 LIFE_STAGES: dict[str, LifeStage] = {
     row["name"]: LifeStage(**row) for row in _table("life_stages")["life_stage"]

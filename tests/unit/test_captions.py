@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arboretum_metadata.vocab import RANKS
+from arboretum_metadata.vocab import LIFE_STAGES, RANKS
 from arboretum_tools.captions import ARBORETUM_CAPTIONS, CAPTION_TYPES, Names, Templates, captions
 from arboretum_tools.errors import SplitError, UsageError
 
@@ -64,6 +64,41 @@ def caption_of(kind: str, **changes: object) -> str:
 )
 def test_the_ten_captions_read_as_published(kind: str, text: str) -> None:
     assert caption_of(kind) == text
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("com", "a photo of American Robin juvenile."),
+        ("common_name", "American Robin juvenile."),
+        ("sci", "a photo of Turdus migratorius juvenile."),
+        ("sci_com", "a photo of Turdus migratorius juvenile with common name American Robin."),
+        ("scientific_name", "Turdus migratorius juvenile."),
+        ("taxon", "a photo of Animalia Chordata Aves Passeriformes Turdidae Turdus migratorius juvenile."),
+        (
+            "taxonTag",
+            (
+                "a photo of kingdom Animalia phylum Chordata class Aves order Passeriformes family Turdidae "
+                "genus Turdus species migratorius life stage juvenile."
+            ),
+        ),
+    ],
+)
+def test_a_class_that_is_a_life_stage_says_so(kind: str, text: str) -> None:
+    stage = {"rank": "life stage", "class_key": "Animalia|Turdus migratorius|juvenile"}
+    assert caption_of(kind, **stage) == text
+    assert "juvenile" not in caption_of(kind, **stage | {"rank": "species"})
+
+
+def test_the_stages_of_a_species_have_captions_of_their_own() -> None:
+    said = [
+        captions(
+            Names.of(ROBIN | {"rank": "life stage", "class_key": f"Animalia|Turdus migratorius|{stage}"})
+        )
+        for stage in LIFE_STAGES
+    ]
+    for kind in CAPTION_TYPES:
+        assert len({of_stage[kind] for of_stage in said}) == len(LIFE_STAGES)
 
 
 def test_there_are_ten_types_and_arboretums_five_are_among_them() -> None:
@@ -160,6 +195,10 @@ def test_the_first_form_whose_names_are_all_there_is_taken() -> None:
     assert own(forms, common_name="nan")["txt"] == "one of Turdidae"
     assert own(forms, common_name=None, family=None)["txt"] == "Turdus"
     assert own(forms, common_name=None, family=None, genus=None)["txt"] == "a photo of Turdus migratorius."
+    stage = {"rank": "life stage", "class_key": "Animalia|Turdus migratorius|egg"}
+    of_stages = {"txt": ("an $life_stage of $common_name", "$common_name")}
+    assert own(of_stages, **stage)["txt"] == "an egg of American Robin"
+    assert own(of_stages)["txt"] == "American Robin"
 
 
 @pytest.mark.parametrize(

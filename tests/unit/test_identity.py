@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arboretum_tools.errors import UsageError
-from arboretum_tools.identity import class_key_sql, folder_name, slug, unique_names
+from arboretum_tools.identity import class_key_sql, folder_names, joined_slugs, slug, unique_names
 from arboretum_tools.query import connect
 
 VALUES = (
@@ -35,19 +35,54 @@ def test_names_that_two_classes_share_get_their_kingdom():
     assert names == ["Laelia rosea (Plantae)", "Laelia rosea (Animalia)", "Quercus alba"]
 
 
-@given(st.integers(0, 99_999), st.text(max_size=200))
-def test_a_folder_name_is_safe_everywhere(label, name):
-    folder = folder_name(label, name)
-    assert folder.startswith(f"{label:05d}_")
-    assert len(folder) <= 80
-    assert folder.isascii()
-    assert all(c.isalnum() or c in "_-" for c in folder)
+@given(st.lists(st.text(max_size=200), min_size=1))
+def test_folder_names_are_safe_everywhere(names):
+    for label, folder in enumerate(folder_names(names)):
+        assert folder.startswith(f"{label:05d}_")
+        assert len(folder) <= 80
+        assert folder.isascii()
+        assert all(c.isalnum() or c in "_-" for c in folder)
 
 
 def test_a_folder_name_folds_accents_and_blanks():
-    assert folder_name(7, "Crème brûlée (x) y") == "00007_Creme_brulee_x_y"
+    assert folder_names(["a", "Crème brûlée (x) y"]) == ["00000_a", "00001_Creme_brulee_x_y"]
+
+
+@pytest.mark.parametrize("classes", [1, 99_999, 100_000, 100_001])
+def test_folders_sort_as_their_labels_whatever_their_number(classes):
+    folders = folder_names(["Aa bb"] * classes)
+    assert folders == sorted(folders)
+    assert len(folders[0]) == (12 if classes > 100_000 else 11)
 
 
 def test_a_slug_is_lower_case_words():
     assert slug("Turdus  migratorius") == "turdus-migratorius"
     assert slug("Étoile-Filante") == "etoile-filante"
+
+
+def test_a_few_names_are_joined_and_of_many_the_first_stand_for_all():
+    assert joined_slugs([]) == ""
+    assert joined_slugs(["Aves", "Passer domesticus", "Aves"]) == "aves+passer-domesticus"
+    seven = ["Aves", "Arachnida", "Insecta", "Reptilia", "Plantae", "Fungi", "Mollusca"]
+    assert joined_slugs(seven) == "+".join(seven).lower()
+    many = [
+        "Actias luna",
+        "Danaus plexippus",
+        "Harmonia axyridis",
+        "Hippodamia convergens",
+        "Papilio machaon",
+    ]
+    # Written down here: folders of splits are called so.
+    assert joined_slugs(many) == "actias-luna+danaus-plexippus+3-more-585507ec"
+
+
+@given(
+    st.lists(st.text("abc xyzÄ", max_size=90), max_size=40),
+    st.lists(st.text("abc", max_size=30), max_size=40),
+)
+def test_a_joined_name_is_short_and_says_which_names_it_is_of(names, others):
+    short = joined_slugs(names)
+    assert len(short) <= 60
+    assert short == joined_slugs([*names, *names])
+    distinct = [list(dict.fromkeys(map(slug, one))) for one in (names, others)]
+    assert (short == joined_slugs(others)) == ("+".join(distinct[0]) == "+".join(distinct[1]))

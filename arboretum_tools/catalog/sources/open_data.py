@@ -18,6 +18,7 @@ from arboretum_tools.catalog.layout import INACTIVE
 from arboretum_tools.catalog.sources.delimited import folder_members, tar_members
 from arboretum_tools.catalog.sources.spool import Bundle, spool_bundle, uuid_sql
 from arboretum_tools.query import Connection, identifier, literal, parquet_source
+from arboretum_tools.wording import counted
 
 NAME = "iNaturalist Open Data"
 
@@ -158,7 +159,7 @@ def read(
     )
     for file in (*files.values(), spool_folder / _LINEAGES):
         file.unlink()
-    return f"{inactive:,} observations are under names that are no longer active" if inactive else ""
+    return f"{counted(inactive, 'observation')} under names that are no longer active" if inactive else ""
 
 
 def _lineages(connection: Connection, taxa: str, folder: Path) -> str:

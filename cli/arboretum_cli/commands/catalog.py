@@ -11,6 +11,7 @@ import typer
 from arboretum_cli._options import Json
 from arboretum_cli._output import result, say, size, table
 from arboretum_cli._progress import Progress
+from arboretum_tools.wording import counted, does
 
 if TYPE_CHECKING:
     from arboretum_tools.catalog.build import BuildReport
@@ -79,9 +80,10 @@ def _built_lines(report: BuildReport) -> list[str]:
 
     per_photo = report.size_bytes / report.photos
     lines = [
-        f"{report.path}: {report.photos:,} photos of {report.classes:,} species, {report.taxa:,} taxa, "
+        f"{report.path}: {counted(report.photos, 'photo')} of {report.classes:,} species, "
+        f"{counted(report.taxa, 'taxon')}, "
         f"{size(report.size_bytes)} ({per_photo:.1f} bytes a photo), fingerprint {report.fingerprint}",
-        *(f"  of {report.defects.rows:,} rows {said}" for said in report.defects.sentences),
+        *(f"  of {counted(report.defects.rows, 'row')} {said}" for said in report.defects.sentences),
     ]
     if (listed := report.path / REJECTED).is_file():
         lines.append(f"  rows left out are listed in {listed}")
@@ -93,7 +95,11 @@ def _built_lines(report: BuildReport) -> list[str]:
     if rows:
         lines += ["", *table(("column", "from", "photos", "of all"), rows)]
     if report.resumed_parts:
-        lines += ["", f"{report.resumed_parts:,} parts were there from an earlier run"]
+        lines += [
+            "",
+            f"{counted(report.resumed_parts, 'part')} {does(report.resumed_parts, 'were')} there from an "
+            "earlier run",
+        ]
     return lines
 
 
@@ -126,8 +132,8 @@ def pull(
 
     plan = library.plan_pull(repo or library.REPOSITORY, revision=revision, include=include)
     said = (
-        f"{plan.repository} at {plan.revision[:12]}: {len(plan.files):,} files, {size(plan.size_bytes)}, "
-        f"about {plan.rows_about:,} rows"
+        f"{plan.repository} at {plan.revision[:12]}: {counted(len(plan.files), 'file')}, "
+        f"{size(plan.size_bytes)}, about {counted(plan.rows_about, 'row')}"
     )
     if dry_run:
         result(json, plan.to_dict(), [said, "nothing was fetched"])
@@ -135,7 +141,7 @@ def pull(
     say(said)
     with Progress() as progress:
         library.pull(plan, to, on_event=progress)
-    result(json, {**plan.to_dict(), "path": str(to)}, [f"{len(plan.files):,} files in {to}"])
+    result(json, {**plan.to_dict(), "path": str(to)}, [f"{counted(len(plan.files), 'file')} in {to}"])
 
 
 def annotate(
@@ -183,16 +189,18 @@ def annotate(
         report = run(catalog, table_file, column, source=source, overwrite=overwrite, on_event=progress)
     photos = report.known_before, report.known
     lines = [
-        f"{report.path}: {column} known of {photos[0]:,} photos before, of {photos[1]:,} now; joined by "
-        f"{report.key}",
-        f"{report.rows:,} rows; {report.matched:,} photos matched: {report.filled:,} filled, "
-        f"{report.changed:,} changed, {report.kept:,} kept another value",
+        f"{report.path}: {column} known of {counted(photos[0], 'photo')} before, of {photos[1]:,} now; "
+        f"joined by {report.key}",
+        f"{counted(report.rows, 'row')}; {counted(report.matched, 'photo')} matched: {report.filled:,} "
+        f"filled, {report.changed:,} changed, {report.kept:,} kept another value",
     ]
     if report.undecided:
-        lines.append(f"{report.undecided:,} ids whose rows do not agree: left as they were")
+        lines.append(f"{counted(report.undecided, 'id')} whose rows do not agree: left as before")
     if report.unmapped:
         named = ", ".join(f"{value!r} ({count:,})" for value, count in list(report.unmapped.items())[:_SHOWN])
-        lines.append(f"{len(report.unmapped):,} values outside the vocabulary, taken as unknown: {named}")
+        lines.append(
+            f"{counted(len(report.unmapped), 'value')} outside the vocabulary, taken as unknown: {named}"
+        )
     result(json, report.to_dict(), lines)
 
 
@@ -236,7 +244,7 @@ def check(
     report = check_catalog(opened)
     if rejected is not None:
         lines = write_rejected(opened, rejected)
-        say(f"{lines:,} lines on rows left out in {rejected}")
+        say(f"{counted(lines, 'line')} on rows left out in {rejected}")
     if out is not None:
         write_json(out, report.to_dict())
     result(json, report.to_dict(), _check_lines(report))
@@ -252,8 +260,8 @@ def check(
 
 def _check_lines(report: CheckReport) -> list[str]:
     lines = [
-        f"{report.path}: {report.layout}, {report.rows:,} rows, {report.photos:,} photos; extensions "
-        + ", ".join(f"{ext} {count:,}" for ext, count in report.extensions)
+        f"{report.path}: {report.layout}, {counted(report.rows, 'row')}, {counted(report.photos, 'photo')}; "
+        "extensions " + ", ".join(f"{ext} {count:,}" for ext, count in report.extensions)
     ]
     for finding in report.findings:
         lines.append(f"{finding.count:,} {finding.what}")

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from arboretum_cli._output import counted, duration, say, size, table
+from arboretum_cli._output import duration, say, size, table
+from arboretum_tools.wording import counted
 
 if TYPE_CHECKING:
     from arboretum_tools.testing.origin import Origin
@@ -137,7 +138,8 @@ def _came_out() -> list[str]:
         ("catalog", "the bundled sample catalogue, real names, invented photos"),
         (
             "images",
-            f"{store.photos['ok']:,} photos, {size(store.size_bytes)}, in {counted(store.shards, 'shard')}",
+            f"{counted(store.photos['ok'], 'photo')}, {size(store.size_bytes)}, in "
+            f"{counted(store.shards, 'shard')}",
         ),
         (
             _SPLIT,

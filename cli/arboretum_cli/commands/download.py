@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from arboretum_cli._options import Contact, Json, Origin
-from arboretum_cli._output import counted, duration, result, size, table
+from arboretum_cli._output import duration, result, size, table
 from arboretum_cli._progress import Progress
 from arboretum_cli._selection import SelectionFlags, takes_selection
+from arboretum_tools.wording import counted
 
 if TYPE_CHECKING:
     from arboretum_tools.download import DownloadPlan, DownloadReport
@@ -198,13 +199,13 @@ def _of_the_store(images: Path) -> dict[str, Any]:
 def _plan_lines(plan: DownloadPlan) -> list[str]:
     return [
         plan.english,
-        f"{plan.requested:,} photos of size {plan.size} asked for; in {plan.store} already: "
+        f"{counted(plan.requested, 'photo')} of size {plan.size} asked for; in {plan.store} already: "
         + (
             ", ".join(f"{n:,} {state}" for state, n in plan.by_status.items() if n and state != "pending")
             or "none"
         ),
-        f"would fetch {plan.to_fetch:,} photos, about {size(plan.size_bytes)}, {size(plan.photo_bytes)} each,"
-        f" into about {counted(plan.shards, 'shard')}"
+        f"would fetch {counted(plan.to_fetch, 'photo')}, about {size(plan.size_bytes)}, "
+        f"{size(plan.photo_bytes)} each, into about {counted(plan.shards, 'shard')}"
         + (f", {size(plan.kept_bytes)} each when resized" if plan.kept_bytes < plan.photo_bytes else ""),
         f"disk: about {size(plan.disk_bytes)} of {size(plan.free_bytes)} free",
         f"time: about {duration(plan.seconds)} on a line of 100 Mbit/s, answers within 0.1 s"
@@ -215,7 +216,7 @@ def _plan_lines(plan: DownloadPlan) -> list[str]:
         ),
         *(
             [
-                f"of static.inaturalist.org: {plan.budgeted:,} photos; its byte budget has "
+                f"of static.inaturalist.org: {counted(plan.budgeted, 'photo')}; its byte budget has "
                 f"{size(plan.budget_left[0])} left in this hour, {size(plan.budget_left[1])} today"
             ]
             if plan.budget_left is not None
@@ -223,7 +224,7 @@ def _plan_lines(plan: DownloadPlan) -> list[str]:
         ),
         *(
             [
-                f"{plan.classes:,} classes; licences: "
+                f"{counted(plan.classes or 0, 'class')}; licences: "
                 + ", ".join(f"{photos:,} {name}" for name, photos in plan.licenses.items())
             ]
             if plan.licenses is not None
@@ -245,7 +246,7 @@ def _saved_lines(plan: DownloadPlan) -> list[str]:
 def _report_lines(report: DownloadReport) -> list[str]:
     rows = [(state, count) for state, count in report.by_status.items() if count]
     return [
-        f"{report.requested:,} photos asked for, {report.tried:,} tried, {report.fetched:,} fetched "
+        f"{counted(report.requested, 'photo')} asked for, {report.tried:,} tried, {report.fetched:,} fetched "
         f"({size(report.size_bytes)}) in {duration(report.seconds)} into {report.store}",
         *table(("status", "photos"), rows),
     ]

@@ -11,6 +11,7 @@ from arboretum_cli._options import Json
 from arboretum_cli._output import result, size, table
 from arboretum_cli._progress import Progress
 from arboretum_cli._selection import SelectionFlags, takes_selection
+from arboretum_tools.wording import counted
 
 if TYPE_CHECKING:
     from arboretum_tools.export import ExportReport
@@ -198,7 +199,7 @@ def export(
 def _lines(report: ExportReport) -> list[str]:
     missing = {part: sum(states.values()) for part, states in report.missing.items()}
     rows = [(part, count, missing.get(part, 0)) for part, count in report.photos.items()]
-    said = f"{report.files:,} files, {size(report.size_bytes)}, as {report.format} in {report.path}"
+    said = f"{counted(report.files, 'file')}, {size(report.size_bytes)}, as {report.format} in {report.path}"
     made_anew = report.details.get("made_anew", {})
     even = report.details.get("even", {})
     return [
@@ -206,8 +207,9 @@ def _lines(report: ExportReport) -> list[str]:
         *(f"made anew: {count:,} {what}" for what, count in made_anew.items()),
         *(
             [
-                f"train: {even['shards']:,} shards of {even['samples_per_shard']:,} samples; "
-                f"{even['dropped']:,} photos left out, {even['repeated']:,} repeated"
+                f"train: {counted(even['shards'], 'shard')} of "
+                f"{counted(even['samples_per_shard'], 'sample')}; "
+                f"{counted(even['dropped'], 'photo')} left out, {even['repeated']:,} repeated"
             ]
             if even
             else []

@@ -11,6 +11,7 @@ from arboretum_cli._options import Json
 from arboretum_cli._output import result, table
 from arboretum_cli._progress import Progress
 from arboretum_cli._selection import SelectionFlags, takes_selection
+from arboretum_tools.wording import counted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -58,7 +59,7 @@ def select(
     }
     lines = [
         selection.english,
-        f"{summary['photos']:,} photos of {summary['classes']:,} species"
+        f"{counted(summary['photos'], 'photo')} of {summary['classes']:,} species"
         + "".join(
             f"; {summary[name]:,} {what}"
             for name, what in (

@@ -11,6 +11,7 @@ from arboretum_cli._options import Json
 from arboretum_cli._output import result, say, table
 from arboretum_cli._progress import Progress
 from arboretum_cli._selection import SelectionFlags, takes_selection
+from arboretum_tools.wording import counted
 
 if TYPE_CHECKING:
     from arboretum_tools.split.stats import SplitStats
@@ -123,8 +124,8 @@ def _split_lines(found: SplitStats) -> list[str]:
     columns = ("classes", photos)
     bands = table(("shots", *columns), [(name, b.classes, b.photos) for name, b in found.bands.items()])
     return [
-        f"{found.name}: {found.classes:,} classes, {found.largest:,} to {found.smallest:,} {photos}, "
-        f"ratio {ratio}, Gini {found.gini:.3f}",
+        f"{found.name}: {counted(found.classes, 'class')}, {found.largest:,} to "
+        f"{counted(found.smallest, f'{found.part} photo')}, ratio {ratio}, Gini {found.gini:.3f}",
         *table(("part", "photos"), found.photos.items()),
         "",
         *([*bands, ""] if found.bands else []),

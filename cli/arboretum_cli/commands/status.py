@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from arboretum_cli._options import Json
-from arboretum_cli._output import counted, result, size, table
+from arboretum_cli._output import result, size, table
+from arboretum_tools.wording import counted
 
 if TYPE_CHECKING:
     from arboretum_tools.store.ledger import PhotoStory

@@ -11,6 +11,7 @@ import typer
 from arboretum_cli._options import Json
 from arboretum_cli._output import result, table
 from arboretum_cli._progress import Progress
+from arboretum_tools.wording import counted
 
 if TYPE_CHECKING:
     from arboretum_tools.catalog.overview import Branch, TaxonReport
@@ -75,7 +76,7 @@ def _lines(report: TaxonReport, *, tree: bool) -> list[str]:
     if report.former_names:
         lines.append(f"formerly {', '.join(report.former_names)}")
     lines += [
-        f"{report.photos:,} photos of {report.classes:,} species",
+        f"{counted(report.photos, 'photo')} of {report.classes:,} species",
         f"species by photos: {rarity['rare']:,} rare (under 30); {rarity['few']:,} few (under 20), "
         f"{rarity['medium']:,} medium (20 to 100), {rarity['many']:,} many (over 100)",
         _coverage("life stage", report.life_stages, report.photos),
@@ -110,7 +111,7 @@ def _tree(branches: tuple[Branch, ...]) -> list[str]:
     return [
         f"{'  ' * (b.depth - 1)}{b.rank} {_name(b)}"
         + (f" ({b.common_name})" if b.common_name else "")
-        + f": {b.photos:,} photos of {b.classes:,} species"
+        + f": {counted(b.photos, 'photo')} of {b.classes:,} species"
         for b in branches
     ]
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from arboretum_cli._options import Json
-from arboretum_cli._output import counted, duration, result, size
+from arboretum_cli._output import duration, result, size
 from arboretum_cli._progress import Progress
+from arboretum_tools.wording import counted
 
 if TYPE_CHECKING:
     from arboretum_tools.store.verify import Verification

@@ -1,7 +1,6 @@
 """Building: what comes out, whatever the files look like, whoever interrupts, and whatever is there."""
 
 import json
-import os
 import random
 import shutil
 import subprocess
@@ -149,18 +148,52 @@ def test_another_source_does_not_go_on_from_what_is_there(tmp_path, write_catalo
     assert (report.photos, report.resumed_parts) == (2, 0)
 
 
-def test_two_builds_of_one_catalogue_are_refused(tmp_path, write_catalog, photos, taxa):
+_HELD_UP = """
+import sys
+from arboretum_tools.catalog.build import build_catalog
+from arboretum_tools.events import StageStarted
+def watch(event):
+    if isinstance(event, StageStarted) and event.stage == "sorting and writing":
+        print("writing", flush=True)
+        sys.stdin.readline()
+build_catalog(sys.argv[1], sys.argv[2], bucket_photos=500, on_event=watch)
+"""
+
+
+def test_of_two_processes_that_build_one_catalogue_the_second_is_refused(
+    tmp_path, write_catalog, photos, taxa
+):
+    target = tmp_path / "catalog-built"
     source = write_catalog(photos(taxa["robin"], 1))
-    met = []
-
-    def second(event):
-        if not met:
-            met.append(event)
-            with pytest.raises(CatalogError, match=f"another build .* process {os.getpid()}"):
-                build_catalog(source, tmp_path / "built")
-
-    build_catalog(source, tmp_path / "built", on_event=second)
-    assert met
+    build_catalog(source, target)
+    first = subprocess.Popen(
+        [sys.executable, "-c", _HELD_UP, catalog_path(), target],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert first.stdout.readline() == "writing\n"
+        before = {path: path.read_bytes() for path in sorted(tmp_path.rglob("*")) if path.is_file()}
+        second = subprocess.run(
+            [sys.executable, "-m", "arboretum_cli", "catalog", "build", source, "--to", target],
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        assert second.returncode == 3
+        assert f"another build of {target} is running: process {first.pid} on " in second.stderr
+        assert "nothing was changed" in second.stderr
+        after = {path: path.read_bytes() for path in sorted(tmp_path.rglob("*")) if path.is_file()}
+        assert after == before, "neither the catalogue nor what the first has made"
+        assert len(open_catalog(target)) == 1
+        _, error = first.communicate("go on\n", timeout=60)
+        assert first.returncode == 0, error
+    finally:
+        first.kill()
+        first.wait()
+    build_catalog(catalog_path(), tmp_path / "fresh", bucket_photos=500)
+    assert content(target) == content(tmp_path / "fresh")
 
 
 def test_a_full_disk_leaves_the_old_catalogue_whole(tmp_path, write_catalog, photos, taxa):

@@ -190,6 +190,14 @@ BAD = [
     ({"photo_id": IDS, "scores": [[0.0, 1.0], *np.eye(4)[TRUTH[1:]].tolist()]}, "not 4 scores"),
     ({"photo_id": IDS, "guess": TRUTH}, "none of the columns label"),
     ({"id": IDS, "label": TRUTH}, "no column photo_id"),
+    ({"id": IDS, "scores": np.eye(4)[TRUTH].tolist()}, "no column photo_id"),
+    ({"photo_id": IDS, "label": [1e300, *TRUTH[1:]]}, "too large"),
+    ({"photo_id": IDS, "label": [math.inf, *TRUTH[1:]]}, "whole numbers without gaps"),
+    ({"photo_id": np.array([2**64 - 1, *IDS[1:]], np.uint64), "label": TRUTH}, "too large"),
+    ({"photo_id": IDS, "label": list(map(str, TRUTH))}, "whole numbers without gaps"),
+    ({"photo_id": IDS, "scores": TRUTH}, "not lists of numbers"),
+    ({"photo_id": IDS, "scores": [["a"] * 4] * 12}, "none of numbers"),
+    ({"photo_id": IDS, "scores": [[True] * 4] * 12}, "none of numbers"),
 ]
 
 
@@ -211,6 +219,23 @@ def test_files_that_are_none_are_one_error(tmp_path):
     np.savez(tmp_path / "e.npz", photo_id=pickled, label=pickled, allow_pickle=True)
     with pytest.raises(PredictionsError, match="cannot be read"):
         evaluate(SPLIT, tmp_path / "e.npz")
+    (tmp_path / "empty.npz").touch()
+    with (tmp_path / "one.npz").open("wb") as file:
+        np.save(file, np.array(IDS))
+    np.savez_compressed(tmp_path / "cut.npz", photo_id=np.arange(4_000), label=np.arange(4_000))
+    data = bytearray((tmp_path / "cut.npz").read_bytes())
+    data[300:340] = b"x" * 40
+    (tmp_path / "cut.npz").write_bytes(data)
+    np.savez(tmp_path / "plain.npz", photo_id=np.array(5), label=np.array(TRUTH))
+    np.savez(tmp_path / "grid.npz", photo_id=np.array([IDS]), label=np.array([TRUTH]))
+    np.savez(tmp_path / "names.npz", photo_id=np.array(IDS), scores=np.full((12, 4), "a"))
+    np.savez(tmp_path / "none.npz", label=np.array(TRUTH))
+    np.savez_compressed(tmp_path / "bomb.npz", photo_id=np.array(IDS), scores=np.zeros((10_000, 1_000)))
+    (tmp_path / "folder.csv").mkdir()
+    names = ("empty.npz", "one.npz", "cut.npz", "plain.npz", "grid.npz", "names.npz", "none.npz", "bomb.npz")
+    for name in (*names, "folder.csv"):
+        with pytest.raises(PredictionsError, match="cannot be read"):
+            evaluate(SPLIT, tmp_path / name)
     np.savez(tmp_path / "f.npz", photo_id=np.array(IDS), scores=np.zeros((12, 3)))
     with pytest.raises(PredictionsError, match="not \\(12, 4\\)"):
         evaluate(SPLIT, tmp_path / "f.npz")

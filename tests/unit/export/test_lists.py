@@ -90,7 +90,7 @@ class TestLists(ExporterConformance):
             on_event=seen.append,
         )
         assert report.photos == {"train": 13, "test": 6}
-        assert any(isinstance(event, Note) and "1 classes were left out" in event.text for event in seen)
+        assert any(isinstance(event, Note) and "1 class was left out" in event.text for event in seen)
         said = json.loads((tmp_path / "out" / "export.json").read_text())
         assert said["dropped_classes"] == ["Animalia|Turdus merula"]
         classes = pq.read_table(tmp_path / "out" / "classes.parquet").to_pylist()
