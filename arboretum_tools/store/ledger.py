@@ -20,6 +20,7 @@ from arboretum_tools.store import layout
 from arboretum_tools.store.layout import PENDING, STATUSES
 from arboretum_tools.store.reader import ImageStore, damaged
 from arboretum_tools.store.record import PhotoRecord, from_arrow
+from arboretum_tools.store.states import pending
 from arboretum_tools.tables import one_line
 
 # An error without the numbers that differ from photo to photo; that of an HTTP status tells something.
@@ -155,15 +156,6 @@ def status(path: str | Path) -> StoreStatus:
                 connection, "SELECT status, sum(photos), sum(size) FROM now GROUP BY status"
             )
         }
-        pending = 0
-        if plans:
-            # The photos of one plan are distinct as they are.
-            distinct = "" if len(plans) == 1 else "DISTINCT "
-            sql = (
-                f"SELECT count(*) FROM (SELECT {distinct}photo_id FROM "
-                f"{query.parquet_source(plans, alike=True)}) AS r ANTI JOIN {index} AS i USING (photo_id)"
-            )
-            pending = int(_rows(connection, sql)[0][0])
         reasons = _rows(
             connection,
             "SELECT status, reason, sum(photos) AS n FROM now WHERE status <> 'ok' "
@@ -181,7 +173,7 @@ def status(path: str | Path) -> StoreStatus:
         path=store.path,
         size=store.config.size,
         resize=store.config.resize,
-        photos={name: held.get(name, (0, 0))[0] for name in STATUSES} | {PENDING: pending},
+        photos={name: held.get(name, (0, 0))[0] for name in STATUSES} | {PENDING: pending(store, plans)},
         size_bytes=sum(size for _, size in held.values()),
         shards=len(files) - len(unfinished),
         open_shards=len(unfinished),

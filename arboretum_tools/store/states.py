@@ -115,6 +115,16 @@ def count_of_host(
     return photos
 
 
+def pending(store: ImageStore, plans: Sequence[Path]) -> int:
+    """How many photos any of some plans asks for that were not tried yet; each counts once.
+
+    Raises:
+        StoreError: an index or a plan is damaged.
+    """
+    states = States(store)
+    return sum(int((states.of(ids) == CODES.index(PENDING)).sum()) for ids in _asked(plans))
+
+
 class States:
     """What became of photos, by their ids."""
 
@@ -160,11 +170,36 @@ def _bands(plan: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         with pq.ParquetFile(plan) as file:
             yield from file.iter_batches(_BAND, columns=list(columns), use_threads=False)
     except (pa.ArrowException, OSError) as error:
-        raise StoreError(
-            f"the plan {plan} cannot be read: {one_line(error)}",
-            hint="Remove it and the .json of the same name, and ask for that selection again: what the store "
-            "holds is not fetched twice.",
-        ) from error
+        raise _damaged_plan(plan, error) from error
+
+
+def _asked(plans: Sequence[Path]) -> Iterator[NDArray[np.int64]]:
+    """The photo ids of several plans, ascending, each once; a row group of each plan at one time."""
+    streams = [_id_groups(plan) for plan in plans]
+    heads = [next(stream, None) for stream in streams]
+    while known := [head for head in heads if head is not None]:
+        # Up to here every plan has told all that it asks for.
+        end = min(int(head[-1]) for head in known)
+        yield np.unique(np.concatenate([head[: np.searchsorted(head, end, "right")] for head in known]))
+        for at, head in enumerate(heads):
+            if head is not None:
+                rest = head[np.searchsorted(head, end, "right") :]
+                heads[at] = rest if len(rest) else next(streams[at], None)
+
+
+def _id_groups(plan: Path) -> Iterator[NDArray[np.int64]]:
+    group, groups = 0, 1
+    while group < groups:
+        try:
+            # Opened anew each time: there may be more plans than files that a process may hold open.
+            with pq.ParquetFile(plan) as file:
+                groups = file.num_row_groups
+                rows = file.read_row_group(group, ["photo_id"], use_threads=False) if groups else None
+        except (pa.ArrowException, OSError) as error:
+            raise _damaged_plan(plan, error) from error
+        if rows is not None:
+            yield from (to_numpy(chunk) for chunk in rows.column(0).chunks if len(chunk))
+        group += 1
 
 
 def _ids(batch: pa.RecordBatch) -> NDArray[np.int64]:
@@ -192,6 +227,14 @@ def _of_host(batch: pa.RecordBatch, host: str) -> NDArray[np.bool_]:
             urls = column.slice(begin, _BLOCK).to_pylist()
             found[begin : begin + len(urls)] = [url is not None and url.startswith(starts) for url in urls]
     return found
+
+
+def _damaged_plan(plan: Path, error: Exception) -> StoreError:
+    return StoreError(
+        f"the plan {plan} cannot be read: {one_line(error)}",
+        hint="Remove it and the .json of the same name, and ask for that selection again: what the store "
+        "holds is not fetched twice.",
+    )
 
 
 def _range(file: Path) -> tuple[int, int]:

@@ -118,6 +118,26 @@ def test_alike_reasons_are_counted_together(tmp_path, image):
     }
 
 
+@settings(deadline=None, derandomize=True, max_examples=30)
+@given(
+    plans=st.lists(st.sets(st.integers(1, 30)), max_size=4),
+    tried=st.sets(st.integers(1, 30)),
+    rows=st.integers(1, 7),
+)
+def test_a_photo_of_several_plans_is_pending_once(tmp_path_factory, image, plans, tried, rows):
+    path = tmp_path_factory.mktemp("plans") / "images"
+    with StoreWriter.create(path) as writer:
+        for photo_id in tried:
+            add(writer, photo_id, "gone", image)
+    files = []
+    for number, ids in enumerate(plans):
+        table = pa.table({"photo_id": sorted(ids)}, schema=pa.schema([("photo_id", pa.int64())]))
+        files.append(path / f"{number}.parquet")
+        pq.write_table(table, files[-1], row_group_size=rows)
+    wanted = len(set().union(*plans) - tried)
+    assert states.pending(ImageStore.open(path), files) == wanted
+
+
 def test_an_open_shard_is_told_and_not_counted(tmp_path, image):
     with StoreWriter.create(tmp_path / "images", shard_photos=1) as writer:
         add(writer, 1, "ok", image)
