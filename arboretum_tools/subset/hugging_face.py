@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -13,8 +13,10 @@ from arboretum_tools.publish import whole_file
 
 if TYPE_CHECKING:
     import datasets
+    from numpy.typing import NDArray
 
-    from arboretum_tools.subset.dataset import Subset
+    from arboretum_tools.store.place import Place
+    from arboretum_tools.store.reader import ImageStore
 
 # Images a batch on the way into the file: bounds memory.
 _BATCH = 100
@@ -22,7 +24,30 @@ _BATCH = 100
 _ABOUT = ("label", "photo_id", "scientific_name", "common_name")
 
 
-def to_hugging_face(subset: Subset, cache_dir: str | Path | None) -> datasets.Dataset:
+class Described(Protocol):
+    """What this module needs of a Subset."""
+
+    store: ImageStore
+    place: Place
+    photo_ids: NDArray[np.int64]
+    labels: NDArray[np.int32]
+
+    @property
+    def classes(self) -> pa.Table:
+        """The class table."""
+
+    @property
+    def class_names(self) -> list[str]:
+        """Unique names for people, index = label."""
+
+    def __len__(self) -> int:
+        """Number of photos."""
+
+    def to_arrow(self) -> pa.Table:
+        """Columns of each photo and of its class."""
+
+
+def to_hugging_face(subset: Described, cache_dir: str | Path | None) -> datasets.Dataset:
     """What `Subset.to_hf` does."""
     import datasets
 
@@ -43,7 +68,7 @@ def to_hugging_face(subset: Subset, cache_dir: str | Path | None) -> datasets.Da
     return datasets.Dataset.from_file(str(path))
 
 
-def _write_arrow(subset: Subset, path: Path, schema: pa.Schema) -> None:
+def _write_arrow(subset: Described, path: Path, schema: pa.Schema) -> None:
     about = subset.to_arrow().select(list(_ABOUT))
     about = about.set_column(0, "label", about["label"].cast(pa.int64()))
     image_fields = list(schema.field("image").type)
@@ -59,7 +84,7 @@ def _write_arrow(subset: Subset, path: Path, schema: pa.Schema) -> None:
             writer.write_table(pa.table(columns, schema=schema))
 
 
-def _content_sha256(subset: Subset) -> str:
+def _content_sha256(subset: Described) -> str:
     """What decides the Arrow file: photos, their place in this store, and the names of the classes."""
     names = subset.classes.select(["name", "scientific_name", "common_name"]).to_pylist()
     digest = hashlib.sha256(repr((str(subset.store.path.resolve()), names)).encode())

@@ -5,18 +5,36 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, SupportsIndex
+from typing import TYPE_CHECKING, Any, Protocol, SupportsIndex
 
 from arboretum_tools.errors import ArboretumError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from PIL import Image
-
-    from arboretum_tools.subset.dataset import Subset
 
 
 # More broken photos in a row than this are no broken photos but a store that is gone.
 _MOST_SKIPPED = 50
+
+
+class Photos(Protocol):
+    """What this module needs of a Subset."""
+
+    skipped: dict[int, str]
+    photo_ids: NDArray[np.int64]
+    labels: NDArray[np.int32]
+
+    @property
+    def on_error(self) -> str:
+        """What a photo that cannot be read does."""
+
+    def __len__(self) -> int:
+        """Number of photos."""
+
+    def read_bytes(self, index: int, /) -> bytes:
+        """The image of one photo."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +48,7 @@ class TorchView:
         transform: applied to each RGB image; None gives the image itself.
     """
 
-    subset: Subset
+    subset: Photos
     transform: Callable[[Image.Image], Any] | None = None
 
     def __len__(self) -> int:
