@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import socket
+import threading
 
 import pytest
 
-from arboretum_tools.download import download
+from arboretum_tools.download import DownloadFailedError, download
 from arboretum_tools.download.doctor import _clock, examine
 from arboretum_tools.download.options import DownloadOptions, address_rules
 from arboretum_tools.testing.faults import Fault
@@ -34,10 +37,13 @@ def test_an_origin_that_nobody_serves_is_a_problem(tmp_path):
     assert "cannot be asked" in checks["answer"].saw
 
 
-def test_a_name_without_an_address_is_a_problem(tmp_path):
-    level, checks = seen(tmp_path, "http://nowhere.invalid:81")
+@pytest.mark.parametrize("name", ["nowhere.invalid", "nowhere..invalid", "x" * 70])
+def test_a_name_without_an_address_is_a_problem(tmp_path, plan_of, name):
+    level, checks = seen(tmp_path, f"http://{name}:81")
     assert level == "problem"
-    assert checks["name"].saw == "nowhere.invalid has no address"
+    assert checks["name"].saw == f"{name} has no address"
+    with pytest.raises(DownloadFailedError, match=f"cannot connect to http://{name}:81"):
+        download(plan_of(1), images=tmp_path, origin=f"http://{name}:81", attempts=1)
 
 
 def test_more_connections_than_files_may_be_open_is_a_problem(tmp_path, origin):
@@ -88,3 +94,31 @@ def test_a_proxy_is_named_without_its_password(tmp_path, monkeypatch):
 def test_a_clock_that_is_off_is_told(now, says):
     assert [check.saw.split()[-1] for check in _clock("Sun, 06 Nov 1994 08:49:37 GMT", now)] == says
     assert list(_clock(None, now)) == []
+
+
+def test_a_disk_that_is_nearly_full_is_told_and_so_are_its_inodes(tmp_path, origin, monkeypatch):
+    full = os.statvfs(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(10**12, 10**12, 10**9))
+    few = os.statvfs_result((*full[:5], 10**6, 50, 50, *full[8:10]))
+    monkeypatch.setattr(os, "statvfs", lambda folder: few)
+    level, checks = seen(tmp_path / "images", origin.url)
+    assert level == "warning"
+    assert checks["disk"].saw.startswith("1.0 GB are free for ")
+    assert checks["inodes"].saw == "50 files can still be made there"
+
+
+def test_a_host_that_is_too_busy_is_a_warning(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def answer() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\n\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        _, checks = seen(tmp_path, f"http://127.0.0.1:{listening.getsockname()[1]}")
+        thread.join()
+    assert checks["answer"].level == "warning"
+    assert "answers 503" in checks["answer"].saw
