@@ -8,6 +8,7 @@ import pytest
 
 from arboretum_cli.main import COMMANDS
 from arboretum_metadata.sample import catalog_path
+from arboretum_tools.catalog.build import build_catalog
 
 HEAVY = (
     "aiohttp",
@@ -39,11 +40,41 @@ def test_importing_the_library_loads_nothing_heavy():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-@pytest.mark.parametrize("command", [["select", "--taxa", "Aves"], ["taxa", "Aves"], ["stats"]])
-def test_questions_take_no_pandas(command):
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("built") / "catalog"
+    build_catalog(catalog_path(), folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["select", "--taxa", "Aves"],
+        ["select", "--rarity", "rare"],
+        ["taxa", "Aves"],
+        ["taxa", "--tree"],
+        ["stats"],
+    ],
+    ids=" ".join,
+)
+def test_questions_load_neither_pandas_nor_arrow(built, command):
+    """Each of the two takes as long as most questions to a built catalogue."""
     code = (
         "import sys\nfrom arboretum_cli.main import main\n"
-        f"try: main({[*command, '--catalog', str(catalog_path())]!r})\n"
+        f"try: main({[*command, '--catalog', str(built)]!r})\n"
+        "except SystemExit as end: assert end.code == 0\n"
+        "loaded = [name for name in ('pandas', 'pyarrow', 'numpy', 'tqdm') if name in sys.modules]\n"
+        "assert not loaded, loaded"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_questions_to_published_files_take_no_pandas():
+    code = (
+        "import sys\nfrom arboretum_cli.main import main\n"
+        f"try: main(['stats', '--catalog', {str(catalog_path())!r}])\n"
         "except SystemExit as end: assert end.code == 0\n"
         "assert 'pandas' not in sys.modules"
     )
