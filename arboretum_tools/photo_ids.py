@@ -7,13 +7,13 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import TYPE_CHECKING
 
 from arboretum_tools.errors import SelectionError
 from arboretum_tools.tables import one_line
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,9 @@ class PhotoIds:
         Raises:
             SelectionError: one of them is below 1 or no 64-bit integer.
         """
+        import numpy as np
+        import pyarrow as pa
+
         try:
             values = np.unique(np.asarray(ids if isinstance(ids, pa.Array) else list(ids), dtype=np.int64))
         except (OverflowError, TypeError, ValueError) as error:
@@ -54,6 +57,8 @@ def read_photo_ids(path: str | Path) -> PhotoIds:
     Raises:
         SelectionError: the file cannot be read, or a line of it is no photo id (named by its number).
     """
+    import pyarrow as pa
+
     path = Path(path)
     try:
         if path.suffix.lower() == ".parquet":
@@ -64,6 +69,9 @@ def read_photo_ids(path: str | Path) -> PhotoIds:
 
 
 def _read_parquet(path: Path) -> PhotoIds:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     if "photo_id" not in pq.read_schema(path).names:
         raise SelectionError(f"{path} has no column photo_id")
     column = pq.read_table(path, columns=["photo_id"])["photo_id"]

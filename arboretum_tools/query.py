@@ -11,13 +11,15 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import duckdb
-import pyarrow as pa
 
 from arboretum_tools.errors import OutOfSpaceError
 from arboretum_tools.stable import SQL_MACROS
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 #: A DuckDB connection, by a name that lets other modules annotate without importing duckdb.
 Connection: TypeAlias = duckdb.DuckDBPyConnection

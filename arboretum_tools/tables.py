@@ -2,19 +2,17 @@
 
 Every Parquet file that the toolkit writes carries, in its schema metadata under the key `arboretum`, a
 JSON object with the toolkit's version and what the caller adds (recipe, hash of the input).
+
+pyarrow, which takes a quarter of a second and 30 MB, is loaded by what makes or reads a table: many questions
+need none.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from arboretum_metadata.schema import Table
 from arboretum_tools.errors import ArboretumError
@@ -22,25 +20,26 @@ from arboretum_tools.publish import canonical_json, whole_file
 from arboretum_tools.version import __version__
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    import pyarrow as pa
 
 #: Key of our JSON object in a Parquet file's schema metadata.
 METADATA_KEY = b"arboretum"
 
-_TYPES: dict[str, pa.DataType] = {
-    "int32": pa.int32(),
-    "int64": pa.int64(),
-    "float64": pa.float64(),
-    "bool": pa.bool_(),
-    "date32": pa.date32(),
-    "string": pa.string(),
-    "timestamp[us, UTC]": pa.timestamp("us", tz="UTC"),
-}
-
 
 def arrow_schema(table: Table) -> pa.Schema:
     """The Arrow schema of a table of the data dictionary, columns in its order."""
-    return pa.schema([pa.field(c.name, _TYPES[c.type], nullable=c.nullable) for c in table.columns])
+    import pyarrow as pa
+
+    types = {
+        "int32": pa.int32(),
+        "int64": pa.int64(),
+        "float64": pa.float64(),
+        "bool": pa.bool_(),
+        "date32": pa.date32(),
+        "string": pa.string(),
+        "timestamp[us, UTC]": pa.timestamp("us", tz="UTC"),
+    }
+    return pa.schema([pa.field(c.name, types[c.type], nullable=c.nullable) for c in table.columns])
 
 
 def write_table(
@@ -61,17 +60,16 @@ def write_table(
         dictionary: whether values that repeat are written once a row group. Where few do, or batches are
             small, that makes a file larger and takes half a megabyte of memory a column.
     """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     said = canonical_json({"toolkit_version": __version__, "table": table.name, **provenance})
     schema = arrow_schema(table).with_metadata({METADATA_KEY: said.encode()})
     rows = 0
     with (
         whole_file(path) as temporary,
         pq.ParquetWriter(
-            temporary,
-            schema,
-            compression="zstd",
-            compression_level=3,
-            use_dictionary=dictionary,
+            temporary, schema, compression="zstd", compression_level=3, use_dictionary=dictionary
         ) as writer,
     ):
         for batch in batches.to_batches() if isinstance(batches, pa.Table) else batches:
@@ -89,6 +87,9 @@ def read_table(path: Path, table: Table, refuse: Callable[[str], ArboretumError]
         table: gives names, types and order of the columns.
         refuse: makes the error to raise from a sentence that says what is wrong.
     """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     try:
         found = pq.read_table(path)
     except FileNotFoundError:
@@ -106,51 +107,10 @@ def read_table(path: Path, table: Table, refuse: Callable[[str], ArboretumError]
     return pa.Table.from_arrays(columns, schema=wanted)
 
 
-@contextmanager
-def memory_of_the_system() -> Iterator[None]:
-    """Within, Arrow takes its memory from the system's allocator, in all threads.
-
-    Its own keeps some 20 MB of what writing a plan or an index took, for which a process that runs for days
-    and mostly waits has no use. Functions of `pyarrow.compute` must be told so one by one.
-    """
-    before = pa.default_memory_pool()
-    pa.set_memory_pool(pa.system_memory_pool())
-    try:
-        yield
-    finally:
-        pa.set_memory_pool(before)
-
-
-def to_numpy(column: pa.Array, *, null: int = 0) -> NDArray[Any]:
-    """A column of whole numbers as numpy has it; copied only where it has nulls.
-
-    `Array.to_numpy` imports pandas wherever that is installed, which takes 0.3 s and 46 MB.
-
-    Args:
-        column: of a type of whole numbers.
-        null: what stands for a null.
-    """
-    known, data = column.buffers()
-    dtype, start, end = np.dtype(str(column.type)), column.offset, column.offset + len(column)
-    if data is None:
-        return np.full(len(column), null, dtype)
-    values = np.frombuffer(data, dtype)[start:end]
-    if known is None or not column.null_count:
-        return values
-    return np.where(np.unpackbits(np.frombuffer(known, np.uint8), bitorder="little")[start:end], values, null)
-
-
-def from_numpy(values: NDArray[Any]) -> pa.Array:
-    """Whole numbers or truth values as Arrow has them, without a null; `pa.array` imports pandas as well."""
-    if values.dtype == np.bool_:
-        data = np.packbits(values, bitorder="little")
-        return pa.Array.from_buffers(pa.bool_(), len(values), [None, pa.py_buffer(data)])
-    data = np.ascontiguousarray(values)
-    return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [None, pa.py_buffer(data)])
-
-
 def provenance_of(path: Path) -> dict[str, Any]:
     """What a Parquet file written by `write_table` says about how it was made."""
+    import pyarrow.parquet as pq
+
     said = (pq.read_schema(path).metadata or {}).get(METADATA_KEY)
     return dict(json.loads(said)) if said else {}
 

@@ -27,13 +27,12 @@ _MOST_RANGES = 32
 def prepare(connection: Connection, files: BuiltFiles) -> Defects:
     """Makes `photos`, `classes`, `lineages`, `taxa` and `counts`; gives the defects that the build found."""
     run = connection.execute
-    for name, file in (("taxa", TAXA), ("classes", CLASSES), ("tallies", COUNTS)):
+    for name, file in (("taxa", TAXA), ("classes", CLASSES), ("counts", COUNTS)):
         run(f"CREATE VIEW {name} AS FROM {parquet_source([files.root / file])}")
     run(
         f"CREATE VIEW lineages AS SELECT {', '.join(map(identifier, TAXON_COLUMNS))}, class_key, n, tax "
         "FROM taxa"
     )
-    run("CREATE VIEW counts AS SELECT tallies.*, class_key FROM tallies JOIN taxa USING (tax)")
     run(f"CREATE VIEW parts AS FROM {parquet_source(files.parts, alike=True)}")
     own = ", ".join(_photo_column(files, name) for name in PHOTO_COLUMNS if name not in TAXON_COLUMNS)
     run(f"CREATE VIEW photos_alone AS SELECT {own}, tax FROM parts")

@@ -270,7 +270,7 @@ def _promises(catalog: Catalog) -> list[Finding]:
         (
             "wrong_counts",
             "SELECT count(*) FROM taxa FULL JOIN (SELECT tax, count(*) AS photos FROM parts GROUP BY tax) "
-            "USING (tax) FULL JOIN (SELECT tax, sum(n) AS tallied FROM tallies GROUP BY tax) USING (tax) "
+            "USING (tax) FULL JOIN (SELECT tax, sum(n) AS tallied FROM counts GROUP BY tax) USING (tax) "
             "WHERE n IS DISTINCT FROM photos OR n IS DISTINCT FROM tallied",
             "taxa whose photos are not as many as taxa.parquet or counts.parquet says",
         ),

@@ -6,13 +6,14 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import TYPE_CHECKING
 
 from arboretum_metadata.schema import CATALOG, CATALOG_REQUIRED, Column
 from arboretum_tools.errors import CatalogError
 from arboretum_tools.tables import one_line
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 #: Where a catalogue is looked for when none is named, after this environment variable.
 DEFAULT_FOLDER = "catalog"
@@ -116,6 +117,10 @@ def _parquet_files(root: Path) -> Iterator[Path]:
 
 
 def _footer(file: Path) -> tuple[pa.Schema, int]:
+    # Loaded here, as a built catalogue is opened without it.
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     try:
         with pq.ParquetFile(file) as parquet:
             return parquet.schema_arrow, parquet.metadata.num_rows
@@ -153,6 +158,8 @@ def _check(file: Path, schema: pa.Schema) -> list[Column]:
 
 
 def _readable(column: Column, found: pa.DataType) -> bool:
+    import pyarrow as pa
+
     if pa.types.is_dictionary(found):
         found = found.value_type
     text = pa.types.is_string(found) or pa.types.is_large_string(found) or pa.types.is_string_view(found)

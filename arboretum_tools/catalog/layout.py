@@ -23,9 +23,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from arboretum_tools.errors import CatalogError
 from arboretum_tools.publish import canonical_json
 from arboretum_tools.tables import METADATA_KEY, one_line
@@ -137,6 +134,10 @@ def _names_taxonomy(file: Path, taxonomy: str) -> bool:
 
 
 def _check_taxonomy(file: Path, taxonomy: str) -> None:
+    # Loaded here, as a catalogue that is whole is opened without it.
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     try:
         said = (pq.read_schema(file).metadata or {}).get(METADATA_KEY)
         found = str(json.loads(said)["taxonomy"]) if said else None

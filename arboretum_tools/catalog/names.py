@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 from arboretum_metadata.vocab import RANKS
 from arboretum_tools.query import Connection, identifier, parquet_source, rows
@@ -16,29 +17,10 @@ def candidates(connection: Connection, name: str) -> list[Candidate]:
     """The taxa of a name: scientific at any rank, common (with or without a trailing s), or a taxon id."""
     if name.isascii() and name.isdigit():
         return _of_id(connection, int(name))
-    columns = {rank: _SPECIES if rank == "species" else identifier(rank) for rank in RANKS}
     wanted = name.lower()
-    common = "lower(common_name) IN ($name, $singular, $plural)"
-    any_rank = " OR ".join(f"lower({column}) = $name" for column in columns.values())
-    above: list[str] = []
-    queries: list[str] = []
-    classes = "count(DISTINCT class_key)"
-    for rank, column in columns.items():
-        lineage = f"mode([{', '.join(map(identifier, above))}])" if above else "NULL::VARCHAR[]"
-        queries.append(
-            f"SELECT '{rank}', {column}, {lineage}, kingdom, sum(n), {classes} FROM hits "
-            f"WHERE lower({column}) = $name GROUP BY {column}, kingdom"
-        )
-        above.append(rank)
-    queries.append(
-        f"SELECT 'species', {_SPECIES}, mode([{', '.join(map(identifier, above[:-1]))}]), kingdom, sum(n), "
-        f"{classes} FROM hits WHERE {common} AND class_key IS NOT NULL GROUP BY 2, kingdom"
-    )
-    # One pass over the names; what it leaves is a clade at most.
-    sql = f"WITH hits AS MATERIALIZED (FROM lineages WHERE {any_rank} OR {common}) " + " UNION ".join(queries)
-    found = connection.execute(
-        sql, {"name": wanted, "singular": wanted.removesuffix("s"), "plural": wanted + "s"}
-    ).fetchall()
+    found = [("species", *row) for row in _commonly_named(connection, wanted)]
+    for rank, spelled in _spelled(connection, wanted):
+        found += [(rank, *row) for row in _taxa(connection, rank, spelled)]
     best: dict[tuple[str, str, str | None], Candidate] = {}
     for rank, canonical, lineage, kingdom, photos, species in found:
         names = tuple(part for part in lineage or () if part)
@@ -53,6 +35,53 @@ def candidates(connection: Connection, name: str) -> list[Candidate]:
         for (rank, canonical, kingdom), candidate in sorted(best.items(), key=lambda item: str(item[0]))
         if kingdom or (rank, canonical) not in with_kingdom
     ]
+
+
+def _spelled(connection: Connection, wanted: str) -> list[tuple[str, str]]:
+    """The scientific names that are `wanted` but for case, with their ranks.
+
+    A look at one column at a time: names above species repeat, and are compared once each. Only a name of two
+    words can be that of a species, whose names are compared where the genus fits.
+    """
+    queries = [
+        f"SELECT '{rank}' AS rank, {identifier(rank)} AS name FROM lineages "
+        f"WHERE lower({identifier(rank)}) = $name GROUP BY name"
+        for rank in RANKS
+        if rank != "species"
+    ]
+    if " " in wanted:
+        queries.append(
+            f"SELECT 'species', {_SPECIES} AS name FROM lineages "
+            f"WHERE starts_with($name, lower(genus) || ' ') AND lower({_SPECIES}) = $name GROUP BY name"
+        )
+    found = connection.execute(" UNION ALL ".join(queries), {"name": wanted}).fetchall()
+    return [(str(rank), str(name)) for rank, name in found]
+
+
+def _taxa(connection: Connection, rank: str, name: str) -> list[tuple[Any, ...]]:
+    """The taxa of a rank and a name as it is spelled: name, names above, kingdom, photos, species classes."""
+    same = f"starts_with($name, genus || ' ') AND {_SPECIES}" if rank == "species" else identifier(rank)
+    return _counted(connection, rank, f"{same} = $name", {"name": name})
+
+
+def _commonly_named(connection: Connection, wanted: str) -> list[tuple[Any, ...]]:
+    """The species of a common name, with or without a trailing s; as `_taxa`."""
+    condition = "lower(common_name) IN ($name, $singular, $plural) AND class_key IS NOT NULL"
+    forms = {"name": wanted, "singular": wanted.removesuffix("s"), "plural": wanted + "s"}
+    return _counted(connection, "species", condition, forms)
+
+
+def _counted(
+    connection: Connection, rank: str, condition: str, parameters: dict[str, str]
+) -> list[tuple[Any, ...]]:
+    name = _SPECIES if rank == "species" else identifier(rank)
+    above = list(RANKS)[: list(RANKS).index(rank)]
+    lineage = f"mode([{', '.join(map(identifier, above))}])" if above else "NULL::VARCHAR[]"
+    return connection.execute(
+        f"SELECT {name} AS name, {lineage}, kingdom, sum(n), count(DISTINCT class_key) FROM lineages "
+        f"WHERE {condition} GROUP BY name, kingdom",
+        parameters,
+    ).fetchall()
 
 
 def all_names(connection: Connection, parent: str | None = None) -> list[Known]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -107,27 +108,17 @@ def describe(catalog: Catalog, taxon: Taxon | str | None = None, *, levels: int 
             parameters,
         )
         common = tuple(str(name) for (name,) in known)
-    (photos, classes) = catalog.rows(
-        f"SELECT coalesce(sum(n), 0), count(DISTINCT class_key) FROM lineages WHERE {where}", parameters
-    )[0]
+    ((photos,),) = catalog.rows(f"SELECT coalesce(sum(n), 0) FROM lineages WHERE {where}", parameters)
     bands = ", ".join(
         f"count(*) FILTER (n_catalog BETWEEN {least or 0} AND {most if most is not None else 2**62})"
         for least, most in RARITIES.values()
     )
-    counts = catalog.rows(
-        f"SELECT {bands} FROM classes WHERE class_key IN (SELECT class_key FROM lineages WHERE {where})",
-        parameters,
-    )[0]
-    relation, number = ("counts", "sum(n)") if catalog.counted else ("photos", "count(*)")
-
-    def photos_by(column: str, what: str = number) -> dict[str, int]:
-        found = catalog.rows(
-            f"SELECT coalesce({column}, ''), {what} FROM {relation} WHERE {where} "
-            "GROUP BY 1 ORDER BY 2 DESC, 1",
-            parameters,
-        )
-        return {str(value): int(str(count)) for value, count in found}
-
+    ((classes, *counts),) = catalog.rows(
+        f"SELECT count(*), {bands} FROM {catalog.classes_of(where)}", parameters
+    )
+    life_stages, licenses, grades = _photos_by(
+        catalog, ("life_stage", "license", "quality_grade"), where, parameters
+    )
     return TaxonReport(
         rank=rank,
         name=taxon.name if taxon else "",
@@ -139,12 +130,36 @@ def describe(catalog: Catalog, taxon: Taxon | str | None = None, *, levels: int 
         photos=int(str(photos)),
         classes=int(str(classes)),
         rarity=dict(zip(RARITIES, (int(str(count)) for count in counts), strict=True)),
-        life_stages=photos_by("life_stage"),
-        licenses=photos_by("license"),
-        grades=photos_by("quality_grade"),
-        iucn=photos_by("iucn", "count(DISTINCT class_key)") if catalog.has("iucn") else {},
+        life_stages=life_stages,
+        licenses=licenses,
+        grades=grades,
+        iucn=_classes_by_iucn(catalog, where, parameters) if catalog.has("iucn") else {},
         branches=_branches(catalog, rank, where, parameters, levels),
     )
+
+
+def _photos_by(
+    catalog: Catalog, columns: tuple[str, ...], where: str, parameters: tuple[Any, ...]
+) -> list[dict[str, int]]:
+    """Photos by the values of each column ("" = unknown), most first; from one pass for all columns."""
+    relation, photos = ("counts", "sum(n)") if catalog.counted else ("photos", "count(*)")
+    values = ", ".join(f"coalesce({column}, '')" for column in columns)
+    found = catalog.rows(f"SELECT {values}, {photos} FROM {relation} WHERE {where} GROUP BY ALL", parameters)
+    totals = [Counter[str]() for _ in columns]
+    for *row, number in found:
+        for total, value in zip(totals, row, strict=True):
+            total[str(value)] += int(str(number))
+    return [dict(sorted(total.items(), key=lambda item: (-item[1], item[0]))) for total in totals]
+
+
+def _classes_by_iucn(catalog: Catalog, where: str, parameters: tuple[Any, ...]) -> dict[str, int]:
+    relation = "counts JOIN taxa USING (tax)" if catalog.counted else "photos"
+    found = catalog.rows(
+        f"SELECT coalesce(iucn, ''), count(DISTINCT class_key) FROM {relation} WHERE {where} "
+        "GROUP BY 1 ORDER BY 2 DESC, 1",
+        parameters,
+    )
+    return {str(value): int(str(count)) for value, count in found}
 
 
 def _inactive(catalog: Catalog, taxon: Taxon, photos: int) -> InactiveName | None:

@@ -6,9 +6,7 @@ import contextlib
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any
 
 from arboretum_tools.catalog import built, inactive, raw, rejected
 from arboretum_tools.catalog.files import RawFiles
@@ -31,6 +29,9 @@ from arboretum_tools.stable import key, key_sql, text_id
 from arboretum_tools.tables import one_line
 from arboretum_tools.taxonomy import Taxon
 from arboretum_tools.wording import counted
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _BRING = {
     "life_stage": "GBIF's export of iNaturalist",
@@ -163,6 +164,8 @@ class Relations:
 
     def register_ids(self, ids: PhotoIds) -> str:
         """A table with these photo ids; the same ids again give the same table."""
+        import pyarrow as pa
+
         name = f"ids_{ids.sha256[:16]}"
         if not self._has_table(name):
             self.register(name, pa.table({"photo_id": ids.array}))
@@ -219,6 +222,19 @@ class Relations:
             return f"coalesce({sql}, false)", parameters
         with self._asking() as connection:
             return built.ranges_sql(connection, sql, parameters)
+
+    def classes_of(self, condition: str) -> str:
+        """A table expression of class_key and n_catalog: one row a species class of some rows of `lineages`.
+
+        Args:
+            condition: on a row of `lineages`, as `clade` gives it, or `true`.
+        """
+        if condition == "true":
+            return "classes"
+        if self.counted:
+            taxa = f"FROM taxa WHERE class_key IS NOT NULL AND ({condition})"
+            return f"(SELECT DISTINCT class_key, n_catalog {taxa})"
+        return f"(FROM classes WHERE class_key IN (SELECT class_key FROM lineages WHERE {condition}))"
 
     def of_classes(self, condition: str) -> str:
         """How a row of `photos` says that its class meets a condition on `n_catalog`."""

@@ -8,8 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
 from arboretum_metadata.schema import SELECTION
 from arboretum_tools import selection as criteria_to_sql
 from arboretum_tools.catalog.relations import Relations
@@ -19,9 +17,12 @@ from arboretum_tools.tables import arrow_schema, write_table
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 #: Key under which a selection's recipe says how it was made.
 RECIPE_VERSION = 1
+
+_SPECIES_COUNT = "class_key, scientific_name, common_name, n_selected, n_catalog"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +34,33 @@ class Explanation:
         sql: a query for photo_id over `photos` and `classes`.
         parameters: the values of its `?`, in order.
         condition: the same as a condition on a row of `photos`, with the same parameters.
+        everything: whether every photo passes.
     """
 
     english: str
     sql: str
     parameters: tuple[Any, ...]
     condition: str
+    everything: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SpeciesCount:
+    """A species class and its photos.
+
+    Attributes:
+        class_key: its identity.
+        scientific_name: genus and epithet.
+        common_name: English; None where unknown.
+        n_selected: photos of the selection.
+        n_catalog: photos of the whole catalogue.
+    """
+
+    class_key: str
+    scientific_name: str
+    common_name: str | None
+    n_selected: int
+    n_catalog: int
 
 
 @dataclass(frozen=True)
@@ -61,6 +83,7 @@ class Selection:
         conditions: list[str] = []
         parameters: list[Any] = []
         said: list[str] = []
+        everything = False
         for one in self.criteria:
             found = criteria_to_sql.predicates(
                 one,
@@ -75,12 +98,14 @@ class Selection:
             # Row-wise conditions stand directly in later queries, so that those need only one scan.
             conditions.append(condition if one.row_wise else f"photo_id IN ({query})")
             parameters += values
+            everything = everything or (one.row_wise and all(p.sql == "true" for p in found))
             said.append(criteria_to_sql.english(found, one))
         return Explanation(
             english=" or else: ".join(dict.fromkeys(said)),
             sql=queries[0] if len(queries) == 1 else " UNION ".join(f"({query})" for query in queries),
             parameters=tuple(parameters),
             condition=" OR ".join(f"({condition})" for condition in conditions),
+            everything=everything,
         )
 
     @property
@@ -137,16 +162,58 @@ class Selection:
 
     def summary(self) -> dict[str, int]:
         """Counts: photos, classes, and photos without class, licence, life stage, observation."""
-        columns = ("class_key", "license", "life_stage", "observation_id")
-        relation, photos = self.tally("*")
-        unknown = ", ".join(f"{photos} - {self.tally(column)[1]}" for column in columns)
-        found = self.explanation
+        _, photos = self.tally("*")
+        known = {column: self.tally(column)[1] for column in ("license", "life_stage", "observation_id")}
+        missing = ", ".join(f"{photos} - {count} AS no_{column}" for column, count in known.items())
+        sums = ", ".join(f"coalesce(sum(no_{column}), 0)" for column in known)
         counts = self.catalog.rows(
-            f"SELECT {photos}, count(DISTINCT class_key), {unknown} FROM {relation} WHERE {found.condition}",
-            found.parameters,
+            "SELECT coalesce(sum(photos), 0), count(DISTINCT class_key), "
+            f"coalesce(sum(photos) FILTER (class_key IS NULL), 0), {sums} "
+            f"FROM {self._by_taxon(f'{photos} AS photos, {missing}')}",
+            self.explanation.parameters,
         )[0]
         names = ("photos", "classes", "no_class", "no_license", "no_life_stage", "no_observation")
         return {name: int(str(count)) for name, count in zip(names, counts, strict=True)}
+
+    def species_sql(self) -> tuple[str, tuple[Any, ...]]:
+        """A query for what `SpeciesCount` has and the rest of `classes`, and its parameters; in no order."""
+        if self.explanation.everything:
+            return "SELECT *, n_catalog AS n_selected FROM classes", ()
+        _, photos = self.tally("*")
+        return (
+            "SELECT * FROM (SELECT class_key, sum(photos)::BIGINT AS n_selected "
+            f"FROM {self._by_taxon(f'{photos} AS photos')} WHERE class_key IS NOT NULL GROUP BY class_key) "
+            "JOIN classes USING (class_key)",
+            self.explanation.parameters,
+        )
+
+    def _by_taxon(self, counted: str) -> str:
+        """A table expression: class_key, NULL outside of classes, and what is counted; some rows a class.
+
+        Where `counts` counts, taxa are numbers until all is summed up, and a name is read once a taxon.
+        """
+        condition = self.explanation.condition
+        if self.tally("*")[0] == "counts":
+            return (
+                f"(SELECT tax, {counted} FROM counts WHERE {condition} GROUP BY tax) "
+                "JOIN (SELECT tax, class_key FROM taxa) USING (tax)"
+            )
+        return f"(SELECT class_key, {counted} FROM photos WHERE {condition} GROUP BY class_key)"
+
+    def species(self, most: int, *, last: bool = False) -> list[SpeciesCount]:
+        """Species by their photos, most first, ties by class_key: those at the head of that order.
+
+        Args:
+            most: how many at most.
+            last: those at its end instead, in the same order.
+        """
+        sql, parameters = self.species_sql()
+        order = "n_selected, class_key DESC" if last else "n_selected DESC, class_key"
+        found = self.catalog.rows(
+            f"SELECT {_SPECIES_COUNT} FROM ({sql}) ORDER BY {order} LIMIT ?", (*parameters, most)
+        )
+        rows: list[Any] = found[::-1] if last else found
+        return [SpeciesCount(*row) for row in rows]
 
     def species_counts(self) -> pd.DataFrame:
         """Photos a species class, most first, ties by class_key.
@@ -159,18 +226,15 @@ class Selection:
 
     def species_table(self) -> pa.Table:
         """`species_counts` as an Arrow table, which takes no pandas."""
-        relation, photos = self.tally("*")
-        found = self.explanation
+        sql, parameters = self.species_sql()
         return self.catalog.table(
-            "SELECT class_key, scientific_name, common_name, n_selected, n_catalog FROM ("
-            f"SELECT class_key, ({photos})::BIGINT AS n_selected FROM {relation} "
-            f"WHERE ({found.condition}) AND class_key IS NOT NULL GROUP BY class_key) "
-            "JOIN classes USING (class_key) ORDER BY n_selected DESC, class_key",
-            found.parameters,
+            f"SELECT {_SPECIES_COUNT} FROM ({sql}) ORDER BY n_selected DESC, class_key", parameters
         )
 
     def to_arrow(self) -> pa.Table:
         """All selected rows with all columns, photo_id ascending. Memory grows with the selection."""
+        import pyarrow as pa
+
         return pa.Table.from_batches(self.batches(), schema=_photo_schema())
 
     def to_pandas(self) -> pd.DataFrame:
@@ -180,6 +244,8 @@ class Selection:
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """All selected rows with all columns, photo_id ascending, streamed."""
+        import pyarrow as pa
+
         schema = _photo_schema()
         columns = ", ".join("url AS photo_url" if n == "photo_url" else f'"{n}"' for n in schema.names)
         sql, parameters = self.query(columns)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
 from arboretum_metadata.vocab import GROUPS, RANKS
 from arboretum_tools.catalog.catalog import Catalog
-from arboretum_tools.catalog.relations import Relations
-from arboretum_tools.catalog.select import Selection
-from arboretum_tools.errors import BadInputError
+from arboretum_tools.catalog.select import Selection, SpeciesCount
+from arboretum_tools.errors import BadInputError, UsageError
 from arboretum_tools.publish import whole_file
 from arboretum_tools.query import identifier, literal
 from arboretum_tools.wording import counted
@@ -24,6 +25,10 @@ QUANTILES = (0, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1)
 #: Least photos a species, for the table that says what a threshold would keep.
 THRESHOLDS = (1, 2, 5, 10, 20, 30, 50, 100, 200, 500, 1_000, 5_000, 10_000, 50_000)
 
+# Columns by which photos are counted.
+_COLUMNS = ("license", "life_stage", "quality_grade", "iucn")
+
+_ABOVE = tuple(rank for rank in RANKS if rank != "species")
 _OTHER = "other"
 
 
@@ -46,14 +51,19 @@ class CatalogStats:
         photos: photos of it.
         species: species classes of it.
         tables: in the order in which they read.
-        counts: photos of every species, most first: the long tail.
+        tail: the long tail, most photos first: (photos, how many species have so many).
     """
 
     english: str
     photos: int
     species: int
     tables: tuple[Table, ...]
-    counts: tuple[int, ...]
+    tail: tuple[tuple[int, int], ...]
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Photos of every species, most first; made of `tail` each time that it is asked for."""
+        return tuple(chain.from_iterable(repeat(photos, species) for photos, species in self.tail))
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON; the long tail is left to the tables."""
@@ -93,75 +103,44 @@ def catalog_stats(what: Catalog | Selection, *, top: int = 10) -> CatalogStats:
         what: a Catalog stands for all of its photos, of any grade.
         top: species in the tables of the most and the least photographed.
     """
+    if top < 0:
+        raise UsageError(f"top must be 0 or more, not {top}")
     selection = what if isinstance(what, Selection) else what.select(quality_grade="any")
-    catalog = selection.catalog
-    relation, photos = selection.tally("*")
-    found = selection.explanation
-    species = catalog.table(
-        f"SELECT class_key, scientific_name, common_name, n, {_group_sql()} AS group_name FROM ("
-        f"SELECT class_key, ({photos})::BIGINT AS n FROM {relation} "
-        f"WHERE ({found.condition}) AND class_key IS NOT NULL GROUP BY class_key) "
-        "JOIN classes USING (class_key) ORDER BY n DESC, class_key",
-        found.parameters,
-    )
-    counts = [int(n) for n in species["n"].to_pylist()]
-    groups = species["group_name"].to_pylist()
-
-    def by(column: str) -> tuple[tuple[Any, ...], ...]:
-        if not catalog.has(column):
-            return ()
-        rows = catalog.rows(
-            f"SELECT coalesce({column}, 'unknown'), ({photos})::BIGINT AS n FROM {relation} "
-            f"WHERE {found.condition} GROUP BY 1 ORDER BY n DESC, 1",
-            found.parameters,
-        )
-        total = sum(int(str(n)) for _, n in rows)
-        return tuple((str(value), int(str(n)), _percent(int(str(n)), total)) for value, n in rows)
-
-    names = list(
-        zip(
-            species["scientific_name"].to_pylist(),
-            (name or "" for name in species["common_name"].to_pylist()),
-            counts,
-            strict=True,
-        )
-    )
+    groups = _species_by_group(selection)
+    tail = _tail(groups)
+    species = sum(number for _, number in tail)
+    photos, by = _photos_by(selection)
+    first, last = _rows(selection.species(top)), _rows(selection.species(top, last=True))
+    names = ("species", "common name", "photos")
     tables = [
-        Table("group", "Groups", ("group", "species", "photos", "% of photos"), _by_group(groups, counts)),
-        Table(
-            "rarity",
-            "Species by photos",
-            ("band", "species", "photos", "% of photos"),
-            tuple(_by_band(counts)),
-        ),
+        Table("group", "Groups", ("group", "species", "photos", "% of photos"), _by_group(groups)),
+        Table("rarity", "Species by photos", ("band", "species", "photos", "% of photos"), _by_band(tail)),
         Table(
             "quantile",
             "Photos a species",
             ("share of species", "photos"),
-            tuple((f"{q:.0%}", _quantile(counts, q)) for q in QUANTILES) if counts else (),
+            tuple((f"{q:.0%}", _quantile(tail, q)) for q in QUANTILES) if tail else (),
         ),
         Table(
             "threshold",
             "What a least number of photos keeps",
             ("least photos", "species", "photos", "% of photos"),
-            tuple(_by_threshold(counts)),
+            _by_threshold(tail),
         ),
-        Table("license", "Licences", ("licence", "photos", "%"), by("license")),
-        Table("life_stage", "Life stages", ("life stage", "photos", "%"), by("life_stage")),
-        Table("quality_grade", "Quality grades", ("grade", "photos", "%"), by("quality_grade")),
-        Table("iucn", "IUCN categories", ("category", "photos", "%"), by("iucn")),
-        Table("rank", "Taxa by rank", ("rank", "taxa"), _by_rank(catalog, relation, found)),
-        Table("top", "Most photographed species", ("species", "common name", "photos"), tuple(names[:top])),
-        Table(
-            "bottom", "Least photographed species", ("species", "common name", "photos"), tuple(names[-top:])
-        ),
+        Table("license", "Licences", ("licence", "photos", "%"), by["license"]),
+        Table("life_stage", "Life stages", ("life stage", "photos", "%"), by["life_stage"]),
+        Table("quality_grade", "Quality grades", ("grade", "photos", "%"), by["quality_grade"]),
+        Table("iucn", "IUCN categories", ("category", "photos", "%"), by["iucn"]),
+        Table("rank", "Taxa by rank", ("rank", "taxa"), _by_rank(selection, species)),
+        Table("top", "Most photographed species", names, first),
+        Table("bottom", "Least photographed species", names, last),
     ]
     return CatalogStats(
         english=selection.english,
-        photos=selection.count(),
-        species=len(counts),
+        photos=photos,
+        species=species,
         tables=tuple(table for table in tables if table.rows),
-        counts=tuple(counts),
+        tail=tail,
     )
 
 
@@ -178,7 +157,7 @@ def figures(stats: CatalogStats, folder: str | Path, *, form: str = "png") -> li
     """
     if form not in ("png", "pdf", "svg"):
         raise BadInputError(f"figures can be png, pdf or svg, not {form!r}")
-    if not stats.counts:
+    if not stats.species:
         raise BadInputError("there are no species to draw")
     try:
         from matplotlib.figure import Figure
@@ -192,12 +171,12 @@ def figures(stats: CatalogStats, folder: str | Path, *, form: str = "png") -> li
     axes = long_tail.add_subplot(
         xscale="log", yscale="log", xlabel="species, most photographed first", ylabel="photos"
     )
-    axes.plot(range(1, len(stats.counts) + 1), stats.counts, color="#2f6b3a")
+    axes.plot(range(1, stats.species + 1), stats.counts, color="#2f6b3a")
     axes.axhline(30, color="#888888", linewidth=0.8, linestyle="--")
     axes.annotate(
         "30 photos", (1, 30), textcoords="offset points", xytext=(2, 3), fontsize=8, color="#666666"
     )
-    axes.set_title(f"{counted(stats.photos, 'photo')} of {len(stats.counts):,} species", fontsize=10)
+    axes.set_title(f"{counted(stats.photos, 'photo')} of {stats.species:,} species", fontsize=10)
     groups = next(table for table in stats.tables if table.name == "group")
     by_group = Figure(figsize=(7, 1.1 + 0.3 * len(groups.rows)), layout="constrained")
     for place, (title, column, color) in enumerate((("species", 1, "#8a6d3b"), ("photos", 2, "#2f6b3a"))):
@@ -222,59 +201,113 @@ def _group_sql() -> str:
     return f"CASE {cases} ELSE {literal(_OTHER)} END"
 
 
-def _by_group(groups: Sequence[str], counts: Sequence[int]) -> tuple[tuple[Any, ...], ...]:
-    species: dict[str, int] = {}
-    photos: dict[str, int] = {}
-    for group, count in zip(groups, counts, strict=True):
-        species[group] = species.get(group, 0) + 1
-        photos[group] = photos.get(group, 0) + count
+def _species_by_group(selection: Selection) -> list[tuple[str, int, int]]:
+    """Which group, photos a species, and how many species of the group have so many."""
+    sql, parameters = selection.species_sql()
+    found = selection.catalog.rows(
+        f"SELECT {_group_sql()}, n_selected, count(*) FROM ({sql}) GROUP BY ALL", parameters
+    )
+    return [(str(group), int(str(photos)), int(str(species))) for group, photos, species in found]
+
+
+def _tail(groups: Iterable[tuple[str, int, int]]) -> tuple[tuple[int, int], ...]:
+    tail = Counter[int]()
+    for _, photos, species in groups:
+        tail[photos] += species
+    return tuple(sorted(tail.items(), reverse=True))
+
+
+def _photos_by(selection: Selection) -> tuple[int, dict[str, tuple[tuple[Any, ...], ...]]]:
+    """Photos in all, and by the values of each column; none of a column that the catalogue lacks."""
+    there = [column for column in _COLUMNS if selection.catalog.has(column)]
+    relation, photos = selection.tally("*")
+    found = selection.explanation
+    rows = selection.catalog.rows(
+        f"SELECT {''.join(f'{column}, ' for column in there)}({photos})::BIGINT FROM {relation} "
+        f"WHERE {found.condition} GROUP BY ALL",
+        found.parameters,
+    )
+    totals = {column: Counter[str]() for column in there}
+    total = 0
+    for *values, number in rows:
+        count = int(str(number))
+        total += count
+        for column, value in zip(there, values, strict=True):
+            totals[column]["unknown" if value is None else str(value)] += count
+    tables: dict[str, tuple[tuple[Any, ...], ...]] = dict.fromkeys(_COLUMNS, ())
+    for column, by_value in totals.items():
+        order = sorted(by_value.items(), key=lambda item: (-item[1], item[0]))
+        tables[column] = tuple((value, count, _percent(count, total)) for value, count in order)
+    return total, tables
+
+
+def _rows(species: Iterable[SpeciesCount]) -> tuple[tuple[Any, ...], ...]:
+    return tuple((one.scientific_name, one.common_name or "", one.n_selected) for one in species)
+
+
+def _by_group(groups: Iterable[tuple[str, int, int]]) -> tuple[tuple[Any, ...], ...]:
+    species, photos = Counter[str](), Counter[str]()
+    for group, count, number in groups:
+        species[group] += number
+        photos[group] += count * number
     order = sorted(species, key=lambda group: (group == _OTHER, -photos[group], group))
-    total = sum(counts)
-    return tuple((group, species[group], photos[group], _percent(photos[group], total)) for group in order)
+    return tuple(
+        (group, species[group], photos[group], _percent(photos[group], photos.total())) for group in order
+    )
 
 
-def _by_band(counts: Sequence[int]) -> Iterable[tuple[Any, ...]]:
-    total = sum(counts)
+def _by_band(tail: Sequence[tuple[int, int]]) -> tuple[tuple[Any, ...], ...]:
     bands = (
         ("few (under 20)", 1, 19),
         ("medium (20 to 100)", 20, 100),
         ("many (over 100)", 101, 2**62),
         ("rare (under 30)", 1, 29),
     )
-    for name, least, most in bands:
-        inside = [count for count in counts if least <= count <= most]
-        yield name, len(inside), sum(inside), _percent(sum(inside), total)
+    return tuple((name, *_between(tail, least, most)) for name, least, most in bands)
 
 
-def _by_threshold(counts: Sequence[int]) -> Iterable[tuple[Any, ...]]:
-    total = sum(counts)
-    for least in THRESHOLDS:
-        inside = [count for count in counts if count >= least]
-        if inside:
-            yield least, len(inside), sum(inside), _percent(sum(inside), total)
+def _by_threshold(tail: Sequence[tuple[int, int]]) -> tuple[tuple[Any, ...], ...]:
+    rows = ((least, *_between(tail, least, 2**62)) for least in THRESHOLDS)
+    return tuple(row for row in rows if row[1])
 
 
-def _by_rank(catalog: Relations, relation: str, found: Any) -> tuple[tuple[Any, ...], ...]:
+def _between(tail: Sequence[tuple[int, int]], least: int, most: int) -> tuple[int, int, float]:
+    """Species with so many photos, their photos, and their share of all."""
+    inside = [(photos, species) for photos, species in tail if least <= photos <= most]
+    photos = sum(photos * species for photos, species in inside)
+    total = sum(photos * species for photos, species in tail)
+    return sum(species for _, species in inside), photos, _percent(photos, total)
+
+
+def _by_rank(selection: Selection, species: int) -> tuple[tuple[Any, ...], ...]:
     # A taxon is its name and its kingdom: genera of two kingdoms may share their name.
-    columns = ", ".join(
-        "count(DISTINCT class_key)"
-        if rank == "species"
-        else f"count(DISTINCT (kingdom, {identifier(rank)})) FILTER ({identifier(rank)} IS NOT NULL)"
-        for rank in RANKS
-    )
-    source = "lineages" if relation == "counts" else "photos"
-    if relation == "counts":
-        sql = f"SELECT {columns} FROM lineages WHERE tax IN (SELECT tax FROM counts WHERE {found.condition})"
+    found, names = selection.explanation, ", ".join(identifier(rank) for rank in _ABOVE)
+    if found.everything:
+        source, parameters = "lineages", ()
+    elif selection.tally("*")[0] == "counts":
+        taken = f"SELECT tax FROM counts WHERE {found.condition}"
+        source, parameters = f"lineages WHERE tax IN ({taken})", found.parameters
     else:
-        sql = f"SELECT {columns} FROM {source} WHERE {found.condition}"
-    counts = catalog.rows(sql, found.parameters)[0]
-    return tuple((rank, int(str(count))) for rank, count in zip(RANKS, counts, strict=True))
+        source, parameters = f"photos WHERE {found.condition}", found.parameters
+    counts = ", ".join(
+        f"(SELECT count(*) FROM (SELECT DISTINCT kingdom, {identifier(rank)} FROM here "
+        f"WHERE {identifier(rank)} IS NOT NULL))"
+        for rank in _ABOVE
+    )
+    sql = f"WITH here AS MATERIALIZED (SELECT DISTINCT {names} FROM {source}) SELECT {counts}"
+    (row,) = selection.catalog.rows(sql, parameters)
+    return (*((rank, int(str(count))) for rank, count in zip(_ABOVE, row, strict=True)), ("species", species))
 
 
-def _quantile(counts: Sequence[int], share: float) -> int:
-    """The count below or at which this share of the species lies (nearest rank; `counts` descend)."""
-    rising = len(counts) - 1
-    return counts[rising - min(rising, max(0, -(-int(share * len(counts) * 1000) // 1000) - 1))]
+def _quantile(tail: Sequence[tuple[int, int]], share: float) -> int:
+    """The photos at or below which this share of the species lies (nearest rank)."""
+    last = sum(species for _, species in tail) - 1
+    place = min(last, max(0, -(-int(share * (last + 1) * 1000) // 1000) - 1))
+    for photos, species in reversed(tail):
+        place -= species
+        if place < 0:
+            return photos
+    raise AssertionError("a tail without species has no quantiles")
 
 
 def _percent(part: int, whole: int) -> float:

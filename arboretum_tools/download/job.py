@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from arboretum_metadata.vocab import PHOTO_SIZES
 from arboretum_tools import requests as plans
+from arboretum_tools.arrays import memory_of_the_system
 from arboretum_tools.download.cancel import Stopper
 from arboretum_tools.download.estimate import mean_pixels, typical_pixels
 from arboretum_tools.download.options import DownloadOptions
@@ -31,7 +32,6 @@ from arboretum_tools.store.layout import StoreConfig
 from arboretum_tools.store.lock import ALONE, Task
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.store.writer import StoreWriter
-from arboretum_tools.tables import memory_of_the_system
 
 if TYPE_CHECKING:
     from arboretum_tools.download.crew import Fetched

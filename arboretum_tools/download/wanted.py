@@ -18,9 +18,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from arboretum_metadata.schema import REQUEST
+from arboretum_tools.arrays import to_numpy
 from arboretum_tools.publish import PARTIAL
 from arboretum_tools.store.lock import Task
-from arboretum_tools.tables import to_numpy, write_table
+from arboretum_tools.tables import write_table
 
 #: A photo that is to be fetched: photo_id, ext, url.
 Wanted = tuple[int, str, str | None]

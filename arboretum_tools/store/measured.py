@@ -9,9 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from arboretum_tools.arrays import to_numpy
 from arboretum_tools.store import layout
 from arboretum_tools.store.reader import ImageStore, damaged
-from arboretum_tools.tables import one_line, to_numpy
+from arboretum_tools.tables import one_line
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

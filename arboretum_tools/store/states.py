@@ -17,11 +17,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from arboretum_tools.arrays import from_numpy, to_numpy
 from arboretum_tools.errors import StoreError
 from arboretum_tools.store.layout import PENDING, STATUSES, check_retry
 from arboretum_tools.store.lock import ALONE, Task
 from arboretum_tools.store.reader import ImageStore, damaged
-from arboretum_tools.tables import from_numpy, one_line, to_numpy
+from arboretum_tools.tables import one_line
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +15,7 @@ from arboretum_cli._selection import SelectionFlags, takes_selection
 from arboretum_tools.wording import counted
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    from arboretum_tools.catalog.select import SpeciesCount
 
 # Classes that are shown on a terminal.
 _SHOWN = 10
@@ -45,7 +46,7 @@ def select(
     with Progress() as progress:
         selection = flags.select(flags.open(progress))
         summary = selection.summary()
-        counts = selection.species_table()
+        species = selection.species(_SHOWN)
         if out is not None:
             selection.save(out)
     explanation = selection.explanation
@@ -70,8 +71,10 @@ def select(
             if summary[name]
         ),
     ]
-    if counts.num_rows:
-        lines += ["", *_table(counts)]
+    if species:
+        lines += ["", *_table(species)]
+    if summary["classes"] > _SHOWN:
+        lines.append(f"... and {summary['classes'] - _SHOWN:,} more")
     if explain:
         lines += ["", f"SQL: {explanation.sql}", f"parameters: {list(explanation.parameters)}"]
     if out is not None:
@@ -79,16 +82,6 @@ def select(
     result(json, value, lines)
 
 
-def _table(counts: pa.Table) -> list[str]:
-    columns = ("scientific_name", "common_name", "n_selected", "n_catalog")
-    first = counts.slice(0, _SHOWN)
-    shown = [
-        (name, common or "", selected, catalog)
-        for name, common, selected, catalog in zip(
-            *(first[column].to_pylist() for column in columns), strict=True
-        )
-    ]
-    lines = table(("species", "common name", "photos", "in catalogue"), shown)
-    if counts.num_rows > _SHOWN:
-        lines.append(f"... and {counts.num_rows - _SHOWN:,} more")
-    return lines
+def _table(species: Sequence[SpeciesCount]) -> list[str]:
+    rows = ((one.scientific_name, one.common_name or "", one.n_selected, one.n_catalog) for one in species)
+    return table(("species", "common name", "photos", "in catalogue"), rows)

@@ -1,5 +1,6 @@
 """One suite, asked of the raw and the built catalogue of the same rows: the answers are the same."""
 
+import dataclasses
 import datetime as dt
 
 import pytest
@@ -54,10 +55,21 @@ def test_selections_agree(layouts, criteria):
     raw, built = (catalog.select(**criteria) for catalog in layouts)
     assert built.count() == raw.count() > 0
     assert built.summary() == raw.summary()
-    assert built.species_counts().equals(raw.species_counts())
+    assert built.species_table().equals(raw.species_table())
+    assert built.species(7) == raw.species(7)
+    assert built.species(7, last=True) == raw.species(7, last=True)
     assert built.to_arrow().equals(raw.to_arrow())
     assert built.english == raw.english
     assert built.recipe() == raw.recipe()
+
+
+def test_the_species_at_both_ends_are_those_of_the_table(layouts):
+    for catalog in layouts:
+        for selection in (catalog.select(quality_grade="any"), catalog.select("Insecta")):
+            rows = [tuple(row.values()) for row in selection.species_table().to_pylist()]
+            assert [dataclasses.astuple(one) for one in selection.species(5)] == rows[:5]
+            assert [dataclasses.astuple(one) for one in selection.species(5, last=True)] == rows[-5:]
+            assert selection.species_counts()["n_selected"].tolist() == [row[3] for row in rows]
 
 
 def test_several_criteria_agree(layouts):

@@ -10,7 +10,7 @@ from arboretum_metadata.sample import catalog_path
 from arboretum_tools.catalog import open_catalog
 from arboretum_tools.catalog.build import build_catalog
 from arboretum_tools.catalog.stats import catalog_stats, figures
-from arboretum_tools.errors import BadInputError
+from arboretum_tools.errors import BadInputError, UsageError
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +44,24 @@ def test_tables_add_up(layouts):
     assert (quantiles["0%"], quantiles["100%"]) == (min(stats.counts), max(stats.counts))
     assert quantiles["50%"] == sorted(stats.counts)[-(-len(stats.counts) // 2) - 1]
     assert dict(table(stats, "rank"))["species"] == stats.species
+
+
+def test_the_tail_is_told_by_how_many_have_so_many(write_catalog, photos, taxa):
+    rows = photos(taxa["robin"], 1, 2, 3) + photos(taxa["oak"], 4) + photos(taxa["moth"], 5)
+    stats = catalog_stats(open_catalog(write_catalog(rows)), top=1)
+    assert (stats.tail, stats.counts, stats.species) == (((3, 1), (1, 2)), (3, 1, 1), 3)
+    assert dict(table(stats, "quantile"))["25%"] == 1
+    assert [row[0] for row in table(stats, "top")] == ["Turdus migratorius"]
+    # Ties by class_key: of the two with one photo the plant stands last.
+    assert [row[0] for row in table(stats, "bottom")] == ["Quercus alba"]
+
+
+def test_no_species_at_either_end_if_none_are_asked_for(layouts):
+    names = [t.name for t in catalog_stats(layouts[1], top=0).tables]
+    assert "group" in names
+    assert not {"top", "bottom"} & set(names)
+    with pytest.raises(UsageError, match="0 or more"):
+        catalog_stats(layouts[1], top=-1)
 
 
 def test_names_cannot_break_out_of_a_table(tmp_path, write_catalog, photos, taxa):
