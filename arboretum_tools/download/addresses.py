@@ -5,7 +5,8 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 
-from arboretum_tools.download.urls import AddressRefusedError, AddressRules
+from arboretum_tools.download.http1 import UntrustedError
+from arboretum_tools.download.urls import AddressRules
 
 
 def is_public(address: str) -> bool:
@@ -35,11 +36,11 @@ def public_only(rules: AddressRules, host: str, found: Sequence[str]) -> list[st
         found: what it leads to.
 
     Raises:
-        AddressRefusedError: there are none but private ones.
+        UntrustedError: there are none but private ones.
     """
     if rules.origin is not None or host.lower() not in rules.hosts:
         return list(found)
     public = [address for address in found if is_public(address)]
     if found and not public:
-        raise AddressRefusedError(f"{host} leads to the address {found[0]}, which is not public")
+        raise UntrustedError(f"{host} leads to the address {found[0]}, which is not public")
     return public

@@ -100,7 +100,6 @@ class DirectClient:
         Raises:
             TimeoutError: it is too late.
             WireError: no whole answer came.
-            AddressRefusedError: its name leads to addresses that are not asked.
             BadInputError: this process may not open so many connections.
         """
         name = place_of(target)
@@ -182,7 +181,7 @@ class DirectClient:
 
         Raises:
             UnreachedError: its name has none.
-            AddressRefusedError: it has only private ones.
+            UntrustedError: it has only private ones.
         """
         async with place.looking:
             if self._loop.time() >= place.believed_until:

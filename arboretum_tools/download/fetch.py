@@ -161,8 +161,6 @@ class Fetcher:
             answer = await self._ask(url, patience)
         except TimeoutError:
             return None, Verdict("failed", f"not whole within {self._options.deadline_s:g} s", tries=0)
-        except AddressRefusedError as error:
-            return None, Verdict("invalid", str(error))
         except UntrustedError as error:
             return None, Verdict("failed", str(error))
         except WireError as error:
@@ -204,7 +202,7 @@ class Fetcher:
                         "on where it stopped.",
                     ) from error
                 # The line is down, not this photo. It waits as all others do, and it costs it nothing.
-                self._tell(pace.pause_s, f"{place_of(url)} cannot be reached; waiting", place_of(url))
+                self._tell(pace.pause_s, f"{error}; waiting", place_of(url))
             except BaseException:
                 patience.left_s -= loop.time() - began
                 raise

@@ -50,8 +50,11 @@ class UnreachedError(WireError):
     """No connection: the name has no address, or nobody answers there."""
 
 
-class UntrustedError(WireError):
-    """A host whose certificate is not trusted; to ask again changes nothing."""
+class UntrustedError(UnreachedError):
+    """Who answers is not the host: a certificate that is not trusted, a name that leads to a private address.
+
+    Nothing was asked of it, and to ask at once again changes nothing.
+    """
 
 
 @dataclass(frozen=True, slots=True)

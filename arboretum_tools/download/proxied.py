@@ -76,7 +76,6 @@ class ProxiedClient:
         Raises:
             TimeoutError: it is too late.
             WireError: no whole answer came.
-            AddressRefusedError: its name leads to addresses that are not asked.
             BadInputError: the proxy wants a name and password, or others than it was given.
         """
         # As it is, where yarl would write it anew.
@@ -196,7 +195,7 @@ class PublicResolver(AbstractResolver):
         """The public addresses of `host`.
 
         Raises:
-            AddressRefusedError: it has only others.
+            UntrustedError: it has only others.
         """
         found = await self._resolver.resolve(host, port, family)
         allowed = set(public_only(self._rules, host, [one["host"] for one in found]))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -11,6 +13,55 @@ from arboretum_metadata.schema import REQUEST
 from arboretum_tools.requests import Requests
 from arboretum_tools.tables import arrow_schema
 from arboretum_tools.testing.origin import Origin
+
+AUTHORITY = """
+[ca]
+default_ca = own
+[own]
+database = index
+serial = serial
+new_certs_dir = .
+default_md = sha256
+policy = any
+copy_extensions = copy
+[any]
+commonName = supplied
+"""
+
+
+def certificate(folder: Path, names: str, *, expired: bool = False) -> Path:
+    """A certificate that signs itself, for these subject alternative names; its key lies beside it."""
+    folder.mkdir()
+    (folder / "authority").write_text(AUTHORITY)
+    (folder / "index").touch()
+    (folder / "serial").write_text("01")
+    asked = ["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    asked += [
+        "-subj",
+        "/CN=test",
+        "-addext",
+        f"subjectAltName={names}",
+        "-keyout",
+        "key.pem",
+        "-out",
+        "asked",
+    ]
+    signed = [
+        "openssl",
+        "ca",
+        "-batch",
+        "-selfsign",
+        "-notext",
+        "-config",
+        "authority",
+        "-keyfile",
+        "key.pem",
+    ]
+    signed += ["-in", "asked", "-out", "certificate.pem", "-startdate", "20200101000000Z"]
+    signed += ["-enddate", "20200102000000Z" if expired else "20991231000000Z"]
+    for command in (asked, signed):
+        subprocess.run(command, check=True, capture_output=True, cwd=folder)
+    return folder / "certificate.pem"
 
 
 @pytest.fixture(autouse=True)
@@ -33,3 +84,15 @@ def plan_of() -> Callable[..., Requests]:
         return Requests(table.to_batches, {"kind": "list", "english": "a list", "criteria": None})
 
     return plan
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Certificates by name: `good` for this machine and photos.test, `other` for another host, `expired`."""
+    folder = tmp_path_factory.mktemp("certificates")
+    ours = "IP:127.0.0.1,DNS:photos.test"
+    return {
+        "good": certificate(folder / "good", ours),
+        "other": certificate(folder / "other", "DNS:other.test"),
+        "expired": certificate(folder / "expired", ours, expired=True),
+    }

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import socket
+import threading
 
 import pytest
 
@@ -88,3 +91,31 @@ def test_a_proxy_is_named_without_its_password(tmp_path, monkeypatch):
 def test_a_clock_that_is_off_is_told(now, says):
     assert [check.saw.split()[-1] for check in _clock("Sun, 06 Nov 1994 08:49:37 GMT", now)] == says
     assert list(_clock(None, now)) == []
+
+
+def test_a_disk_that_is_nearly_full_is_told_and_so_are_its_inodes(tmp_path, origin, monkeypatch):
+    full = os.statvfs(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(10**12, 10**12, 10**9))
+    few = os.statvfs_result((*full[:5], 10**6, 50, 50, *full[8:10]))
+    monkeypatch.setattr(os, "statvfs", lambda folder: few)
+    level, checks = seen(tmp_path / "images", origin.url)
+    assert level == "warning"
+    assert checks["disk"].saw.startswith("1.0 GB are free for ")
+    assert checks["inodes"].saw == "50 files can still be made there"
+
+
+def test_a_host_that_is_too_busy_is_a_warning(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def answer() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\n\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        _, checks = seen(tmp_path, f"http://127.0.0.1:{listening.getsockname()[1]}")
+        thread.join()
+    assert checks["answer"].level == "warning"
+    assert "answers 503" in checks["answer"].saw

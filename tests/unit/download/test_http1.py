@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from arboretum_tools.download import direct, http1
 from arboretum_tools.download.direct import DirectClient
-from arboretum_tools.download.http1 import Connection, ReadBuffer, Reply, WireError
-from arboretum_tools.download.urls import AddressRefusedError, AddressRules
+from arboretum_tools.download.http1 import Connection, ReadBuffer, Reply, UntrustedError, WireError
+from arboretum_tools.download.urls import AddressRules
 
 OK = b"HTTP/1.1 200 OK\r\n"
 WHOLE = OK + b"Content-Length: 5\r\n\r\nhello"
@@ -369,7 +369,7 @@ def test_a_photo_host_that_leads_to_a_private_address_is_not_asked(monkeypatch, 
         client = DirectClient(AddressRules(allow_hosts={"photos.test"}), {}, read_s=5, connections=4)
         until = asyncio.get_running_loop().time() + 5
         for url in ("https://static.inaturalist.org/photos/1/small.jpg", "http://photos.test/a"):
-            with pytest.raises(AddressRefusedError, match="which is not public"):
+            with pytest.raises(UntrustedError, match="which is not public"):
                 await client.get(url, until)
         await client.close()
 

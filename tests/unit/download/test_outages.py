@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ssl
 import subprocess
 import sys
 import threading
 import time
 from asyncio import CancelledError
+from typing import Any
 
 import pytest
 
@@ -24,13 +26,32 @@ from arboretum_tools.testing.origin import Origin
 
 
 class Line:
-    """An origin that goes away after so many photos, for so long; a callback of a download."""
+    """An origin that goes away after so many photos, for so long; a callback of a download.
 
-    def __init__(self, after: int, away_s: float | None) -> None:
-        self.origin = Origin().start()
+    Attributes:
+        url: of the origin.
+        notes: what the download said.
+    """
+
+    def __init__(
+        self,
+        after: int,
+        away_s: float | None,
+        own: ssl.SSLContext | None = None,
+        other: ssl.SSLContext | None = None,
+    ) -> None:
+        """Begins to serve.
+
+        Args:
+            after: photos after which it goes away.
+            away_s: seconds until it is back; None = it stays away.
+            own: its certificate, if any.
+            other: of who answers in its place meanwhile.
+        """
+        self.origin = Origin(ssl_context=own).start()
         self.url = self.origin.url
         self.notes: list[str] = []
-        self._left, self._away_s = after, away_s
+        self._left, self._away_s, self._own, self._other = after, away_s, own, other
         self._cut: threading.Thread | None = None
 
     def __call__(self, event: object) -> None:
@@ -42,10 +63,14 @@ class Line:
             self._cut.start()
 
     def _be_away(self) -> None:
+        port = int(self.url.rpartition(":")[2])
         self.origin.stop()
+        if self._other is not None:
+            self.origin = Origin(port=port, ssl_context=self._other).start()
         if self._away_s is not None:
             time.sleep(self._away_s)
-            self.origin = Origin(port=int(self.url.rpartition(":")[2])).start()
+            self.origin.stop()
+            self.origin = Origin(port=port, ssl_context=self._own).start()
 
     def close(self) -> None:
         if self._cut is not None:
@@ -57,8 +82,8 @@ class Line:
 def line():
     made = []
 
-    def make(after: int, away_s: float | None) -> Line:
-        made.append(Line(after, away_s))
+    def make(*arguments: Any) -> Line:
+        made.append(Line(*arguments))
         return made[-1]
 
     yield make
@@ -76,7 +101,26 @@ def test_no_photo_fails_because_the_line_was_down_for_a_while(tmp_path, plan_of,
     rows = ImageStore.open(tmp_path).index(0).to_pylist()
     # An answer that was cut off by it is a request; a connection that could not be made is none.
     assert max(row["attempts"] for row in rows) <= 2
-    assert any("cannot be reached; waiting" in note for note in down.notes)
+    assert any("cannot connect to" in note and "; waiting" in note for note in down.notes)
+
+
+def test_whoever_answers_in_place_of_a_host_for_a_while_costs_no_photo(
+    tmp_path, plan_of, line, monkeypatch, certificates
+):
+    """A network that wants a login first answers for every host, under a certificate of its own."""
+    contexts = []
+    for name in ("good", "other"):
+        path = certificates[name]
+        contexts.append(ssl.create_default_context(ssl.Purpose.CLIENT_AUTH))
+        contexts[-1].load_cert_chain(path, path.with_name("key.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates["good"]))
+    monkeypatch.setattr(fetch, "_TELL_S", 0.2)
+    down = line(40, 2.0, *contexts)
+    report = download(
+        plan_of(*range(1, 201)), images=tmp_path, size="thumb", origin=down.url, attempts=2, on_event=down
+    )
+    assert report.by_status["ok"] == 200
+    assert any("the certificate of 127.0.0.1 is not trusted" in note for note in down.notes)
 
 
 def test_a_host_that_stays_away_ends_the_run_and_nothing_is_spent_on_it(tmp_path, plan_of, line, monkeypatch):

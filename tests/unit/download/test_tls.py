@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
-import subprocess
 import threading
 from pathlib import Path
 from typing import Self
@@ -19,66 +18,6 @@ from arboretum_tools.download.proxy import Proxy, proxy_for
 from arboretum_tools.errors import BadInputError
 from arboretum_tools.store import ImageStore
 from arboretum_tools.testing.origin import Origin
-
-AUTHORITY = """
-[ca]
-default_ca = own
-[own]
-database = index
-serial = serial
-new_certs_dir = .
-default_md = sha256
-policy = any
-copy_extensions = copy
-[any]
-commonName = supplied
-"""
-
-
-def certificate(folder: Path, names: str, *, expired: bool = False) -> Path:
-    """A certificate that signs itself, for these subject alternative names; its key lies beside it."""
-    folder.mkdir()
-    (folder / "authority").write_text(AUTHORITY)
-    (folder / "index").touch()
-    (folder / "serial").write_text("01")
-    asked = ["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    asked += [
-        "-subj",
-        "/CN=test",
-        "-addext",
-        f"subjectAltName={names}",
-        "-keyout",
-        "key.pem",
-        "-out",
-        "asked",
-    ]
-    signed = [
-        "openssl",
-        "ca",
-        "-batch",
-        "-selfsign",
-        "-notext",
-        "-config",
-        "authority",
-        "-keyfile",
-        "key.pem",
-    ]
-    signed += ["-in", "asked", "-out", "certificate.pem", "-startdate", "20200101000000Z"]
-    signed += ["-enddate", "20200102000000Z" if expired else "20991231000000Z"]
-    for command in (asked, signed):
-        subprocess.run(command, check=True, capture_output=True, cwd=folder)
-    return folder / "certificate.pem"
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory) -> dict[str, Path]:
-    folder = tmp_path_factory.mktemp("certificates")
-    ours = "IP:127.0.0.1,DNS:photos.test"
-    return {
-        "good": certificate(folder / "good", ours),
-        "other": certificate(folder / "other", "DNS:other.test"),
-        "expired": certificate(folder / "expired", ours, expired=True),
-    }
 
 
 def serving(path: Path) -> Origin:
@@ -170,7 +109,13 @@ def test_a_certificate_that_is_not_trusted_is_told_and_asked_once(
         assert (first["status"], first["attempts"]) == ("failed", 1)
         with pytest.raises(BadInputError, match="no host can be reached: the certificate") as caught:
             download(plan_of(*range(1, 40)), images=tmp_path / "many", origin=at, max_failure_rate=1)
+        checks = {
+            check.name: check
+            for check in examine(tmp_path, DownloadOptions(rules=address_rules(at, ()))).checks
+        }
     assert "$SSL_CERT_FILE" in caught.value.hint
+    assert checks["answer"].level == "problem"
+    assert "name its CA with $SSL_CERT_FILE" in checks["answer"].advice
     assert origin.requests == []
 
 
