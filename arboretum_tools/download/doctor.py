@@ -234,7 +234,8 @@ def _host(origin: str, options: DownloadOptions) -> Iterator[Check]:
 def _resolve(host: str) -> list[str]:
     try:
         return [str(info[4][0]) for info in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)]
-    except OSError:
+    # The second one is of a name that is none.
+    except (OSError, UnicodeError):
         return []
 
 

@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ from arboretum_tools.download.report import FAILURES, DownloadFailedError, Downl
 from arboretum_tools.download.urls import STATIC_HOST
 from arboretum_tools.download.wanted import WantedLists
 from arboretum_tools.errors import UsageError
-from arboretum_tools.events import OnEvent, StageFinished, StageStarted, ignore
+from arboretum_tools.events import OnEvent, StageFinished, StageStarted, UnitDone, ignore
 from arboretum_tools.requests import Requests, SavedRequests
 from arboretum_tools.resize import Resize
 from arboretum_tools.store import layout, measured, states
@@ -103,7 +103,7 @@ def plan_only(job: Job) -> DownloadPlan:
         StoreError: the store has another size, or is damaged.
         TargetExistsError: the folder holds something else.
     """
-    with _written_down(job.requests) as plan:
+    with _written_down(job) as plan:
         return _plan(job, plan)
 
 
@@ -113,7 +113,7 @@ def save_plan(job: Job) -> DownloadPlan:
     Raises:
         ArboretumError: it cannot be done; see `download`.
     """
-    with _written_down(job.requests) as unsaved:
+    with _written_down(job) as unsaved:
         check_plan(_plan(job, unsaved), yes=job.yes)
         with StoreWriter.create(job.images, job.config, on_event=job.on_event):
             plan = plans.keep(unsaved, job.images)
@@ -130,7 +130,7 @@ def run(job: Job, stopper: Stopper) -> DownloadReport:
     """
     began = time.monotonic()
     with memory_of_the_system(), ExitStack() as scratch:
-        unsaved = scratch.enter_context(_written_down(job.requests))
+        unsaved = scratch.enter_context(_written_down(job))
         check_plan(_plan(job, unsaved), yes=job.yes)
         # Of several processes this one is the first task of their set.
         task = Task(0, job.processes) if job.processes > 1 else job.task
@@ -190,10 +190,20 @@ def _fetch(job: Job, plan: SavedRequests, writer: StoreWriter, stopper: Stopper)
 
 
 @contextmanager
-def _written_down(requests: Requests) -> Iterator[SavedRequests]:
+def _written_down(job: Job) -> Iterator[SavedRequests]:
     """The plan as a file outside of the store, so that a refused download leaves nothing in it."""
+
+    def told() -> Iterator[pa.RecordBatch]:
+        for batch in job.requests.batches():
+            yield batch
+            job.on_event(UnitDone(batch.num_rows))
+
+    # Of a whole catalogue it takes minutes.
+    job.on_event(StageStarted("plan", None))
     with tempfile.TemporaryDirectory(prefix="arboretum-plan-") as folder:
-        yield plans.write(requests, Path(folder))
+        plan = plans.write(replace(job.requests, batches=told), Path(folder))
+        job.on_event(StageFinished("plan"))
+        yield plan
 
 
 def _plan(job: Job, plan: SavedRequests) -> DownloadPlan:

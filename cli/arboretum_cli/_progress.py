@@ -67,6 +67,7 @@ class Progress:
                 self._advance()
             case events.UnitDone(count=count):
                 self._statuses["ok"] += count
+                self._sized = False
                 self._advance(count)
             case events.Note(text=text):
                 self._note(text)
@@ -85,14 +86,22 @@ class Progress:
         self._close()
         self._stage, self._total, self._unit = stage, total, unit
         self._statuses.clear()
-        self._bytes = 0
+        self._bytes, self._sized = 0, True
         self._started = time.monotonic()
         self._last = self._started, 0, 0
         every = LINE_EVERY_S
         if _output.is_terminal() and total != 0:
             from tqdm import tqdm
 
-            self._bar = tqdm(total=total, desc=stage, unit=f" {unit}", dynamic_ncols=True, smoothing=0.05)
+            self._bar = tqdm(
+                total=total,
+                desc=stage,
+                unit=f" {unit}",
+                dynamic_ncols=True,
+                smoothing=0.05,
+                # What had no end to show is gone when it is over.
+                leave=total is not None,
+            )
             every = _BAR_EVERY_S
         self._over = threading.Event()
         threading.Thread(
@@ -119,29 +128,27 @@ class Progress:
         then, done_then, bytes_then = self._last
         self._last = now, done, self._bytes
         seconds = max(now - then, 1e-9)
-        of = f" of {self._total:,}" if self._total is not None else ""
-        left = (
-            f", {_output.duration((self._total - done) * (now - self._started) / done)} left"
-            if self._total is not None and done > 0
-            else ""
-        )
         rate = (done - done_then) / seconds
-        said = f"{rate:,.0f}" if rate == 0 or rate >= 10 else f"{rate:.1f}"
-        return (
-            f"{self._stage}: {done:,}{of}, {said} {self._unit}s/s, "
-            f"{self._tail((self._bytes - bytes_then) / seconds)}{left}"
-        )
+        said = [
+            f"{done:,}" + (f" of {self._total:,}" if self._total is not None else ""),
+            (f"{rate:,.0f}" if rate == 0 or rate >= 10 else f"{rate:.1f}") + f" {self._unit}s/s",
+            *self._tail((self._bytes - bytes_then) / seconds),
+        ]
+        if self._total is not None and done > 0:
+            left_s = (self._total - done) * (now - self._started) / done
+            said.append(f"{_output.duration(left_s)} left")
+        return f"{self._stage}: {', '.join(said)}"
 
     def _mean(self) -> str:
-        return self._tail(self._bytes / max(time.monotonic() - self._started, 1e-9))
+        return ", ".join(self._tail(self._bytes / max(time.monotonic() - self._started, 1e-9)))
 
-    def _tail(self, bytes_s: float) -> str:
+    def _tail(self, bytes_s: float) -> list[str]:
         troubles = [
             f"{count:,} {name}"
             for name, count in sorted(self._statuses.items())
             if name not in ("ok", "written")
         ]
-        return ", ".join([f"{_output.size(bytes_s)}/s", *troubles])
+        return [*([f"{_output.size(bytes_s)}/s"] if self._sized else []), *troubles]
 
     def _note(self, text: str) -> None:
         # A command that opens a catalogue twice, or the demo that runs several, says it once. What is said

@@ -8,7 +8,7 @@ import pytest
 from arboretum_cli import _output, _progress
 from arboretum_cli._progress import Progress
 from arboretum_tools import requests
-from arboretum_tools.events import Note, PhotoDone, ShardFinished, StageFinished, StageStarted
+from arboretum_tools.events import Note, PhotoDone, ShardFinished, StageFinished, StageStarted, UnitDone
 from arboretum_tools.testing.faults import Fault
 from arboretum_tools.testing.origin import Origin
 
@@ -55,6 +55,15 @@ def test_there_are_no_lines_before_and_after_a_stage(said, capsys, monkeypatch):
         time.sleep(0.2)
     assert lines[0].startswith("verify: 1 of 2, ")
     assert capsys.readouterr().err == ""
+
+
+def test_what_has_no_sizes_and_no_end_tells_neither(said, monkeypatch):
+    monkeypatch.setattr(_progress, "LINE_EVERY_S", 0.05)
+    with Progress() as progress:
+        progress(StageStarted("plan", None))
+        progress(UnitDone(100_000))
+        lines = said(2)
+    assert lines[1] == "plan: 100,000, 0 photos/s"
 
 
 def test_a_note_is_said_once_and_within_a_stage_each_time(said):

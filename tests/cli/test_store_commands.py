@@ -67,6 +67,12 @@ def test_a_plan_is_saved_and_its_shares_are_fetched(place, arboretum):
     ]
     assert sum(report["fetched"] for report in reports) == 9
     assert json.loads(arboretum("download", "--plan", plan, "--json").out)["tried"] == 0
+    for other in (("--size", "large"), ("--size", "thumb", "--resize", 32)):
+        for share in ((), ("--task-id", 0, "--num-tasks", 2)):
+            outcome = arboretum("download", "--plan", plan, *share, *other)
+            assert outcome.code == 3
+            assert "holds photos of size thumb, and size" in outcome.err
+    assert arboretum("download", "--plan", plan, "--size", "thumb").code == 0
     assert arboretum("download", "--plan", plan, "--taxa", "Aves").code == 2
     assert arboretum("download", "--taxa", "Aves", "--plan-only", "--dry-run").code == 2
     assert arboretum("download", "--task-id", 1, "--num-tasks", 2).code == 2

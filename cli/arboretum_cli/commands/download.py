@@ -28,13 +28,15 @@ def download(
         Path, typer.Option("--images", help="The image store: a folder.", metavar="DIR")
     ] = Path("images"),
     photo_size: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--size",
-            help="original (2048 px), large (1024), medium (500), small (240), thumb (100) or square (75).",
+            help="original (2048 px), large (1024), medium (500), small (240), thumb (100) or square (75). "
+            "[default: medium; with --plan, that of the store]",
             metavar="SIZE",
+            show_default=False,
         ),
-    ] = "medium",
+    ] = None,
     resize: Annotated[
         int | None,
         typer.Option(
@@ -144,7 +146,7 @@ def download(
         raise UsageError("--split names the photos already; leave the selection flags out")
     arguments: dict[str, Any] = {
         "images": images,
-        "size": photo_size,
+        "size": photo_size or "medium",
         "resize": resize,
         "resize_filter": resize_filter,
         "origin": origin,
@@ -158,6 +160,8 @@ def download(
         "allow_hosts": allow_host or (),
         "yes": yes,
     }
+    if plan_id is not None:
+        arguments |= _of_the_store(images, photo_size, resize, resize_filter)
     with Progress() as progress:
         if plan_id is not None and num_tasks is not None and task_id is not None:
             # Size, resize and the question whether so much is meant were settled with the plan.
@@ -171,7 +175,6 @@ def download(
             report = run_task(spec, on_event=progress)
             return result(json, report.to_dict(), _report_lines(report))
         if plan_id is not None:
-            arguments |= _of_the_store(images)
             what: Any = of_saved(images, plan_id)
         else:
             what = load_split(split) if split is not None else flags.select(flags.open(progress))
@@ -185,15 +188,23 @@ def download(
     return result(json, report.to_dict(), _report_lines(report))
 
 
-def _of_the_store(images: Path) -> dict[str, Any]:
-    """The arguments that a store has settled."""
-    from arboretum_tools.store.layout import read_config
+def _of_the_store(
+    images: Path, photo_size: str | None, resize: int | None, resize_filter: str
+) -> dict[str, Any]:
+    """The arguments that a store has settled; refuses others, where they are given all the same."""
+    from arboretum_tools.resize import Resize
+    from arboretum_tools.store.layout import StoreConfig, check_config, read_config
 
     config = read_config(images)
+    shrunk = config.resize if resize is None else Resize(resize, resize_filter).to_dict()
+    check_config(images, StoreConfig(photo_size or config.size, shrunk))
     if config.resize is None:
         return {"size": config.size, "resize": None}
-    resize = config.resize
-    return {"size": config.size, "resize": resize["shorter_side"], "resize_filter": resize["filter"]}
+    return {
+        "size": config.size,
+        "resize": config.resize["shorter_side"],
+        "resize_filter": config.resize["filter"],
+    }
 
 
 def _plan_lines(plan: DownloadPlan) -> list[str]:

@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from arboretum_tools.download import download
+from arboretum_tools.download import DownloadFailedError, download
 from arboretum_tools.download.doctor import _clock, examine
 from arboretum_tools.download.options import DownloadOptions, address_rules
 from arboretum_tools.testing.faults import Fault
@@ -37,10 +37,13 @@ def test_an_origin_that_nobody_serves_is_a_problem(tmp_path):
     assert "cannot be asked" in checks["answer"].saw
 
 
-def test_a_name_without_an_address_is_a_problem(tmp_path):
-    level, checks = seen(tmp_path, "http://nowhere.invalid:81")
+@pytest.mark.parametrize("name", ["nowhere.invalid", "nowhere..invalid", "x" * 70])
+def test_a_name_without_an_address_is_a_problem(tmp_path, plan_of, name):
+    level, checks = seen(tmp_path, f"http://{name}:81")
     assert level == "problem"
-    assert checks["name"].saw == "nowhere.invalid has no address"
+    assert checks["name"].saw == f"{name} has no address"
+    with pytest.raises(DownloadFailedError, match=f"cannot connect to http://{name}:81"):
+        download(plan_of(1), images=tmp_path, origin=f"http://{name}:81", attempts=1)
 
 
 def test_more_connections_than_files_may_be_open_is_a_problem(tmp_path, origin):

@@ -19,7 +19,7 @@ from arboretum_tools.download import (
     plan_download,
 )
 from arboretum_tools.errors import BadInputError, OutOfSpaceError, StoreError, TargetExistsError, UsageError
-from arboretum_tools.events import Note, PhotoDone, ShardFinished, StageFinished, StageStarted
+from arboretum_tools.events import Note, PhotoDone, ShardFinished, StageFinished, StageStarted, UnitDone
 from arboretum_tools.store import ImageStore, StoreConfig, StoreWriter, ledger
 from arboretum_tools.testing.faults import Fault
 
@@ -105,7 +105,8 @@ def test_events_tell_the_whole_run_in_order(tmp_path, plan_of, origin):
     origin.faults = {2: Fault("not_found")}
     events = []
     report = download(plan_of(1, 2, 3), images=tmp_path, origin=origin.url, on_event=events.append)
-    assert events[0] == StageStarted("download", 3)
+    assert events[:3] == [StageStarted("plan", None), UnitDone(3), StageFinished("plan")]
+    assert events[3] == StageStarted("download", 3)
     assert events[-1] == StageFinished("download")
     assert isinstance(events[-2], ShardFinished)
     photos = [event for event in events if isinstance(event, PhotoDone)]

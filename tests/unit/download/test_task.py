@@ -7,10 +7,12 @@ import multiprocessing
 import pickle
 import signal
 import time
+from dataclasses import replace
 
 import pytest
 
-from arboretum_tools.download import TaskSpec, download, run_task, save_plan
+from arboretum_tools.download import TaskSpec, download, plan_task, run_task, save_plan
+from arboretum_tools.download.budget import Allowance
 from arboretum_tools.errors import ArboretumError, StoreError, UsageError
 from arboretum_tools.requests import of_saved, saved
 from arboretum_tools.store import ImageStore, StoreWriter, layout, ledger
@@ -156,3 +158,22 @@ def image_bytes() -> bytes:
 def test_a_task_that_cannot_work_says_so(tmp_path):
     with pytest.raises(ArboretumError, match="not an image store"):
         run_task(TaskSpec(str(tmp_path), "0" * 12, 0, 1))
+
+
+def test_the_budget_is_divided_by_the_tasks_each_of_which_keeps_its_own_share(
+    tmp_path, server, plan_of, monkeypatch
+):
+    from arboretum_tools.download import job as jobs
+
+    monkeypatch.setenv("ARBORETUM_STATE", str(tmp_path / "state"))
+    given = []
+    monkeypatch.setattr(jobs, "run", lambda job, stopper: given.append(job.options))
+    monkeypatch.setattr(jobs, "plan_only", lambda job: given.append(job.options))
+    for spec in specs(tmp_path / "images", server, plan_of, 2):
+        real = replace(spec, origin=None)
+        run_task(real)
+        plan_task(real)
+    assert {options.allowance for options in given} == {Allowance().divided(2)}
+    paths = [options.budget_path for options in given]
+    assert paths[0] == paths[1] != paths[2] == paths[3]
+    assert {path.parent for path in paths} == {tmp_path / "state"}
