@@ -71,8 +71,8 @@ async def run(
 
     Raises:
         OutOfSpaceError: the disk is full.
-        BadInputError: no host could be reached at all, one is out of reach for too long, or the proxy
-            refuses.
+        BadInputError: no host could be reached at all, one is too busy or out of reach for too long, or the
+            proxy refuses.
     """
     writing = asyncio.Lock()
     unreached = 0

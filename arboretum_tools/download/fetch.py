@@ -33,8 +33,9 @@ _READ_S = 30.0
 _NOT_THERE = frozenset({"gone", "forbidden"})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
-#: Seconds for which a host that answered before, and can no longer be reached, is waited for.
-GONE_S = 3600.0
+#: Seconds for which a host that is too busy, or that answered before and can no longer be reached, is waited
+#: for in all before it serves something again.
+UNWELL_S = 3600.0
 
 # Pauses of so many seconds or more are told.
 _TELL_S = 10.0
@@ -110,12 +111,11 @@ class Fetcher:
         """What becomes of one photo: its record and, if that is `ok`, its bytes.
 
         Whatever the host does ends in a record, never in an exception. Takes at most `deadline_s` of
-        requests, and between them waits that are bounded by `Manners`, and by `GONE_S` where a host that
-        answered before can no longer be reached.
+        requests, and between them waits that are bounded by `Manners` and, in all, by `UNWELL_S`.
 
         Raises:
-            BadInputError: it is not this photo: a host that answered before has been out of reach for too
-                long, the proxy refuses, or this process may not open so many connections.
+            BadInputError: it is not this photo: a host has been too busy or out of reach for too long, the
+                proxy refuses, or this process may not open so many connections.
         """
         try:
             asked = self._rules.photo(photo_id, ext, url, self._size)
@@ -189,20 +189,12 @@ class Fetcher:
             try:
                 reply = await self._get(target, began + patience.left_s)
             except UnreachedError as error:
-                gone_s = pace.unreached()
-                if gone_s is None:
+                if not pace.unreached():
                     # It never answered, so there is nothing to wait for.
                     patience.left_s -= loop.time() - began
                     raise
-                if gone_s > GONE_S:
-                    raise BadInputError(
-                        f"{place_of(url)} answered and then could not be reached for "
-                        f"{gone_s / 60:.0f} min: {error}; what came is kept",
-                        hint="Check the network (`arboretum doctor`) and run the same command again: it goes "
-                        "on where it stopped.",
-                    ) from error
                 # The line is down, not this photo. It waits as all others do, and it costs it nothing.
-                self._tell(pace.pause_s, f"{error}; waiting", place_of(url))
+                self._wait_for(url, pace, str(error))
             except BaseException:
                 patience.left_s -= loop.time() - began
                 raise
@@ -210,13 +202,23 @@ class Fetcher:
                 patience.left_s -= loop.time() - began
                 if reply.status in THROTTLING:
                     pace.throttled(parse_retry_after(reply.retry_after))
-                    said = f"{place_of(url)} says HTTP {reply.status}, too busy; it is left alone for"
-                    self._tell(pace.pause_s, said, place_of(url))
+                    self._wait_for(url, pace, f"it is too busy (HTTP {reply.status})")
                 elif reply.status < 500:
                     pace.answered(len(reply.body or b""))
                 return reply
             finally:
                 pace.leave()
+
+    def _wait_for(self, url: str, pace: HostPace, why: str) -> None:
+        """Says that a host is left alone, and ends the run where that has gone on for too long."""
+        place = place_of(url)
+        if pace.unwell_s > UNWELL_S:
+            raise BadInputError(
+                f"{place} has served nothing for {pace.unwell_s / 60:.0f} min: {why}; what came is kept",
+                hint="Look at the network (`arboretum doctor`), wait where the host is busy, and run the "
+                "same command again: it goes on where it stopped.",
+            )
+        self._tell(pace.pause_s, f"{place} is left alone, {why}; waiting", place)
 
     async def _get(self, target: str, until: float) -> Reply:
         proxy = self._proxy(target)

@@ -61,6 +61,7 @@ class HostPace:
 
     Attributes:
         window: requests that may be under way at one time, 1 to `connections`.
+        unwell_s: seconds of all pauses since it last served anything.
     """
 
     def __init__(
@@ -80,13 +81,12 @@ class HostPace:
             on_wait: called when the budget is used up, with the seconds until it is not.
         """
         self.window = float(min(_FIRST_WINDOW, connections))
+        self.unwell_s = 0.0
         self._manners = manners
         self._connections = connections
         self._budget = budget
         self._on_wait = on_wait
         self._open_at = 0.0
-        # When it could first not be reached, of a host that had answered; None = it can.
-        self._gone_at: float | None = None
         self._answered = False
         self._throttles = 0
         self._complained = False
@@ -120,7 +120,7 @@ class HostPace:
         """The host served a photo of so many bytes: it is well."""
         self._throttles = 0
         self._answered = True
-        self._gone_at = None
+        self.unwell_s = 0.0
         if self._budget is not None:
             self._budget.spend(size_bytes)
         if self.window < self._connections:
@@ -133,18 +133,15 @@ class HostPace:
         """Seconds for which the host is still left alone; 0 or less where it is not."""
         return self._open_at - time.monotonic()
 
-    def unreached(self) -> float | None:
+    def unreached(self) -> bool:
         """No connection to the host could be made: where it had answered before, everyone waits.
 
         Returns:
-            Seconds since that began; None of a host that never answered.
+            Whether it had.
         """
-        if not self._answered:
-            return None
-        self.throttled(None)
-        now = time.monotonic()
-        self._gone_at = self._gone_at or now
-        return now - self._gone_at
+        if self._answered:
+            self.throttled(None)
+        return self._answered
 
     def throttled(self, retry_after_s: float | None) -> float:
         """The host said 429 or 503: everyone waits; how long from now, in seconds."""
@@ -154,7 +151,9 @@ class HostPace:
             self._throttles += 1
             self._complained = True
             self.window = max(1.0, self.window / 2)
-            self._open_at = now + self._manners.pause(self._throttles, retry_after_s)
+            pause_s = self._manners.pause(self._throttles, retry_after_s)
+            self._open_at = now + pause_s
+            self.unwell_s += pause_s
         elif retry_after_s is not None:
             asked = min(retry_after_s, self._manners.most_retry_after_s)
             self._open_at = max(self._open_at, now + asked)

@@ -124,9 +124,9 @@ def test_whoever_answers_in_place_of_a_host_for_a_while_costs_no_photo(
 
 
 def test_a_host_that_stays_away_ends_the_run_and_nothing_is_spent_on_it(tmp_path, plan_of, line, monkeypatch):
-    monkeypatch.setattr(fetch, "GONE_S", 1.0)
+    monkeypatch.setattr(fetch, "UNWELL_S", 1.0)
     down = line(40, None)
-    with pytest.raises(BadInputError, match="answered and then could not be reached") as caught:
+    with pytest.raises(BadInputError, match="has served nothing for 0 min: cannot connect") as caught:
         download(plan_of(*range(1, 201)), images=tmp_path, size="thumb", origin=down.url, on_event=down)
     assert "goes on where it stopped" in caught.value.hint
     found = ledger.status(tmp_path).photos
@@ -148,8 +148,20 @@ def test_a_host_that_throttles_is_told_of_once_a_pause(tmp_path, plan_of, origin
     )
     assert report.by_status["ok"] == 29
     assert 1 <= len(notes) < 8
-    said = f"https://{OPEN_DATA_HOST} says HTTP 429, too busy; it is left alone for 1 s"
+    said = f"https://{OPEN_DATA_HOST} is left alone, it is too busy (HTTP 429); waiting 1 s"
     assert set(notes) == {said}
+
+
+def test_a_host_that_is_always_too_busy_ends_the_run_in_bounded_time(tmp_path, plan_of, origin, monkeypatch):
+    monkeypatch.setattr(fetch, "UNWELL_S", 1.0)
+    origin.faults = {n: Fault("unavailable") for n in range(20, 500)}
+    with pytest.raises(
+        BadInputError, match=r"has served nothing .* too busy \(HTTP 503\); what came is kept"
+    ):
+        download(plan_of(*range(1, 500)), images=tmp_path, size="thumb", origin=origin.url)
+    found = ledger.status(tmp_path).photos
+    assert 0 < found["ok"] <= 19
+    assert found["pending"] > 400
 
 
 def test_a_redirect_to_a_host_with_a_budget_waits_for_that_budget(tmp_path, plan_of, origin):

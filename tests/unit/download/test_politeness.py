@@ -92,6 +92,22 @@ def test_pauses_grow_until_the_host_is_well_again():
     assert pace.throttled(None) <= 0.002
 
 
+def test_pauses_are_summed_up_until_the_host_serves_something():
+    pace = HostPace(Manners(base_s=0.002, cap_s=0.02), 32)
+    assert not pace.unreached()
+    assert pace.unwell_s == 0
+    pace.answered()
+    longest = 0.0
+    for _ in range(4):
+        assert pace.unreached()
+        pace.throttled(None)
+        longest += pace.pause_s
+        time.sleep(pace.pause_s + 0.001)
+    assert longest == pytest.approx(pace.unwell_s, abs=0.002)
+    pace.answered()
+    assert pace.unwell_s == 0
+
+
 def test_concurrency_grows_with_answers_up_to_the_connections():
     pace = HostPace(Manners(), 20)
     assert pace.window == 8
