@@ -103,7 +103,7 @@ class ProxiedClient:
                 ) from error
             except aiohttp.ClientConnectorCertificateError as error:
                 raise UntrustedError(_certificate(error)) from error
-            except aiohttp.ClientConnectorError as error:
+            except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
                 raise UnreachedError(_in_words(error)) from error
             except (aiohttp.ClientError, OSError) as error:
                 raise WireError(_in_words(error)) from error

@@ -108,7 +108,11 @@ def test_too_many_failures_are_exit_4_and_what_came_is_kept(arboretum, place, mo
         monkeypatch.setenv("ARBORETUM_ORIGIN", origin.url)
         outcome = arboretum("download", "--taxa", "Reptilia", "--size", "square")
         assert outcome.code == 4
-        assert "forbidden" in outcome.err
+        assert "forbidden; most often: HTTP 403)" in outcome.err
+        assert "photos asked for" in outcome.out
+        again = arboretum("download", "--taxa", "Reptilia", "--size", "square", "--json")
+        assert again.code == 4
+        assert json.loads(again.out)["failure_rate"] > 0.05
         held = json.loads(arboretum("status", "--json").out)["photos"]
         assert held["ok"] > 10
         assert held["forbidden"] > 10

@@ -132,6 +132,7 @@ def test_the_readme_shows_commands_that_there_are():
     assert {"demo", "download", "make-split", "export"} <= commands <= {*COMMANDS, "catalog"}
 
 
+@pytest.mark.timeout(600)
 def test_the_examples_of_every_help_run(environment, tmp_path):
     """In the order of the flow, in one folder; the demo's own have tests/cli/test_demo.py."""
     examples: list[str] = []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -162,7 +164,7 @@ def download(
     }
     if plan_id is not None:
         arguments |= _of_the_store(images, photo_size, resize, resize_filter)
-    with Progress() as progress:
+    with Progress() as progress, _told_all_the_same(json):
         if plan_id is not None and num_tasks is not None and task_id is not None:
             # Size, resize and the question whether so much is meant were settled with the plan.
             settled = {"size", "resize", "resize_filter", "yes", "images", "processes"}
@@ -186,6 +188,18 @@ def download(
             return result(json, plan.to_dict(), _plan_lines(plan))
         report = fetch(what, on_event=progress, **arguments)
     return result(json, report.to_dict(), _report_lines(report))
+
+
+@contextmanager
+def _told_all_the_same(as_json: bool) -> Iterator[None]:
+    """Prints the report of a download that ended with too many failures, before the error that says so."""
+    from arboretum_tools.download import DownloadFailedError
+
+    try:
+        yield
+    except DownloadFailedError as error:
+        result(as_json, error.report.to_dict(), _report_lines(error.report))
+        raise
 
 
 def _of_the_store(

@@ -239,6 +239,15 @@ def test_a_host_name_that_leads_to_this_machine_is_not_asked_without_an_origin(t
 
 
 @pytest.mark.parametrize("way", WAYS)
+def test_a_connection_that_is_closed_between_two_photos_costs_no_request(tmp_path, plan_of, monkeypatch, way):
+    # Nothing in the answer says that it is the last one of its connection.
+    with raw_host(dict.fromkeys(range(1, 101), OK + LENGTH + PHOTO)) as host:
+        at = reach(way, host, monkeypatch)
+        report = download(plan_of(*range(1, 101)), images=tmp_path, origin=at, attempts=1, connections=4)
+    assert report.by_status["ok"] == 100
+
+
+@pytest.mark.parametrize("way", WAYS)
 def test_bodies_are_asked_for_as_they_are(tmp_path, plan_of, monkeypatch, way):
     asked = []
 

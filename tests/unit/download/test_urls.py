@@ -211,6 +211,13 @@ def test_whatever_a_redirect_says_only_known_hosts_are_asked(location, local):
         ("fd00::1", False),
         ("::ffff:127.0.0.1", False),
         ("::ffff:8.8.8.8", True),
+        ("::", False),
+        ("::10.0.0.1", False),
+        ("fec0::1", False),
+        ("2002:a00:1::1", False),
+        ("2002:808:808::1", True),
+        ("64:ff9b::10.0.0.1", False),
+        ("64:ff9b::8.8.8.8", True),
     ],
 )
 def test_which_addresses_are_public(address, public):
