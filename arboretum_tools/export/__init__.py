@@ -31,7 +31,7 @@ from arboretum_tools.export.lists import Lists
 from arboretum_tools.export.report import ExportReport, found_at, made_from, report, write_export_json
 from arboretum_tools.export.webdataset import WebDataset
 from arboretum_tools.export.work import other_leftovers, work_on
-from arboretum_tools.publish import out_of_space, refuse_existing, sha256_of_json
+from arboretum_tools.publish import out_of_space, placed, refuse_existing, sha256_of_json
 from arboretum_tools.samples import Samples, join, missing_of, require
 from arboretum_tools.split import Split, load_split
 from arboretum_tools.store.reader import ImageStore
@@ -103,6 +103,7 @@ def export(
         ExportError: a part would be empty, or a class has no photo in a part and the format needs one.
         TargetExistsError: `to` holds something else.
         VerificationError: stored bytes do not match their hash.
+        NotWritableError: `to` cannot be made.
         OutOfSpaceError: the disk ran full.
     """
     to = Path(to)
@@ -143,7 +144,8 @@ def export(
 
 def _details(samples: Samples, split: Split, store: ImageStore, to: Path) -> Details:
     # Beside the target, which has room for the photos themselves, but where nothing may be written there.
-    to.parent.mkdir(parents=True, exist_ok=True)
+    with placed(to):
+        to.parent.mkdir(parents=True, exist_ok=True)
     folder = to.parent if os.access(to.parent, os.W_OK) else Path(tempfile.gettempdir())
     with out_of_space(folder):
         return Details(samples, split, store, folder)

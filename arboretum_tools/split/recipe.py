@@ -25,6 +25,9 @@ PROFILES = (*RATIO_PROFILES, "balanced", "natural", "all", benchmarks.PROFILE)
 # Keys that stand in a recipe only where they say something, so that recipes from before are as they were.
 _SOMETIMES = ("benchmark", "classes_per_group", "stages", "pairs", "exclude")
 
+# No catalogue has more photos of a class, or more classes; above it doubles lose whole numbers.
+_MOST = 10**15
+
 #: The ratio where none is asked for.
 DEFAULT_RATIO = 100.0
 
@@ -92,8 +95,9 @@ class SplitRecipe:
             ("test_per_class", 0),
         ):
             value = getattr(self, name)
-            if value is not None and value < least:
-                raise UsageError(f"{name.replace('_', '-')} must be {least} or more, not {value}")
+            if value is not None and not least <= value <= _MOST:
+                bounds = f"{least} or more" if value < least else f"{_MOST:,} or less"
+                raise UsageError(f"{name.replace('_', '-')} must be {bounds}, not {value}")
         if self.min_per_class and self.max_per_class and self.profile != "natural":
             raise RecipeError(
                 "min-per-class and max-per-class cannot both be fixed: with the ratio, one gives the other",
@@ -210,7 +214,7 @@ def parse_ratio(value: float) -> float:
     Raises:
         UsageError: it is 0, negative, infinite or not a number.
     """
-    if not math.isfinite(value) or value <= 0:
+    if not math.isfinite(value) or not 1 / _MOST <= value <= _MOST:
         raise UsageError(f"an imbalance ratio is a number above 0, such as 100, not {value:g}")
     if value >= 1:
         return float(value)

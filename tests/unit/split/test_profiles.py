@@ -112,7 +112,7 @@ def test_a_ratio_below_one_is_its_inverse():
     assert parse_ratio(1) == 1
 
 
-@pytest.mark.parametrize("bad", [0, -3, math.nan, math.inf])
+@pytest.mark.parametrize("bad", [0, -3, math.nan, math.inf, 1e308, 1e-308])
 def test_what_is_no_ratio_is_a_usage_error(bad):
     with pytest.raises(UsageError) as caught:
         SplitRecipe(lt_ratio=bad)
@@ -121,7 +121,15 @@ def test_what_is_no_ratio_is_a_usage_error(bad):
 
 @pytest.mark.parametrize(
     "bad",
-    [{"num_classes": 1}, {"val_per_class": -1}, {"group_by": "x"}, {"profile": "x"}, {"min_per_class": 0}],
+    [
+        {"num_classes": 10**30},
+        {"max_per_class": 10**16},
+        {"num_classes": 1},
+        {"val_per_class": -1},
+        {"group_by": "x"},
+        {"profile": "x"},
+        {"min_per_class": 0},
+    ],
 )
 def test_what_is_no_value_is_a_usage_error(bad):
     with pytest.raises(UsageError):
