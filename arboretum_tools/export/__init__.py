@@ -67,7 +67,7 @@ def export(
     images: str | Path = "images",
     to: str | Path,
     format: str | Exporter = "webdataset",  # noqa: A002 - the word of the command line
-    parts: Sequence[str] | None = None,
+    parts: str | Sequence[str] | None = None,
     seed: int = 0,
     allow_missing: bool = False,
     drop_classes: bool = False,
@@ -211,10 +211,11 @@ def _split(what: Split | Selection | Catalog | str | Path) -> Split:
     return whole(what)
 
 
-def _parts(split: Split, wanted: Sequence[str] | None) -> tuple[str, ...]:
+def _parts(split: Split, wanted: str | Sequence[str] | None) -> tuple[str, ...]:
     """The parts to export, in the split's own order; each is checked to exist."""
     if wanted is None:
         return split.parts
+    wanted = [wanted] if isinstance(wanted, str) else wanted
     for part in wanted:
         split.part(part)
     if not wanted:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from types import NoneType
@@ -27,6 +28,16 @@ _SOMETIMES = ("benchmark", "classes_per_group", "stages", "pairs", "exclude")
 
 # No catalogue has more photos of a class, or more classes; above it doubles lose whole numbers.
 _MOST = 10**15
+
+_WHOLE = (
+    "num_classes",
+    "min_per_class",
+    "max_per_class",
+    "val_per_class",
+    "test_per_class",
+    "classes_per_group",
+    "seed",
+)
 
 #: The ratio where none is asked for.
 DEFAULT_RATIO = 100.0
@@ -87,6 +98,8 @@ class SplitRecipe:
         _one_of("rank of classes", self.rank, CLASS_RANKS)
         object.__setattr__(self, "lt_ratio", self._checked_ratio())
         object.__setattr__(self, "lt_ratios", tuple(self.lt_ratios))
+        for name in _WHOLE:
+            object.__setattr__(self, name, _whole(name, getattr(self, name)))
         for name, least in (
             ("num_classes", 2),
             ("min_per_class", 1),
@@ -196,6 +209,14 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
     "pairs": (list, tuple),
     "exclude": (str, NoneType),
 }
+
+
+def _whole(name: str, value: Any) -> int | None:
+    """A whole number of any type (numpy's, say) as Python has it, so that it can be written down."""
+    try:
+        return None if value is None else operator.index(value)
+    except TypeError:
+        raise UsageError(f"{name.replace('_', '-')} is a whole number, not {value!r}") from None
 
 
 def check_kinds(values: Mapping[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """The exponential profile against brute force and against the literature's own lists."""
 
 import itertools
+import json
 import math
 
 import numpy as np
@@ -134,6 +135,14 @@ def test_what_is_no_ratio_is_a_usage_error(bad):
 def test_what_is_no_value_is_a_usage_error(bad):
     with pytest.raises(UsageError):
         SplitRecipe(**bad)
+
+
+def test_numbers_of_numpy_are_written_down_and_what_is_none_is_refused():
+    recipe = SplitRecipe(seed=np.int64(7), num_classes=np.uint8(5), lt_ratio=np.float32(20))
+    assert SplitRecipe.from_json(json.loads(json.dumps(recipe.to_json()))) == recipe
+    for wrong in ({"seed": "7"}, {"num_classes": 2.5}, {"classes_per_group": "many"}):
+        with pytest.raises(UsageError, match="is a whole number, not"):
+            SplitRecipe(**wrong)
 
 
 def test_two_numbers_that_fix_the_same_contradict_each_other():
