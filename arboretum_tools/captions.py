@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from arboretum_metadata.vocab import LIFE_STAGE_RANK, RANKS
-from arboretum_tools.errors import SplitError, UsageError
+from arboretum_tools.errors import BadInputError, SplitError, UsageError
 
 CaptionType = Literal[
     "com",
@@ -190,12 +190,15 @@ class Templates:
         """The templates of a TOML file: `name = "form"` or `name = ["form", "another"]` a line.
 
         Raises:
-            UsageError: it cannot be read, or says something else.
+            BadInputError: it cannot be read, or names no caption.
+            UsageError: it says something else.
         """
         try:
             said = tomllib.loads(path.read_text("utf-8"))
-        except (OSError, ValueError) as error:
-            raise UsageError(f"the caption templates {path} cannot be read: {error}") from error
+        except (OSError, ValueError, RecursionError) as error:
+            raise BadInputError(f"the caption templates {path} cannot be read: {error}") from error
+        if not said:
+            raise BadInputError(f"{path} names no caption", hint='Write, for example, txt = "$common_name".')
         forms = {name: (value,) if isinstance(value, str) else value for name, value in said.items()}
         for name, value in forms.items():
             if not isinstance(value, list | tuple) or not all(isinstance(form, str) for form in value):

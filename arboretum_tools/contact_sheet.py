@@ -25,6 +25,9 @@ MAX_CLASSES = 40
 
 PHOTOS_PER_CLASS = 3
 
+# A picture of more classes takes a gigabyte to draw; more photos would be smaller than 36 pixels.
+_MOST_CLASSES, _MOST_PHOTOS = 2_000, 10
+
 _PAPER: Color = (251, 249, 244)
 _CARD: Color = (255, 255, 255)
 _EMPTY: Color = (236, 232, 222)
@@ -87,18 +90,21 @@ def contact_sheet(
         split: the folder of a split, or a split; it needs a part `train`.
         images: the image store.
         to: the file to write; replaced if it is there.
-        max_classes: at most so many classes are shown, 1 or more.
-        photos_per_class: photos of each class, 1 or more.
+        max_classes: at most so many classes are shown, 1 to 2,000.
+        photos_per_class: photos of each class, 1 to 10.
         note: a line at the foot, such as where the photos come from.
 
     Raises:
-        UsageError: a number below 1.
+        UsageError: a number out of these bounds.
         SplitError: the split cannot be read, or has no train photos.
         StoreError: `images` is not an image store.
         UndecodableImageError: one of the photos cannot be decoded.
     """
     if max_classes < 1 or photos_per_class < 1:
         raise UsageError("a contact sheet shows at least 1 class and 1 photo of each")
+    if max_classes > _MOST_CLASSES or photos_per_class > _MOST_PHOTOS:
+        most = f"{counted(_MOST_CLASSES, 'class')} and {counted(_MOST_PHOTOS, 'photo')} of each"
+        raise UsageError(f"a contact sheet has room for {most}")
     opened = split if isinstance(split, Split) else load_split(split)
     counts = opened.class_counts
     if not any(counts):

@@ -12,6 +12,7 @@
      │    ├── ExportError                  an export that cannot be made as asked
      │    ├── TargetExistsError            a target that holds something else
      │    ├── OutOfSpaceError              a disk too full for what was asked
+     │    ├── NotWritableError             a place where nothing can be written
      │    └── ProcessDiedError             processes of a run that are killed again and again
      ├── UsageError                    2   a value that is no value of its kind
      ├── TaxonError                    5
@@ -120,6 +121,10 @@ class TargetExistsError(BadInputError, FileExistsError):
 
 class OutOfSpaceError(BadInputError, OSError):
     """The disk has less room than is needed, or ran full."""
+
+
+class NotWritableError(BadInputError, OSError):
+    """A place where nothing can be written: not permitted, read-only, a file where a folder must be."""
 
 
 class ProcessDiedError(BadInputError):

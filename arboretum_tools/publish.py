@@ -11,6 +11,7 @@ import contextlib
 import errno
 import hashlib
 import json
+import math
 import os
 import secrets
 import shutil
@@ -18,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from arboretum_tools.errors import OutOfSpaceError, TargetExistsError
+from arboretum_tools.errors import NotWritableError, OutOfSpaceError, TargetExistsError
 
 #: The marker of everything that is not finished; what carries it may be deleted at any time.
 PARTIAL = ".partial-"
@@ -40,23 +41,52 @@ def out_of_space(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def placed(path: Path) -> Iterator[None]:
+    """Turns what keeps `path`, or a folder above it, from being made into NotWritableError.
+
+    An OSError about any other file is passed on as it is.
+    """
+    try:
+        yield
+    except (OutOfSpaceError, TargetExistsError):
+        raise
+    except OSError as error:
+        named = Path(os.fsdecode(error.filename)) if error.filename else None
+        if named is None or not (
+            named in (path, *path.parents) or any(PARTIAL in one for one in named.parts)
+        ):
+            raise
+        raise NotWritableError(
+            f"{path} cannot be written: {error.strerror}"
+            + (f" ({named})" if named in path.parents else "")
+            + "; nothing was changed",
+            hint="Choose a folder that may be written to.",
+        ) from error
+
+
+@contextlib.contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """Gives a temporary path beside `path`; on success it is synced and renamed to it.
 
     An existing file is replaced in one step. On an exception the temporary file is removed and `path` is
     as it was.
+
+    Raises:
+        NotWritableError: it cannot be made.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with placed(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
     # Unique, so that two processes on one folder never write into each other's file.
     temporary = path.with_name(f".{path.name}{PARTIAL}{secrets.token_hex(4)}")
     try:
-        with out_of_space(path):
+        with placed(path), out_of_space(path):
             yield temporary
             sync(temporary)
             temporary.replace(path)
             sync(path.parent)
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -65,12 +95,14 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
     Raises:
         TargetExistsError: `path` exists and is not an empty folder. Nothing is written then.
+        NotWritableError: it cannot be made.
     """
-    refuse_existing(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with placed(path):
+        refuse_existing(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}{PARTIAL}{secrets.token_hex(4)}")
     try:
-        with out_of_space(path):
+        with placed(path), out_of_space(path):
             temporary.mkdir()
             yield temporary
             for folder, _, names in os.walk(temporary):
@@ -110,6 +142,27 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Writes `value` as JSON with sorted keys, whole or not at all."""
     with whole_file(path) as temporary:
         temporary.write_text(canonical_json(value, indent=2) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """The JSON of a file that may have come from anywhere.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no JSON; holds NaN or a number beyond all doubles, which are none of JSON and which
+            nothing of ours writes; or is nested so deeply that it cannot be meant.
+    """
+    try:
+        return json.loads(path.read_text("utf-8"), parse_constant=_finite, parse_float=_finite)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:20]} is no number")
+    return number
 
 
 def canonical_json(value: Any, *, indent: int | None = None) -> str:

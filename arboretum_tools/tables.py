@@ -104,6 +104,11 @@ def read_table(path: Path, table: Table, refuse: Callable[[str], ArboretumError]
         columns = [found.column(field.name).cast(field.type) for field in wanted]
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise refuse(f"{path} has a column of another type: {one_line(error)}") from error
+    holed = [
+        f.name for f, column in zip(wanted, columns, strict=True) if column.null_count and not f.nullable
+    ]
+    if holed:
+        raise refuse(f"{path} has nulls in {', '.join(holed)}")
     return pa.Table.from_arrays(columns, schema=wanted)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from arboretum_tools.errors import TargetExistsError
 from arboretum_tools.evaluate import Estimate, Evaluation, Measures
-from arboretum_tools.publish import whole_file, write_json
+from arboretum_tools.publish import placed, whole_file, write_json
 from arboretum_tools.split.stats import matplotlib_figure
 from arboretum_tools.wording import counted, does
 
@@ -146,10 +146,12 @@ def save(found: Evaluation, folder: str | Path, *, with_figure: bool = True) -> 
 
     Raises:
         TargetExistsError: the folder holds something else and no report.
+        NotWritableError: it cannot be made.
         BadInputError: a figure is asked for and matplotlib is not installed.
     """
     folder = Path(folder)
-    there = list(folder.iterdir()) if folder.is_dir() else []
+    with placed(folder):
+        there = list(folder.iterdir()) if folder.is_dir() else []
     if folder.is_file() or (there and not (folder / JSON).is_file()):
         raise TargetExistsError(
             f"{folder} already holds something else; nothing was written",

@@ -31,7 +31,7 @@ from arboretum_tools.export.lists import Lists
 from arboretum_tools.export.report import ExportReport, found_at, made_from, report, write_export_json
 from arboretum_tools.export.webdataset import WebDataset
 from arboretum_tools.export.work import other_leftovers, work_on
-from arboretum_tools.publish import out_of_space, refuse_existing, sha256_of_json
+from arboretum_tools.publish import out_of_space, placed, refuse_existing, sha256_of_json
 from arboretum_tools.samples import Samples, join, missing_of, require
 from arboretum_tools.split import Split, load_split
 from arboretum_tools.store.reader import ImageStore
@@ -67,7 +67,7 @@ def export(
     images: str | Path = "images",
     to: str | Path,
     format: str | Exporter = "webdataset",  # noqa: A002 - the word of the command line
-    parts: Sequence[str] | None = None,
+    parts: str | Sequence[str] | None = None,
     seed: int = 0,
     allow_missing: bool = False,
     drop_classes: bool = False,
@@ -103,6 +103,7 @@ def export(
         ExportError: a part would be empty, or a class has no photo in a part and the format needs one.
         TargetExistsError: `to` holds something else.
         VerificationError: stored bytes do not match their hash.
+        NotWritableError: `to` cannot be made.
         OutOfSpaceError: the disk ran full.
     """
     to = Path(to)
@@ -143,7 +144,8 @@ def export(
 
 def _details(samples: Samples, split: Split, store: ImageStore, to: Path) -> Details:
     # Beside the target, which has room for the photos themselves, but where nothing may be written there.
-    to.parent.mkdir(parents=True, exist_ok=True)
+    with placed(to):
+        to.parent.mkdir(parents=True, exist_ok=True)
     folder = to.parent if os.access(to.parent, os.W_OK) else Path(tempfile.gettempdir())
     with out_of_space(folder):
         return Details(samples, split, store, folder)
@@ -209,10 +211,11 @@ def _split(what: Split | Selection | Catalog | str | Path) -> Split:
     return whole(what)
 
 
-def _parts(split: Split, wanted: Sequence[str] | None) -> tuple[str, ...]:
+def _parts(split: Split, wanted: str | Sequence[str] | None) -> tuple[str, ...]:
     """The parts to export, in the split's own order; each is checked to exist."""
     if wanted is None:
         return split.parts
+    wanted = [wanted] if isinstance(wanted, str) else wanted
     for part in wanted:
         split.part(part)
     if not wanted:

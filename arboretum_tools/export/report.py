@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Container, Mapping
 from dataclasses import asdict, dataclass
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from arboretum_tools.export.base import Exporter, Source
-from arboretum_tools.publish import sha256_of_json, write_json
+from arboretum_tools.publish import read_json, sha256_of_json, write_json
 from arboretum_tools.version import __version__
 
 FORMAT_VERSION = 1
@@ -81,7 +80,7 @@ def found_at(folder: Path, made: Mapping[str, Any]) -> Mapping[str, Any] | None:
     the files and folders of the export does not matter.
     """
     try:
-        said = json.loads((folder / EXPORT_JSON).read_text("utf-8"))
+        said = read_json(folder / EXPORT_JSON)
         same = all(said[name] == value for name, value in made.items())
         files: dict[str, Any] = said["written"]["files"]
         whole = same and _listing(folder, only=files) == files

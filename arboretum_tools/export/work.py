@@ -19,7 +19,7 @@ from typing import Any
 
 from arboretum_tools.errors import ExportError
 from arboretum_tools.locking import exclusive
-from arboretum_tools.publish import PARTIAL, canonical_json, out_of_space, refuse_existing, sync
+from arboretum_tools.publish import PARTIAL, canonical_json, out_of_space, placed, refuse_existing, sync
 
 _JOURNAL = ".journal"
 _LOCK = ".lock"
@@ -120,10 +120,12 @@ def work_on(target: Path, identity: str) -> Iterator[Work]:
     Raises:
         TargetExistsError: `target` is there and is not an empty folder.
         ExportError: another process writes this very export.
+        NotWritableError: it cannot be made.
     """
-    refuse_existing(target)
+    with placed(target):
+        refuse_existing(target)
     folder = target.with_name(f".{target.name}{PARTIAL}{identity[:12]}")
-    with out_of_space(target):
+    with placed(target), out_of_space(target):
         folder.mkdir(parents=True, exist_ok=True)
         with exclusive(folder / _LOCK, _in_use(folder)):
             work = Work(folder)

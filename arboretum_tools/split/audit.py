@@ -6,7 +6,6 @@ orders are written down a second time, so that a defect on one side does not hid
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ import pyarrow.parquet as pq
 from arboretum_metadata.schema import CLASSES, EXCLUDED, PART, UNUSED_CLASSES, Table
 from arboretum_tools.errors import SplitError
 from arboretum_tools.events import OnEvent, ignore
-from arboretum_tools.publish import write_json
+from arboretum_tools.publish import read_json, write_json
 from arboretum_tools.split import audit_benchmark, audit_checks, audit_exclude, audit_images
 from arboretum_tools.split.audit_checks import Check, Files
 from arboretum_tools.store import ImageStore
@@ -109,7 +108,7 @@ def audit_split(
 
 def _read(path: Path) -> Files:
     try:
-        meta = json.loads((path / "split.json").read_text("utf-8"))
+        meta = read_json(path / "split.json")
     except (OSError, ValueError) as error:
         raise _refuse(f"{path} is not a split: its split.json cannot be read: {error}") from error
     said = meta.get("sha256") if isinstance(meta, dict) else None

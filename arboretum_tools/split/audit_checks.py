@@ -201,7 +201,7 @@ def _kept_apart(files: Files, photos: pd.DataFrame, column: str, group: str, key
     without = len(photos) - len(known)
     promised = files.meta.get("group_by") == group
     if known.empty:
-        return Check(name, "not checkable", f"no photo has a {column}; the catalogue lacked it")
+        return Check(name, "not checkable", f"no photo has an {column}; the catalogue lacked it")
     if len(files.parts) == 1:
         return Check(name, "not checkable", "there is one part only")
     spread = known.groupby(keys)["part"].nunique()

@@ -6,7 +6,6 @@ The files are read here a second time, by code that shares nothing with what mad
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from arboretum_tools.errors import SplitError
+from arboretum_tools.publish import read_json
 from arboretum_tools.split.audit_checks import Check, Files, found
 from arboretum_tools.tables import one_line
 from arboretum_tools.wording import counted, does
@@ -102,7 +102,7 @@ def _read(path: Path) -> dict[str, set[object]]:
             for part in _PARTS:
                 if (path / f"{part}.parquet").is_file():
                     _add(kept, _frame(path / f"{part}.parquet"))
-            meta = json.loads((path / "split.json").read_text("utf-8"))
+            meta = read_json(path / "split.json")
             if meta["recipe"].get("benchmark") == "unseen":
                 kept["class"] |= set(pq.read_table(path / "classes.parquet")["class_key"].to_pylist())
         elif path.suffix.lower() == ".parquet":

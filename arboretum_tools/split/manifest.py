@@ -8,8 +8,7 @@ n_test` for the classes.
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ import pyarrow.compute as pc
 
 from arboretum_metadata.schema import CLASSES, EXCLUDED, LEFT_OUT, PART, PUBLISHED_FILES, UNUSED_CLASSES
 from arboretum_tools.errors import SplitError
-from arboretum_tools.publish import refuse_existing, whole_folder, write_json
+from arboretum_tools.publish import read_json, refuse_existing, whole_folder, write_json
 from arboretum_tools.split.part_files import BATCH_ROWS, PartFiles, SavedParts
 from arboretum_tools.tables import read_table, write_table
 
@@ -182,22 +181,15 @@ def load_split(path: str | Path, *, in_memory: bool = True) -> Split:
     def refuse(what: str) -> SplitError:
         return SplitError(what, hint="Make it with `arboretum make-split`, or name the folder of a split.")
 
-    try:
-        meta = json.loads((path / "split.json").read_text("utf-8"))
-    except FileNotFoundError:
-        raise refuse(f"{path} is not a split: it has no split.json") from None
-    except (OSError, ValueError) as error:
-        raise refuse(f"{path / 'split.json'} cannot be read: {error}") from error
-    needed = ("format_version", "recipe", "recipe_sha256", "catalog", "counts", "sha256")
-    if not isinstance(meta, dict) or any(name not in meta for name in needed):
-        raise refuse(f"{path / 'split.json'} lacks one of: {', '.join(needed)}")
-    if meta["format_version"] != FORMAT_VERSION:
-        raise refuse(
-            f"{path} has format version {meta['format_version']!r}; this toolkit reads {FORMAT_VERSION}"
-        )
+    meta = _meta(path, refuse)
     classes = read_table(path / "classes.parquet", CLASSES, refuse)
+    if not classes.num_rows:
+        raise refuse(f"{path / 'classes.parquet'} has no class")
     if classes["label"].to_pylist() != list(range(classes.num_rows)):
         raise refuse(f"{path / 'classes.parquet'}: the labels are not 0 to {classes.num_rows - 1} in order")
+    for name in ("n_train", "n_val", "n_test"):
+        if pc.min(classes[name]).as_py() < 0:
+            raise refuse(f"{path / 'classes.parquet'}: {name} is below 0")
     on_disk = SavedParts(path, [part for part in PARTS if part in meta["sha256"]], refuse)
     tables: Mapping[str, pa.Table] = dict(on_disk) if in_memory else on_disk
     for part in tables:
@@ -216,6 +208,34 @@ def load_split(path: str | Path, *, in_memory: bool = True) -> Split:
         files=read_table(files, PUBLISHED_FILES, refuse) if files.exists() else None,
         path=path,
     )
+
+
+def _meta(path: Path, refuse: Callable[[str], SplitError]) -> dict[str, Any]:
+    """What split.json holds: every key that is asked for later, of the kind that it must be."""
+    file = path / "split.json"
+    if not file.exists():
+        what = "it is a file, and a split is a folder" if path.is_file() else "it has no split.json"
+        raise refuse(f"{path} is not a split: {what}")
+    try:
+        meta = read_json(file)
+    except (OSError, ValueError) as error:
+        raise refuse(f"{file} cannot be read: {error}") from error
+    needed = ("recipe", "recipe_sha256", "catalog", "counts", "sha256")
+    if not isinstance(meta, dict) or any(name not in meta for name in ("format_version", *needed)):
+        raise refuse(f"{file} lacks one of: format_version, {', '.join(needed)}")
+    if meta["format_version"] != FORMAT_VERSION:
+        raise refuse(
+            f"{path} has format version {meta['format_version']!r}; this toolkit reads {FORMAT_VERSION}"
+        )
+    for name in needed:
+        kind = str if name == "recipe_sha256" else dict
+        if not isinstance(meta[name], kind):
+            raise refuse(f"{file}: {name} is not what it must be")
+    if not any(part in meta["sha256"] for part in PARTS):
+        raise refuse(f"{file} names no part")
+    if not all(isinstance(value, str) for value in meta["sha256"].values()):
+        raise refuse(f"{file}: sha256 holds what is no hash")
+    return meta
 
 
 def _check_part(path: Path, batches: Iterable[pa.RecordBatch], num_classes: int, refuse: Any) -> None:

@@ -109,7 +109,7 @@ def _text(path: Path) -> str:
 def _json(path: Path, text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SplitError(f"{path} is not JSON: {error}") from error
 
 

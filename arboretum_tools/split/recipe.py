@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from types import NoneType
@@ -24,6 +25,19 @@ PROFILES = (*RATIO_PROFILES, "balanced", "natural", "all", benchmarks.PROFILE)
 
 # Keys that stand in a recipe only where they say something, so that recipes from before are as they were.
 _SOMETIMES = ("benchmark", "classes_per_group", "stages", "pairs", "exclude")
+
+# No catalogue has more photos of a class, or more classes; above it doubles lose whole numbers.
+_MOST = 10**15
+
+_WHOLE = (
+    "num_classes",
+    "min_per_class",
+    "max_per_class",
+    "val_per_class",
+    "test_per_class",
+    "classes_per_group",
+    "seed",
+)
 
 #: The ratio where none is asked for.
 DEFAULT_RATIO = 100.0
@@ -84,6 +98,8 @@ class SplitRecipe:
         _one_of("rank of classes", self.rank, CLASS_RANKS)
         object.__setattr__(self, "lt_ratio", self._checked_ratio())
         object.__setattr__(self, "lt_ratios", tuple(self.lt_ratios))
+        for name in _WHOLE:
+            object.__setattr__(self, name, _whole(name, getattr(self, name)))
         for name, least in (
             ("num_classes", 2),
             ("min_per_class", 1),
@@ -92,8 +108,9 @@ class SplitRecipe:
             ("test_per_class", 0),
         ):
             value = getattr(self, name)
-            if value is not None and value < least:
-                raise UsageError(f"{name.replace('_', '-')} must be {least} or more, not {value}")
+            if value is not None and not least <= value <= _MOST:
+                bounds = f"{least} or more" if value < least else f"{_MOST:,} or less"
+                raise UsageError(f"{name.replace('_', '-')} must be {bounds}, not {value}")
         if self.min_per_class and self.max_per_class and self.profile != "natural":
             raise RecipeError(
                 "min-per-class and max-per-class cannot both be fixed: with the ratio, one gives the other",
@@ -194,6 +211,14 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
 }
 
 
+def _whole(name: str, value: Any) -> int | None:
+    """A whole number of any type (numpy's, say) as Python has it, so that it can be written down."""
+    try:
+        return None if value is None else operator.index(value)
+    except TypeError:
+        raise UsageError(f"{name.replace('_', '-')} is a whole number, not {value!r}") from None
+
+
 def check_kinds(values: Mapping[str, Any]) -> None:
     """Raises RecipeError for a value of another type than the recipe's field of that name has."""
     for name, value in values.items():
@@ -210,7 +235,7 @@ def parse_ratio(value: float) -> float:
     Raises:
         UsageError: it is 0, negative, infinite or not a number.
     """
-    if not math.isfinite(value) or value <= 0:
+    if not math.isfinite(value) or not 1 / _MOST <= value <= _MOST:
         raise UsageError(f"an imbalance ratio is a number above 0, such as 100, not {value:g}")
     if value >= 1:
         return float(value)

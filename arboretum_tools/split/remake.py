@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -15,6 +14,7 @@ from arboretum_metadata.schema import EXCLUDED, LEFT_OUT
 from arboretum_tools.catalog import Catalog, Selection
 from arboretum_tools.errors import ArboretumError, RecipeError, SplitError
 from arboretum_tools.photo_ids import PhotoIds
+from arboretum_tools.publish import read_json
 from arboretum_tools.selection import Criteria
 from arboretum_tools.split.benchmark_draw import class_key_of
 from arboretum_tools.split.exclusion import Exclusion
@@ -243,7 +243,7 @@ def _parts(meta: Mapping[str, Any]) -> list[str]:
 
 def _meta(file: Path) -> dict[str, Any]:
     try:
-        meta = json.loads(file.read_text("utf-8"))
+        meta = read_json(file)
     except (OSError, ValueError) as error:
         raise SplitError(
             f"{file} cannot be read: {error}", hint="Name a split.json, or the folder of a split."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,13 +43,38 @@ def _long_tail(split: Split) -> list[str]:
         shots[shot] += 1
     head, tail = classes.slice(0, 1).to_pylist()[0], classes.slice(len(classes) - 1).to_pylist()[0]
     return [
-        f"{counted(meta['C'], 'class')}, ratio {meta['ratio_achieved']:g}: "
+        f"{counted(meta['C'], 'class')}, ratio {meta['ratio_achieved']:g}{_asked(meta)}: "
         f"{counted(meta['M'], 'train photo')} ({head['name']}) "
         f"to {meta['m']:,} ({tail['name']}); grouped by {meta['group_by']}",
         *table(("part", "photos"), [(part, split.part(part).num_rows) for part in split.parts]),
         f"shots: {shots['many']} many (over 100), {shots['medium']} medium (20 to 100), "
         f"{shots['few']} few (under 20)",
     ]
+
+
+def _asked(meta: Mapping[str, Any]) -> str:
+    """The ratio that was asked for, where it is not whole and so is met from above."""
+    asked = meta["ratio_asked"]
+    return "" if asked in (None, meta["ratio_achieved"]) else f" ({asked:g} asked)"
+
+
+def grouping_note(split: Split, *, observations: bool) -> str:
+    """Why `auto` did not keep encounters together, and what does; "" where it did or was not asked to.
+
+    Args:
+        split: as it was made.
+        observations: whether its catalogue has any.
+    """
+    meta = split.meta
+    if len(split.parts) < 2 or (meta["group_by_requested"], meta["group_by"]) != ("auto", "photo"):
+        return ""
+    leaks = "photos of one encounter may be in two parts"
+    if observations:
+        return (
+            f"grouped by photo, as some of the selected photos have no observation: {leaks}; "
+            "--group-by observation keeps those of the others together"
+        )
+    return f"grouped by photo, as the catalogue has no observations: {leaks}; a build with Open Data has them"
 
 
 def _benchmark(split: Split) -> list[str]:

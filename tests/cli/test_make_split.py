@@ -142,3 +142,45 @@ def test_benchmarks_are_kept_out_of_other_splits(arboretum, place):
     outcome = arboretum("make-split", "--from", "splits/clean", "--name", "fourth")
     assert outcome.code == 3
     assert "--exclude" in outcome.err
+
+
+def test_a_ratio_that_is_not_whole_is_met_from_above_and_both_are_said(arboretum, place):
+    outcome = arboretum("make-split", "--taxa", "Aves", "--lt-ratio", "7.5", "--min-per-class", "3")
+    assert outcome.code == 0
+    assert "ratio 7.66667 (7.5 asked): 23 train photos" in outcome.out
+    assert "asked" not in arboretum("make-split", "--taxa", "Aves", "--lt-ratio", "10").out
+
+
+def test_why_encounters_were_not_kept_together_is_said(arboretum, place):
+    parts = ("--test-per-class", "2", "--lt-ratio", "5")
+    outcome = arboretum("make-split", "--taxa", "Plantae", *parts)
+    assert "grouped by photo, as some of the selected photos have no observation" in outcome.err
+    for flags in (("--taxa", "Aves"), ("--taxa", "Plantae", "--group-by", "photo")):
+        outcome = arboretum("make-split", *flags, *parts, "--name", flags[1] + str(len(flags)))
+        assert outcome.code == 0
+        assert "grouped by photo, as" not in outcome.err
+
+
+@pytest.mark.parametrize("name", ["a/b", "../../outside", "", "..", "a\nb", "\x1b[31m"])
+def test_a_name_that_is_none_of_a_folder_is_refused(arboretum, place, name):
+    outcome = arboretum("make-split", "--taxa", "Aves", "--name", name)
+    assert outcome.code == 2
+    assert "cannot be the name of a split" in outcome.err
+    assert not Path("splits").exists()
+
+
+def test_folders_that_cannot_be_made_are_one_error(arboretum, place):
+    Path("file").write_text("in the way")
+    outcome = arboretum("make-split", "--taxa", "Aves", "--out", "file/s")
+    assert outcome.code == 3
+    assert "file/s cannot be written: File exists (file); nothing was changed" in outcome.err
+    assert arboretum("make-split", "--taxa", "Aves", "--name", "s").code == 0
+    for command in (
+        ("stats", "splits/s", "--weights", "file"),
+        ("evaluate", "splits/s", "splits/s/test.parquet", "--out", "file/report"),
+        ("evaluate", "splits/s", "splits/s/test.parquet", "--out", "x" * 300),
+        ("make-split", "--taxa", "Aves", "--name", "x" * 300),
+    ):
+        outcome = arboretum(*command)
+        assert outcome.code == 3, outcome.err
+        assert "cannot be written" in outcome.err

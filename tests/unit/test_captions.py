@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from arboretum_metadata.vocab import LIFE_STAGES, RANKS
 from arboretum_tools.captions import ARBORETUM_CAPTIONS, CAPTION_TYPES, Names, Templates, captions
-from arboretum_tools.errors import SplitError, UsageError
+from arboretum_tools.errors import BadInputError, SplitError, UsageError
 
 ROBIN = {
     "label": 0,
@@ -229,8 +229,12 @@ def test_templates_are_read_from_a_file(tmp_path: Path) -> None:
     path.write_text("txt = 5\n")
     with pytest.raises(UsageError, match="neither a text nor a list"):
         Templates.read(path)
+    for nothing in ("", "# only a remark\n"):
+        path.write_text(nothing)
+        with pytest.raises(BadInputError, match="names no caption"):
+            Templates.read(path)
     path.write_text("txt = \n")
-    with pytest.raises(UsageError, match="cannot be read"):
+    with pytest.raises(BadInputError, match="cannot be read"):
         Templates.read(path)
-    with pytest.raises(UsageError, match="cannot be read"):
+    with pytest.raises(BadInputError, match="cannot be read"):
         Templates.read(tmp_path / "none.toml")

@@ -96,10 +96,12 @@ def test_an_image_that_cannot_be_decoded_is_named_and_nothing_is_written(tmp_pat
     assert not (tmp_path / "sheet.png").exists()
 
 
-@pytest.mark.parametrize("numbers", [{"max_classes": 0}, {"photos_per_class": 0}])
-def test_nothing_to_show_is_refused(tmp_path: Path, numbers: dict[str, int]) -> None:
+@pytest.mark.parametrize(
+    "numbers", [{"max_classes": 0}, {"photos_per_class": 0}, {"max_classes": 10**9}, {"photos_per_class": 11}]
+)
+def test_what_cannot_be_shown_is_refused(tmp_path: Path, numbers: dict[str, int]) -> None:
     split = tiny_split()
-    with pytest.raises(UsageError, match="at least 1"):
+    with pytest.raises(UsageError, match=r"at least 1|has room for 2,000 classes and 10 photos"):
         contact_sheet(split, images=tmp_path, to=tmp_path / "sheet.png", **numbers)
 
 

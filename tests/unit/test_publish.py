@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from arboretum_tools import publish
-from arboretum_tools.errors import OutOfSpaceError, TargetExistsError
+from arboretum_tools.errors import NotWritableError, OutOfSpaceError, TargetExistsError
 
 
 def test_a_file_appears_whole_under_its_name(tmp_path):
@@ -90,3 +90,39 @@ def test_json_is_canonical_and_refuses_what_json_has_not(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
         publish.canonical_json({"x": float("nan")})
     assert publish.sha256_of_json({"a": 1, "b": 2}) == publish.sha256_of_json({"b": 2, "a": 1})
+
+
+# Each is a place that not even root can write to.
+NOWHERE = ["file/a.bin", "file/deeper/a.bin", f"{'x' * 300}/a.bin", "x" * 300, "/proc/a.bin", "/proc/a/b.bin"]
+
+
+@pytest.mark.parametrize("name", NOWHERE)
+def test_a_place_that_cannot_be_written_is_one_error(tmp_path, name):
+    (tmp_path / "file").write_text("here already")
+    for whole in (publish.whole_file, publish.whole_folder):
+        with (
+            pytest.raises(NotWritableError, match="nothing was changed") as caught,
+            whole(tmp_path / name) as temporary,
+        ):
+            temporary.write_text("x")
+        assert caught.value.exit_code == 3
+        assert isinstance(caught.value, OSError)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_errors_about_other_files_are_not_taken_for_it(tmp_path):
+    with (
+        pytest.raises(FileNotFoundError, match=r"other\.bin"),
+        publish.whole_file(tmp_path / "a.bin") as path,
+    ):
+        path.write_bytes((tmp_path / "other.bin").read_bytes())
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("text", ["NaN", "[Infinity]", '{"a": -1e999}', "[" * 100_000, "{", "9" * 5_000])
+def test_what_is_no_json_of_ours_is_refused(tmp_path, text):
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(ValueError):
+        publish.read_json(tmp_path / "a.json")
+    (tmp_path / "a.json").write_text('{"a": [1, 2.5, 1e3, null]}')
+    assert publish.read_json(tmp_path / "a.json") == {"a": [1, 2.5, 1000.0, None]}

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from arboretum_cli._options import Json
-from arboretum_cli._output import result
+from arboretum_cli._output import result, say
 from arboretum_cli._progress import Progress
 from arboretum_cli._selection import SelectionFlags, takes_selection
-from arboretum_cli._split_lines import again_lines, imported_lines, split_lines
+from arboretum_cli._split_lines import again_lines, grouping_note, imported_lines, split_lines
 
 if TYPE_CHECKING:
     from arboretum_tools.catalog import Selection
@@ -242,6 +242,7 @@ def make_split(
         "lt_ratio": None if lt_ratio is None else _ratios(lt_ratio),
     }
     given = {key: value for key, value in given.items() if value is not None}
+    name = _checked(name)
     if published or more:
         beside = (recipe, preset, again, store, exclude)
         if not published or given or flags.given or any(value is not None for value in beside):
@@ -266,12 +267,15 @@ def make_split(
         )
         if not json:
             typer.echo(source)
-        made = []
+        made: list[dict[str, Any]] = []
         beside_it = {"store": held, "exclude": exclude, "name": name}
         for split in _draw(selection, {**arguments, **beside_it}):
             folder = _folder(split, out, family=isinstance(arguments.get("lt_ratio"), list))
-            there = folder.exists()
+            there = _is_there(folder)
             split.save(folder)
+            note = grouping_note(split, observations=selection.catalog.has("observation_id"))
+            if note and not made:
+                say(note)
             made.append({"path": str(folder), "name": split.name, "source": source, **split.meta})
             if not json:
                 typer.echo("\n".join(split_lines(split, folder, there)))
@@ -279,10 +283,29 @@ def make_split(
         result(True, made[0] if len(made) == 1 else {"family": made}, ())
 
 
+def _checked(name: str | None) -> str | None:
+    """A name for a folder under splits/, if it is one."""
+    from arboretum_tools.errors import UsageError
+
+    if name is not None and (name in ("", ".", "..") or "/" in name or not name.isprintable()):
+        raise UsageError(
+            f"{name!r} cannot be the name of a split: it is a folder under splits/",
+            hint="--out names any other folder.",
+        )
+    return name
+
+
 def _folder(split: Split, out: Path | None, *, family: bool) -> Path:
     if out is None:
         return Path("splits", split.name)
     return out / split.name if family else out
+
+
+def _is_there(folder: Path) -> bool:
+    from arboretum_tools.publish import placed
+
+    with placed(folder):
+        return folder.exists()
 
 
 def _ratios(text: str) -> float | list[float]:
@@ -324,7 +347,7 @@ def _merged(
     default = SelectionFlags()
     values = {key: value for key, value in selection.items() if getattr(flags, key) == getattr(default, key)}
     arguments = {**named.recipe, **found.recipe, **given}
-    return dataclasses.replace(flags, **values), arguments, name or found.name
+    return dataclasses.replace(flags, **values), arguments, name or _checked(found.name)
 
 
 def _draw(selection: Selection, arguments: dict[str, Any]) -> Iterator[Split]:
@@ -368,7 +391,7 @@ def _again(
         kept_out = None if exclude is None else read_exclusion(exclude)
         made = remake(source, flags.open(progress), photo_ids=listed, exclude=kept_out, name=name)
         folder = out or Path("splits", made.split.name)
-        there = folder.exists()
+        there = _is_there(folder)
         made.split.save(folder)
     value = {
         "path": str(folder),
@@ -386,7 +409,7 @@ def _import(files: list[Path], name: str | None, out: Path | None, json: bool) -
 
     split = import_split(files, name=name)
     folder = out or Path("splits", split.name)
-    there = folder.exists()
+    there = _is_there(folder)
     split.save(folder)
     result(
         json, {"path": str(folder), "name": split.name, **split.meta}, imported_lines(split, folder, there)

@@ -39,7 +39,8 @@ def stats(
         str, typer.Option("--figure-format", help="png, pdf or svg.", metavar="FORMAT")
     ] = "png",
     top: Annotated[
-        int, typer.Option("--top", help="Catalogue: species in the first and last places.", metavar="N")
+        int,
+        typer.Option("--top", help="Catalogue: species in the first and last places.", metavar="N", min=1),
     ] = 10,
     csv: Annotated[bool, typer.Option("--csv", help="Catalogue: print the tables as CSV.")] = False,
     weights: Annotated[
@@ -85,6 +86,8 @@ def stats(
         return _of_catalogue(flags, figures, figure_format, top, csv=csv, json=json)
     if flags.given:
         raise UsageError("a split says what is in it; leave the selection flags out")
+    if csv:
+        raise UsageError("--csv is for the tables of a catalogue; --json has the numbers of a split")
 
     from arboretum_tools.split import load_split
     from arboretum_tools.split.stats import save_figure, split_stats

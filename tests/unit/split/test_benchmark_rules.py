@@ -48,7 +48,7 @@ def catalogues(draw, wish):
     rows, photo_id, observation = [], 0, 0
     known = draw(st.booleans())
     for group, kingdom, klass, genus, epithet in species:
-        left = draw(st.one_of(st.integers(1, 24), st.sampled_from([2, 8, 29, 30])))
+        left = draw(st.one_of(st.sampled_from([30, 29, 8, 2]), st.integers(1, 24)))
         while left > 0:
             size = min(left, draw(st.integers(1, 5)))
             observation += 1
@@ -295,7 +295,7 @@ def test_the_cases_above_have_what_is_hard(kind):
 def test_many_benchmarks_in_which_all_that_is_hard_occurs_are_what_their_rules_say(kind, tmp_path_factory):
     seen = set()
 
-    @settings(max_examples=120)
+    @settings(max_examples=60)
     @given(cases(kind), st.randoms(use_true_random=False))
     def run(case, rng):
         built = check(*case, rng, tmp_path_factory.mktemp("c"))

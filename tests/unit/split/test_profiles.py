@@ -1,6 +1,7 @@
 """The exponential profile against brute force and against the literature's own lists."""
 
 import itertools
+import json
 import math
 
 import numpy as np
@@ -112,7 +113,7 @@ def test_a_ratio_below_one_is_its_inverse():
     assert parse_ratio(1) == 1
 
 
-@pytest.mark.parametrize("bad", [0, -3, math.nan, math.inf])
+@pytest.mark.parametrize("bad", [0, -3, math.nan, math.inf, 1e308, 1e-308])
 def test_what_is_no_ratio_is_a_usage_error(bad):
     with pytest.raises(UsageError) as caught:
         SplitRecipe(lt_ratio=bad)
@@ -121,11 +122,27 @@ def test_what_is_no_ratio_is_a_usage_error(bad):
 
 @pytest.mark.parametrize(
     "bad",
-    [{"num_classes": 1}, {"val_per_class": -1}, {"group_by": "x"}, {"profile": "x"}, {"min_per_class": 0}],
+    [
+        {"num_classes": 10**30},
+        {"max_per_class": 10**16},
+        {"num_classes": 1},
+        {"val_per_class": -1},
+        {"group_by": "x"},
+        {"profile": "x"},
+        {"min_per_class": 0},
+    ],
 )
 def test_what_is_no_value_is_a_usage_error(bad):
     with pytest.raises(UsageError):
         SplitRecipe(**bad)
+
+
+def test_numbers_of_numpy_are_written_down_and_what_is_none_is_refused():
+    recipe = SplitRecipe(seed=np.int64(7), num_classes=np.uint8(5), lt_ratio=np.float32(20))
+    assert SplitRecipe.from_json(json.loads(json.dumps(recipe.to_json()))) == recipe
+    for wrong in ({"seed": "7"}, {"num_classes": 2.5}, {"classes_per_group": "many"}):
+        with pytest.raises(UsageError, match="is a whole number, not"):
+            SplitRecipe(**wrong)
 
 
 def test_two_numbers_that_fix_the_same_contradict_each_other():
