@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from arboretum_tools import requests
 from arboretum_tools.download.cancel import Stopper
+from arboretum_tools.download.job import Job
 from arboretum_tools.download.kinds import kinds_of
 from arboretum_tools.download.options import DownloadOptions, address_rules
 from arboretum_tools.download.plan import DownloadPlan
@@ -25,9 +26,6 @@ from arboretum_tools.download.report import DownloadFailedError, DownloadReport
 from arboretum_tools.download.task import TaskSpec, plan_task, run_task
 from arboretum_tools.events import OnEvent, ignore
 from arboretum_tools.resize import Resize
-
-if TYPE_CHECKING:
-    from arboretum_tools.download.job import Job
 
 __all__ = [
     "DownloadArguments",
@@ -139,13 +137,13 @@ def download(
         yes=yes,
         on_event=on_event,
     )
-    from arboretum_tools.download import job as jobs
+    from arboretum_tools.download import course
 
     stopper = Stopper()
     if not _inside_a_loop():
-        return jobs.run(job, stopper)
+        return course.run(job, stopper)
     with ThreadPoolExecutor(1, "arboretum-download") as pool:
-        future = pool.submit(jobs.run, job, stopper)
+        future = pool.submit(course.run, job, stopper)
         try:
             return future.result()
         except BaseException:
@@ -160,11 +158,11 @@ async def download_async(what: Any, **arguments: Unpack[DownloadArguments]) -> D
     Works in a thread of its own, so the caller's loop stays free. Cancelling it keeps what came: the open
     shard is finished first.
     """
-    from arboretum_tools.download import job as jobs
+    from arboretum_tools.download import course
 
     job, stopper = _job(what, **arguments), Stopper()
     with ThreadPoolExecutor(1, "arboretum-download") as pool:
-        future = asyncio.get_running_loop().run_in_executor(pool, jobs.run, job, stopper)
+        future = asyncio.get_running_loop().run_in_executor(pool, course.run, job, stopper)
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
@@ -181,10 +179,10 @@ def plan_download(what: Any, **arguments: Unpack[DownloadArguments]) -> Download
         TargetExistsError: `images` holds something else.
         UsageError: a value that is no value of its kind.
     """
-    from arboretum_tools.download import job as jobs
+    from arboretum_tools.download import course
 
     job = _job(what, **arguments)
-    plan = jobs.plan_only(job)
+    plan = course.plan_only(job)
     kinds = kinds_of(job.of)
     return plan if kinds is None else replace(plan, classes=kinds[0], licenses=kinds[1])
 
@@ -200,9 +198,9 @@ def save_plan(what: Any, **arguments: Unpack[DownloadArguments]) -> DownloadPlan
         BadInputError: more than 100 GB without `yes`.
         UsageError: a value that is no value of its kind.
     """
-    from arboretum_tools.download import job as jobs
+    from arboretum_tools.download import course
 
-    return jobs.save_plan(_job(what, **arguments))
+    return course.save_plan(_job(what, **arguments))
 
 
 def _job(
@@ -221,11 +219,9 @@ def _job(
     on_event: OnEvent = ignore,
     **options: Any,
 ) -> Job:
-    from arboretum_tools.download import job as jobs
-
     if catalog is not None:
         what = catalog.select(photo_ids=what)
-    return jobs.Job(
+    return Job(
         requests=requests.of(what),
         images=Path(images),
         of=what,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from arboretum_tools.download.cancel import Stopper
 from arboretum_tools.download.engine import Tally
+from arboretum_tools.download.job import Job
 from arboretum_tools.download.messages import Share
 from arboretum_tools.download.processes import Processes
 from arboretum_tools.download.share import fetching
@@ -15,9 +15,6 @@ from arboretum_tools.download.wanted import WantedList, WantedLists
 from arboretum_tools.store.lock import Task, writer_lock
 from arboretum_tools.store.recovery import recover
 from arboretum_tools.store.writer import StoreWriter
-
-if TYPE_CHECKING:
-    from arboretum_tools.download.job import Job
 
 
 @dataclass(frozen=True, slots=True)

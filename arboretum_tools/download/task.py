@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from arboretum_tools import requests
 from arboretum_tools.download.budget import state_folder
 from arboretum_tools.download.cancel import Stopper
+from arboretum_tools.download.job import Job
 from arboretum_tools.download.options import DownloadOptions, address_rules
 from arboretum_tools.download.plan import DownloadPlan
 from arboretum_tools.download.report import DownloadReport
@@ -24,9 +25,6 @@ from arboretum_tools.events import OnEvent, ignore
 from arboretum_tools.resize import Resize
 from arboretum_tools.store.layout import read_config
 from arboretum_tools.store.lock import Task
-
-if TYPE_CHECKING:
-    from arboretum_tools.download.job import Job
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +87,9 @@ def run_task(spec: TaskSpec, *, on_event: OnEvent = ignore) -> DownloadReport:
         StoreError: the store has no such plan, or other downloads than tasks of this set write into it.
         ArboretumError: as of `download`.
     """
-    from arboretum_tools.download import job as jobs
+    from arboretum_tools.download import course
 
-    return jobs.run(_job(spec, on_event), Stopper())
+    return course.run(_job(spec, on_event), Stopper())
 
 
 def plan_task(spec: TaskSpec, *, on_event: OnEvent = ignore) -> DownloadPlan:
@@ -100,14 +98,12 @@ def plan_task(spec: TaskSpec, *, on_event: OnEvent = ignore) -> DownloadPlan:
     Raises:
         StoreError: the store has no such plan, or is damaged.
     """
-    from arboretum_tools.download import job as jobs
+    from arboretum_tools.download import course
 
-    return jobs.plan_only(_job(spec, on_event))
+    return course.plan_only(_job(spec, on_event))
 
 
 def _job(spec: TaskSpec, on_event: OnEvent) -> Job:
-    from arboretum_tools.download import job as jobs
-
     task = Task(spec.task_id, spec.num_tasks)
     images = Path(spec.images)
     config = read_config(images)
@@ -127,7 +123,7 @@ def _job(spec: TaskSpec, on_event: OnEvent) -> Job:
             allowance=options.allowance.divided(task.of),
             budget_path=state_folder() / f"{STATIC_HOST}-task-{task.number}-of-{task.of}.json",
         )
-    return jobs.Job(
+    return Job(
         requests=requests.of_saved(images, spec.plan_id),
         images=images,
         size=config.size,

@@ -147,16 +147,17 @@ def test_what_an_origin_serves_in_its_place_is_not_counted(tmp_path, origin, pla
 
 
 def test_what_was_fetched_is_written_down(tmp_path, origin, plan_of):
-    from arboretum_tools.download import job as jobs
+    from arboretum_tools.download import course
     from arboretum_tools.download.cancel import Stopper
+    from arboretum_tools.download.job import Job
     from arboretum_tools.download.options import DownloadOptions, address_rules
 
     path = tmp_path / "host.json"
     options = DownloadOptions(rules=address_rules(origin.url, ()), budget_path=path)
     url = "https://static.inaturalist.org/photos/4/medium.jpg"
-    job = jobs.Job(plan_of((4, "jpg", url), 5), tmp_path / "images", options=options)
-    assert jobs.plan_only(job).budgeted == 1
-    report = jobs.run(job, Stopper())
+    job = Job(plan_of((4, "jpg", url), 5), tmp_path / "images", options=options)
+    assert course.plan_only(job).budgeted == 1
+    report = course.run(job, Stopper())
     [spent] = json.loads(path.read_text())["bytes_by_minute"].values()
     assert 0 < spent < report.size_bytes
-    assert jobs.plan_only(job).budget_left is None
+    assert course.plan_only(job).budget_left is None

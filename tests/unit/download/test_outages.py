@@ -15,7 +15,8 @@ import pytest
 from arboretum_tools.download import download, fetch
 from arboretum_tools.download.budget import Allowance
 from arboretum_tools.download.cancel import Stopper
-from arboretum_tools.download.job import Job, run
+from arboretum_tools.download.course import run
+from arboretum_tools.download.job import Job
 from arboretum_tools.download.options import DownloadOptions, address_rules
 from arboretum_tools.download.urls import OPEN_DATA_HOST
 from arboretum_tools.errors import BadInputError

@@ -163,12 +163,12 @@ def test_a_task_that_cannot_work_says_so(tmp_path):
 def test_the_budget_is_divided_by_the_tasks_each_of_which_keeps_its_own_share(
     tmp_path, server, plan_of, monkeypatch
 ):
-    from arboretum_tools.download import job as jobs
+    from arboretum_tools.download import course
 
     monkeypatch.setenv("ARBORETUM_STATE", str(tmp_path / "state"))
     given = []
-    monkeypatch.setattr(jobs, "run", lambda job, stopper: given.append(job.options))
-    monkeypatch.setattr(jobs, "plan_only", lambda job: given.append(job.options))
+    monkeypatch.setattr(course, "run", lambda job, stopper: given.append(job.options))
+    monkeypatch.setattr(course, "plan_only", lambda job: given.append(job.options))
     for spec in specs(tmp_path / "images", server, plan_of, 2):
         real = replace(spec, origin=None)
         run_task(real)
