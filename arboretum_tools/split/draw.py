@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from arboretum_metadata.schema import PART
 from arboretum_tools.catalog import Relations, Selection
-from arboretum_tools.split.groups import KEYS, hold_out, limit_sql
+from arboretum_tools.split.hold_out import KEYS, hold_out, limit_sql
 from arboretum_tools.split.manifest import PARTS
 from arboretum_tools.split.part_files import DrawnParts
 from arboretum_tools.split.pool import Available, Pool, make_pool

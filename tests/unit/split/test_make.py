@@ -14,7 +14,7 @@ from arboretum_tools.catalog import open_catalog
 from arboretum_tools.catalog.build import build_catalog
 from arboretum_tools.errors import InfeasibleSplitError, SelectionError, SplitError, TargetExistsError
 from arboretum_tools.photo_ids import PhotoIds
-from arboretum_tools.split import groups, load_split
+from arboretum_tools.split import hold_out, load_split
 from arboretum_tools.split.make import make_split, whole
 from arboretum_tools.split.manifest import part_sha256
 from arboretum_tools.stable import key
@@ -139,7 +139,7 @@ def test_it_is_what_the_rules_say(
         folder = build_catalog(folder, tmp_path_factory.mktemp("b") / "built", bucket_photos=25).path
     catalog = open_catalog(folder, threads=rng.randint(1, 2))
     # Limits far below what a class needs: every class is asked again.
-    monkeypatch.setattr(groups, "SPARE", rng.choice([6, 6, -1_000]))
+    monkeypatch.setattr(hold_out, "SPARE", rng.choice([6, 6, -1_000]))
     expected = reference(rows, ratio, k_val, k_test, group_by, seed)
     arguments = {"lt_ratio": ratio, "val_per_class": k_val, "test_per_class": k_test, "group_by": group_by}
     if expected is None:
@@ -260,7 +260,7 @@ def test_another_seed_draws_other_photos(birds):
 
 def test_limits_that_are_too_narrow_change_nothing(birds, monkeypatch):
     expected = make_split(birds, lt_ratio=20).sha256
-    monkeypatch.setattr(groups, "SPARE", -1_000)
+    monkeypatch.setattr(hold_out, "SPARE", -1_000)
     assert make_split(birds, lt_ratio=20).sha256 == expected
 
 
