@@ -1,0 +1,72 @@
+"""Every table that the toolkit reads or writes: its columns, their type, unit and meaning.
+
+The data dictionary page (`docs/data-dictionary.md`) is generated from here, and the Arrow schemas that
+the library writes are built from here, so the page cannot drift from the files.
+
+Types are Arrow's names: `int32`, `int64`, `float64`, `bool`, `date32`, `timestamp[us, UTC]`, `string`.
+"""
+
+from __future__ import annotations
+
+from arboretum_metadata.schema.catalog import (
+    BUILT_PHOTOS,
+    CATALOG,
+    CATALOG_CLASSES,
+    CATALOG_COUNTS,
+    CATALOG_REQUIRED,
+    INACTIVE_NAMES,
+    REJECTED,
+    SELECTION,
+    TAXA,
+)
+from arboretum_metadata.schema.columns import Column, Table
+from arboretum_metadata.schema.export import ATTRIBUTION, MISSING
+from arboretum_metadata.schema.split import CLASSES, EXCLUDED, LEFT_OUT, PART, PUBLISHED_FILES, UNUSED_CLASSES
+from arboretum_metadata.schema.store import INDEX, REQUEST
+
+#: Every table by its short name, in the order of the flow.
+TABLES: dict[str, Table] = {
+    "catalog": CATALOG,
+    "taxa": TAXA,
+    "catalog_classes": CATALOG_CLASSES,
+    "catalog_counts": CATALOG_COUNTS,
+    "inactive_names": INACTIVE_NAMES,
+    "rejected": REJECTED,
+    "built_photos": BUILT_PHOTOS,
+    "selection": SELECTION,
+    "request": REQUEST,
+    "index": INDEX,
+    "part": PART,
+    "classes": CLASSES,
+    "left_out": LEFT_OUT,
+    "excluded": EXCLUDED,
+    "unused_classes": UNUSED_CLASSES,
+    "published_files": PUBLISHED_FILES,
+    "missing": MISSING,
+    "attribution": ATTRIBUTION,
+}
+
+__all__ = [
+    "ATTRIBUTION",
+    "BUILT_PHOTOS",
+    "CATALOG",
+    "CATALOG_CLASSES",
+    "CATALOG_COUNTS",
+    "CATALOG_REQUIRED",
+    "CLASSES",
+    "EXCLUDED",
+    "INACTIVE_NAMES",
+    "INDEX",
+    "LEFT_OUT",
+    "MISSING",
+    "PART",
+    "PUBLISHED_FILES",
+    "REJECTED",
+    "REQUEST",
+    "SELECTION",
+    "TABLES",
+    "TAXA",
+    "UNUSED_CLASSES",
+    "Column",
+    "Table",
+]

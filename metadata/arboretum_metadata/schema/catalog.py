@@ -1,0 +1,269 @@
+"""Tables of a catalogue, as published and as built, and of a selection of it."""
+
+from __future__ import annotations
+
+from arboretum_metadata.schema.columns import Column, Table
+
+#: One column a rank above the species.
+RANK_COLUMNS = tuple(
+    Column(
+        rank, "string", f"Name of the {rank} that the taxon belongs to; null where the source has none.", True
+    )
+    for rank in ("kingdom", "phylum", "class", "order", "family", "genus")
+)
+
+CATALOG = Table(
+    name="catalog (raw layout)",
+    path="<catalog>/**/*.parquet",
+    order="any; nothing depends on the order of rows or files",
+    meaning="One row a photo, as published with Arboretum / BioTrove (arXiv 2406.17720), with optional "
+    "columns that come by join from iNaturalist Open Data and GBIF. A missing optional column reads as null.",
+    columns=(
+        Column("photo_id", "int64", "iNaturalist's number of the photo, 1 or more."),
+        Column(
+            "scientific_name",
+            "string",
+            "Scientific name of the taxon, for a species genus and epithet.",
+            True,
+            also=("scientificName",),
+        ),
+        *RANK_COLUMNS,
+        Column(
+            "species",
+            "string",
+            "The species EPITHET alone (`migratorius`, not `Turdus migratorius`). It names a species only "
+            "together with kingdom and genus.",
+            True,
+        ),
+        Column("common_name", "string", "English common name; null where the source has none.", True),
+        Column(
+            "photo_url",
+            "string",
+            "Address of the photo as published. Its extension keeps its case: the image host tells `JPG` "
+            "from `jpg`. Either this column or `ext` must be there.",
+            True,
+        ),
+        Column(
+            "ext",
+            "string",
+            "Extension of the photo's address, case kept (jpg, jpeg, png, gif, webp). Where null or absent "
+            "it is taken from photo_url.",
+            True,
+            also=("extension",),
+        ),
+        Column("taxon_id", "int64", "iNaturalist's number of the taxon. An attribute, never a key.", True),
+        Column(
+            "observation_id",
+            "int64",
+            "Number of the observation (one encounter with one organism, often several photos). A UUID is "
+            "read as its first 8 bytes, big-endian, with the top bit cleared.",
+            True,
+        ),
+        Column("observer_id", "int64", "iNaturalist's number of the person who made the observation.", True),
+        Column("observer_name", "string", "Name or login of the observer, for the credit line.", True),
+        Column("license", "string", "Licence of the photo, one of the licence vocabulary.", True),
+        Column("life_stage", "string", "Life stage, one of the life stage vocabulary; null = unknown.", True),
+        Column(
+            "quality_grade",
+            "string",
+            "iNaturalist's grade: research, needs_id or casual. Without the column all is research grade.",
+            True,
+        ),
+        Column("latitude", "float64", "Latitude, WGS 84, -90 to 90.", True, "degree"),
+        Column("longitude", "float64", "Longitude, WGS 84, -180 to 180.", True, "degree"),
+        Column("observed_on", "date32", "Day of the observation, local calendar.", True),
+        Column("width", "int32", "Width of the original photo.", True, "pixel"),
+        Column("height", "int32", "Height of the original photo.", True, "pixel"),
+        Column("position", "int32", "Place of the photo among those of its observation, 0 = first.", True),
+        Column(
+            "life_stage_source",
+            "string",
+            "Where life_stage comes from: the source or the file of `catalog annotate`; null where unknown.",
+            True,
+        ),
+        Column(
+            "iucn",
+            "string",
+            "IUCN Red List category of the taxon as GBIF states it: LC, NT, VU, EN, CR, EW, EX, DD or NE.",
+            True,
+        ),
+        Column(
+            "observation_uuid",
+            "string",
+            "UUID of the observation, lower case with hyphens, as iNaturalist Open Data has it; "
+            "observation_id is made of its first 8 bytes. A built catalogue keeps it only if it was asked to "
+            "(`catalog build --observation-uuid`).",
+            True,
+        ),
+    ),
+)
+
+#: Without these a Parquet file is not a catalogue. `photo_url` or `ext` must be there as well.
+CATALOG_REQUIRED = (
+    "photo_id",
+    "scientific_name",
+    "kingdom",
+    "phylum",
+    "class",
+    "order",
+    "family",
+    "genus",
+    "species",
+)
+
+_TAX = Column(
+    "tax",
+    "int32",
+    "Place of the taxon in taxa.parquet: the order of its lineage, depth first. Internal to this catalogue: "
+    "another build may number differently.",
+)
+
+TAXA = Table(
+    name="taxa of a built catalogue",
+    path="<catalog>/taxa.parquet",
+    order="tax ascending: lineage, then scientific_name, common_name, taxon_id; nulls last",
+    meaning="One row for each different lineage with names that a photo carries, so usually one a taxon. "
+    "A clade is a range of tax.",
+    columns=(
+        _TAX,
+        *(CATALOG[name] for name in ("taxon_id", "scientific_name", "common_name")),
+        *RANK_COLUMNS,
+        CATALOG["species"],
+        Column(
+            "class_key",
+            "string",
+            "Identity of the species class, `<kingdom>|<genus> <epithet>`; null where a part is missing.",
+            True,
+        ),
+        Column("hybrid", "bool", "Whether the scientific name carries a hybrid's mark.", True),
+        Column("n", "int64", "Photos of this row's taxon.", unit="photo"),
+        Column(
+            "n_catalog", "int64", "Photos of its whole species class; null without class_key.", True, "photo"
+        ),
+    ),
+)
+
+CATALOG_CLASSES = Table(
+    name="species classes of a built catalogue",
+    path="<catalog>/classes.parquet",
+    order="class_key ascending (UTF-8 bytes)",
+    meaning="One row a species class: its photos, and its most frequent lineage and names.",
+    columns=(
+        Column("class_key", "string", "Identity of the class, `<kingdom>|<genus> <epithet>`."),
+        Column("n_catalog", "int64", "Photos of the class.", unit="photo"),
+        *RANK_COLUMNS,
+        CATALOG["species"],
+        CATALOG["scientific_name"],
+        CATALOG["common_name"],
+        CATALOG["taxon_id"],
+    ),
+)
+
+CATALOG_COUNTS = Table(
+    name="counts of a built catalogue",
+    path="<catalog>/counts.parquet",
+    order="tax ascending",
+    meaning="Photos by taxon, quality grade, licence, life stage and IUCN category: what statistics need, "
+    "without a look at the photos.",
+    columns=(
+        _TAX,
+        *(CATALOG[name] for name in ("quality_grade", "license", "life_stage", "iucn")),
+        Column("n", "int64", "Photos.", unit="photo"),
+        Column("n_observation", "int64", "Of these, photos with an observation_id.", unit="photo"),
+    ),
+)
+
+REJECTED = Table(
+    name="rows that a built catalogue left out",
+    path="<catalog>/rejected.parquet",
+    order="reason, photo_id, class_key, scientific_name; nulls last",
+    meaning="Rows of the sources that are not in the catalogue, by reason and photo. Only where there are "
+    "any.",
+    columns=(
+        Column(
+            "reason",
+            "string",
+            "`exact_duplicates` (the same row again), `repeated_photo_id` (the photo again in its class, "
+            "with other values), `conflicting_photos` (the photo stands under two or more classes), "
+            "`bad_photo_id` (null, below 1, or no 64-bit integer), `bad_extension` (none that is known).",
+        ),
+        Column("photo_id", "int64", "As it stands in the source; null where it is no number.", True),
+        Column("class_key", "string", "Class that the rows name; null for the last two reasons.", True),
+        Column("scientific_name", "string", "Name that the rows carry.", True),
+        Column("rows", "int64", "Rows left out."),
+    ),
+)
+
+INACTIVE_NAMES = Table(
+    name="inactive names of a built catalogue",
+    path="<catalog>/inactive_names.parquet",
+    order="name, rank, kingdom, taxon_id; nulls last",
+    meaning="Names that iNaturalist no longer uses, where the catalogue has photos under them or under the "
+    "name in their place. Only where iNaturalist Open Data was a source and told of any.",
+    columns=(
+        Column("name", "string", "Scientific name that is no longer active."),
+        Column("rank", "string", "iNaturalist's rank of it; any, also below species."),
+        Column("kingdom", "string", "Kingdom of the inactive taxon; null where unknown.", True),
+        Column("taxon_id", "int64", "iNaturalist's number of the inactive taxon."),
+        Column("photos", "int64", "Photos of the catalogue under this name.", unit="photo"),
+        Column("active_name", "string", "The name in its place; null where nothing tells it.", True),
+        Column(
+            "active_taxon_id", "int64", "iNaturalist's number of the active taxon; null if unknown.", True
+        ),
+        Column(
+            "told_by",
+            "string",
+            "What tells the active name: `name` (an active taxon has the same name; only the id is old), "
+            "`photos` (more than half of the photos published under it stand under the other in Open Data), "
+            "`epithet` (the one active species of its family with its epithet: likely, not certain).",
+            True,
+        ),
+        Column("n_told", "int64", "With `photos`, how many photos tell it; else null.", True, "photo"),
+    ),
+)
+
+BUILT_PHOTOS = Table(
+    name="photos of a built catalogue",
+    path="<catalog>/photos/part-NNNNN.parquet",
+    order="(tax, photo_id) ascending, also from part to part",
+    meaning="One row a photo, each photo once. Optional columns are there where a source had them.",
+    columns=(
+        Column("photo_id", "int64", "iNaturalist's number of the photo."),
+        _TAX,
+        Column("ext", "string", "Extension in the photo's address, case kept."),
+        Column(
+            "url", "string", "Address of the photo, only where id and ext do not give it; else null.", True
+        ),
+        *(
+            column
+            for column in CATALOG.columns
+            if column.name
+            in (
+                "observation_id",
+                "observer_id",
+                "observer_name",
+                "license",
+                "life_stage",
+                "quality_grade",
+                "latitude",
+                "longitude",
+                "observed_on",
+                "width",
+                "height",
+                "position",
+                "life_stage_source",
+                "iucn",
+                "observation_uuid",
+            )
+        ),
+    ),
+)
+
+SELECTION = Table(
+    name="saved selection",
+    path="<selection>.parquet",
+    order="photo_id ascending",
+    meaning="One row a photo of the selection; the recipe, its English and the catalogue's fingerprint are "
+    "in the file's schema metadata under the key `arboretum`.",
+    columns=CATALOG.columns,
+)

@@ -1,0 +1,140 @@
+"""Tables of a split."""
+
+from __future__ import annotations
+
+from arboretum_metadata.schema.catalog import CATALOG, RANK_COLUMNS
+from arboretum_metadata.schema.columns import Column, Table
+
+PART = Table(
+    name="part of a split",
+    path="<split>/train.parquet, val.parquet, test.parquet",
+    order="(label, photo_id) ascending",
+    meaning="One row a photo of this part. All columns are always there.",
+    columns=(
+        Column("photo_id", "int64", "iNaturalist's number of the photo; at most once in all parts together."),
+        Column("label", "int32", "Class of the photo: a row of classes.parquet, 0 = most train photos."),
+        Column("ext", "string", "Extension in the photo's address, case kept."),
+        Column(
+            "url", "string", "Address of the photo, only where id and ext do not give it; else null.", True
+        ),
+        *(
+            CATALOG[name]
+            for name in (
+                "observation_id",
+                "observer_id",
+                "observer_name",
+                "license",
+                "life_stage",
+                "width",
+                "height",
+                "observed_on",
+                "latitude",
+                "longitude",
+            )
+        ),
+    ),
+)
+
+CLASSES = Table(
+    name="classes of a split",
+    path="<split>/classes.parquet, <export>/classes.parquet",
+    order="label ascending",
+    meaning="One row a class. label = row number.",
+    columns=(
+        Column(
+            "label",
+            "int32",
+            "0 to C-1, by n_train descending, then class_key ascending (UTF-8 bytes); in a split that was "
+            "imported as published.",
+        ),
+        Column(
+            "class_key",
+            "string",
+            "Identity of the class: `<kingdom>|<genus> <epithet>`; above species `<kingdom>|<rank>|<name>`; "
+            "of a stage of a species `<kingdom>|<genus> <epithet>|<life stage>`; in a split that was "
+            "imported `published|<name>`.",
+        ),
+        Column("name", "string", "Name for people and ClassLabel; unique in the split."),
+        Column(
+            "folder",
+            "string",
+            "Name for folders: label (five digits, more from 100,001 classes), `_`, ASCII slug of the name.",
+        ),
+        Column(
+            "rank",
+            "string",
+            "Rank of the class: species, genus, family or order; `life stage` where the classes are stages "
+            "of species; `category` in a published split whose classes are no taxa.",
+        ),
+        Column("taxon_id", "int64", "iNaturalist's number of the taxon, where the catalogue has it.", True),
+        Column("scientific_name", "string", "Scientific name of the class."),
+        Column("common_name", "string", "English common name; null where the catalogue has none.", True),
+        *RANK_COLUMNS,
+        Column("species", "string", "The species epithet; null above species.", True),
+        Column(
+            "n_catalog", "int64", "Photos of the class in the whole de-duplicated catalogue.", unit="photo"
+        ),
+        Column("n_selected", "int64", "Photos of the class in the selection.", unit="photo"),
+        Column(
+            "n_available",
+            "int64",
+            "Capacity: photos of the selection left for training once validation and test groups are out.",
+            unit="photo",
+        ),
+        Column("n_train", "int64", "Photos in train.parquet.", unit="photo"),
+        Column("n_val", "int64", "Photos in val.parquet.", unit="photo"),
+        Column("n_test", "int64", "Photos in test.parquet.", unit="photo"),
+        Column("shot", "string", "Shot band by n_train: many (> 100), medium (20 to 100), few (< 20)."),
+    ),
+)
+
+LEFT_OUT = Table(
+    name="photos left out",
+    path="<split>/left_out.parquet",
+    order="photo_id ascending",
+    meaning="Photos of the selection that the image store did not hold, so that they are in no part. Only "
+    "where the split was made over a store.",
+    columns=(Column("photo_id", "int64", "iNaturalist's number of the photo."),),
+)
+
+EXCLUDED = Table(
+    name="what was kept out",
+    path="<split>/excluded.parquet",
+    order="kind (photo, observation, class, taxon), then id or name ascending",
+    meaning="What `--exclude` named: no photo of these is in any part. Only where something was kept out.",
+    columns=(
+        Column("kind", "string", "photo, observation, class or taxon."),
+        Column("id", "int64", "Number of the photo or observation; null for the others.", True),
+        Column("name", "string", "class_key of a species, or term of a taxon; null for the others.", True),
+    ),
+)
+
+UNUSED_CLASSES = Table(
+    name="classes left out",
+    path="<split>/unused_classes.parquet",
+    order="n_available descending, then class_key",
+    meaning="Classes of the selection that take no part in the split, because what is left of them for "
+    "training is less than the profile asks at their place.",
+    columns=(
+        Column("class_key", "string", "Identity of the class."),
+        Column("n_selected", "int64", "Photos of the class in the selection.", unit="photo"),
+        Column(
+            "n_available",
+            "int64",
+            "Photos left for training once validation and test groups are out.",
+            unit="photo",
+        ),
+    ),
+)
+
+PUBLISHED_FILES = Table(
+    name="files of a published split",
+    path="<split>/files.parquet",
+    order="photo_id ascending",
+    meaning="Which file each photo is. Only in a split that was imported: its photo ids are numbers of ours, "
+    "in the order of first appearance in train, val, test.",
+    columns=(
+        Column("photo_id", "int64", "Number of the photo in this split."),
+        Column("path", "string", "Path of the image as it was published."),
+    ),
+)
