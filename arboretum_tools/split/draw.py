@@ -89,7 +89,7 @@ def draw(
         find_ends(pool, one)
         yield Drawn(
             parts=_parts(pool, one),
-            classes=_class_rows(catalog),
+            classes=_class_rows(pool),
             unused_classes=_unused_classes(catalog),
             left_out=_left_out(pool) if one.store else None,
             counts=_counts(catalog),
@@ -196,11 +196,11 @@ def _parts(pool: Pool, recipe: SplitRecipe) -> DrawnParts:
     return DrawnParts.write(parts, pool.catalog.batches(sql, pool.parameters))
 
 
-def _class_rows(catalog: Relations) -> pa.Table:
-    return catalog.table(
+def _class_rows(pool: Pool) -> pa.Table:
+    return pool.catalog.table(
         "SELECT t.label, t.n_selected, t.n_available, t.n_train, coalesce(d.n_val, 0) AS n_val, "
-        "coalesce(d.n_test, 0) AS n_test, c.* EXCLUDE (class_id) FROM targets t "
-        "JOIN rank_classes c USING (class_id) "
+        "coalesce(d.n_test, 0) AS n_test, c.* FROM targets t JOIN rank_classes USING (class_id) "
+        f"JOIN {pool.names} c USING (class_key) "
         f"LEFT JOIN (SELECT label, sum(n) FILTER (part = {_VAL}) AS n_val, "
         f"sum(n) FILTER (part = {_TEST}) AS n_test FROM ends GROUP BY label) d USING (label) "
         "ORDER BY t.label"

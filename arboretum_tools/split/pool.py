@@ -52,20 +52,24 @@ class Available:
 class Pool:
     """The photos of a selection, with what the drawing asks of them.
 
-    The catalogue has the table `rank_classes`, one row a class, numbered by `class_id` in the order of the
-    bytes of its key; and `census`, photos by class_id (NULL = in no class), taken, rolled_up, available.
+    The catalogue has the table `rank_classes`, one row a class of the selection, numbered by `class_id` in
+    the order of the bytes of its key; and `census`, photos by class_id (NULL = in no class), taken,
+    rolled_up, available.
 
     Attributes:
         catalog: where they stand.
         start: the query up to where it may name further columns of `photos`.
         end: the rest of it; empty where the pool is the table `pool`.
         parameters: the values of its `?`.
+        names: a table expression with what is known of each class of this rank by class_key: n_catalog,
+            lineage, names. Read when the classes are chosen, as it is far larger than their keys.
     """
 
     catalog: Relations
     start: str
     end: str
     parameters: tuple[Any, ...]
+    names: str
 
     @property
     def sql(self) -> str:
@@ -94,16 +98,19 @@ def make_pool(selection: Selection, recipe: SplitRecipe, group_by: str, availabl
         available: which of the selected photos may be drawn.
     """
     catalog = selection.catalog
-    _rank_classes(catalog, recipe.rank)
+    names = _names_sql(recipe.rank)
     kind, group = group_sql(group_by)
     own = f"({kind})::TINYINT AS kind, {group} AS group_id, {available.sql(catalog)} AS available"
     class_key = "class_key" if recipe.rank == "species" else f"{class_key_sql(recipe.rank)} AS class_key"
     taken = "class_id IS NOT NULL" + ("" if recipe.hybrids else " AND hybrid IS NOT TRUE")
     if catalog.counted:
+        taxa, values = _selected_taxa(selection)
+        catalog.run(f"CREATE OR REPLACE TABLE rank_classes AS {_numbered(class_key, taxa)}", values)
         catalog.run(
             f"CREATE OR REPLACE TABLE taxon_classes AS SELECT tax, class_id, {taken} AS taken, rolled_up "
-            f"FROM (SELECT tax, {class_key}, hybrid, {_ROLLED_UP} AS rolled_up FROM taxa) "
-            "LEFT JOIN rank_classes USING (class_key)"
+            f"FROM (SELECT tax, {class_key}, hybrid, {_ROLLED_UP} AS rolled_up FROM {taxa}) "
+            "LEFT JOIN rank_classes USING (class_key)",
+            values,
         )
         inner, parameters = selection.query(f"photo_id, tax, {own}{_MORE}", relation=catalog.photos_alone)
         start, end = inner.split(_MORE)
@@ -112,8 +119,10 @@ def make_pool(selection: Selection, recipe: SplitRecipe, group_by: str, availabl
             f"SELECT * EXCLUDE (tax) FROM ({start}",
             f"{end}) JOIN taxon_classes USING (tax)",
             parameters,
+            names,
         )
     else:
+        catalog.run(f"CREATE OR REPLACE TABLE rank_classes AS {_numbered(class_key, 'lineages')}")
         inner, parameters = selection.query(
             f"photo_id, {class_key}, hybrid, {_ROLLED_UP} AS rolled_up, {own}"
         )
@@ -123,10 +132,11 @@ def make_pool(selection: Selection, recipe: SplitRecipe, group_by: str, availabl
             f"FROM ({inner}) LEFT JOIN rank_classes USING (class_key)",
             "",
             parameters,
+            names,
         )
     if not catalog.counted or not all(one.row_wise for one in selection.criteria):
         catalog.run(f"CREATE OR REPLACE TABLE pool AS {pool.sql}", pool.parameters)
-        pool = Pool(catalog, "FROM pool", "", ())
+        pool = Pool(catalog, "FROM pool", "", (), names)
     _take_census(selection, pool, available)
     return pool
 
@@ -148,27 +158,39 @@ def _take_census(selection: Selection, pool: Pool, available: Available) -> None
     )
 
 
-def _rank_classes(catalog: Relations, rank: str) -> None:
-    """Makes `rank_classes`: one row a class of this rank, numbered in the order of the bytes of its key.
+def _selected_taxa(selection: Selection) -> tuple[str, tuple[Any, ...]]:
+    """A table expression of the rows of `taxa` that a selection can have photos of, and its parameters."""
+    if selection.tally("*")[0] != "counts":
+        return "taxa", ()
+    found = selection.explanation
+    return f"(FROM taxa WHERE tax IN (SELECT tax FROM counts WHERE {found.condition}))", found.parameters
+
+
+def _numbered(class_key: str, source: str) -> str:
+    """A query for the classes of some rows of names: class_key, and class_id in the order of its bytes."""
+    return (
+        "SELECT class_key, (row_number() OVER (ORDER BY class_key) - 1)::INTEGER AS class_id "
+        f"FROM (SELECT DISTINCT {class_key} FROM {source}) WHERE class_key IS NOT NULL"
+    )
+
+
+def _names_sql(rank: str) -> str:
+    """What is known of the classes of a rank, as a table expression.
 
     Above species the lineage is the most frequent tuple among the class's photos (ties: smallest bytes), as
     it is for species; common names and taxon ids belong to taxa below and are not carried up.
     """
-    source = "classes"
-    if rank != "species":
-        above = list(RANKS)[: list(RANKS).index(rank) + 1]
-        lineage = ", ".join(map(identifier, above))
-        below = ", ".join(f"NULL::VARCHAR AS {identifier(name)}" for name in RANKS if name not in above)
-        source = (
-            f"(WITH tuples AS (SELECT {class_key_sql(rank)} AS class_key, {lineage}, sum(n) AS n "
-            "FROM lineages GROUP BY ALL), "
-            "total AS (SELECT class_key, sum(n)::BIGINT AS n_catalog FROM tuples GROUP BY class_key) "
-            f"SELECT class_key, n_catalog, {lineage}, {below}, {identifier(rank)} AS scientific_name, "
-            "NULL::VARCHAR AS common_name, NULL::BIGINT AS taxon_id "
-            "FROM tuples JOIN total USING (class_key) QUALIFY row_number() OVER "
-            f"(PARTITION BY class_key ORDER BY n DESC, {lineage}) = 1)"
-        )
-    catalog.run(
-        "CREATE OR REPLACE TABLE rank_classes AS SELECT *, "
-        f"(row_number() OVER (ORDER BY class_key) - 1)::INTEGER AS class_id FROM {source}"
+    if rank == "species":
+        return "classes"
+    above = list(RANKS)[: list(RANKS).index(rank) + 1]
+    lineage = ", ".join(map(identifier, above))
+    below = ", ".join(f"NULL::VARCHAR AS {identifier(name)}" for name in RANKS if name not in above)
+    return (
+        f"(WITH tuples AS (SELECT {class_key_sql(rank)} AS class_key, {lineage}, sum(n) AS n "
+        "FROM lineages GROUP BY ALL), "
+        "total AS (SELECT class_key, sum(n)::BIGINT AS n_catalog FROM tuples GROUP BY class_key) "
+        f"SELECT class_key, n_catalog, {lineage}, {below}, {identifier(rank)} AS scientific_name, "
+        "NULL::VARCHAR AS common_name, NULL::BIGINT AS taxon_id "
+        "FROM tuples JOIN total USING (class_key) QUALIFY row_number() OVER "
+        f"(PARTITION BY class_key ORDER BY n DESC, {lineage}) = 1)"
     )
