@@ -261,9 +261,15 @@ def where_sql(found: Sequence[Predicate]) -> tuple[str, tuple[Any, ...]]:
     return condition, tuple(value for p in found for value in p.parameters)
 
 
-def ids_sql(condition: str, criteria: Criteria) -> str:
-    """A query for the photo ids that meet a condition and then the cuts per observation and in all."""
-    sql = f"SELECT photo_id FROM photos WHERE {condition}"
+def ids_sql(condition: str, criteria: Criteria, *, relation: str = "photos") -> str:
+    """A query for the photo ids that meet a condition and then the cuts per observation and in all.
+
+    Args:
+        condition: on a row of `photos`.
+        criteria: what the cuts are.
+        relation: `photos`, or as much of it as can hold what meets the condition.
+    """
+    sql = f"SELECT photo_id FROM {relation} WHERE {condition}"
     key = key_sql("photo_id", "limit", _LIMIT_SEED)
     if criteria.photos_per_observation:
         # A photo without an observation is an observation of its own; ids are >= 1, so -id is free.

@@ -204,13 +204,14 @@ def _polars(folder: Path, per_species: bool) -> object:
 
 def _photos(folder: Path, taxon: str, what: str) -> object:
     catalog = _built(folder)
-    sql, parameters = catalog.clade(catalog.taxon(taxon))
-    return catalog.rows(f"SELECT {what} FROM photos_alone WHERE {sql}", parameters)
+    sql, parameters = catalog.select(taxon, quality_grade="any").query(what, relation="photos_alone")
+    return catalog.rows(sql, parameters)
 
 
 def _ids(folder: Path) -> object:
-    sql, parameters = _built(folder).select("Aves", min_photos=30).query("photo_id", relation="photos_alone")
-    return _built(folder).rows(f"SELECT count(*), sum(photo_id) FROM ({sql})", parameters)
+    catalog = _built(folder)
+    sql, parameters = catalog.select("Aves", min_photos=30).query("photo_id", relation="photos_alone")
+    return catalog.rows(f"SELECT count(*), sum(photo_id) FROM ({sql})", parameters)
 
 
 #: Every question by name.

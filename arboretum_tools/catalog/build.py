@@ -129,6 +129,8 @@ def build_catalog(
     refuse_foreign(target)
     plan = {
         "format": layout.FORMAT_VERSION,
+        # Parts of an interrupted build from before they said their taxa are written anew.
+        "parts_say": "taxa",
         "toolkit": __version__,
         "bucket_photos": bucket_photos,
         "strict": strict,
@@ -401,6 +403,7 @@ def catalog_json(connection: Connection, every: Sequence[Mapping[str, Any]], tax
         "taxa": int(str(counts[0])),
         "classes": int(str(counts[1])),
         "parts": len(every),
+        "part_taxa": [part["taxa"] for part in every],
     }
 
 

@@ -7,6 +7,8 @@ well, by which a clade is a range; `photos_alone` is the same without the names,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from arboretum_metadata.schema import CATALOG
@@ -33,17 +35,24 @@ def prepare(connection: Connection, files: BuiltFiles) -> Defects:
         f"CREATE VIEW lineages AS SELECT {', '.join(map(identifier, TAXON_COLUMNS))}, class_key, n, tax "
         "FROM taxa"
     )
-    run(f"CREATE VIEW parts AS FROM {parquet_source(files.parts, alike=True)}")
+    run(f"CREATE VIEW parts AS FROM {parquet_source(files.parts, alike=True, filename=True)}")
+    view_photos(connection, files, files.parts)
+    return Defects(**files.meta["defects"])
+
+
+def view_photos(connection: Connection, files: BuiltFiles, parts: Sequence[Path], suffix: str = "") -> None:
+    """Makes `photos_alone` and `photos`, with a suffix to their names, over some of the parts."""
     own = ", ".join(_photo_column(files, name) for name in PHOTO_COLUMNS if name not in TAXON_COLUMNS)
-    run(f"CREATE VIEW photos_alone AS SELECT {own}, tax FROM parts")
+    connection.execute(
+        f"CREATE VIEW photos_alone{suffix} AS SELECT {own}, tax FROM {parquet_source(parts, alike=True)}"
+    )
     columns = ", ".join(
         f"{'taxa' if name in TAXON_COLUMNS else 'p'}.{identifier(name)}" for name in PHOTO_COLUMNS
     )
-    run(
-        f"CREATE VIEW photos AS SELECT {columns}, taxa.class_key, taxa.hybrid, p.tax "
-        "FROM photos_alone p JOIN taxa USING (tax)"
+    connection.execute(
+        f"CREATE VIEW photos{suffix} AS SELECT {columns}, taxa.class_key, taxa.hybrid, p.tax "
+        f"FROM photos_alone{suffix} p JOIN taxa USING (tax)"
     )
-    return Defects(**files.meta["defects"])
 
 
 def _photo_column(files: BuiltFiles, name: str) -> str:
@@ -52,12 +61,10 @@ def _photo_column(files: BuiltFiles, name: str) -> str:
     return f"NULL::{TYPES[CATALOG[name].type]} AS {identifier(name)}"
 
 
-def ranges_sql(
-    connection: Connection, condition: str, parameters: tuple[Any, ...]
-) -> tuple[str, tuple[Any, ...]]:
-    """A condition on `tax` that stands for a condition on the names of a taxon; SQL and parameters.
+def ranges(connection: Connection, condition: str, parameters: tuple[Any, ...]) -> list[tuple[int, int]]:
+    """The numbers of the taxa that meet a condition on their names: first and last of each range, ascending.
 
-    The numbers of a clade are one range, or a few where some of its taxa lack a rank above it.
+    Those of a clade are one range, or a few where some of its taxa lack a rank above it.
     """
     found = rows(
         connection,
@@ -65,6 +72,13 @@ def ranges_sql(
         f"FROM taxa WHERE {condition}) GROUP BY island ORDER BY 1",
         parameters,
     )
+    return [(int(str(first)), int(str(last))) for first, last in found]
+
+
+def ranges_sql(
+    found: Sequence[tuple[int, int]], condition: str, parameters: tuple[Any, ...]
+) -> tuple[str, tuple[Any, ...]]:
+    """A condition on `tax` that stands for a condition on the names of a taxon; SQL and parameters."""
     if not found:
         return "false", ()
     if len(found) > _MOST_RANGES:

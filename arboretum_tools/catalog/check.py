@@ -253,6 +253,25 @@ def _values(catalog: Catalog) -> list[Finding]:
     return found
 
 
+def _part_taxa(catalog: Catalog) -> Finding:
+    """Whether each part holds no taxa but those that catalog.json says, by which files are left shut."""
+    taxa = "SELECT parse_filename(filename), min(tax), max(tax) FROM parts GROUP BY 1 ORDER BY 1"
+    said = catalog.meta.get("part_taxa", ())
+    # Who has not said anything promises nothing.
+    wrong = [
+        str(part)
+        for (part, least, most), (first, last) in zip(catalog.rows(taxa) if said else (), said, strict=True)
+        if int(str(least)) < first or int(str(most)) > last
+    ]
+    return Finding(
+        "wrong_part_taxa",
+        len(wrong),
+        "parts that hold other taxa than catalog.json says",
+        fatal=True,
+        examples=tuple(wrong[:EXAMPLES]),
+    )
+
+
 def _promises(catalog: Catalog) -> list[Finding]:
     """What a built catalogue says of itself against its files."""
     checks = (
@@ -282,6 +301,7 @@ def _promises(catalog: Catalog) -> list[Finding]:
     differs = counted != catalog.fingerprint
     return [
         *found,
+        _part_taxa(catalog),
         Finding(
             "wrong_rejected",
             # A catalogue of a build that kept no list promises none.

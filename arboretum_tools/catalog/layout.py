@@ -18,7 +18,7 @@ import contextlib
 import json
 import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,15 +51,30 @@ class BuiltFiles:
         root: the folder.
         parts: the files of photos, in the order of their rows.
         meta: catalog.json.
+        part_taxa: the least and the greatest `tax` of each part; empty where the build did not say.
     """
 
     root: Path
     parts: tuple[Path, ...]
     meta: Mapping[str, Any]
+    part_taxa: tuple[tuple[int, int], ...] = ()
 
     def has(self, column: str) -> bool:
         """Whether the catalogue has the column."""
         return column in self.meta["columns"]
+
+    def holding(self, taxa: Iterable[tuple[int, int]]) -> tuple[Path, ...]:
+        """The parts from the first to the last one that can hold photos of some ranges of taxa.
+
+        All parts where that is not known, or where none can.
+        """
+        wanted = list(taxa)
+        held = [
+            place
+            for place, (first, last) in enumerate(self.part_taxa)
+            if any(first <= most and least <= last for least, most in wanted)
+        ]
+        return self.parts[held[0] : held[-1] + 1] if held else self.parts
 
     @property
     def extras(self) -> tuple[Path, ...]:
@@ -92,6 +107,7 @@ def find_built(root: Path) -> BuiltFiles:
     try:
         meta = json.loads(path.read_text("utf-8"))
         version, parts = int(meta["format_version"]), int(meta["parts"])
+        ranges = [(int(first), int(last)) for first, last in meta.get("part_taxa", ())]
         _ = str(meta["taxonomy"]), str(meta["fingerprint"]), dict(meta["defects"]), list(meta["columns"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CatalogError(f"{path} cannot be read: {one_line(error)}", path=path, hint=_AGAIN) from error
@@ -101,7 +117,11 @@ def find_built(root: Path) -> BuiltFiles:
             path=root,
             hint="Upgrade arboretum-tools, or build the catalogue again with this version.",
         )
-    files = BuiltFiles(root, tuple(root / PHOTOS / part_name(n) for n in range(parts)), meta)
+    if ranges and len(ranges) != parts:
+        raise CatalogError(
+            f"{path} says of {len(ranges)} of its {parts} parts which taxa they hold", path=path, hint=_AGAIN
+        )
+    files = BuiltFiles(root, tuple(root / PHOTOS / part_name(n) for n in range(parts)), meta, tuple(ranges))
     for file in (root / TAXA, root / CLASSES, root / COUNTS, *files.extras, *files.parts):
         if not _names_taxonomy(file, files.taxonomy):
             _check_taxonomy(file, files.taxonomy)

@@ -56,11 +56,13 @@ class PartCounts:
 
     Attributes:
         photos: rows.
+        taxa: its least and its greatest `tax`.
         keys: sum of the photos' fingerprint keys by class_key ("" = none).
         known: photos with a value, by column and by where the value comes from.
     """
 
     photos: int
+    taxa: tuple[int, int]
     keys: Mapping[str, int]
     known: Mapping[str, Mapping[str, int]]
 
@@ -114,15 +116,22 @@ def write_part(
         f"SELECT coalesce(class_key, ''), sum(keys), sum({tally}.n) FROM {tally} JOIN taxa USING (tax) "
         "GROUP BY 1",
     )
+    ((first, last),) = rows(connection, f"SELECT min(tax), max(tax) FROM {tally}")
     connection.execute(f"DROP TABLE {tally}")
     counts = PartCounts(
         photos=sum(int(str(photos)) for _, _, photos in sums),
+        taxa=(int(str(first)), int(str(last))),
         keys={str(name): int(str(keys)) for name, keys, _ in sums},
         known=known,
     )
     write_json(
         folder / f"part-{number:05d}.json",
-        {"photos": counts.photos, "keys": fingerprint_terms(counts.keys), "known": counts.known},
+        {
+            "photos": counts.photos,
+            "taxa": counts.taxa,
+            "keys": fingerprint_terms(counts.keys),
+            "known": counts.known,
+        },
     )
     return counts
 

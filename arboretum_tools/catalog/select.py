@@ -93,10 +93,10 @@ class Selection:
                 graded=graded,
             )
             condition, values = criteria_to_sql.where_sql(found)
-            query = criteria_to_sql.ids_sql(condition, one)
-            queries.append(query)
+            queries.append(criteria_to_sql.ids_sql(condition, one))
             # Row-wise conditions stand directly in later queries, so that those need only one scan.
-            conditions.append(condition if one.row_wise else f"photo_id IN ({query})")
+            chosen = criteria_to_sql.ids_sql(condition, one, relation=self.source("photos"))
+            conditions.append(condition if one.row_wise else f"photo_id IN ({chosen})")
             parameters += values
             everything = everything or (one.row_wise and all(p.sql == "true" for p in found))
             said.append(criteria_to_sql.english(found, one))
@@ -135,7 +135,14 @@ class Selection:
             relation: `photos`, or `Relations.photos_alone` where no column is asked that a taxon has.
         """
         found = self.explanation
-        return f"SELECT {columns} FROM {relation} WHERE ({found.condition}) AND ({where})", found.parameters
+        source = self.source(relation)
+        return f"SELECT {columns} FROM {source} WHERE ({found.condition}) AND ({where})", found.parameters
+
+    def source(self, relation: str) -> str:
+        """What to read for one of the relations that `tally` or `query` name: the files that may matter."""
+        if relation == "counts" or not all(one.taxa for one in self.criteria):
+            return relation
+        return self.catalog.narrowed(relation, (taxon for one in self.criteria for taxon in one.taxa))
 
     def tally(self, known: str) -> tuple[str, str]:
         """The relation that counts this selection, and how it counts photos whose `known` is not null.
@@ -154,7 +161,7 @@ class Selection:
         """Number of photos."""
         relation, photos = self.tally("*")
         found = self.explanation
-        sql = f"SELECT {photos} FROM {relation} WHERE {found.condition}"
+        sql = f"SELECT {photos} FROM {self.source(relation)} WHERE {found.condition}"
         return int(str(self.catalog.rows(sql, found.parameters)[0][0]))
 
     def __len__(self) -> int:
@@ -192,13 +199,11 @@ class Selection:
 
         Where `counts` counts, taxa are numbers until all is summed up, and a name is read once a taxon.
         """
-        condition = self.explanation.condition
-        if self.tally("*")[0] == "counts":
-            return (
-                f"(SELECT tax, {counted} FROM counts WHERE {condition} GROUP BY tax) "
-                "JOIN (SELECT tax, class_key FROM taxa) USING (tax)"
-            )
-        return f"(SELECT class_key, {counted} FROM photos WHERE {condition} GROUP BY class_key)"
+        relation, _ = self.tally("*")
+        key = "tax" if relation == "counts" else "class_key"
+        where = f"FROM {self.source(relation)} WHERE {self.explanation.condition}"
+        sums = f"(SELECT {key}, {counted} {where} GROUP BY {key})"
+        return f"{sums} JOIN (SELECT tax, class_key FROM taxa) USING (tax)" if key == "tax" else sums
 
     def species(self, most: int, *, last: bool = False) -> list[SpeciesCount]:
         """Species by their photos, most first, ties by class_key: those at the head of that order.

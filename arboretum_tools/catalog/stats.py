@@ -223,8 +223,8 @@ def _photos_by(selection: Selection) -> tuple[int, dict[str, tuple[tuple[Any, ..
     relation, photos = selection.tally("*")
     found = selection.explanation
     rows = selection.catalog.rows(
-        f"SELECT {''.join(f'{column}, ' for column in there)}({photos})::BIGINT FROM {relation} "
-        f"WHERE {found.condition} GROUP BY ALL",
+        f"SELECT {''.join(f'{column}, ' for column in there)}({photos})::BIGINT "
+        f"FROM {selection.source(relation)} WHERE {found.condition} GROUP BY ALL",
         found.parameters,
     )
     totals = {column: Counter[str]() for column in there}
@@ -288,7 +288,7 @@ def _by_rank(selection: Selection, species: int) -> tuple[tuple[Any, ...], ...]:
         taken = f"SELECT tax FROM counts WHERE {found.condition}"
         source, parameters = f"lineages WHERE tax IN ({taken})", found.parameters
     else:
-        source, parameters = f"photos WHERE {found.condition}", found.parameters
+        source, parameters = f"{selection.source('photos')} WHERE {found.condition}", found.parameters
     counts = ", ".join(
         f"(SELECT count(*) FROM (SELECT DISTINCT kingdom, {identifier(rank)} FROM here "
         f"WHERE {identifier(rank)} IS NOT NULL))"

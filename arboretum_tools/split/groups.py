@@ -50,7 +50,8 @@ def resolve_group_by(selection: Selection, group_by: str) -> str:
     _, photos = selection.tally("*")
     found = selection.explanation
     unknown = selection.catalog.rows(
-        f"SELECT {photos} - {known} FROM {relation} WHERE {found.condition}", found.parameters
+        f"SELECT {photos} - {known} FROM {selection.source(relation)} WHERE {found.condition}",
+        found.parameters,
     )
     return "photo" if unknown[0][0] else "observation"
 

@@ -2,15 +2,19 @@
 
 import dataclasses
 import datetime as dt
+import json
+import shutil
 
 import pytest
 
 from arboretum_metadata.sample import catalog_path
 from arboretum_tools.catalog import open_catalog
 from arboretum_tools.catalog.build import build_catalog
+from arboretum_tools.catalog.check import check_catalog
 from arboretum_tools.errors import (
     AmbiguousTaxonError,
     ArboretumError,
+    CatalogError,
     SeveralTaxaError,
     UnknownTaxonError,
 )
@@ -155,6 +159,40 @@ def test_splits_agree(layouts, criteria, recipe):
 def test_whole_selections_as_splits_agree(layouts):
     raw, built = (whole(catalog.select("Fungi")) for catalog in layouts)
     assert built.meta["sha256"] == raw.meta["sha256"]
+
+
+def test_a_built_catalogue_opens_the_files_of_the_asked_taxa_alone(layouts, tmp_path):
+    _, built = layouts
+    assert len(built.meta["part_taxa"]) == built.meta["parts"] > 3
+    birds = built.select("Aves", since="2015-01-01")
+    assert birds.source("photos").startswith("photos_")
+    assert built.select("Animalia,Plantae,Fungi").source("photos") == "photos"
+    assert built.select(exclude_taxa="Aves").source("photos_alone") == "photos_alone"
+    # A catalogue of a build that did not say which part holds what gives the same answers.
+    older = tmp_path / "older"
+    shutil.copytree(built.path, older)
+    said = json.loads((older / "catalog.json").read_text())
+    del said["part_taxa"]
+    (older / "catalog.json").write_text(json.dumps(said))
+    same = open_catalog(older).select("Aves", since="2015-01-01")
+    assert same.source("photos") == "photos"
+    assert same.to_arrow().equals(birds.to_arrow())
+
+
+def test_part_taxa_that_cannot_be_are_refused_or_found(layouts, tmp_path):
+    wrong = tmp_path / "wrong"
+    shutil.copytree(layouts[1].path, wrong)
+    said = json.loads((wrong / "catalog.json").read_text())
+    first, *others = said["part_taxa"]
+    (wrong / "catalog.json").write_text(json.dumps(said | {"part_taxa": others}))
+    with pytest.raises(CatalogError, match="which taxa they hold"):
+        open_catalog(wrong)
+    (wrong / "catalog.json").write_text(json.dumps(said | {"part_taxa": "all"}))
+    with pytest.raises(CatalogError, match="cannot be read"):
+        open_catalog(wrong)
+    (wrong / "catalog.json").write_text(json.dumps(said | {"part_taxa": [[first[0], first[0]], *others]}))
+    found = [f for f in check_catalog(open_catalog(wrong)).findings if f.count]
+    assert [(f.name, f.examples) for f in found if f.fatal] == [("wrong_part_taxa", ("part-00000.parquet",))]
 
 
 def test_only_questions_about_single_photos_read_photos(layouts):
