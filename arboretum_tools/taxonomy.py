@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from arboretum_metadata.vocab import COMMON_NAMES, GROUPS, RANKS
 from arboretum_tools.errors import AmbiguousTaxonError, UnknownTaxonError, UsageError
@@ -86,9 +87,8 @@ class Candidate:
     classes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """A name that a catalogue can answer, for suggestions.
+class Known(NamedTuple):
+    """A name that a catalogue can answer, for suggestions; a tuple, as there are some 340,000.
 
     Attributes:
         name: scientific or everyday.
@@ -186,26 +186,25 @@ def suggest(term: Term, names: Iterable[Known]) -> list[str]:
     """
     from rapidfuzz import fuzz, process, utils
 
+    fitting = [known for known in names if term.rank in (None, known.rank)]
+    parts = [known.name for known in fitting]
     # "dragonflies and damselflies" is near to "dragonfly" as well.
-    parts = sorted(
-        {
-            (part, known.name, known.rank, known.taxon)
-            for known in names
-            if term.rank in (None, known.rank)
-            for part in (known.name, *known.name.split(" and ")[1:], known.name.split(" and ")[0])
-        }
-    )
+    for known in [known for known in fitting if " and " in known.name]:
+        pieces = known.name.split(" and ")
+        parts += pieces
+        fitting += [known] * len(pieces)
     found = process.extract(
         term.name,
-        [part for part, *_ in parts],
+        parts,
         scorer=fuzz.ratio,
         processor=utils.default_process,
         score_cutoff=_NEAR,
-        limit=4 * _SUGGESTIONS,
+        limit=None,
     )
+    # In an order of their own, that of `names` being none: only those that are near are ever sorted.
+    order = sorted({(-score, part, *fitting[place]) for part, score, place in found})
     near: dict[tuple[str, str], str] = {}
-    for _, _, place in found:
-        _, name, rank, taxon = parts[place]
+    for *_, name, rank, taxon in order[: 4 * _SUGGESTIONS]:
         near.setdefault((rank, taxon), name)  # "bird" and "birds" are one suggestion
     before = (f"{term.parent}>" if term.parent else "") + (f"{term.rank}:" if term.rank else "")
     return [f"{before}{name}" for name in near.values()][:_SUGGESTIONS]

@@ -222,7 +222,7 @@ QUESTIONS: dict[str, Callable[[Path], object]] = {
     "stats of the whole": lambda f: __import__("arboretum_tools").catalog_stats(_built(f)).species,
     "count Aves, research grade (counts)": lambda f: _built(f).select("Aves").count(),
     "count Aves (photos)": lambda f: _photos(f, "Aves", "count(*)"),
-    "photos a species, all (counts)": lambda f: len(_built(f).select(quality_grade="any").species_counts()),
+    "photos a species, all (counts)": lambda f: len(_built(f).select(quality_grade="any").species_table()),
     "photos a species, all (photos)": lambda f: len(
         _built(f).rows("SELECT tax, count(*) FROM photos_alone GROUP BY tax")
     ),
@@ -263,8 +263,11 @@ def ask(folder: Path, name: str) -> dict[str, Any]:
     from arboretum_tools import open_catalog
 
     _ = open_catalog, arboretum_tools.catalog.overview, arboretum_tools.catalog.stats
+    # Imported so that it is not timed.
     if name.startswith("make-split"):
-        import arboretum_tools.split.make as _make  # noqa: F401 - imported so that it is not timed
+        import arboretum_tools.split.make as _make  # noqa: F401
+    elif name == "photos a species, all (counts)":
+        import pyarrow as pa  # noqa: F401 - the answer is a table
     started, cpu = time.perf_counter(), time.process_time()
     answer = QUESTIONS[name](folder)
     found = {

@@ -43,13 +43,10 @@ class Catalog(Relations):
             candidates = [c for c in self._candidates(group.name) if c.rank == group.rank]
         if not candidates:
             self._refuse_renamed(term)
-        try:
-            found = taxonomy.decide(term, candidates, () if candidates else self._names(term.parent))
-        except UnknownTaxonError as error:
-            known = self._elsewhere(group.name if group else term.name) if not candidates else ""
-            if not known:
-                raise
-            raise UnknownTaxonError(term.text, hint=known) from error
+            # Before any name is suggested, which means reading all of them.
+            if known := self._elsewhere(group.name if group else term.name):
+                raise UnknownTaxonError(term.text, hint=known)
+        found = taxonomy.decide(term, candidates, () if candidates else self._names(term.parent))
         if old := self.inactive(found):
             self._on_event(Note(f"{old.sentence}."))
         return found

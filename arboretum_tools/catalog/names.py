@@ -94,19 +94,23 @@ def all_names(connection: Connection, parent: str | None = None) -> list[Known]:
     columns = {rank: _SPECIES if rank == "species" else identifier(rank) for rank in RANKS}
     everyday = group_of(parent) if parent else None
     wanted = (everyday.name if everyday else parent or "").lower()
-    below = " OR ".join(f"lower({column}) = $name" for column in columns.values()) if parent else "true"
+    below = " OR ".join(f"lower({column}) = $name" for column in columns.values())
+    below_sql = f"WITH below AS MATERIALIZED (FROM lineages WHERE {below}) " if parent else ""
+    here = "below" if parent else "lineages"
     selects = [
-        f"SELECT {column} AS name, '{rank}' AS rank, {column} AS taxon FROM here"
+        f"SELECT DISTINCT {column} AS name, '{rank}' AS rank, {column} AS taxon FROM {here}"
         for rank, column in columns.items()
     ]
-    selects.append(f"SELECT common_name, 'species', {_SPECIES} FROM here WHERE class_key IS NOT NULL")
+    selects.append(
+        f"SELECT DISTINCT common_name, 'species', {_SPECIES} FROM {here} WHERE class_key IS NOT NULL"
+    )
     found = connection.execute(
-        f"WITH here AS MATERIALIZED (FROM lineages WHERE {below}) "
-        f"SELECT name, rank, taxon FROM ({' UNION '.join(selects)}) WHERE name IS NOT NULL",
+        f"{below_sql}SELECT name, rank, taxon FROM ({' UNION ALL '.join(selects)}) WHERE name IS NOT NULL",
         {"name": wanted} if parent else {},
     ).fetchall()
-    known = [Known(str(name), str(rank), str(taxon)) for name, rank, taxon in found]
-    held = {(one.rank, one.taxon) for one in known}
+    known = list(map(Known._make, found))
+    everyday_of = {(taxon.rank, taxon.name) for taxon, _ in everyday_names()}
+    held = everyday_of.intersection((one.rank, one.taxon) for one in known)
     return known + [
         Known(name, taxon.rank, taxon.name)
         for taxon, name in everyday_names()

@@ -101,7 +101,10 @@ def catalog_stats(what: Catalog | Selection, *, top: int = 10) -> CatalogStats:
 
     Args:
         what: a Catalog stands for all of its photos, of any grade.
-        top: species in the tables of the most and the least photographed.
+        top: species in the tables of the most and the least photographed; 0 = no such tables.
+
+    Raises:
+        UsageError: `top` is below 0.
     """
     if top < 0:
         raise UsageError(f"top must be 0 or more, not {top}")
