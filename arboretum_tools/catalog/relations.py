@@ -87,6 +87,10 @@ class Relations:
             self._on_event(Note("\n  ".join([*lines, *found.sentences])))
         return found
 
+    def note(self, text: str) -> None:
+        """Tells whoever opened the catalogue something that a question to it turned up."""
+        self._on_event(Note(text))
+
     def __len__(self) -> int:
         """Photos of the de-duplicated catalogue."""
         return self.defects.photos

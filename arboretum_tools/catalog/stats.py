@@ -328,6 +328,8 @@ def _numeric(table: Table, place: int) -> bool:
 def _cell(value: object) -> str:
     if isinstance(value, int):
         return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:.2f}"
     # Names come from the metadata, which are untrusted.
     return str(value).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
 

@@ -100,7 +100,8 @@ def export(
         SplitError: the split cannot be read or has no such part.
         StoreError: `images` is not an image store.
         MissingPhotosError: the store lacks photos and `allow_missing` is not set.
-        ExportError: a part would be empty, or a class has no photo in a part and the format needs one.
+        ExportError: a part would be empty, a class has no photo in a part and the format needs one, or `to`
+            lies inside the store or the split.
         TargetExistsError: `to` holds something else.
         VerificationError: stored bytes do not match their hash.
         NotWritableError: `to` cannot be made.
@@ -110,6 +111,7 @@ def export(
     exporter = _exporter(format, options)
     split = _split(what)
     store = ImageStore.open(images)
+    _refuse_inside(to, store, split)
     found = {part: join(split, part, store) for part in _parts(split, parts)}
     if not allow_missing:
         require(found.values(), split, store.path)
@@ -140,6 +142,16 @@ def export(
         }
         source = Source(split, store, found, details, seed, on_event)
         return _export(exporter, source, to, dropped)
+
+
+def _refuse_inside(to: Path, store: ImageStore, split: Split) -> None:
+    """Raises ExportError for a target in the store or in the split, whose files are theirs alone."""
+    for what, folder in (("image store", store.path), ("split", split.path)):
+        if folder is not None and folder.resolve() in to.resolve().parents:
+            raise ExportError(
+                f"{to} lies inside the {what} {folder}; nothing was written",
+                hint="Choose a folder beside it with --out.",
+            )
 
 
 def _details(samples: Samples, split: Split, store: ImageStore, to: Path) -> Details:

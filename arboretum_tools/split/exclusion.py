@@ -155,6 +155,12 @@ class Exclusion:
                 found.append(catalog.taxon(term))
             except UnknownTaxonError:
                 missing.append(term)
+        if missing and len(missing) < len(self.entries):
+            catalog.note(
+                f"to keep out: the catalogue does not know {len(missing):,} of "
+                f"{counted(len(self.taxa), 'taxon')}, such as {', '.join(missing[:_SHOWN])}; no photo is "
+                "kept out for these"
+            )
         if missing and len(missing) == len(self.entries):
             raise RecipeError(
                 f"the catalogue knows none of the {counted(len(missing), 'taxon')} to keep out, such as "

@@ -19,12 +19,17 @@ def test_it_prints_numbers_and_figure_and_writes_what_it_is_asked_for(arboretum,
     assert arboretum("stats", "splits/aves-lt20", "--figures", "f", "--figure-format", "txt").code == 2
     assert arboretum("stats", "nowhere").code == 3
     assert arboretum("stats", "splits/aves-lt20", "--taxa", "Aves").code == 2
+    outcome = arboretum("stats", "splits/aves-lt20", "--csv")
+    assert outcome.code == 2
+    assert "--json has the numbers of a split" in outcome.err
 
 
 def test_without_a_split_it_counts_the_catalogue_or_a_selection(arboretum, place):
     whole = json.loads(arboretum("stats", "--json").out)
     birds = json.loads(arboretum("stats", "--taxa", "Aves", "--json").out)
     assert whole["photos"] > birds["photos"] == 1436
-    assert "| Aves" in arboretum("stats", "--top", "3").out
+    table = arboretum("stats", "--taxa", "Aves", "--top", "3").out
+    assert "| Aves | 28 | 1,436 | 100.00 |" in table
+    assert "| 10 | 21 | 1,413 | 98.40 |" in table
     assert "," in arboretum("stats", "--csv").out.splitlines()[0]
     assert arboretum("stats", "--weights", "w").code == 2

@@ -39,8 +39,7 @@ def stats(
         str, typer.Option("--figure-format", help="png, pdf or svg.", metavar="FORMAT")
     ] = "png",
     top: Annotated[
-        int,
-        typer.Option("--top", help="Catalogue: species in the first and last places.", metavar="N", min=1),
+        int, typer.Option("--top", help="Catalogue: species in the first and last places.", metavar="N")
     ] = 10,
     csv: Annotated[bool, typer.Option("--csv", help="Catalogue: print the tables as CSV.")] = False,
     weights: Annotated[

@@ -2,13 +2,15 @@ import json
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import pytest
 import webdataset
 
 import arboretum_metadata.sample
 from arboretum_tools.catalog import open_catalog
+from arboretum_tools.errors import ExportError
 from arboretum_tools.export import export
 from arboretum_tools.split.make import whole
-from arboretum_tools.testing.tiny import tiny_image, tiny_store
+from arboretum_tools.testing.tiny import tiny_image, tiny_split, tiny_store
 
 SAMPLE = Path(arboretum_metadata.sample.__file__).parent / "catalog"
 
@@ -33,3 +35,15 @@ def test_a_selection_becomes_one_part_train_with_the_classes_found(tmp_path: Pat
         said = json.loads(sample["json"])
         assert said["scientific_name"] == names[row["label"]]
         assert said["order"] == "Strigiformes"
+
+
+@pytest.mark.parametrize("inside", ["images/out", "images/deeper/out", "split/out", "link/out"])
+def test_a_target_in_the_store_or_in_the_split_is_refused(tmp_path: Path, inside: str) -> None:
+    split = tiny_split({"train": (2, 1)})
+    store = tiny_store(tmp_path / "images", split)
+    split.save(tmp_path / "split")
+    (tmp_path / "link").symlink_to(tmp_path / "images")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(ExportError, match=r"lies inside the (image store|split) .*; nothing was written"):
+        export(tmp_path / "split", images=store.path, to=tmp_path / inside)
+    assert sorted(tmp_path.rglob("*")) == before

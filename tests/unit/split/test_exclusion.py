@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from arboretum_tools.catalog import open_catalog
 from arboretum_tools.errors import RecipeError, SelectionError, SplitError
 from arboretum_tools.photo_ids import PhotoIds
 from arboretum_tools.split import load_split
@@ -245,3 +246,14 @@ def test_the_audit_reads_every_kind_of_file(birds_with_observers, tmp_path, name
     assert said["counts"]["excluded"] > 0
     with pytest.raises(SplitError, match="cannot be read"):
         audit_split(split, exclude=[tmp_path / "nowhere"])
+
+
+def test_names_that_the_catalogue_does_not_know_are_told_of(bird_catalog):
+    told = []
+    catalog = open_catalog(bird_catalog().path, on_event=told.append)
+    known = Exclusion.of(taxa=["Turdus merula"]).photos_of(catalog.select())
+    assert told == []
+    some = Exclusion.of(taxa=["Turdus merula", "Turdus merulla", "Nothing at all"])
+    assert some.photos_of(catalog.select()) == known
+    (note,) = told
+    assert "does not know 2 of 3 taxa, such as Nothing at all, Turdus merulla; no photo is" in note.text

@@ -57,7 +57,7 @@ def test_weights_as_files_are_in_the_order_of_the_part(tmp_path):
 
 
 def test_what_has_no_weights_is_refused():
-    with pytest.raises(SplitError, match="1 classes"):
+    with pytest.raises(SplitError, match="1 class of tiny has no train"):
         class_weights(tiny_split({"train": (3, 0)}))
     with pytest.raises(UsageError, match="beta"):
         class_weights(tiny_split(), beta=1)
