@@ -8,6 +8,7 @@ Imports stand inside the functions, because each program is measured from its st
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -109,6 +110,8 @@ def raw(addresses: list[str], folder: Path) -> None:
 
 def arboretum(plan: Path, folder: Path, origin: str, size: str) -> None:
     """Ours, from a plan to a finished store; run again on a full store, it has nothing to do."""
+    # As the command `arboretum download` does before anything is loaded.
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     from functools import partial
 
     import pyarrow.parquet as pq

@@ -1,5 +1,6 @@
 """Help: every command has some, with examples, quickly and without loading anything heavy."""
 
+import os
 import subprocess
 import sys
 import time
@@ -111,3 +112,29 @@ def test_the_version_is_printed(arboretum):
     from arboretum_tools.version import __version__
 
     assert arboretum("--version").out == f"arboretum {__version__}\n"
+
+
+@pytest.mark.parametrize(("asked", "pool"), [(None, "system"), ("mimalloc", "mimalloc")])
+def test_a_download_takes_its_memory_from_the_system_unless_told_otherwise(tmp_path, asked, pool):
+    command = [
+        "download",
+        "--dry-run",
+        "--catalog",
+        str(catalog_path()),
+        "--images",
+        str(tmp_path / "images"),
+    ]
+    code = (
+        f"import sys\nsys.argv[1:] = {command!r}\n"
+        "from arboretum_cli.entry import main\n"
+        "try: main()\nexcept SystemExit as end: assert end.code == 0\n"
+        "import pyarrow; print(pyarrow.default_memory_pool().backend_name)"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "ARROW_DEFAULT_MEMORY_POOL"}
+    if asked:
+        environment["ARROW_DEFAULT_MEMORY_POOL"] = asked
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == pool
