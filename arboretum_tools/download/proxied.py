@@ -6,6 +6,8 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Mapping
+from dataclasses import dataclass
+from types import SimpleNamespace
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -31,6 +33,17 @@ from arboretum_tools.tables import one_line
 _UNAUTHORIZED = 407
 
 
+# What a connection says of itself that the host has closed.
+_CLOSED = (aiohttp.ClientOSError, aiohttp.ClientConnectionResetError, aiohttp.ServerDisconnectedError)
+
+
+@dataclass
+class _Way:
+    """One request on its way; `kept` while it goes over a connection that was asked before."""
+
+    kept: bool = False
+
+
 class ProxiedClient:
     """Asks hosts through aiohttp, which knows proxies; an object of one event loop.
 
@@ -53,6 +66,7 @@ class ProxiedClient:
         resolver = None if rules.origin else PublicResolver(rules)
         tracing = aiohttp.TraceConfig()
         tracing.on_connection_create_end.append(self._note_connection)
+        tracing.on_connection_reuseconn.append(_note_reuse)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=connections, resolver=resolver, ttl_dns_cache=300, ssl=tls_context()
@@ -84,36 +98,40 @@ class ProxiedClient:
         # Over https only the proxy may hear it, in the CONNECT that comes first.
         tunnel = url.scheme == "https"
         async with asyncio.timeout_at(until):
-            try:
-                async with self._session.get(
-                    url,
-                    allow_redirects=False,
-                    proxy=proxy.url,
-                    proxy_headers=said if tunnel else None,
-                    headers=None if tunnel else said,
-                ) as response:
-                    if response.status == _UNAUTHORIZED:
-                        raise _refusal(proxy)
-                    return await _read(response)
-            except aiohttp.ClientHttpProxyError as error:
-                if error.status == _UNAUTHORIZED:
-                    raise _refusal(proxy) from error
-                raise UnreachedError(
-                    f"the proxy {proxy.url} gives no connection to {url.host}: HTTP {error.status}"
-                ) from error
-            except aiohttp.ClientConnectorCertificateError as error:
-                raise UntrustedError(_certificate(error)) from error
-            except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-                raise UnreachedError(_in_words(error)) from error
-            except (aiohttp.ClientError, OSError) as error:
-                raise WireError(_in_words(error)) from error
+            while True:
+                way = _Way()
+                try:
+                    async with self._session.get(
+                        url,
+                        allow_redirects=False,
+                        proxy=proxy.url,
+                        proxy_headers=said if tunnel else None,
+                        headers=None if tunnel else said,
+                        trace_request_ctx=way,
+                    ) as response:
+                        way.kept = False
+                        if response.status == _UNAUTHORIZED:
+                            raise _refusal(proxy)
+                        return await _read(response)
+                except _CLOSED as error:
+                    # While it waited: as in direct.py, each connection that was kept is used up by it.
+                    # aiohttp asks again once by itself, and that may be over another such connection.
+                    if not way.kept or isinstance(error, aiohttp.ClientConnectorError):
+                        raise _raised(error, url, proxy) from error
+                except (aiohttp.ClientError, OSError) as error:
+                    raise _raised(error, url, proxy) from error
 
     async def close(self) -> None:
         """Closes every connection."""
         await self._session.close()
 
-    async def _note_connection(self, *_: object) -> None:
+    async def _note_connection(self, _: aiohttp.ClientSession, context: SimpleNamespace, *__: object) -> None:
         self.connected = True
+        context.trace_request_ctx.kept = False
+
+
+async def _note_reuse(_: aiohttp.ClientSession, context: SimpleNamespace, *__: object) -> None:
+    context.trace_request_ctx.kept = True
 
 
 async def _read(response: aiohttp.ClientResponse) -> Reply:
@@ -151,6 +169,19 @@ async def _read_bounded(response: aiohttp.ClientResponse) -> bytes | None:
             return None
         pieces.append(piece)
     return b"".join(pieces)
+
+
+def _raised(error: Exception, url: URL, proxy: Proxy) -> Exception:
+    """What is to be raised where aiohttp raised `error`."""
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        if error.status == _UNAUTHORIZED:
+            return _refusal(proxy)
+        return UnreachedError(f"the proxy {proxy.url} gives no connection to {url.host}: HTTP {error.status}")
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return UntrustedError(_certificate(error))
+    if isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)):
+        return UnreachedError(_in_words(error))
+    return WireError(_in_words(error))
 
 
 def _refusal(proxy: Proxy) -> BadInputError:

@@ -15,6 +15,10 @@ import pytest
 from PIL import Image
 
 from arboretum_tools.download import DownloadFailedError, download
+from arboretum_tools.download.direct import DirectClient
+from arboretum_tools.download.proxied import ProxiedClient
+from arboretum_tools.download.proxy import Proxy
+from arboretum_tools.download.urls import AddressRules
 from arboretum_tools.errors import BadInputError
 from arboretum_tools.events import ignore
 from arboretum_tools.image_format import inspect
@@ -245,6 +249,48 @@ def test_a_connection_that_is_closed_between_two_photos_costs_no_request(tmp_pat
         at = reach(way, host, monkeypatch)
         report = download(plan_of(*range(1, 101)), images=tmp_path, origin=at, attempts=1, connections=4)
     assert report.by_status["ok"] == 100
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_several_connections_that_were_closed_while_they_waited_cost_no_request(way):
+    kept = 3
+    together = threading.Barrier(kept)
+    accepted: list[socket.socket] = []
+
+    def answer(connection: socket.socket) -> None:
+        # One answer; the next request on the same connection finds it closed.
+        with connection, suppress(OSError, threading.BrokenBarrierError):
+            connection.recv(65536)
+            if len(accepted) <= kept:
+                together.wait(10)
+            connection.sendall(OK + LENGTH + PHOTO)
+            connection.recv(65536)
+
+    def serve(listening: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                accepted.append(listening.accept()[0])
+                threading.Thread(target=answer, args=(accepted[-1],), daemon=True).start()
+
+    async def ask(server: str) -> list[int]:
+        rules = AddressRules("http://photos.invalid" if way == "proxied" else server)
+        kind = ProxiedClient if way == "proxied" else DirectClient
+        client = kind(rules, {}, read_s=10, connections=8)
+        until = asyncio.get_running_loop().time() + 20
+        # An address that leads nowhere is asked by the proxy, that is by the server.
+        target = f"{rules.origin}/photos/1/small.jpg"
+        how = (Proxy(server),) if way == "proxied" else ()
+        try:
+            replies = await asyncio.gather(*(client.get(target, until, *how) for _ in range(kept)))
+            replies += [await client.get(target, until, *how) for _ in range(kept)]
+            return [reply.status for reply in replies]
+        finally:
+            await client.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=serve, args=(listening,), daemon=True).start()
+        assert asyncio.run(ask(f"http://127.0.0.1:{listening.getsockname()[1]}")) == [200] * 2 * kept
+        listening.shutdown(socket.SHUT_RDWR)
 
 
 @pytest.mark.parametrize("way", WAYS)
