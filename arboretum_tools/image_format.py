@@ -11,15 +11,14 @@ length, VP8, VP8L, VP8X).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 #: Bytes that some cameras and editors leave after the end of an image, and how many of them are accepted.
 _FILLING = b"\0 \t\r\n"
 _MOST_FILLING = 64
 
 
-@dataclass(frozen=True, slots=True)
-class ImageInfo:
+class ImageInfo(NamedTuple):
     """What the header of a whole image says.
 
     Attributes:

@@ -74,7 +74,8 @@ async def run(
         BadInputError: no host could be reached at all, one is too busy or out of reach for too long, or the
             proxy refuses.
     """
-    writing = asyncio.Lock()
+    # Held while a shard is finished.
+    finishing = asyncio.Lock()
     unreached = 0
 
     in_flight: dict[int, tuple[int, float]] = {}
@@ -86,12 +87,16 @@ async def run(
             record, data = await fetcher.fetch(photo_id, ext, url)
             if transform is not None and data is not None:
                 record, data = await transform(record, data)
-            async with writing:
-                writer.add(record, data)
-                tally.by_status[record.status] += 1
-                tally.size_bytes += record.size_bytes or 0
-                on_event(PhotoDone(photo_id, record.status, record.size_bytes or 0))
-                if writer.full:
+            while finishing.locked():
+                async with finishing:
+                    pass
+            writer.add(record, data)
+            size_bytes = record.size_bytes or 0
+            tally.by_status[record.status] += 1
+            tally.size_bytes += size_bytes
+            on_event(PhotoDone(photo_id, record.status, size_bytes))
+            if writer.full:
+                async with finishing:
                     await asyncio.to_thread(writer.roll)
             if record.status == "failed" and not fetcher.connected:
                 unreached += 1

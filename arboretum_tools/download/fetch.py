@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -43,6 +44,23 @@ _TELL_S = 10.0
 _MOST_SAID = 500
 
 
+@dataclass(slots=True)
+class _Host:
+    """A host of photos.
+
+    Attributes:
+        place: its `scheme://host[:port]`.
+        asked_at: the same after any origin override.
+        proxy: through which it is asked; None = directly.
+        pace: at which it is asked.
+    """
+
+    place: str
+    asked_at: str
+    proxy: Proxy | None
+    pace: HostPace
+
+
 class _Patience:
     """The seconds that the requests for one photo may still take; waits between them are not counted."""
 
@@ -74,17 +92,19 @@ class Fetcher:
         self._size = size
         self._options = options
         self._rules = options.rules
-        self._paces: dict[str, HostPace] = {}
-        self._proxies: dict[str, Proxy | None] = {}
+        self._hosts: dict[str, _Host] = {}
         self._headers = {
             "User-Agent": options.user_agent,
             "Accept": "image/*",
             "Accept-Encoding": "identity",
         }
+        self._now = monotonic
         self._direct: DirectClient | None = None
         self._proxied: ProxiedClient | None = None
 
     async def __aenter__(self) -> Self:
+        # What the clients are told is the loop's time.
+        self._now = asyncio.get_running_loop().time
         self._direct = DirectClient(
             self._rules, self._headers, read_s=self._read_s, connections=self._options.connections
         )
@@ -96,7 +116,7 @@ class Fetcher:
         for client in (self._direct, self._proxied):
             if client is not None:
                 await client.close()
-        if self._budget is not None and f"https://{STATIC_HOST}" in self._paces:
+        if self._budget is not None and f"https://{STATIC_HOST}" in self._hosts:
             self._budget.sync()
 
     @property
@@ -169,8 +189,10 @@ class Fetcher:
 
     async def _ask(self, url: str, patience: _Patience) -> Answer:
         for _ in range(MOST_REDIRECTS + 1):
-            target = self._rules.target(url)
-            reply = await self._ask_host(url, target, patience)
+            place = place_of(url)
+            host = self._hosts.get(place) or self._host(place)
+            target = host.asked_at + url[len(place) :]
+            reply = await self._ask_host(host, target, patience)
             if reply.status not in _REDIRECTS or reply.location is None:
                 return _answer(reply, url)
             try:
@@ -179,39 +201,44 @@ class Fetcher:
                 return Answer(reply.status, url, refused=f"redirected to where nothing is asked: {error}")
         return Answer(reply.status, url, refused=f"redirected more than {MOST_REDIRECTS} times")
 
-    async def _ask_host(self, url: str, target: str, patience: _Patience) -> Reply:
+    async def _ask_host(self, host: _Host, target: str, patience: _Patience) -> Reply:
         """One question to one host, at the pace of that host."""
-        pace = self._pace(url)
-        loop = asyncio.get_running_loop()
+        pace = host.pace
         while True:
-            await pace.enter()
-            began = loop.time()
+            if not pace.entered():
+                await pace.enter()
+            began = self._now()
+            until = began + patience.left_s
             try:
-                reply = await self._get(target, began + patience.left_s)
+                if host.proxy is None:
+                    assert self._direct is not None, "a Fetcher is used in an `async with`"
+                    reply = await self._direct.get(target, until)
+                else:
+                    reply = await self._through(host.proxy, target, until)
             except UnreachedError as error:
                 if not pace.unreached():
                     # It never answered, so there is nothing to wait for.
-                    patience.left_s -= loop.time() - began
+                    patience.left_s -= self._now() - began
                     raise
                 # The line is down, not this photo. It waits as all others do, and it costs it nothing.
-                self._wait_for(url, pace, str(error))
+                self._wait_for(host, str(error))
             except BaseException:
-                patience.left_s -= loop.time() - began
+                patience.left_s -= self._now() - began
                 raise
             else:
-                patience.left_s -= loop.time() - began
+                patience.left_s -= self._now() - began
                 if reply.status in THROTTLING:
                     pace.throttled(parse_retry_after(reply.retry_after))
-                    self._wait_for(url, pace, f"it is too busy (HTTP {reply.status})")
+                    self._wait_for(host, f"it is too busy (HTTP {reply.status})")
                 elif reply.status < 500:
                     pace.answered(len(reply.body or b""))
                 return reply
             finally:
                 pace.leave()
 
-    def _wait_for(self, url: str, pace: HostPace, why: str) -> None:
+    def _wait_for(self, host: _Host, why: str) -> None:
         """Says that a host is left alone, and ends the run where that has gone on for too long."""
-        place = place_of(url)
+        place, pace = host.place, host.pace
         if pace.unwell_s > UNWELL_S:
             raise BadInputError(
                 f"{place} has served nothing for {pace.unwell_s / 60:.0f} min: {why}; what came is kept",
@@ -220,11 +247,7 @@ class Fetcher:
             )
         self._tell(pace.pause_s, f"{place} is left alone, {why}; waiting", place)
 
-    async def _get(self, target: str, until: float) -> Reply:
-        proxy = self._proxy(target)
-        if proxy is None:
-            assert self._direct is not None, "a Fetcher is used in an `async with`"
-            return await self._direct.get(target, until)
+    async def _through(self, proxy: Proxy, target: str, until: float) -> Reply:
         if self._proxied is None:
             # Not before it is needed: it costs the import of aiohttp.
             from arboretum_tools.download.proxied import ProxiedClient
@@ -234,15 +257,15 @@ class Fetcher:
             )
         return await self._proxied.get(target, until, proxy)
 
-    def _pace(self, url: str) -> HostPace:
-        place = place_of(url)
-        pace = self._paces.get(place)
-        if pace is None:
-            budget = self._budget if place == f"https://{STATIC_HOST}" else None
-            pace = self._paces[place] = HostPace(
-                self._options.manners, self._options.connections, budget=budget, on_wait=self._say_budget
-            )
-        return pace
+    def _host(self, place: str) -> _Host:
+        """A host that was not asked before."""
+        asked_at = place_of(self._rules.target(f"{place}/"))
+        budget = self._budget if place == f"https://{STATIC_HOST}" else None
+        pace = HostPace(
+            self._options.manners, self._options.connections, budget=budget, on_wait=self._say_budget
+        )
+        host = self._hosts[place] = _Host(place, asked_at, proxy_for(f"{asked_at}/"), pace)
+        return host
 
     def _say_budget(self, wait_s: float) -> None:
         self._tell(
@@ -251,20 +274,13 @@ class Fetcher:
 
     def _tell(self, wait_s: float, what: str, place: str) -> None:
         """Says that everyone waits for a host, and for how long."""
-        now = time.monotonic()
+        now = monotonic()
         # Every worker comes here; one line for all of them, and again when the wait is over.
         if wait_s < _TELL_S or now < self._said_until.get(place, now):
             return
         self._said_until[place] = now + wait_s
         long = f"{round(wait_s / 60)} min" if wait_s >= 90 else f"{wait_s:.0f} s"
         self._on_event(Note(f"{what} {long}"))
-
-    def _proxy(self, target: str) -> Proxy | None:
-        """The proxy that the environment names for a host, looked up once."""
-        place = place_of(target)
-        if place not in self._proxies:
-            self._proxies[place] = proxy_for(target)
-        return self._proxies[place]
 
 
 def _answer(reply: Reply, url: str) -> Answer:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from dataclasses import dataclass
+from typing import NamedTuple, cast
 
 from arboretum_tools.store.layout import MAX_IMAGE_BYTES
 
@@ -57,8 +57,7 @@ class UntrustedError(UnreachedError):
     """
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """What a server answered.
 
     Attributes:
@@ -162,8 +161,8 @@ class Connection(asyncio.BufferedProtocol):
         self.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:  # noqa: D102
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # Other loops than asyncio's have transports that are of none of its classes.
+        self._transport = cast("asyncio.Transport", transport)
         self.usable = True
 
     def connection_lost(self, error: Exception | None) -> None:  # noqa: D102
@@ -287,6 +286,8 @@ def _length(found: dict[bytes, str]) -> int | None:
     said = found.get(b"content-length")
     if said is None:
         return None
+    if len(said) < 19 and said.isascii() and said.isdigit():
+        return int(said)
     # RFC 9112, 6.3: the same length twice may be taken as one, anything else is an error.
     values = {value.strip(" \t") for value in said.split(",")}
     value = values.pop()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from arboretum_tools import image_format
 from arboretum_tools.image_format import ImageInfo, NotWholeError
@@ -20,8 +20,7 @@ _FORBIDDEN = frozenset({401, 403})
 _MD5 = re.compile(r"[0-9a-f]{32}", re.ASCII | re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What a host said, redirects followed.
 
     Attributes:
@@ -41,8 +40,7 @@ class Answer:
     refused: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What follows from an answer.
 
     Attributes:

@@ -156,13 +156,22 @@ class StoreWriter:
         assert (data is not None) == (record.status == "ok"), (
             "bytes are stored for ok photos, and for no other"
         )
-        if self.full:
-            self.roll()
+        shard = self._shard
+        if shard is None or self.full:
+            shard = self._next_shard()
+        try:
+            shard.add(record, data)
+        except ArboretumError:
+            raise
+        except OSError as error:
+            raise _no_longer(self.path, error) from error
+
+    def _next_shard(self) -> OpenShard:
+        self.roll()
         with _still_there(self.path):
-            if self._shard is None:
-                self._shard = OpenShard(self.path, self._next_number)
-                self._next_number += self._task.of
-            self._shard.add(record, data)
+            self._shard = OpenShard(self.path, self._next_number)
+        self._next_number += self._task.of
+        return self._shard
 
     def add_image(self, photo_id: int, data: bytes, *, url: str = "") -> None:
         """Adds the bytes of a whole image as an `ok` photo.
@@ -218,9 +227,13 @@ def _still_there(path: Path) -> Iterator[None]:
     except ArboretumError:
         raise
     except OSError as error:
-        raise StoreError(
-            f"{path} can no longer be written: {error.strerror or error}; what is finished in it is left as "
-            "it is",
-            hint="Was it moved or removed, its disk taken away, or may too few files be open (`ulimit -n`)? "
-            "Run the same command again when that is mended: it goes on where it stopped.",
-        ) from error
+        raise _no_longer(path, error) from error
+
+
+def _no_longer(path: Path, error: OSError) -> StoreError:
+    return StoreError(
+        f"{path} can no longer be written: {error.strerror or error}; what is finished in it is left as "
+        "it is",
+        hint="Was it moved or removed, its disk taken away, or may too few files be open (`ulimit -n`)? "
+        "Run the same command again when that is mended: it goes on where it stopped.",
+    )

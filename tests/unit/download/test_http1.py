@@ -270,8 +270,8 @@ def test_what_the_headers_say_is_told_byte_by_byte():
     )
 
 
-class Nowhere(asyncio.Transport):
-    """Takes what is sent, and can be closed."""
+class Nowhere:
+    """Takes what is sent, and can be closed; of no class of asyncio, as the transports of other loops are."""
 
     closed = False
 
