@@ -20,6 +20,7 @@ from arboretum_tools.publish import canonical_json, whole_file
 from arboretum_tools.version import __version__
 
 if TYPE_CHECKING:
+    import pandas as pd
     import pyarrow as pa
 
 #: Key of our JSON object in a Parquet file's schema metadata.
@@ -110,6 +111,22 @@ def read_table(path: Path, table: Table, refuse: Callable[[str], ArboretumError]
     if holed:
         raise refuse(f"{path} has nulls in {', '.join(holed)}")
     return pa.Table.from_arrays(columns, schema=wanted)
+
+
+def to_frame(table: pa.Table) -> pd.DataFrame:
+    """A table as a data frame in which whole numbers stay whole.
+
+    Columns of whole numbers that may be unknown have pandas's types with a missing value (`Int64`, `Int32`),
+    whether a value is missing or not: as 64-bit floats, which pandas makes of them otherwise, ids that come
+    from UUIDs would lose their last digits.
+    """
+    import pandas as pd
+    import pyarrow as pa
+
+    nullable = {pa.int64(): pd.Int64Dtype(), pa.int32(): pd.Int32Dtype()}
+    frame: pd.DataFrame = table.to_pandas(types_mapper=nullable.get)
+    known = {f.name: str(f.type) for f in table.schema if f.type in nullable and not f.nullable}
+    return frame.astype(known)
 
 
 def provenance_of(path: Path) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from arboretum_metadata.vocab import EXTENSIONS
 from arboretum_tools.catalog.files import RawFiles
 from arboretum_tools.identity import HYBRID_SQL, class_key_sql
 from arboretum_tools.query import Connection, identifier, parquet_source, rows
+from arboretum_tools.wording import counted, plural
 
 #: Columns of `photos`, in the order in which they are written.
 PHOTO_COLUMNS = (*(column.name for column in CATALOG.columns if column.name != "photo_url"), "url")
@@ -97,11 +98,14 @@ class Defects:
     def sentences(self) -> list[str]:
         """One short phrase for each kind that occurs."""
         kinds = (
-            (self.exact_duplicates, "exact duplicates: left out"),
-            (self.repeated_photo_id, "repeats of a photo_id within its class: left out"),
+            (self.exact_duplicates, f"{plural(self.exact_duplicates, 'exact duplicate')}: left out"),
+            (
+                self.repeated_photo_id,
+                f"{plural(self.repeated_photo_id, 'repeat')} of a photo_id within its class: left out",
+            ),
             (
                 self.conflicting_rows,
-                f"under two classes at once, photos {self.conflicting_photos:,}: left out",
+                f"of {counted(self.conflicting_photos, 'photo')} under two or more classes at once: left out",
             ),
             (self.bad_photo_id, "without a photo_id of 1 or more: left out"),
             (self.bad_extension, "without a known image extension: left out"),

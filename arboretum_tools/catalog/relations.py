@@ -66,6 +66,9 @@ class Relations:
         self._known_ranges: dict[Taxon, list[tuple[int, int]]] = {}
         self._narrowed: set[str] = set()
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.path)!r}, layout={self.layout!r})"
+
     # -- what is in it
 
     @cached_property

@@ -13,7 +13,7 @@ from arboretum_tools import selection as criteria_to_sql
 from arboretum_tools.catalog.relations import Relations
 from arboretum_tools.identity import joined_slugs
 from arboretum_tools.selection import Criteria
-from arboretum_tools.tables import arrow_schema, write_table
+from arboretum_tools.tables import arrow_schema, to_frame, write_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,7 +63,7 @@ class SpeciesCount:
     n_catalog: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Selection:
     """The photos of a catalogue that pass any of some criteria.
 
@@ -107,6 +107,10 @@ class Selection:
             condition=" OR ".join(f"({condition})" for condition in conditions),
             everything=everything,
         )
+
+    def __repr__(self) -> str:
+        # Asks the catalogue nothing, as its English would.
+        return f"Selection(catalog={str(self.catalog.path)!r}, any_of={self.recipe()['any_of']!r})"
 
     @property
     def english(self) -> str:
@@ -243,9 +247,8 @@ class Selection:
         return pa.Table.from_batches(self.batches(), schema=_photo_schema())
 
     def to_pandas(self) -> pd.DataFrame:
-        """All selected rows with all columns, photo_id ascending. Memory grows with the selection."""
-        frame: pd.DataFrame = self.to_arrow().to_pandas()
-        return frame
+        """`to_arrow` as a data frame; whole numbers that may be unknown are `Int64` and `Int32`."""
+        return to_frame(self.to_arrow())
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """All selected rows with all columns, photo_id ascending, streamed."""

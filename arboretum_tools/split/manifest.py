@@ -21,6 +21,7 @@ from arboretum_tools.errors import SplitError
 from arboretum_tools.publish import read_json, refuse_existing, whole_folder, write_json
 from arboretum_tools.split.part_files import BATCH_ROWS, PartFiles, SavedParts
 from arboretum_tools.tables import read_table, write_table
+from arboretum_tools.wording import counted
 
 FORMAT_VERSION = 1
 
@@ -34,7 +35,7 @@ _CHECKED = ("photo_id", "label", "ext")
 _BLOCK = 200_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Split:
     """A split: its classes, its parts, and how it was made.
 
@@ -59,6 +60,10 @@ class Split:
     excluded: pa.Table | None = None
     files: pa.Table | None = None
     path: Path | None = field(default=None, compare=False)
+
+    def __repr__(self) -> str:
+        photos = ", ".join(f"{self.num_photos(part):,} {part}" for part in self.parts)
+        return f"Split({self.name!r}: {counted(self.num_classes, 'class')}; photos: {photos})"
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -214,6 +219,8 @@ def _meta(path: Path, refuse: Callable[[str], SplitError]) -> dict[str, Any]:
     """What split.json holds: every key that is asked for later, of the kind that it must be."""
     file = path / "split.json"
     if not file.exists():
+        if not path.exists():
+            raise refuse(f"there is no split {path}")
         what = "it is a file, and a split is a folder" if path.is_file() else "it has no split.json"
         raise refuse(f"{path} is not a split: {what}")
     try:

@@ -15,7 +15,7 @@ from arboretum_metadata.vocab import FEW_BELOW, GROUPS, MANY_ABOVE, RANKS
 from arboretum_tools.bands import BANDS
 from arboretum_tools.errors import BadInputError, UsageError
 from arboretum_tools.publish import whole_file
-from arboretum_tools.split.manifest import Split
+from arboretum_tools.split.manifest import Split, load_split
 from arboretum_tools.wording import counted
 
 #: The group of a class that is in none of the seven.
@@ -86,19 +86,24 @@ class SplitStats:
         return "many" if count > self.many_above else "few" if count < self.few_below else "medium"
 
 
-def split_stats(split: Split, *, many_above: int = MANY_ABOVE, few_below: int = FEW_BELOW) -> SplitStats:
+def split_stats(
+    split: Split | str | Path, *, many_above: int = MANY_ABOVE, few_below: int = FEW_BELOW
+) -> SplitStats:
     """Counts a split.
 
     Args:
-        split: of any origin.
+        split: of any origin, or the folder of one.
         many_above: bound of the many-shot band (Liu et al. 2019: 100).
         few_below: bound of the few-shot band (Liu et al. 2019: 20).
 
     Raises:
         UsageError: the bounds cross.
+        SplitError: the folder holds no split.
     """
     if not 0 <= few_below <= many_above + 1:
         raise UsageError(f"few-shot below {few_below} and many-shot above {many_above} leave no band between")
+    if not isinstance(split, Split):
+        split = load_split(split)
     part = split.parts[0]
     rows = split.classes.to_pylist()
     counts = sorted((row[f"n_{part}"] for row in rows), reverse=True)

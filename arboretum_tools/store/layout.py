@@ -145,8 +145,10 @@ def read_config(path: Path) -> StoreConfig:
         said = json.loads((path / CONFIG).read_text("utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         raise StoreError(
-            f"{path} is not an image store: it has no {CONFIG}",
-            hint="Fill one with `arboretum download`, or name the folder of one with --images.",
+            f"{path} is not an image store: it has no {CONFIG}"
+            if path.exists()
+            else f"there is no image store {path}",
+            hint="Fill one with `arboretum download`, or name the folder of one.",
         ) from None
     except (OSError, ValueError) as error:
         raise StoreError(f"{path / CONFIG} cannot be read: {error}") from error

@@ -28,6 +28,7 @@ from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.subset.hugging_face import to_hugging_face
 from arboretum_tools.subset.rows import Rows
 from arboretum_tools.subset.torch_view import TorchView
+from arboretum_tools.tables import to_frame
 from arboretum_tools.wording import counted
 
 if TYPE_CHECKING:
@@ -312,9 +313,8 @@ class Subset(Sequence[Item]):
         return table
 
     def to_pandas(self) -> pd.DataFrame:
-        """`to_arrow` as a data frame."""
-        frame: pd.DataFrame = self.to_arrow().to_pandas()
-        return frame
+        """`to_arrow` as a data frame; whole numbers that may be unknown are `Int64` and `Int32`."""
+        return to_frame(self.to_arrow())
 
     def to_torch(self, transform: Callable[[Image.Image], Any] | None = None) -> TorchView:
         """A map-style dataset of (image, label) for `torch.utils.data.DataLoader`.

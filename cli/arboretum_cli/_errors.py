@@ -57,6 +57,8 @@ def _of(error: Exception) -> int:
         show = getattr(error, "show", None)
         if show is not None:
             show()
+            if _names_taxa_bare(error):
+                _output.say("Taxa are named by the option --taxa.")
         else:
             _say(error.format_message(), error.exit_code)
         return error.exit_code
@@ -70,6 +72,13 @@ def _of(error: Exception) -> int:
         "for the details to report.",
         INTERNAL_ERROR,
     )
+
+
+def _names_taxa_bare(error: typer.TyperException) -> bool:
+    """Whether a command that selects by --taxa was given a word too many, as in `arboretum select birds`."""
+    command = getattr(getattr(error, "ctx", None), "command", None)
+    selects = any("--taxa" in parameter.opts for parameter in getattr(command, "params", ()))
+    return selects and "unexpected extra argument" in error.format_message()
 
 
 def _say(text: str, code: int) -> int:

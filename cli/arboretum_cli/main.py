@@ -37,7 +37,7 @@ COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
     "doctor": (doctor.doctor, "Say why downloads fail."),
     "make-split": (make_split.make_split, "Make a long-tailed split."),
     "audit-split": (audit_split.audit_split, "Prove that a split keeps its promises."),
-    "export": (export.export, "Write WebDataset or Hugging Face datasets."),
+    "export": (export.export, "Write a split or a selection for training code."),
     "evaluate": (evaluate.evaluate, "Report predictions as long-tailed papers do."),
 }
 

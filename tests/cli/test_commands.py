@@ -137,6 +137,7 @@ def test_a_build_says_what_it_left_out_and_refuses_it_if_strict(arboretum, place
     assert arboretum("catalog", "build", "catalog", "--to", "built", "--observation-uuid").code == 2
     outcome = arboretum("catalog", "build", "catalog", "--to", "built")
     assert (outcome.code, "listed in built/rejected.parquet" in outcome.out) == (0, True)
+    assert "  of 4,018 rows:\n    3 exact duplicates: left out\n" in outcome.out
     for path in ("catalog", "built"):
         assert arboretum("catalog", "check", path, "--rejected", f"{path}.rejected.parquet").code == 0
     lists = [pq.read_table(place / f"{path}.rejected.parquet") for path in ("catalog", "built")]

@@ -38,13 +38,17 @@ BAD = [
     (["download", "--taxa", "Aves", "--split", "x"], 2, "leave the selection flags out"),
     (["download", "--taxa", "Aves", "--origin", "nonsense"], 2, "origin"),
     (["download", "--taxa", "Aves", "--connections", "0"], 2, "1 to 256"),
-    (["download", "--split", "nowhere"], 3, "split.json"),
+    (["download", "--split", "nowhere"], 3, "there is no split nowhere"),
     (["download", "--taxa", "Aves", "--images", "catalog"], 3, "something else"),
-    (["status", "nowhere"], 3, "not an image store"),
-    (["export", "nowhere", "--out", "x"], 3, "split.json"),
-    (["export", "--taxa", "Aves", "--out", "x", "--images", "nowhere"], 3, "not an image store"),
+    (["status", "nowhere"], 3, "there is no image store nowhere"),
+    (["status", "catalog"], 3, "not an image store"),
+    (["export", "nowhere", "--out", "x"], 3, "there is no split nowhere"),
+    (["export", "catalog", "--out", "x"], 3, "split.json"),
+    (["export", "--taxa", "Aves", "--out", "x", "--images", "nowhere"], 3, "there is no image store"),
     (["export", "--taxa", "Aves"], 2, "--out"),
     (["frobnicate"], 2, "No such command"),
+    (["select", "birds"], 2, "Taxa are named by the option --taxa."),
+    (["make-split", "birds"], 2, "taxa with --taxa"),
 ]
 
 

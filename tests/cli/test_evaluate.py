@@ -19,6 +19,12 @@ def test_it_prints_the_table_and_writes_the_report(arboretum, place, monkeypatch
         "report.md",
         "report.png",
     ]
+    # Beside the predictions, so that runs in folders of their own do not replace each other's report.
+    run = Path("runs/one")
+    run.mkdir(parents=True)
+    pq.write_table(test, run / "mine.parquet")
+    assert arboretum("evaluate", "splits/aves-lt20", run / "mine.parquet").code == 0
+    assert (run / "mine-report" / "report.json").is_file()
     pq.write_table(test.slice(1), "mine.parquet")
     outcome = arboretum("evaluate", "splits/aves-lt20", "mine.parquet", "--out", "other")
     assert outcome.code == 3

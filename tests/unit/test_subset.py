@@ -118,6 +118,8 @@ def test_pandas_and_arrow_have_the_parts_columns_and_the_names(train: Subset) ->
     ]
     assert frame["class_name"].tolist() == [SPLIT.classes["name"][label].as_py() for label in train.labels]
     assert train.to_arrow()["license"].equals(SPLIT.part("train")["license"])
+    assert str(frame.dtypes["photo_id"]) == "int64"
+    assert str(frame.dtypes["observation_id"]) == "Int64"
 
 
 def test_to_hf_is_a_dataset_with_image_and_class_label(train: Subset, tmp_path: Path) -> None:
@@ -203,9 +205,9 @@ def test_missing_photos_are_refused_or_left_out(tmp_path: Path) -> None:
 def test_what_is_not_there_is_named(images: Path, tmp_path: Path) -> None:
     with pytest.raises(SplitError, match="no part 'holdout'"):
         load_subset(SPLIT, images=images, part="holdout")
-    with pytest.raises(StoreError, match="not an image store"):
+    with pytest.raises(StoreError, match="there is no image store"):
         load_subset(SPLIT, images=tmp_path / "none")
-    with pytest.raises(SplitError, match="not a split"):
+    with pytest.raises(SplitError, match="there is no split"):
         load_subset(tmp_path / "none", images=images)
 
 

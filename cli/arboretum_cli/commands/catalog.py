@@ -37,7 +37,7 @@ def build(
         typer.Argument(
             help="Published Parquet or CSV; the folder or tar of iNaturalist Open Data; a Darwin Core "
             "archive of GBIF. Several are joined by photo id.",
-            metavar="SRC...",
+            metavar="SRC",
         ),
     ],
     to: _To = None,
@@ -83,7 +83,8 @@ def _built_lines(report: BuildReport) -> list[str]:
         f"{report.path}: {counted(report.photos, 'photo')} of {report.classes:,} species, "
         f"{counted(report.taxa, 'taxon')}, "
         f"{size(report.size_bytes)} ({per_photo:.1f} bytes a photo), fingerprint {report.fingerprint}",
-        *(f"  of {counted(report.defects.rows, 'row')} {said}" for said in report.defects.sentences),
+        *([f"  of {counted(report.defects.rows, 'row')}:"] if report.defects.sentences else []),
+        *(f"    {said}" for said in report.defects.sentences),
     ]
     if (listed := report.path / REJECTED).is_file():
         lines.append(f"  rows left out are listed in {listed}")
@@ -157,7 +158,7 @@ def annotate(
         Path | None,
         typer.Argument(
             help="The built catalogue. [default: $ARBORETUM_CATALOG, else ./catalog]",
-            metavar="[CATALOG]",
+            metavar="CATALOG",
             show_default=False,
         ),
     ] = None,

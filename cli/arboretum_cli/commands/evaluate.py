@@ -36,7 +36,7 @@ def evaluate(
         Path | None,
         typer.Option(
             "--out",
-            help="Folder of the report. [default: <name of PREDICTIONS>-report]",
+            help="Folder of the report. [default: <name>-report beside PREDICTIONS]",
             metavar="DIR",
             show_default=False,
         ),
@@ -58,7 +58,9 @@ def evaluate(
 
     found = run(split, predictions, part=part, missing=missing)
     written = save(
-        found, out or Path(f"{predictions.stem}-report"), with_figure=find_spec("matplotlib") is not None
+        found,
+        out or predictions.with_name(f"{predictions.stem}-report"),
+        with_figure=find_spec("matplotlib") is not None,
     )
     value = {**found.to_dict(), "written": [str(path) for path in written]}
     result(json, value, markdown(found).rstrip("\n").split("\n"))

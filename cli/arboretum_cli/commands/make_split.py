@@ -33,7 +33,7 @@ def make_split(
     flags: SelectionFlags,
     more: Annotated[
         list[Path] | None,
-        typer.Argument(help="With --import: the other files of the published split.", metavar="[FILE]..."),
+        typer.Argument(help="With --import: the other files of the published split.", metavar="FILE"),
     ] = None,
     lt_ratio: Annotated[
         str | None,
@@ -246,7 +246,9 @@ def make_split(
     if published or more:
         beside = (recipe, preset, again, store, exclude)
         if not published or given or flags.given or any(value is not None for value in beside):
-            raise typer.BadParameter("files go with --import, and with it only --name, --out and --json")
+            raise typer.BadParameter(
+                "files go with --import, and with it only --name, --out and --json; taxa with --taxa"
+            )
         _import([*published, *(more or ())], name, out, json)
         return
     with Progress() as progress:

@@ -26,7 +26,7 @@ def taxa(
         typer.Argument(
             help="A taxon, as --taxa takes it: scientific name of any rank, common name, taxon id. Without "
             "one the whole catalogue.",
-            metavar="[NAME]",
+            metavar="NAME",
             show_default=False,
         ),
     ] = None,

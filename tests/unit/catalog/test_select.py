@@ -47,6 +47,14 @@ def test_research_grade_is_the_default_and_unknown_is_not_research(catalog):
     assert catalog.select(quality_grade="needs_id").count() == 8 + 2 + 1
 
 
+def test_its_representation_asks_the_catalogue_nothing(write_catalog, photos, taxa):
+    catalog = open_catalog(write_catalog(photos(taxa["robin"], 1, license="CC0")))
+    assert repr(catalog) == f"Catalog({str(catalog.path)!r}, layout='raw')"
+    selection = catalog.select(license="CC0")
+    assert repr(selection) == f"Selection(catalog={str(catalog.path)!r}, any_of=[{{'license': ['CC0']}}])"
+    assert "defects" not in vars(catalog)
+
+
 def test_taxa_of_any_rank_are_joined_and_excluded(catalog):
     assert everything(catalog, taxa="Aves").count() == 40
     assert everything(catalog, taxa=["class:Aves", "oak, white oaks"][:1]).count() == 40

@@ -304,6 +304,13 @@ def test_a_split_is_saved_loaded_and_left_alone_the_second_time(birds, tmp_path)
     assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == before
 
 
+def test_its_representation_is_one_line(birds, tmp_path):
+    split = make_split(birds, lt_ratio=10)
+    said = f"{split.num_classes} classes; photos: {split.part('train').num_rows} train, "
+    assert repr(split).startswith(f"Split({split.name!r}: {said}")
+    assert repr(load_split(split.save(tmp_path / split.name), in_memory=False)) == repr(split)
+
+
 def test_the_files_are_the_same_bytes_twice(birds, tmp_path):
     for name in ("a", "b"):
         make_split(birds, lt_ratio=20).save(tmp_path / name)

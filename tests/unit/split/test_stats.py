@@ -27,6 +27,12 @@ def test_the_numbers_of_a_hand_worked_split():
     }  # fmt: skip
 
 
+def test_a_folder_stands_for_its_split(tmp_path):
+    split = tiny_split()
+    assert split_stats(split.save(tmp_path / "tiny")) == split_stats(split)
+    assert split_stats(str(tmp_path / "tiny")) == split_stats(split)
+
+
 def test_bounds_of_the_bands_can_be_set():
     stats = split_stats(tiny_split(), many_above=30, few_below=5)
     assert {name: band.classes for name, band in stats.bands.items()} == {"many": 1, "medium": 1, "few": 2}

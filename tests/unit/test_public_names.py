@@ -1,0 +1,22 @@
+"""What `arboretum_tools` shows of itself."""
+
+import subprocess
+import sys
+
+import arboretum_tools
+
+
+def test_completion_shows_the_public_names_and_no_others():
+    assert [name for name in dir(arboretum_tools) if not name.startswith("_")] == sorted(
+        name for name in arboretum_tools.__all__ if not name.startswith("_")
+    )
+
+
+def test_every_public_name_is_there_and_names_stay_functions_whatever_is_imported():
+    code = (
+        "import arboretum_tools.download, arboretum_tools.export, arboretum_tools.evaluate, arboretum_tools\n"
+        "for name in arboretum_tools.__all__:\n"
+        "    value = getattr(arboretum_tools, name)\n"
+        "    assert type(value).__name__ != 'module', name\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
