@@ -17,6 +17,7 @@ from arboretum_tools.catalog import rejected
 from arboretum_tools.catalog.catalog import Catalog
 from arboretum_tools.query import identifier, literal
 from arboretum_tools.tables import write_table
+from arboretum_tools.wording import plural
 
 #: Examples that are kept of a finding.
 EXAMPLES = 20
@@ -36,7 +37,7 @@ class Finding:
     Attributes:
         name: short, for machines.
         count: how many, of `what`.
-        what: what is counted, and what becomes of it.
+        what: what is counted, a noun that agrees with `count` first, and what becomes of it.
         fatal: whether the catalogue cannot be trusted for it.
         examples: at most EXAMPLES, in a fixed order.
     """
@@ -131,26 +132,26 @@ def _rows(catalog: Catalog) -> list[Finding]:
         )
 
     found = (
-        ("exact_duplicates", defects.exact_duplicates, "rows that are there again: one is kept"),
+        ("exact_duplicates", defects.exact_duplicates, "row there already: one is kept"),
         (
             "repeated_photo_id",
             defects.repeated_photo_id,
-            "rows of a photo that its class has already: the smallest (observation_id, photo_url) is kept",
+            "row of a photo that its class has already: the smallest (observation_id, photo_url) is kept",
         ),
         (
             "conflicting_photos",
             defects.conflicting_photos,
-            "photos under two or more classes: all their rows are left out",
+            "photo under two or more classes: all rows of such a photo are left out",
         ),
-        ("bad_photo_id", defects.bad_photo_id, "rows without a photo_id of 1 or more: left out"),
-        ("bad_extension", defects.bad_extension, "rows without a known image extension: left out"),
+        ("bad_photo_id", defects.bad_photo_id, "row without a photo_id of 1 or more: left out"),
+        ("bad_extension", defects.bad_extension, "row without a known image extension: left out"),
     )
     return [
-        *(Finding(name, count, what, examples=photos(name) if count else ()) for name, count, what in found),
-        Finding(
+        *(_finding(name, count, what, examples=photos(name) if count else ()) for name, count, what in found),
+        _finding(
             "no_class",
             defects.no_class,
-            "photos without kingdom, genus or epithet: kept, in no species class",
+            "photo without kingdom, genus or epithet: kept, in no species class",
             False,
             _examples(
                 catalog,
@@ -158,10 +159,10 @@ def _rows(catalog: Catalog) -> list[Finding]:
                 f"WHERE class_key IS NULL ORDER BY 1 LIMIT {EXAMPLES}",
             ),
         ),
-        Finding(
+        _finding(
             "control_characters",
             defects.control_characters,
-            "rows with control characters in a name: kept, the characters made spaces",
+            "row with control characters in a name: kept, the characters made spaces",
         ),
     ]
 
@@ -193,19 +194,19 @@ def _names(catalog: Catalog) -> list[Finding]:
             "rank_holes",
             "SELECT DISTINCT coalesce(class_key, scientific_name, '(no name)') AS name FROM lineages "
             f"WHERE {holes}",
-            "names that lack a rank between two that they have: kept, outside that clade",
+            "name without a rank between two others: kept, outside that clade",
         ),
         _listed(
             catalog,
             "homonyms",
             f"SELECT term || ' (' || array_to_string(kingdoms, ', ') || ')' AS name FROM ({homonyms})",
-            "names that taxa of several kingdoms share: told apart as kingdom>rank:name",
+            "name that taxa of several kingdoms share: told apart as kingdom>rank:name",
         ),
         _listed(
             catalog,
             "several_lineages",
             f"SELECT class_key AS name FROM ({several})",
-            "classes whose rows do not agree on the lineage: the most frequent one stands for the class",
+            "class whose rows do not agree on the lineage: the most frequent one stands for the class",
         ),
     ]
 
@@ -220,10 +221,10 @@ def _values(catalog: Catalog) -> list[Finding]:
                 "ORDER BY 2 DESC, 1"
             )
             found.append(
-                Finding(
+                _finding(
                     f"unknown_{column}",
                     sum(int(str(count)) for _, count in values),
-                    f"photos whose {column} is outside the vocabulary: no filter lets them pass",
+                    f"photo whose {column} is outside the vocabulary, which no filter lets pass",
                     False,
                     tuple(f"{value} ({int(str(count)):,})" for value, count in values[:EXAMPLES]),
                 )
@@ -233,7 +234,7 @@ def _values(catalog: Catalog) -> list[Finding]:
             catalog,
             "own_url",
             "SELECT url AS name FROM photos WHERE url IS NOT NULL",
-            "photos whose address does not follow from photo_id and extension: the address is kept",
+            "photo whose address does not follow from photo_id and extension: the address is kept",
         )
     )
     if catalog.layout == "raw" and catalog.has("latitude") and catalog.has("longitude"):
@@ -247,7 +248,7 @@ def _values(catalog: Catalog) -> list[Finding]:
                 "bad_position",
                 f"SELECT photo_id || ': ' || coalesce(latitude::VARCHAR, '?') || ', ' || "
                 f"coalesce(longitude::VARCHAR, '?') AS name FROM valid WHERE {off}",
-                "rows with half a position, or one off the globe: the position is taken as unknown",
+                "row with half a position, or one off the globe: the position is taken as unknown",
             )
         )
     return found
@@ -263,10 +264,10 @@ def _part_taxa(catalog: Catalog) -> Finding:
         for (part, least, most), (first, last) in zip(catalog.rows(taxa) if said else (), said, strict=True)
         if int(str(least)) < first or int(str(most)) > last
     ]
-    return Finding(
+    return _finding(
         "wrong_part_taxa",
         len(wrong),
-        "parts that hold other taxa than catalog.json says",
+        "part with other taxa than catalog.json says",
         fatal=True,
         examples=tuple(wrong[:EXAMPLES]),
     )
@@ -279,22 +280,24 @@ def _promises(catalog: Catalog) -> list[Finding]:
             "unsorted",
             "SELECT count(*) FROM (SELECT tax, photo_id, lag(tax) OVER w AS t, lag(photo_id) OVER w AS p "
             "FROM parts WINDOW w AS (PARTITION BY tax ORDER BY photo_id)) WHERE p >= photo_id",
-            "photos that are there twice",
+            "photo there twice",
         ),
         (
             "unknown_tax",
             "SELECT count(*) FROM (SELECT DISTINCT tax FROM parts) ANTI JOIN taxa USING (tax)",
-            "values of tax that taxa.parquet lacks",
+            "value of tax that taxa.parquet lacks",
         ),
         (
             "wrong_counts",
             "SELECT count(*) FROM taxa FULL JOIN (SELECT tax, count(*) AS photos FROM parts GROUP BY tax) "
             "USING (tax) FULL JOIN (SELECT tax, sum(n) AS tallied FROM counts GROUP BY tax) USING (tax) "
             "WHERE n IS DISTINCT FROM photos OR n IS DISTINCT FROM tallied",
-            "taxa whose photos are not as many as taxa.parquet or counts.parquet says",
+            "taxon whose photos are not as many as taxa.parquet or counts.parquet says",
         ),
     )
-    found = [Finding(name, int(str(catalog.rows(sql)[0][0])), what, fatal=True) for name, sql, what in checks]
+    found = [
+        _finding(name, int(str(catalog.rows(sql)[0][0])), what, fatal=True) for name, sql, what in checks
+    ]
     reasons = catalog.rows("SELECT reason, sum(rows)::BIGINT FROM rejected GROUP BY 1")
     listed = {str(reason): int(str(count)) for reason, count in reasons}
     counted = catalog.count_fingerprint()
@@ -302,14 +305,14 @@ def _promises(catalog: Catalog) -> list[Finding]:
     return [
         *found,
         _part_taxa(catalog),
-        Finding(
+        _finding(
             "wrong_rejected",
             # A catalogue of a build that kept no list promises none.
             int(bool(listed) and listed != rejected.counts(catalog.defects)),
             "list of rows left out that does not have as many as the build counted",
             fatal=True,
         ),
-        Finding(
+        _finding(
             "wrong_fingerprint",
             int(differs),
             "fingerprint that the photos do not give",
@@ -325,8 +328,16 @@ def _listed(catalog: Catalog, name: str, sql: str, what: str) -> Finding:
     """A finding of everything that a query for one column `name` returns."""
     count = int(str(catalog.rows(f"SELECT count(*) FROM ({sql})")[0][0]))
     examples = _examples(catalog, f"SELECT name FROM ({sql}) ORDER BY 1 LIMIT {EXAMPLES}") if count else ()
-    return Finding(name, count, what, False, examples)
+    return _finding(name, count, what, False, examples)
 
 
 def _examples(catalog: Catalog, sql: str) -> tuple[str, ...]:
     return tuple(str(value) for value, *_ in catalog.rows(sql))
+
+
+def _finding(
+    name: str, count: int, what: str, fatal: bool = False, examples: tuple[str, ...] = ()
+) -> Finding:
+    """A finding whose `what` begins with a noun in the singular."""
+    noun, _, rest = what.partition(" ")
+    return Finding(name, count, f"{plural(count, noun)} {rest}", fatal, examples)

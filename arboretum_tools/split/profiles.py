@@ -209,6 +209,10 @@ class _Fit:
         counts = _SHAPES[self.recipe.profile](head, ratio or self.ratio, classes)
         return bool(np.all(counts <= self.capacities[:classes]))
 
+    def counts(self, classes: int, units: int) -> NDArray[np.int64]:
+        """Train photos that a class list asks of each of its classes, the largest first."""
+        return _SHAPES[self.recipe.profile](self.largest(units), self.ratio, classes)
+
     def most_classes(self, units: int) -> int:
         return _last_true(lambda classes: self.feasible(classes, units), 2, self.available)
 
@@ -272,10 +276,22 @@ def _infeasible(fit: _Fit, units: int) -> InfeasibleSplitError:
             advice.append(f"The largest whole ratio over {classes} classes is {largest}.")
     advice.append("Ask for less, or select more photos.")
     return InfeasibleSplitError(
-        f"the selection cannot carry {asked}: with {_unit_text(fit, units)} the largest class needs "
-        f"{fit.largest(units)} train photos, and the largest has {best}",
+        f"the selection cannot carry {asked}: {_shortfall(fit, classes, units)}",
         largest_ratio=best,
         hint=" ".join(advice),
+    )
+
+
+def _shortfall(fit: _Fit, classes: int, units: int) -> str:
+    """Why a class list is not feasible: too few classes, or the first with too few photos."""
+    if classes > fit.available:
+        return f"only {fit.available:,} of its classes keep a photo for training"
+    needed, held = fit.counts(classes, units), fit.capacities[:classes]
+    place = int(np.argmax(needed > held))
+    which = "largest class" if place == 0 else f"class at place {place + 1:,} by size"
+    return (
+        f"with {_unit_text(fit, units)} the {which} needs {counted(int(needed[place]), 'train photo')}, "
+        f"and {'the largest' if place == 0 else 'it'} has {held[place]}"
     )
 
 

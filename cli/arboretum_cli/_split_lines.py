@@ -30,7 +30,7 @@ def split_lines(split: Split, folder: Path, there: bool) -> list[str]:
         *(_benchmark(split) if "benchmark" in meta["recipe"] else _long_tail(split)),
         f"of {counted(counts['selected'], 'selected photo')}: "
         + (", ".join(f"{count:,} {what}" for what, count in unused.items() if count) or "all are used")
-        + f"; {counted(idle, 'class')} {does(idle, 'take')} no part",
+        + (f"; {counted(idle, 'class')} {does(idle, 'take')} no part" if idle else ""),
         *_set_aside(meta),
         _written(folder, there),
     ]

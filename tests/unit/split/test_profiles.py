@@ -103,8 +103,26 @@ def test_fixed_numbers_are_kept():
     assert (found.largest, found.smallest) == (200, 20)
     with pytest.raises(RecipeError, match="200 and 300"):
         fit(many, lt_ratio=100, max_per_class=290)
-    with pytest.raises(InfeasibleSplitError, match="over 31 classes"):
+    with pytest.raises(InfeasibleSplitError, match="over 31 classes: only 30 of its classes keep a photo"):
         fit(many, lt_ratio=10, num_classes=31)
+
+
+@pytest.mark.parametrize(
+    ("photos", "recipe", "said"),
+    [
+        ([53, 20, 3], {"lt_ratio": 100}, "the largest class needs 100 train photos, and the largest has 53"),
+        (
+            [500, 60, 9],
+            {"lt_ratio": 4, "num_classes": 3, "min_per_class": 10},
+            "place 3 by size needs 10",
+        ),
+        ([500, 1], {"lt_ratio": 2, "min_per_class": 2}, "place 2 by size needs 2 train photos, and it has 1"),
+    ],
+)
+def test_the_class_that_binds_is_named(photos, recipe, said):
+    with pytest.raises(InfeasibleSplitError) as caught:
+        fit(photos, **recipe)
+    assert said in str(caught.value)
 
 
 def test_a_ratio_below_one_is_its_inverse():
