@@ -14,7 +14,7 @@ from arboretum_tools.catalog.inactive import InactiveName
 from arboretum_tools.catalog.layout import find_built, is_built
 from arboretum_tools.catalog.relations import Relations
 from arboretum_tools.catalog.select import Selection
-from arboretum_tools.errors import SelectionError, SeveralTaxaError, TaxonError, UnknownTaxonError
+from arboretum_tools.errors import SelectionError, SeveralTaxaError, TaxonError, UnknownTaxonError, UsageError
 from arboretum_tools.events import Note, OnEvent, ignore
 from arboretum_tools.photo_ids import PhotoIds, read_photo_ids
 from arboretum_tools.selection import Box, Criteria
@@ -95,10 +95,10 @@ class Catalog(Relations):
         with self._asking() as connection:
             return names.all_names(connection, parent)
 
-    def _taxa(self, values: str | Iterable[str]) -> tuple[Taxon, ...]:
+    def _taxa(self, values: str | Iterable[str], name: str) -> tuple[Taxon, ...]:
         """The taxa of several names; all that fail are told of in one error."""
         found, failed = [], []
-        for text in _each(values, str):
+        for text in _each(values, str, name):
             try:
                 found.append(self.taxon(text))
             except TaxonError as error:
@@ -149,15 +149,15 @@ class Catalog(Relations):
         elif bbox is not None and not isinstance(bbox, Box):
             bbox = Box(*bbox)
         criteria = Criteria(
-            taxa=self._taxa(taxa),
-            exclude_taxa=self._taxa(exclude_taxa),
-            rarity=_each(rarity, str),
+            taxa=self._taxa(taxa, "taxa"),
+            exclude_taxa=self._taxa(exclude_taxa, "exclude-taxa"),
+            rarity=_each(rarity, str, "rarity"),
             min_photos=min_photos,
             max_photos=max_photos,
-            life_stage=_each(life_stage, str),
+            life_stage=_each(life_stage, str, "life-stage"),
             life_stage_unknown=life_stage_unknown,
-            license=_each(license, str),
-            iucn=_each(iucn, str.upper),
+            license=_each(license, str, "license"),
+            iucn=_each(iucn, str.upper, "iucn"),
             quality_grade=quality_grade,
             bbox=bbox,
             since=_day(since),
@@ -207,10 +207,16 @@ def open_catalog(
     return Catalog(files, threads=threads, on_event=on_event)
 
 
-def _each(values: str | Iterable[str], make: Callable[[str], _Asked]) -> tuple[_Asked, ...]:
-    """One value or several, each possibly a list with commas, in the order given, each once."""
+def _each(values: str | Iterable[str], make: Callable[[str], _Asked], name: str) -> tuple[_Asked, ...]:
+    """One value or several, each possibly a list with commas, in the order given, each once.
+
+    Raises:
+        UsageError: what was given is blank. A variable that a script forgot to set must not mean everything.
+    """
     given = [values] if isinstance(values, str) else list(values)
     parts = [part.strip() for value in given for part in value.split(",")]
+    if given and not any(parts):
+        raise UsageError(f"{name} is given without a value", hint="Leave it out to take all.")
     return tuple(dict.fromkeys(make(part) for part in parts if part))
 
 

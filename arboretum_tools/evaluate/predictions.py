@@ -89,6 +89,8 @@ def read_predictions(
         raise UsageError(f"missing photos are 'error' or 'wrong', not {missing!r}")
     if path.suffix.lower() not in _ENDINGS:
         raise UsageError(f"predictions are a {', '.join(_ENDINGS)} file, not {path.name}")
+    if not path.exists():
+        raise PredictionsError(f"there is no file {path}")
     try:
         ids, top = _read(path, photos, num_classes)
     except _UNREADABLE as error:

@@ -107,6 +107,10 @@ def audit_split(
 
 
 def _read(path: Path) -> Files:
+    if not path.exists():
+        raise _refuse(f"there is no split {path}")
+    if not (path / "split.json").is_file():
+        raise _refuse(f"{path} is not a split: it has no split.json")
     try:
         meta = read_json(path / "split.json")
     except (OSError, ValueError) as error:

@@ -52,6 +52,11 @@ def test_it_runs_the_whole_chain_and_what_it_prints_can_be_run(tmp_path, process
         assert sheet.width > 1_000
 
 
+def test_it_says_that_its_server_has_ended(tmp_path, arboretum):
+    outcome = arboretum("demo", "--dir", tmp_path / "d")
+    assert outcome.out.endswith("`arboretum demo --serve` keeps it up, to type along.\n")
+
+
 def test_the_python_lines_that_it_prints_run(tmp_path, arboretum, monkeypatch):
     outcome = arboretum("demo", "--dir", tmp_path / "d")
     assert outcome.code == 0, outcome.err

@@ -77,14 +77,20 @@ def demo(
         typer.echo(f"look into  {folder}\nand at     {folder / _SHEET}")
         if serve:
             _wait(folder, origin)
+        else:
+            typer.echo("The server has ended with this; `arboretum demo --serve` keeps it up, to type along.")
 
 
 def _prepare(folder: Path, sample: Path) -> None:
     """Makes the folder with a copy of the sample as `catalog/`; a demo's own folder is used again."""
+    from arboretum_tools.errors import TargetExistsError
     from arboretum_tools.publish import refuse_existing
 
     if not (folder / _MARK).exists():
-        refuse_existing(folder)
+        try:
+            refuse_existing(folder)
+        except TargetExistsError as error:
+            raise TargetExistsError(error.message, hint="Choose another folder with --dir.") from error
         folder.mkdir(parents=True, exist_ok=True)
         (folder / _MARK).touch()
     shutil.copytree(sample, folder / "catalog", dirs_exist_ok=True)

@@ -210,6 +210,11 @@ def test_predictions_that_answer_something_else_are_one_error(tmp_path, columns,
     assert caught.value.exit_code == 3
 
 
+def test_a_file_that_is_not_there_is_said(tmp_path):
+    with pytest.raises(PredictionsError, match=r"there is no file .*mine\.csv"):
+        evaluate(SPLIT, tmp_path / "mine.csv")
+
+
 def test_files_that_are_none_are_one_error(tmp_path):
     for name, text in (("a.csv", "photo_id,label\n1,x\n"), ("b.npz", "x"), ("c.parquet", "x"), ("d.csv", "")):
         (tmp_path / name).write_text(text)
