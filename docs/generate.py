@@ -73,8 +73,12 @@ seconds elsewhere.
 | `ARBORETUM_CATALOG` | the catalogue, where `--catalog` is not given |
 | `ARBORETUM_ORIGIN` | the server to ask for photos instead of the image hosts, as `--origin` |
 | `ARBORETUM_MEMORY_LIMIT` | what queries may use before they spill to disk; default 2GB |
+| `ARBORETUM_STATE` | where byte budgets of hosts are kept; default `~/.local/state/arboretum-tools` |
 | `ARBORETUM_DEBUG` | set to anything: internal errors show their traceback |
 | `TMPDIR` | where queries spill |
+| `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY` | the proxy of downloads, and hosts asked without it |
+| `SSL_CERT_FILE`, `SSL_CERT_DIR` | certificates that are trusted, instead of the system's |
+| `HF_ENDPOINT`, `HF_TOKEN` | hub and token of `catalog pull` |
 """
 
 

@@ -1,6 +1,7 @@
 """Help: every command has some, with examples, quickly and without loading anything heavy."""
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -100,6 +101,14 @@ def test_every_command_has_help_with_examples_and_its_python_twin(arboretum, com
     assert f"arboretum {command}" in outcome.out
     assert "In Python:" in " ".join(outcome.out.split()) or command == "demo"
     assert "\b" not in outcome.out
+
+
+@pytest.mark.parametrize(
+    "command", [*COMMANDS, *(f"catalog {name}" for name in ("pull", "build", "annotate", "check"))]
+)
+def test_an_option_says_what_it_takes_in_a_word_of_the_user(arboretum, command):
+    options = arboretum(*command.split(), "--help").out.split("Options:")[1]
+    assert [line for line in options.splitlines() if re.match(r" +(-\w, )?--[\w-]+ <", line)] == []
 
 
 def test_no_arguments_show_the_overview(arboretum):

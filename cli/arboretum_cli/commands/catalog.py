@@ -108,11 +108,18 @@ def pull(
     repo: Annotated[
         str | None,
         typer.Option(
-            "--repo", help="A dataset on the hub. [default: BGLab/BioTrove-Train]", show_default=False
+            "--repo",
+            help="A dataset on the hub. [default: BGLab/BioTrove-Train]",
+            metavar="OWNER/NAME",
+            show_default=False,
         ),
     ] = None,
-    revision: Annotated[str | None, typer.Option("--revision", help="Branch, tag or commit.")] = None,
-    include: Annotated[str, typer.Option("--include", help="Pattern of file names.")] = "**/*.parquet",
+    revision: Annotated[
+        str | None, typer.Option("--revision", help="Branch, tag or commit.", metavar="REVISION")
+    ] = None,
+    include: Annotated[
+        str, typer.Option("--include", help="Pattern of file names.", metavar="PATTERN")
+    ] = "**/*.parquet",
     to: Annotated[Path, typer.Option("--to", help="Where to put the files.", metavar="DIR")] = Path(
         "published"
     ),
@@ -122,7 +129,7 @@ def pull(
     """Fetch the published metadata from the Hugging Face hub.
 
     A fetch that was interrupted goes on when the same command is given again. $HF_ENDPOINT names another
-    hub. In Python: `plan_pull(repo)`, `pull(plan, to)`.
+    hub. In Python: `plan_pull(repo)` and `pull(plan, to)` of `arboretum_tools.catalog.pull`.
 
     \b
     Examples:
@@ -163,11 +170,16 @@ def annotate(
         ),
     ] = None,
     column: Annotated[
-        str, typer.Option("--column", help="life_stage, license, quality_grade or iucn.")
+        str, typer.Option("--column", help="life_stage, license, quality_grade or iucn.", metavar="COLUMN")
     ] = "life_stage",
     source: Annotated[
         str | None,
-        typer.Option("--source", help="What to call the table. [default: its file name]", show_default=False),
+        typer.Option(
+            "--source",
+            help="What to call the table. [default: its file name]",
+            metavar="NAME",
+            show_default=False,
+        ),
     ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Let the table win over values that are there.")

@@ -31,7 +31,9 @@ def taxa(
         ),
     ] = None,
     tree: Annotated[bool, typer.Option("--tree", help="Show the ranks below as a tree.")] = False,
-    levels: Annotated[int, typer.Option("--levels", help="Ranks of the tree.", min=1, max=7)] = 2,
+    levels: Annotated[
+        int, typer.Option("--levels", help="Ranks of the tree.", metavar="N", min=1, max=7)
+    ] = 2,
     catalog: Annotated[
         Path | None,
         typer.Option(

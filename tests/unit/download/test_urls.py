@@ -1,4 +1,4 @@
-"""No address is asked that CONTRACTS 12 does not allow."""
+"""No address is asked that the rules on untrusted input (docs/design.md) do not allow."""
 
 from __future__ import annotations
 

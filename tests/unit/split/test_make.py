@@ -66,7 +66,7 @@ def catalogues(draw):
 
 
 def reference(rows, ratio, k_val, k_test, group_by, seed):
-    """CONTRACTS 2 to 5 written down once more, slowly. Returns {part: {photo_id: class}} or None."""
+    """The rules of docs/design.md once more, slowly. Returns {part: {photo_id: class}} or None."""
     unique = {row["photo_id"]: row for row in rows}
     by_class = defaultdict(list)
     for row in unique.values():
