@@ -16,15 +16,42 @@ BROKEN_PIPE = 141
 
 
 def result(as_json: bool, value: Mapping[str, Any], lines: Iterable[str]) -> None:
-    """Prints the result of a command: `value` as JSON, or the lines for people."""
-    text = json.dumps(value, ensure_ascii=False, indent=2) if as_json else printable("\n".join(lines))
+    """Prints the result of a command: `value` as JSON, or the lines for people.
+
+    Raises:
+        NotWritableError: stdout takes no more: a file on a full disk, say. What was done stays done.
+    """
+    if as_json:
+        text = json.dumps(value, ensure_ascii=not _speaks_unicode(), indent=2)
+    else:
+        text = printable("\n".join(lines))
+        if not _speaks_unicode():
+            text = text.encode(sys.stdout.encoding, "replace").decode(sys.stdout.encoding)
     try:
         typer.echo(text)
         sys.stdout.flush()
     except BrokenPipeError:
-        # The reader (`head`, say) has enough. Nothing more may be written, at exit neither.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _write_no_more()
+        # The reader (`head`, say) has enough.
         raise typer.Exit(BROKEN_PIPE) from None
+    except OSError as error:
+        from arboretum_tools.errors import NotWritableError
+
+        _write_no_more()
+        raise NotWritableError(
+            f"the result cannot be printed: {error.strerror}",
+            hint="What the command does was done; only its output is lost.",
+        ) from error
+
+
+def _speaks_unicode() -> bool:
+    """Whether stdout can show every name: not under an old locale or `PYTHONIOENCODING=ascii`."""
+    return (sys.stdout.encoding or "utf-8").lower().replace("-", "").startswith("utf")
+
+
+def _write_no_more() -> None:
+    """What Python still holds of the output goes nowhere, so that it does not fail once more at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def say(text: str) -> None:

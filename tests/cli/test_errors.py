@@ -1,8 +1,13 @@
 """Bad input: one clear error with its exit code and the next step, and nothing half-written."""
 
 import json
+import os
+import shutil
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -215,6 +220,29 @@ def test_a_reader_that_has_enough_is_no_error(place, process):
     _, err = running.communicate(timeout=60)
     assert running.returncode in (0, 141)
     assert "Traceback" not in err
+
+
+def test_output_that_cannot_be_written_is_no_defect_of_ours(place):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "arboretum_cli", "select", "--json"],
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert done.returncode == 3
+    assert "the result cannot be printed: No space left on device" in done.stderr
+    assert "Exception ignored" not in done.stderr
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_a_terminal_that_knows_no_unicode_gets_what_it_can_show(place, tmp_path, form):
+    catalogue = tmp_path / "catalogue-\u00fc"
+    shutil.copytree(place / "catalog", catalogue)
+    done = subprocess.run(
+        [sys.executable, "-m", "arboretum_cli", "catalog", "check", str(catalogue), *form],
+        capture_output=True, text=True, check=False, env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert ("catalogue-\\u00fc" if form else "catalogue-?") in done.stdout
 
 
 def test_a_defect_of_ours_says_so_without_a_traceback(arboretum, place, monkeypatch):
