@@ -138,7 +138,7 @@ class Split:
             TargetExistsError: the folder holds something else.
         """
         if (path / "split.json").is_file():
-            found = load_split(path)
+            found = load_split(path, in_memory=False)
             same = all(found.meta[name] == self.meta[name] for name in ("recipe_sha256", "sha256"))
             if same and found.meta["catalog"]["fingerprint"] == self.meta["catalog"]["fingerprint"]:
                 return True
