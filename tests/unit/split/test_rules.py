@@ -105,6 +105,31 @@ def wishes(draw):
     return wish
 
 
+@st.composite
+def asked(draw):
+    """What is selected: mostly all, else by rarity, so many of an observation, or so many in all."""
+    name = draw(st.sampled_from([None, None, None, "min_photos", "photos_per_observation", "limit"]))
+    most = {"min_photos": 30, "photos_per_observation": 3, "limit": 150}
+    return {} if name is None else {name: draw(st.integers(1, most[name]))}
+
+
+def selected_of(rows, criteria):
+    """The photos of a selection: research grade, and what else is asked of them."""
+    unique = deduplicated(rows)
+    in_catalog = Counter(class_of(row, "species") for row in unique)
+    found = [row for row in unique if row["quality_grade"] == "research"]
+    if least := criteria.get("min_photos"):
+        found = [row for row in found if row["species"] and in_catalog[class_of(row, "species")] >= least]
+    found.sort(key=lambda row: (key(row["photo_id"], "limit", 0), row["photo_id"]))
+    if most := criteria.get("photos_per_observation"):
+        seen = Counter()
+        for row in list(found):
+            seen[row["observation_id"]] += row["observation_id"] is not None
+            if seen[row["observation_id"]] > most:
+                found.remove(row)
+    return found[: criteria.get("limit")]
+
+
 def deduplicated(rows):
     """One row a photo: the smallest observation, unknown last; none where it is under two classes."""
     by_id = defaultdict(list)
@@ -196,9 +221,9 @@ def sizes_of(capacities, wish):
     return counts(fitting[-1], most)
 
 
-def reference(rows, wish, store, exclusion):
+def reference(rows, criteria, wish, store, exclusion):
     """The rules, by hand: {part: {photo_id: class_key}} and the photos selected, or None."""
-    selected = [row for row in deduplicated(rows) if row["quality_grade"] == "research"]
+    selected = selected_of(rows, criteria)
     group_by = wish["group_by"]
     if group_by == "auto":
         unknown = any(row["observation_id"] is None for row in selected)
@@ -236,8 +261,8 @@ def reference(rows, wish, store, exclusion):
 
 
 @settings(max_examples=40)
-@given(catalogues(), wishes(), st.randoms(use_true_random=False))
-def test_it_is_what_the_rules_say(tmp_path_factory, monkeypatch, rows, wish, rng):
+@given(catalogues(), asked(), wishes(), st.randoms(use_true_random=False))
+def test_it_is_what_the_rules_say(tmp_path_factory, monkeypatch, rows, criteria, wish, rng):
     if not rows:
         return
     # None of this may show: the order of rows, files, their row groups, the layout, threads, limits far below
@@ -261,18 +286,18 @@ def test_it_is_what_the_rules_say(tmp_path_factory, monkeypatch, rows, wish, rng
             # What the catalogue does not know at all would be refused.
             rng.choice([[], [f"family:{one['family']}"]]),
         )
-    expected = reference(rows, wish, store, exclusion)
+    expected = reference(rows, criteria, wish, store, exclusion)
+    selection = catalog.select(**criteria)
     held = None if store is None else PhotoIds.of(store)
     if expected is None:
         with pytest.raises(InfeasibleSplitError):
-            make_split(catalog, store=held, exclude=exclusion, **wish)
+            make_split(selection, store=held, exclude=exclusion, **wish)
         return
     parts, selected = expected
-    split = make_split(catalog, store=held, exclude=exclusion, **wish)
+    split = make_split(selection, store=held, exclude=exclusion, **wish)
     names = split.classes["class_key"].to_pylist()
-    asked = ["train", *(part for part in ("val", "test") if wish[f"{part}_per_class"])]
-    assert list(split.parts) == asked
-    for part in asked:
+    assert split.parts == ("train", *(part for part in ("val", "test") if wish[f"{part}_per_class"]))
+    for part in split.parts:
         table = split.part(part)
         labels, photos = table["label"].to_pylist(), table["photo_id"].to_pylist()
         assert dict(zip(photos, (names[label] for label in labels), strict=True)) == parts[part]
@@ -315,7 +340,7 @@ def test_a_class_without_any_group_is_parted_photo_by_photo(tmp_path):
     for group_by in ("observation", "observer-per-species"):
         wish |= {"group_by": group_by, "hybrids": False}
         split = make_split(open_catalog(tmp_path), **wish)
-        parts, _ = reference(rows, wish, None, None)
+        parts, _ = reference(rows, {}, wish, None, None)
         for part in split.parts:
             assert set(split.part(part)["photo_id"].to_pylist()) == set(parts[part])
 
