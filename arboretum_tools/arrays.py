@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -54,3 +54,19 @@ def from_numpy(values: NDArray[Any]) -> pa.Array:
         return pa.Array.from_buffers(pa.bool_(), len(values), [None, pa.py_buffer(data)])
     data = np.ascontiguousarray(values)
     return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [None, pa.py_buffer(data)])
+
+
+def texts(values: Sequence[str]) -> pa.Array:
+    """Texts as Arrow has them; `pa.array` imports pandas as well. At most 2 GiB of UTF-8."""
+    encoded = [value.encode() for value in values]
+    ends = np.zeros(len(encoded) + 1, np.int64)
+    np.cumsum([len(one) for one in encoded], out=ends[1:])
+    if ends[-1] > np.iinfo(np.int32).max:
+        raise ValueError(f"{ends[-1]:,} bytes of text do not fit into one array")
+    data = [pa.py_buffer(ends.astype(np.int32)), pa.py_buffer(b"".join(encoded))]
+    return pa.Array.from_buffers(pa.string(), len(encoded), [None, *data])
+
+
+def text(value: str) -> pa.Scalar:
+    """A text for the functions of `pyarrow.compute`; given as Python has it, it imports pandas as well."""
+    return texts([value])[0]

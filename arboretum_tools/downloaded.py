@@ -8,16 +8,16 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from arboretum_tools import requests
+from arboretum_tools.arrays import text
 from arboretum_tools.catalog import Catalog, Selection
 from arboretum_tools.errors import StoreError
 from arboretum_tools.photo_ids import PhotoIds, read_photo_ids
 from arboretum_tools.selection import Criteria
 from arboretum_tools.store import ImageStore
 from arboretum_tools.store.layout import is_store
-from arboretum_tools.tables import one_line
+from arboretum_tools.tables import one_line, read_columns
 
 
 def ok_photo_ids(store: ImageStore) -> PhotoIds:
@@ -26,13 +26,13 @@ def ok_photo_ids(store: ImageStore) -> PhotoIds:
     Raises:
         StoreError: an index of the store cannot be read.
     """
-    found = [pa.array([], pa.int64())]
+    found = [pa.nulls(0, pa.int64())]
     for path in store.index_files():
         try:
-            index = pq.read_table(path, columns=["photo_id", "status"])
+            index = read_columns(path, ["photo_id", "status"])
         except (OSError, pa.ArrowException) as error:
             raise StoreError(f"the shard index {path} cannot be read: {one_line(error)}") from error
-        found += index.filter(pc.equal(index["status"], "ok"))["photo_id"].chunks
+        found += index.filter(pc.equal(index["status"], text("ok")))["photo_id"].chunks
     return PhotoIds.of(pa.concat_arrays(found))
 
 

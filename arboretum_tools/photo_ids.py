@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from arboretum_tools.errors import SelectionError
-from arboretum_tools.tables import one_line
+from arboretum_tools.tables import one_line, read_columns
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,14 +38,17 @@ class PhotoIds:
         import numpy as np
         import pyarrow as pa
 
+        from arboretum_tools.arrays import from_numpy, to_numpy
+
         try:
-            values = np.unique(np.asarray(ids if isinstance(ids, pa.Array) else list(ids), dtype=np.int64))
+            given = to_numpy(ids.cast(pa.int64())) if isinstance(ids, pa.Array) else list(ids)
+            values = np.unique(np.asarray(given, dtype=np.int64))
         except (OverflowError, TypeError, ValueError) as error:
             raise SelectionError(f"photo ids are whole numbers of at most 63 bits: {error}") from error
         if len(values) and values[0] < 1:
             raise SelectionError(f"photo ids are 1 or more, not {values[0]}")
         text = "".join(f"{value}\n" for value in values.tolist())
-        return cls(pa.array(values), hashlib.sha256(text.encode()).hexdigest())
+        return cls(from_numpy(values), hashlib.sha256(text.encode()).hexdigest())
 
     def __len__(self) -> int:
         return len(self.array)
@@ -74,7 +77,7 @@ def _read_parquet(path: Path) -> PhotoIds:
 
     if "photo_id" not in pq.read_schema(path).names:
         raise SelectionError(f"{path} has no column photo_id")
-    column = pq.read_table(path, columns=["photo_id"])["photo_id"]
+    column = read_columns(path, ["photo_id"])["photo_id"]
     if not pa.types.is_integer(column.type) or column.null_count:
         raise SelectionError(f"{path}: photo_id must be whole numbers without nulls, not {column.type}")
     return PhotoIds.of(column.combine_chunks())

@@ -161,7 +161,7 @@ def _split(folder: Path, taxa: str, **recipe: Any) -> object:
     import tempfile
 
     from arboretum_tools import make_split
-    from arboretum_tools.split.part_files import DrawnParts
+    from arboretum_tools.split.drawn_parts import DrawnParts
 
     started, cpu = time.perf_counter(), time.process_time()
     marks, write = [], DrawnParts.write
@@ -232,8 +232,21 @@ QUESTIONS: dict[str, Callable[[Path], object]] = {
     "make-split: all species, at most 1,000 photos each": lambda f: _split(
         f, "", profile="natural", max_per_class=1_000, group_by="photo", val_per_class=0, test_per_class=0
     ),
+    "make-split: 14 million photos, at most 1,540 of each species": lambda f: _split(
+        f, "", profile="natural", max_per_class=1_540, group_by="photo", val_per_class=0, test_per_class=0
+    ),
     "make-split: species with 30 photos, by observation, val and test": lambda f: _split(
         f, "", profile="natural", min_per_class=30, max_per_class=300, group_by="observation"
+    ),
+    "make-split: 45,000 species, by observation, val and test": lambda f: _split(
+        f,
+        "",
+        profile="natural",
+        min_per_class=16,
+        max_per_class=300,
+        val_per_class=3,
+        test_per_class=5,
+        group_by="observation",
     ),
     "polars: count Aves, as published": lambda f: _polars(f, per_species=False),
     "polars: photos a species, as published": lambda f: _polars(f, per_species=True),

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+from catalogue import peak_mb
 
 COUNT = "count of class Aves"
 SPECIES = "photos per species"
@@ -115,15 +116,18 @@ def measure(way: str, question: str, folder: Path) -> dict[str, float | str]:
 
 
 def child(way: str, question: str, folder: str) -> None:
-    import duckdb  # noqa: F401 - imports are not part of the question
-    import pandas as pd  # noqa: F401
-    import pyarrow.parquet  # noqa: F401
-
+    # Imports are not part of the question, and what the others need is not loaded.
+    if way == "pandas":
+        import pandas as pd  # noqa: F401
+        import pyarrow.parquet  # noqa: F401
+    elif way == "arboretum":
+        import arboretum_tools.split.make as _make  # noqa: F401
+    else:
+        import duckdb  # noqa: F401
     started = time.monotonic()
     answer = WAYS[way](question, Path(folder))
     seconds = time.monotonic() - started
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"seconds": seconds, "peak_mb": peak, "answer": answer}))
+    print(json.dumps({"seconds": seconds, "peak_mb": peak_mb(), "answer": answer}))
 
 
 def main() -> None:

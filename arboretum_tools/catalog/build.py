@@ -24,7 +24,7 @@ from arboretum_metadata.schema import CATALOG_CLASSES, REJECTED
 from arboretum_metadata.schema import TAXA as TAXA_TABLE
 from arboretum_tools.catalog import layout, parts, raw, rejected, renames, sources
 from arboretum_tools.catalog.built import TAXON_COLUMNS
-from arboretum_tools.catalog.deal import MOST_BUCKETS, deal, dealt
+from arboretum_tools.catalog.deal import DEALT_ROWS, MOST_BUCKETS, deal, dealt
 from arboretum_tools.catalog.files import default_path
 from arboretum_tools.catalog.joins import joined
 from arboretum_tools.catalog.sources import Source
@@ -33,7 +33,7 @@ from arboretum_tools.errors import CatalogError, UsageError
 from arboretum_tools.events import Note, OnEvent, StageFinished, StageStarted, UnitDone, ignore
 from arboretum_tools.identity import HYBRID_SQL
 from arboretum_tools.publish import sha256_of_json, write_json
-from arboretum_tools.query import Connection, arrow_table, identifier, parquet_source, rows
+from arboretum_tools.query import Connection, arrow_batches, arrow_table, identifier, parquet_source, rows
 from arboretum_tools.version import __version__
 from arboretum_tools.wording import counted
 
@@ -348,14 +348,13 @@ class _Build:
         columns = ["photo_id", "ext", "url", *(c for c in self._optional if base.files.has(c))]
         same = " AND ".join(f"p.{c} IS NOT DISTINCT FROM t.{c}" for c in map(identifier, TAXON_COLUMNS))
         size = max(self._bucket_photos, -(-photos // MOST_BUCKETS))
-        files = deal(
-            self._connection,
+        sql = (
             f"SELECT {', '.join(f'p.{identifier(c)}' for c in columns)}, t.tax, t.bucket "
             f"FROM photos p JOIN (SELECT *, ((sum(n) OVER (ORDER BY tax) - n) // {size})::INTEGER "
-            f"AS bucket FROM taxa) t ON {same}",
-            self._work / "buckets",
+            f"AS bucket FROM taxa) t ON {same}"
         )
-        return [file.name for file in files.values()]
+        batches = arrow_batches(self._connection, sql, size=DEALT_ROWS)
+        return [bucket.file.name for bucket in deal(batches, self._work / "buckets").values()]
 
     def _refuse_rejected(self, base: Source, defects: raw.Defects) -> None:
         listed = "; ".join(f"{count:,} {what}" for what, count in rejected.counts(defects).items())

@@ -9,56 +9,74 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.ipc
 
-from arboretum_tools.query import Connection, arrow_batches
+from arboretum_tools.arrays import from_numpy, to_numpy
+from arboretum_tools.query import Connection
 
 #: Buckets that there may be: each is an open file.
 MOST_BUCKETS = 500
 
 _BUCKET = "bucket"
 
-# Rows a batch: large enough that a bucket's share of one is not a handful.
-_ROWS = 500_000
+#: Rows a batch: large enough that a bucket's share of one is not a handful.
+DEALT_ROWS = 500_000
 
 
-def deal(connection: Connection, sql: str, folder: Path) -> dict[int, Path]:
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """Some rows on disk.
+
+    Attributes:
+        file: an Arrow stream, without the column `bucket`.
+        rows: how many.
+    """
+
+    file: Path
+    rows: int
+
+
+def deal(batches: Iterator[pa.RecordBatch], folder: Path) -> dict[int, Bucket]:
     """Writes the rows of each bucket as one Arrow stream; see `dealt` for reading it.
 
     Args:
-        connection: asks.
-        sql: a query with a column `bucket`, a whole number from 0 to MOST_BUCKETS - 1.
+        batches: rows with a column `bucket`, a whole number from 0 to MOST_BUCKETS - 1.
         folder: where the files are written.
 
     Returns:
-        The file of each bucket that has rows, by its number, ascending.
+        The buckets that have rows, by number, ascending.
     """
     folder.mkdir()
-    files: dict[int, Path] = {}
+    rows_of: dict[int, int] = {}
     writers: dict[int, pa.RecordBatchWriter] = {}
     options = pa.ipc.IpcWriteOptions(compression="lz4")
     with contextlib.ExitStack() as stack:
 
         def write(batch: pa.RecordBatch) -> None:
             place = batch.schema.get_field_index(_BUCKET)
-            numbers = batch.column(place).to_numpy().astype(np.int16)
+            numbers = to_numpy(batch.column(place)).astype(np.int16)
             order = np.argsort(numbers, kind="stable")
-            rows = batch.remove_column(place).take(pa.array(order))
+            rows = batch.remove_column(place).take(from_numpy(order))
             found, starts = np.unique(numbers[order], return_index=True)
             ends = [*starts[1:].tolist(), batch.num_rows]
             for number, start, end in zip(found.tolist(), starts.tolist(), ends, strict=True):
                 if number not in writers:
-                    files[number] = folder / f"{number:05d}.arrow"
-                    writer = pa.ipc.new_stream(str(files[number]), rows.schema, options=options)
+                    writer = pa.ipc.new_stream(str(_file(folder, number)), rows.schema, options=options)
                     writers[number] = stack.enter_context(writer)
                 writers[number].write_batch(rows.slice(start, end - start))
+                rows_of[number] = rows_of.get(number, 0) + end - start
 
-        _one_behind(arrow_batches(connection, sql, size=_ROWS), write)
-    return dict(sorted(files.items()))
+        _one_behind(batches, write)
+    return {number: Bucket(_file(folder, number), rows) for number, rows in sorted(rows_of.items())}
+
+
+def _file(folder: Path, number: int) -> Path:
+    return folder / f"{number:05d}.arrow"
 
 
 @contextlib.contextmanager

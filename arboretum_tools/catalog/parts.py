@@ -23,23 +23,11 @@ from arboretum_tools.catalog.relations import fingerprint_of
 from arboretum_tools.publish import canonical_json, whole_file, write_json
 from arboretum_tools.query import Connection, arrow_batches, identifier, parquet_source, rows
 from arboretum_tools.stable import key_sql
-from arboretum_tools.tables import METADATA_KEY, arrow_schema
+from arboretum_tools.tables import METADATA_KEY, PHOTO_ENCODINGS, arrow_schema
 from arboretum_tools.version import __version__
 
 #: Rows a row group: small enough to prune to a family, large enough to compress.
 ROW_GROUP_ROWS = 122_880
-
-# Ids that rise; and what the photos of one observation, which stand side by side, repeat as a whole: zstd
-# finds that, where a dictionary or split bytes hide it. Everything else has few values.
-_ENCODINGS = {
-    "photo_id": "DELTA_BINARY_PACKED",
-    "observation_id": "PLAIN",
-    "observer_id": "PLAIN",
-    "latitude": "PLAIN",
-    "longitude": "PLAIN",
-    "observed_on": "PLAIN",
-    "observation_uuid": "DELTA_LENGTH_BYTE_ARRAY",
-}
 
 #: Columns of a photo that a source may or may not have.
 OPTIONAL = tuple(
@@ -184,7 +172,7 @@ def write_parquet(connection: Connection, sql: str, table: Table, to: Path, taxo
     names = {name for name, *_ in there}
     fields = [field for field in arrow_schema(table) if field.name in names]
     schema = pa.schema(fields, metadata={METADATA_KEY: said.encode()})
-    coded = {name: coding for name, coding in _ENCODINGS.items() if name in names}
+    coded = {name: coding for name, coding in PHOTO_ENCODINGS.items() if name in names}
     with (
         whole_file(to) as temporary,
         # One writer, one batch a row group: DuckDB's own writer would mark columns as required from part to

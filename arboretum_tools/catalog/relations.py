@@ -15,6 +15,7 @@ from arboretum_tools.errors import CatalogError, SelectionError
 from arboretum_tools.events import Note, OnEvent, ignore
 from arboretum_tools.photo_ids import PhotoIds
 from arboretum_tools.query import (
+    BATCH_ROWS,
     Connection,
     Error,
     OwnError,
@@ -154,10 +155,12 @@ class Relations:
         with self._asking() as connection:
             return arrow_table(connection, sql, parameters)
 
-    def batches(self, sql: str, parameters: Sequence[object] = ()) -> Iterator[pa.RecordBatch]:
-        """The result of a query as Arrow batches, streamed in bounded memory."""
+    def batches(
+        self, sql: str, parameters: Sequence[object] = (), *, size: int = BATCH_ROWS
+    ) -> Iterator[pa.RecordBatch]:
+        """The result of a query as Arrow batches of up to `size` rows, streamed in bounded memory."""
         with self._asking() as connection:
-            yield from arrow_batches(connection, sql, parameters)
+            yield from arrow_batches(connection, sql, parameters, size=size)
 
     def register(self, name: str, table: pa.Table) -> None:
         """Copies an Arrow table into the connection under `name`, replacing what was there."""

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from arboretum_metadata.schema import CLASSES, EXCLUDED, PART, UNUSED_CLASSES, Table
 from arboretum_tools.errors import SplitError
@@ -21,7 +20,7 @@ from arboretum_tools.publish import read_json, write_json
 from arboretum_tools.split import audit_benchmark, audit_checks, audit_exclude, audit_images
 from arboretum_tools.split.audit_checks import Check, Files
 from arboretum_tools.store import ImageStore
-from arboretum_tools.tables import arrow_schema, one_line
+from arboretum_tools.tables import arrow_schema, one_line, read_columns
 from arboretum_tools.version import __version__
 
 #: Name of the report inside the folder of the split.
@@ -138,7 +137,7 @@ def _read(path: Path) -> Files:
 def _table(path: Path, table: Table) -> pa.Table:
     wanted = arrow_schema(table)
     try:
-        found = pq.read_table(path)
+        found = read_columns(path)
         return pa.table({f.name: found.column(f.name).cast(f.type) for f in wanted})
     except (OSError, KeyError, pa.ArrowException) as error:
         raise _refuse(f"{path} is no such file of a split: {one_line(error)}") from error

@@ -11,9 +11,9 @@ from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
+from arboretum_tools.arrays import from_numpy, to_numpy
 from arboretum_tools.wording import counted, does
 
 Outcome = Literal["kept", "broken", "not promised", "not checkable"]
@@ -170,21 +170,20 @@ def _order(files: Files) -> Check:
     return found("order", bool(wrong), order, wrong)
 
 
-def _photos(files: Files) -> pd.DataFrame:
-    frames = [
-        table.select(["photo_id", "label", "observation_id", "observer_id"])
-        .to_pandas(types_mapper={pa.int64(): pd.Int64Dtype(), pa.int32(): pd.Int32Dtype()}.get)
-        .assign(part=part)
-        for part, table in files.parts.items()
-    ]
-    photos: pd.DataFrame = pd.concat(frames, ignore_index=True)
-    return photos
+def _photos(files: Files) -> pa.Table:
+    """photo_id, label, observation_id, observer_id and `part`, a number, of all photos."""
+    return pa.concat_tables(
+        table.select(["photo_id", "label", "observation_id", "observer_id"]).append_column(
+            "part", from_numpy(np.full(len(table), place, np.int8))
+        )
+        for place, table in enumerate(files.parts.values())
+    )
 
 
-def _photos_once(photos: pd.DataFrame) -> Check:
-    ids = photos["photo_id"]
-    twice = ids[ids.duplicated()].unique()
-    bad = ids[ids.isna() | (ids < 1)]
+def _photos_once(photos: pa.Table) -> Check:
+    ids = to_numpy(photos["photo_id"].combine_chunks())
+    values, times = np.unique(ids[ids > 0], return_counts=True)
+    twice, bad = values[times > 1], ids[ids < 1]
     detail = f"{counted(len(photos), 'photo')}, each in one part once"
     if len(twice) or len(bad):
         counts = ((len(twice), "stand", "twice"), (len(bad), "have", "no id of 1 or more"))
@@ -194,19 +193,25 @@ def _photos_once(photos: pd.DataFrame) -> Check:
     return found("parts disjoint by photo", bool(len(twice) or len(bad)), detail, [*twice, *bad])
 
 
-def _kept_apart(files: Files, photos: pd.DataFrame, column: str, group: str, keys: list[str]) -> Check:
+def _kept_apart(files: Files, photos: pa.Table, column: str, group: str, keys: list[str]) -> Check:
     """Whether no group has photos in two parts; counted where the recipe does not promise it."""
     name = f"parts disjoint by {'observer and species' if group == 'observer-per-species' else group}"
-    known = photos[photos[column].notna()]
+    known = photos.filter(photos[column].is_valid())
     without = len(photos) - len(known)
     promised = files.meta.get("group_by") == group
-    if known.empty:
+    if not len(known):
         return Check(name, "not checkable", f"no photo has an {column}; the catalogue lacked it")
     if len(files.parts) == 1:
         return Check(name, "not checkable", "there is one part only")
-    spread = known.groupby(keys)["part"].nunique()
-    shared = spread[spread > 1]
-    detail = f"{len(shared):,} of {len(spread):,} {does(len(shared), 'are')} in two parts"
+    values = [to_numpy(known[key].combine_chunks()) for key in keys]
+    of_part = to_numpy(known["part"].combine_chunks())
+    order = np.lexsort((of_part, *reversed(values)))
+    values, of_part = [column[order] for column in values], of_part[order]
+    # Sorted by group and part: a group is in two parts where its first and its last photo are.
+    first = np.flatnonzero(np.r_[True, np.any([np.diff(column) for column in values], axis=0)])
+    last = np.r_[first[1:], len(known)] - 1
+    shared = first[of_part[first] != of_part[last]]
+    detail = f"{len(shared):,} of {len(first):,} {does(len(shared), 'are')} in two parts"
     if without:
         own = "counts as a group of its own" if without == 1 else "count as groups of their own"
         detail += f"; {counted(without, 'photo')} without {column} {own}"
@@ -214,7 +219,8 @@ def _kept_apart(files: Files, photos: pd.DataFrame, column: str, group: str, key
     if not promised and len(shared):
         outcome = "not promised"
         detail += f"; the split is grouped by {files.meta.get('group_by')}"
-    return Check(name, outcome, detail, tuple(str(index) for index in shared.index[:_EXAMPLES]))
+    groups = [tuple(column.item(row) for column in values) for row in shared[:_EXAMPLES].tolist()]
+    return Check(name, outcome, detail, tuple(str(g[0] if len(g) == 1 else g) for g in groups))
 
 
 def _counts(files: Files) -> Check:

@@ -5,18 +5,17 @@ The files are read here a second time, by code that shares nothing with what mad
 
 from __future__ import annotations
 
+import csv
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from arboretum_tools.errors import SplitError
 from arboretum_tools.publish import read_json
 from arboretum_tools.split.audit_checks import Check, Files, found
-from arboretum_tools.tables import one_line
+from arboretum_tools.tables import one_line, read_columns
 from arboretum_tools.wording import counted, does
 
 _KINDS = {"photo_id": "photo", "observation_id": "observation", "class_key": "class", "taxon": "taxon"}
@@ -101,39 +100,50 @@ def _read(path: Path) -> dict[str, set[object]]:
         if path.is_dir():
             for part in _PARTS:
                 if (path / f"{part}.parquet").is_file():
-                    _add(kept, _frame(path / f"{part}.parquet"))
+                    _add(kept, _columns(path / f"{part}.parquet"))
             meta = read_json(path / "split.json")
             if meta["recipe"].get("benchmark") == "unseen":
-                kept["class"] |= set(pq.read_table(path / "classes.parquet")["class_key"].to_pylist())
+                kept["class"] |= set(read_columns(path / "classes.parquet")["class_key"].to_pylist())
         elif path.suffix.lower() == ".parquet":
-            _add(kept, _frame(path))
+            _add(kept, _columns(path))
         else:
-            separator = "\t" if path.suffix.lower() == ".tsv" else ","
-            table = pd.read_csv(path, sep=separator, dtype=str, header=None, encoding="utf-8-sig")
-            if set(table.iloc[0]) & set(_KINDS):
-                table = table.set_axis(table.iloc[0].to_list(), axis=1).iloc[1:]
-            else:
-                table = table.iloc[:, :1]
-                numbers = table[0].str.strip().str.fullmatch("[0-9]+").all()
-                table = table.set_axis(["photo_id" if numbers else "taxon"], axis=1)
-            _add(kept, table)
-    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+            _add(kept, _listed(path))
+    except (OSError, ValueError, KeyError, TypeError, csv.Error, pa.ArrowException) as error:
         raise SplitError(f"what was kept out cannot be read from {path}: {one_line(error)}") from error
     return kept
 
 
-def _frame(path: Path) -> pd.DataFrame:
-    """A Parquet file; whole numbers stay whole where others are null, as observation ids have 63 bits."""
-    frame: pd.DataFrame = pq.read_table(path).to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
-    return frame
+def _columns(path: Path) -> dict[str, list[object]]:
+    """What a Parquet file says, by column."""
+    table = read_columns(path, list(_KINDS))
+    return {
+        name: table[name].cast(pa.int64() if name.endswith("_id") else pa.string()).to_pylist()
+        for name in table.column_names
+    }
 
 
-def _add(kept: dict[str, set[object]], table: pd.DataFrame) -> None:
-    named = [name for name in _KINDS if name in table.columns]
+def _listed(path: Path) -> dict[str, list[object]]:
+    """What a CSV, TSV or plain list says, by column; a list has one, without a name."""
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        lines = csv.reader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
+        rows = [[cell.strip() for cell in line] for line in lines if any(cell.strip() for cell in line)]
+    if not rows:
+        raise ValueError("it is empty")
+    if set(rows[0]) & set(_KINDS):
+        return {
+            name: [row[place] for row in rows[1:] if place < len(row)] for place, name in enumerate(rows[0])
+        }
+    first = [row[0] for row in rows]
+    numbers = all(cell.isascii() and cell.isdigit() for cell in first)
+    return {"photo_id" if numbers else "taxon": [*first]}
+
+
+def _add(kept: dict[str, set[object]], columns: Mapping[str, Sequence[object]]) -> None:
+    named = [name for name in _KINDS if name in columns]
     # A table of photos says what they are besides; only their observations are kept out with them.
     for name in named[:2] if named[:2] == ["photo_id", "observation_id"] else named[:1]:
-        values = table[name].dropna()
+        values = [value for value in columns[name] if value not in (None, "")]
         if name.endswith("_id"):
-            kept[_KINDS[name]] |= set(values.astype("int64").tolist())
+            kept[_KINDS[name]] |= {int(str(value)) for value in values}
         else:
             kept[_KINDS[name]] |= {str(value).strip() for value in values}

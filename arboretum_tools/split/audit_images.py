@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import combinations
-
-import pandas as pd
+from typing import NamedTuple
 
 from arboretum_tools import images
 from arboretum_tools.errors import UsageError
@@ -24,54 +23,65 @@ def check_bits(near_bits: int) -> None:
         raise UsageError(f"near-bits is 0 to {_MOST_BITS}, not {near_bits}")
 
 
+class _Held(NamedTuple):
+    """A photo of the split that is in the store, with where it stands there."""
+
+    shard: int
+    offset: int
+    size_bytes: int
+    sha256: str
+    photo_id: int
+    part: str
+
+
 def checks(files: Files, store: ImageStore, near_bits: int, on_event: OnEvent) -> Iterator[Check]:
-    """The checks over an image store; memory grows with the split, some 200 bytes a photo."""
-    photos = pd.concat(
-        [t.select(["photo_id"]).to_pandas().assign(part=p) for p, t in files.parts.items()], ignore_index=True
-    )
-    there = _stored(store, set(photos["photo_id"].tolist()))
-    photos = photos.merge(there, on="photo_id", how="left")
-    held = photos[photos["sha256"].notna()].reset_index(drop=True)
+    """The checks over an image store; memory grows with the split, some 400 bytes a photo."""
+    photos = [
+        (photo_id, part) for part, table in files.parts.items() for photo_id in table["photo_id"].to_pylist()
+    ]
+    held = _in_store(photos, store)
     missing = len(photos) - len(held)
     detail = f"{len(held):,} of {counted(len(photos), 'photo')} {does(len(held), 'are')} in the store"
     if missing and not files.recipe.get("store"):
         yield Check("photos in the store", "not promised", detail)
     else:
         yield found("photos in the store", bool(missing), detail)
-    spread = held.groupby("sha256")["part"].nunique()
-    shared = int(spread.gt(1).sum())
-    same = held[held["sha256"].isin(spread[spread > 1].index)].sort_values(["sha256", "photo_id"])
+    parts_of: dict[str, set[str]] = defaultdict(set)
+    for one in held:
+        parts_of[one.sha256].add(one.part)
+    shared = sum(len(those) > 1 for those in parts_of.values())
+    same = sorted((one.sha256, one.photo_id) for one in held if len(parts_of[one.sha256]) > 1)
     yield found(
         "parts disjoint by sha256",
-        len(same) > 0,
+        bool(same),
         f"{counted(shared, 'image')} {does(shared, 'lie')} byte for byte in two parts",
-        same["photo_id"].tolist(),
+        [photo_id for _, photo_id in same],
     )
     yield _near(held, store, near_bits, on_event)
 
 
-def _stored(store: ImageStore, wanted: set[int]) -> pd.DataFrame:
-    columns = ["photo_id", "sha256", "offset", "size_bytes"]
-    frames = [pd.DataFrame(columns=[*columns, "shard"]).astype({"photo_id": "int64"})]
+def _in_store(photos: Sequence[tuple[int, str]], store: ImageStore) -> list[_Held]:
+    """Those of some photos, each with its part, that a store holds; in the order of its tar files."""
+    wanted = {photo_id for photo_id, _ in photos}
+    places: dict[int, tuple[int, int, int, str]] = {}
     for shard in store.shards():
-        rows = store.index(shard).select([*columns, "status"]).to_pandas()
-        rows = rows[(rows["status"] == "ok") & rows["photo_id"].isin(wanted)]
-        if len(rows):
-            frames.append(rows[columns].assign(shard=shard))
-    return pd.concat(frames[1:] or frames, ignore_index=True).drop_duplicates("photo_id")
+        index = store.index(shard)
+        names = ("photo_id", "status", "offset", "size_bytes", "sha256")
+        for photo_id, status, *place in zip(*(index[name].to_pylist() for name in names), strict=True):
+            if status == "ok" and photo_id in wanted:
+                places.setdefault(photo_id, (shard, *place))
+    return sorted(_Held(*places[one], one, part) for one, part in photos if one in places)
 
 
-def _near(held: pd.DataFrame, store: ImageStore, near_bits: int, on_event: OnEvent) -> Check:
+def _near(held: list[_Held], store: ImageStore, near_bits: int, on_event: OnEvent) -> Check:
     """Photos of two parts whose difference hashes differ in at most `near_bits` bits."""
     name = "parts disjoint by near-duplicate"
     on_event(StageStarted("near-duplicates", len(held)))
     seen: dict[int, dict[str, int]] = defaultdict(dict)
     unreadable = 0
-    # In the order of the tar files, so that a disk reads forward.
-    columns = ("photo_id", "part", "shard", "offset", "size_bytes")
-    ordered = held.sort_values(["shard", "offset"])
-    for photo_id, part, shard, offset, size in zip(*(ordered[c].tolist() for c in columns), strict=True):
-        data = store.read_bytes(int(shard), int(offset), int(size), photo_id)
+    for one in held:
+        photo_id, part = one.photo_id, one.part
+        data = store.read_bytes(one.shard, one.offset, one.size_bytes, photo_id)
         try:
             value = images.difference_hash(data, name=f"photo {photo_id}")
             seen[value].setdefault(part, photo_id)
@@ -83,7 +93,7 @@ def _near(held: pd.DataFrame, store: ImageStore, near_bits: int, on_event: OnEve
     detail = f"{counted(len(pairs), 'pair')} of hashes within {near_bits} of 64 bits of each other"
     if unreadable:
         detail += f"; {counted(unreadable, 'image')} could not be decoded"
-    if held.empty:
+    if not held:
         return Check(name, "not checkable", "no photo of the split is in the store")
     return found(name, bool(pairs), detail, [f"{a} and {b}" for a, b in pairs])
 

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from itertools import chain
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from arboretum_metadata.schema import PART
 from arboretum_metadata.vocab import GROUPS, RARE_BELOW
+from arboretum_tools.arrays import from_numpy, texts, to_numpy
 from arboretum_tools.catalog import Catalog, Selection
 from arboretum_tools.catalog.catalog import catalog_of
 from arboretum_tools.errors import InfeasibleSplitError, RecipeError, SelectionError
@@ -171,49 +172,57 @@ def _whole_species(drawn: list[Drawn]) -> set[str]:
 
 def _merged(drawn: list[Drawn], stages: list[str | None], keep: set[str] | None) -> Drawn:
     """Several hold-outs as one: labels by class_key, as no class has train photos."""
-    rows: list[dict[str, Any]] = []
-    unused = [one.unused_classes.to_pylist() for one in drawn]
-    for place, (one, stage) in enumerate(zip(drawn, stages, strict=True)):
-        for row in one.classes.to_pylist():
-            found = {**row, "stage": stage, "place": place, "old": row["label"]}
-            if keep is None or row["class_key"] in keep:
-                rows.append(found)
-            else:
-                unused[place].append({name: row[name] for name in one.unused_classes.column_names})
-    for place, stage in enumerate(stages):
-        for row in [*unused[place], *(row for row in rows if row["place"] == place)]:
-            row["class_key"] += f"|{stage}" if stage else ""
-    rows.sort(key=lambda row: row["class_key"].encode())
-    for label, row in enumerate(rows):
-        row["label"] = label
-    test = pa.concat_tables([_relabelled(one, place, rows) for place, one in enumerate(drawn)])
-    test = test.take(pc.sort_indices(test, [("label", "ascending"), ("photo_id", "ascending")]))
-    spare = sorted(
-        chain.from_iterable(unused), key=lambda row: (-row["n_available"], row["class_key"].encode())
-    )
-    _check_once([row["class_key"] for row in [*rows, *spare]])
+    classes, unused, kept = [], [], []
+    for one, stage in zip(drawn, stages, strict=True):
+        taken = np.array([keep is None or key in keep for key in one.classes["class_key"].to_pylist()], bool)
+        kept.append(taken)
+        classes.append(_of_stage(one.classes.filter(from_numpy(taken)), stage))
+        spare = one.classes.filter(from_numpy(~taken)).select(one.unused_classes.column_names)
+        unused += [_of_stage(table, stage) for table in (one.unused_classes, spare)]
+    rows, others = pa.concat_tables(classes), pa.concat_tables(unused)
+    keys = rows["class_key"].to_pylist()
+    order = np.array(sorted(range(len(keys)), key=lambda row: keys[row].encode()), np.int64)
+    labels = np.empty(len(keys), np.int32)
+    labels[order] = np.arange(len(keys), dtype=np.int32)
+    left, names = others["n_available"].to_pylist(), others["class_key"].to_pylist()
+    most = np.array(sorted(range(len(names)), key=lambda row: (-left[row], names[row].encode())), np.int64)
+    _check_once([*keys, *names])
+    ends = np.cumsum([taken.sum() for taken in kept])[:-1]
+    test = pa.concat_tables(map(_relabelled, drawn, kept, np.split(labels, ends)))
     left_out = [one.left_out for one in drawn if one.left_out is not None]
-    columns = [*drawn[0].classes.schema, pa.field("stage", pa.string())]
-    schema = pa.schema([pa.field(field.name, field.type) for field in columns])
     return Drawn(
-        parts={"test": test.cast(arrow_schema(PART))},
-        classes=pa.Table.from_pylist(rows, schema=schema),
-        unused_classes=pa.Table.from_pylist(spare, schema=drawn[0].unused_classes.schema),
-        left_out=pa.concat_tables(left_out).sort_by("photo_id") if left_out else None,
+        parts={"test": _sorted(test, "label", "photo_id").cast(arrow_schema(PART))},
+        classes=_with(rows, "label", from_numpy(labels)).take(from_numpy(order)),
+        unused_classes=others.drop_columns("stage").take(from_numpy(most)),
+        left_out=_sorted(pa.concat_tables(left_out), "photo_id") if left_out else None,
         counts=_counts(drawn, test.num_rows),
         rolled_up=sum(one.rolled_up for one in drawn),
     )
 
 
-def _relabelled(drawn: Drawn, place: int, rows: list[dict[str, Any]]) -> pa.Table:
+def _of_stage(classes: pa.Table, stage: str | None) -> pa.Table:
+    """Some classes with the column `stage`, which stands in their keys as well."""
+    if stage is None:
+        return classes.append_column("stage", pa.nulls(len(classes), pa.string()))
+    keys = texts([f"{key}|{stage}" for key in classes["class_key"].to_pylist()])
+    return _with(classes, "class_key", keys).append_column("stage", texts([stage] * len(classes)))
+
+
+def _relabelled(drawn: Drawn, kept: NDArray[np.bool_], labels: NDArray[np.int32]) -> pa.Table:
+    """The test photos of those classes that were kept, with their labels among all."""
+    new = np.full(len(kept), -1, dtype=np.int32)
+    new[kept] = labels
     test = drawn.parts["test"]
-    labels = np.full(drawn.classes.num_rows + 1, -1, dtype=np.int32)
-    for row in rows:
-        if row["place"] == place:
-            labels[row["old"]] = row["label"]
-    new = pa.array(labels[test["label"].to_numpy()])
-    test = test.set_column(test.schema.get_field_index("label"), "label", new)
-    return test.filter(pc.greater_equal(new, 0))
+    found = new[to_numpy(test["label"].combine_chunks())]
+    return _with(test, "label", from_numpy(found)).filter(from_numpy(found >= 0))
+
+
+def _with(table: pa.Table, name: str, column: pa.Array) -> pa.Table:
+    return table.set_column(table.schema.get_field_index(name), name, column)
+
+
+def _sorted(table: pa.Table, *columns: str) -> pa.Table:
+    return table.take(pc.sort_indices(table, [(column, "ascending") for column in columns]))
 
 
 def _check_once(keys: list[str]) -> None:

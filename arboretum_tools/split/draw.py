@@ -6,7 +6,7 @@ files, or the layout of the catalogue.
 
 Photos are never kept in between. The order of a class is asked only of photos whose keys lie under a limit,
 and what remains of it is where each part ends: the (key, photo_id) of its last photo. The parts are then read
-by those ends, with all their columns, and go sorted to files.
+by those ends, with all their columns, and go to files.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ import numpy as np
 import pyarrow as pa
 
 from arboretum_metadata.schema import PART
+from arboretum_tools.arrays import from_numpy, to_numpy
 from arboretum_tools.catalog import Relations, Selection
+from arboretum_tools.catalog.deal import MOST_BUCKETS
+from arboretum_tools.split.drawn_parts import DrawnParts
 from arboretum_tools.split.hold_out import KEYS, hold_out, limit_sql
 from arboretum_tools.split.manifest import PARTS
-from arboretum_tools.split.part_files import DrawnParts
 from arboretum_tools.split.pool import Available, Pool, make_pool
 from arboretum_tools.split.profiles import targets
 from arboretum_tools.split.recipe import SplitRecipe
@@ -29,6 +31,12 @@ from arboretum_tools.stable import KEYS_FIRST, key_sql
 
 # Columns of a part besides photo_id and label, as `photos` has them.
 _CARRIED = tuple(name for name in PART.names if name not in ("photo_id", "label"))
+
+# Rows of a bucket of a part, about; a bucket is a row group of the file.
+_BUCKET_ROWS = 100_000
+
+# Rows that come from the catalogue at a time: enough that a bucket's share of them is not a handful.
+_BATCH_ROWS = 250_000
 
 _TRAIN, _VAL, _TEST = (PARTS.index(part) for part in ("train", "val", "test"))
 
@@ -75,16 +83,18 @@ def draw(
     catalog, recipe = selection.catalog, recipes[0]
     pool = make_pool(selection, recipe, group_by, available)
     classes = _capacities(pool, recipe)
-    ids, capacities = classes["class_id"].to_numpy(), classes["n_available"].to_numpy()
+    ids, capacities, drawable = (
+        to_numpy(classes[name].combine_chunks()) for name in ("class_id", "n_available", "n_drawable")
+    )
     order = np.lexsort((ids, -capacities))
     for one in recipes:
-        found = targets(capacities[order], classes["n_drawable"].to_numpy()[order], one)
+        found = targets(capacities[order], drawable[order], one)
         chosen, counts = order[found.places], found.counts
         # class_id follows class_key, so among equal counts the labels do too.
         by_label = np.lexsort((ids[chosen], -counts))
         chosen, counts = chosen[by_label], counts[by_label]
-        table = classes.take(pa.array(chosen)).append_column("n_train", pa.array(counts))
-        table = table.append_column("label", pa.array(np.arange(len(chosen), dtype=np.int32)))
+        table = classes.take(from_numpy(chosen)).append_column("n_train", from_numpy(counts))
+        table = table.append_column("label", from_numpy(np.arange(len(chosen), dtype=np.int32)))
         catalog.register("targets", table)
         find_ends(pool, one)
         yield Drawn(
@@ -182,18 +192,47 @@ def _parts(pool: Pool, recipe: SplitRecipe) -> DrawnParts:
         f"LEFT JOIN (FROM ends WHERE part = {_TRAIN}) ends USING (label) "
         "LEFT JOIN (SELECT class_id, max(key) AS last_held FROM held GROUP BY class_id) USING (class_id)"
     )
-    # What the catalogue lacks need not go through the sort.
+    asked = {_TRAIN: True, _VAL: recipe.val_per_class > 0, _TEST: recipe.test_per_class > 0}
+    parts, bucket = _buckets(pool.catalog, [number for number, there in asked.items() if there])
     there = [name for name in _CARRIED if name in ("ext", "url") or pool.catalog.has(name)]
     carried = ", ".join(there)
     near = _near_sql(pool.with_columns(there), recipe)
     sql = (
-        f"SELECT part, near.photo_id, label, {carried} FROM ({near}) near JOIN ends USING (label, part) "
-        "WHERE near.key < ends.key OR (near.key = ends.key AND near.photo_id <= ends.photo_id) "
-        "ORDER BY part, label, near.photo_id"
+        f"SELECT near.photo_id, label, {carried}, {bucket} AS bucket "
+        f"FROM ({near}) near JOIN places USING (label, part) "
+        "WHERE near.key < places.key OR (near.key = places.key AND near.photo_id <= places.photo_id)"
     )
-    asked = {_TRAIN: True, _VAL: recipe.val_per_class > 0, _TEST: recipe.test_per_class > 0}
-    parts = {number: PARTS[number] for number, there in asked.items() if there}
-    return DrawnParts.write(parts, pool.catalog.batches(sql, pool.parameters))
+    return DrawnParts.write(parts, pool.catalog.batches(sql, pool.parameters, size=_BATCH_ROWS))
+
+
+def _buckets(catalog: Relations, asked: Sequence[int]) -> tuple[dict[str, range], str]:
+    """The buckets of each part; makes `places`: `ends` with the first bucket and the photos before a class.
+
+    A photo's bucket follows from its place in its part: exactly up to its class; within the class as if the
+    ids were evenly spread, so buckets may differ in size, but always rise with (label, photo_id).
+
+    Returns:
+        The numbers of each part's buckets, by its name; and SQL of a row's bucket, over `near` and `places`.
+    """
+    sums = catalog.rows("SELECT part, sum(n)::BIGINT, max(n)::BIGINT FROM ends GROUP BY part")
+    photos = {int(str(part)): int(str(n)) for part, n, _ in sums}
+    size = max(_BUCKET_ROWS, -(-sum(photos.values()) // (MOST_BUCKETS - len(PARTS))))
+    parts: dict[str, range] = {}
+    first = 0
+    for number in asked:
+        parts[PARTS[number]] = range(first, first + photos.get(number, 0) // size + 1)
+        first = parts[PARTS[number]].stop
+    starts = " ".join(f"WHEN {number} THEN {parts[PARTS[number]].start}" for number in asked)
+    catalog.run(
+        f"CREATE OR REPLACE TABLE places AS SELECT *, CASE part {starts} END AS first_bucket, "
+        "(sum(n) OVER (PARTITION BY part ORDER BY label) - n)::BIGINT AS before FROM ends"
+    )
+    place = "before"
+    if max((int(str(most)) for _, _, most in sums), default=0) > size:
+        ((least, most),) = catalog.rows(f"SELECT min(photo_id), max(photo_id) FROM {catalog.photos_alone}")
+        spread = f"n * ((near.photo_id - {least}) / ({most} - {least} + 1))"
+        place += f" + least(n - 1, floor({spread})::BIGINT)"
+    return parts, f"(first_bucket + ({place}) // {size})::INTEGER"
 
 
 def _class_rows(pool: Pool) -> pa.Table:

@@ -17,18 +17,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from arboretum_metadata.schema import EXCLUDED
 from arboretum_metadata.vocab import LIFE_STAGES
+from arboretum_tools.arrays import from_numpy, texts
 from arboretum_tools.catalog import Catalog, Selection
 from arboretum_tools.catalog.catalog import catalog_of
 from arboretum_tools.errors import RecipeError, UnknownTaxonError
 from arboretum_tools.identity import CLASS_RANKS
 from arboretum_tools.photo_ids import PhotoIds
 from arboretum_tools.split.manifest import load_split
-from arboretum_tools.tables import arrow_schema, one_line
+from arboretum_tools.tables import arrow_schema, one_line, read_columns
 from arboretum_tools.taxonomy import Taxon
 from arboretum_tools.wording import counted
 
@@ -94,7 +96,12 @@ class Exclusion:
 
     def to_table(self) -> pa.Table:
         """The rows of excluded.parquet."""
-        columns = [list(column) for column in zip(*self.entries, strict=True)] or [[], [], []]
+        ids, names = (*self.photos, *self.observations), (*self.classes, *self.taxa)
+        columns = {
+            "kind": texts([kind for kind, _, _ in self.entries]),
+            "id": pa.concat_arrays([_numbers(ids), pa.nulls(len(names), pa.int64())]),
+            "name": pa.concat_arrays([pa.nulls(len(ids), pa.string()), texts(names)]),
+        }
         return pa.table(columns, schema=arrow_schema(EXCLUDED))
 
     @classmethod
@@ -118,24 +125,22 @@ class Exclusion:
         conditions: list[str] = []
         parameters: list[object] = []
         if self.photos:
-            catalog.register("kept_out_photos", pa.table({"id": pa.array(self.photos, pa.int64())}))
+            catalog.register("kept_out_photos", pa.table({"id": _numbers(self.photos)}))
             conditions.append("photo_id IN (FROM kept_out_photos)")
         if self.observations:
             if not (self.photos or self.classes or self.taxa):
                 catalog.require("observation_id")
             if catalog.has("observation_id"):
-                ids = pa.array(self.observations, pa.int64())
-                catalog.register("kept_out_observations", pa.table({"id": ids}))
+                catalog.register("kept_out_observations", pa.table({"id": _numbers(self.observations)}))
                 conditions.append("coalesce(observation_id IN (FROM kept_out_observations), false)")
         taxa = self._taxa(catalog)
         names = [taxon.name for taxon in taxa if taxon.rank == "species" and taxon.kingdom is None]
         keys = [f"{t.kingdom}|{t.name}" for t in taxa if t.rank == "species" and t.kingdom is not None]
         if names:
-            catalog.register("kept_out_names", pa.table({"name": pa.array(names, pa.string())}))
+            catalog.register("kept_out_names", pa.table({"name": texts(names)}))
             conditions.append("coalesce(genus || ' ' || species IN (FROM kept_out_names), false)")
         if keys or self.classes:
-            table = pa.table({"class_key": pa.array([*keys, *self.classes], pa.string())})
-            catalog.register("kept_out_classes", table)
+            catalog.register("kept_out_classes", pa.table({"class_key": texts([*keys, *self.classes])}))
             conditions.append("coalesce(class_key IN (FROM kept_out_classes), false)")
         for taxon in taxa:
             if taxon.rank != "species":
@@ -168,6 +173,10 @@ class Exclusion:
                 hint="`arboretum taxa NAME` says what a catalogue calls a taxon.",
             )
         return found
+
+
+def _numbers(values: Sequence[int]) -> pa.Array:
+    return from_numpy(np.array(values, np.int64))
 
 
 def read_exclusion(paths: str | Path | Sequence[str | Path]) -> Exclusion:
@@ -237,7 +246,7 @@ def _wanted(path: Path, names: Sequence[str]) -> list[str]:
 
 def _read_parquet(path: Path) -> dict[str, list[object]]:
     wanted = _wanted(path, pq.read_schema(path).names)
-    table = pq.read_table(path, columns=wanted)
+    table = read_columns(path, wanted)
     found = {}
     for name in wanted:
         column = table[name].drop_null()

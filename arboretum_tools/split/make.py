@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from arboretum_metadata.schema import CLASSES, LEFT_OUT, UNUSED_CLASSES
 from arboretum_metadata.vocab import LIFE_STAGE_RANK
+from arboretum_tools.arrays import texts
 from arboretum_tools.bands import shot_band
 from arboretum_tools.catalog import Catalog, Selection
 from arboretum_tools.downloaded import ok_photo_ids
@@ -322,13 +323,21 @@ def _split(
 
 
 def _classes(drawn: Drawn, rank: str) -> pa.Table:
-    columns = drawn.classes.to_pydict()
-    columns["rank"] = [rank] * len(columns["label"])
-    names = columns["scientific_name"]
+    found = drawn.classes
+    names = found["scientific_name"].to_pylist()
     if rank == LIFE_STAGE_RANK:
-        names = [f"{name} ({stage})" for name, stage in zip(names, columns["stage"], strict=True)]
-    columns["name"] = unique_names(names, columns["kingdom"])
-    columns["folder"] = folder_names(columns["name"])
-    columns["shot"] = [shot_band(n) for n in columns["n_train"]]
-    schema = arrow_schema(CLASSES)
-    return pa.table({field.name: columns[field.name] for field in schema}, schema=schema)
+        names = [f"{name} ({stage})" for name, stage in zip(names, found["stage"].to_pylist(), strict=True)]
+    names = unique_names(names, found["kingdom"].to_pylist())
+    made: dict[str, Sequence[str]] = {
+        "name": names,
+        "folder": folder_names(names),
+        "rank": [rank] * len(names),
+        "shot": [shot_band(n) for n in found["n_train"].to_pylist()],
+    }
+    return pa.table(
+        [
+            texts(made[field.name]) if field.name in made else found[field.name].cast(field.type)
+            for field in arrow_schema(CLASSES)
+        ],
+        schema=arrow_schema(CLASSES),
+    )

@@ -17,10 +17,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from arboretum_metadata.schema import CLASSES, EXCLUDED, LEFT_OUT, PART, PUBLISHED_FILES, UNUSED_CLASSES
+from arboretum_tools.arrays import text
 from arboretum_tools.errors import SplitError
 from arboretum_tools.publish import read_json, refuse_existing, whole_folder, write_json
 from arboretum_tools.split.part_files import BATCH_ROWS, PartFiles, SavedParts
-from arboretum_tools.tables import read_table, write_table
+from arboretum_tools.tables import PHOTO_ENCODINGS, read_table, write_table
 from arboretum_tools.wording import counted
 
 FORMAT_VERSION = 1
@@ -142,7 +143,7 @@ class Split:
             TargetExistsError: the folder holds something else.
         """
         if (path / "split.json").is_file():
-            found = load_split(path)
+            found = load_split(path, in_memory=False)
             same = all(found.meta[name] == self.meta[name] for name in ("recipe_sha256", "sha256"))
             if same and found.meta["catalog"]["fingerprint"] == self.meta["catalog"]["fingerprint"]:
                 return True
@@ -154,7 +155,13 @@ class Split:
         write_table(folder / "classes.parquet", self.classes, CLASSES, said)
         for part in self.tables:
             batches = part_batches(self.tables, part, PART.names)
-            write_table(folder / f"{part}.parquet", batches, PART, {"part": part, **said})
+            write_table(
+                folder / f"{part}.parquet",
+                batches,
+                PART,
+                {"part": part, **said},
+                encodings=PHOTO_ENCODINGS,
+            )
         if self.left_out is not None:
             write_table(folder / "left_out.parquet", self.left_out, LEFT_OUT, said)
         if self.unused_classes is not None:
@@ -281,11 +288,13 @@ def classes_sha256(classes: pa.Table) -> str:
 
 def _sha256_of_lines(rows: pa.Table | Iterable[pa.RecordBatch], columns: tuple[str, ...]) -> str:
     digest = hashlib.sha256()
+    tab, end, nothing = text("\t"), text("\n"), text("")
     for batch in rows.to_batches(max_chunksize=_BLOCK) if isinstance(rows, pa.Table) else rows:
-        texts = [pc.cast(batch.column(column), pa.string()) for column in columns]
-        lines = pc.binary_join_element_wise(pc.binary_join_element_wise(*texts, "\t"), "", "\n")
+        said = [pc.cast(batch.column(column), pa.string()) for column in columns]
+        between = [one for value in said[:-1] for one in (value, tab)]
+        lines = pc.binary_join_element_wise(*between, said[-1], end, nothing)
         # The values of a text column stand one behind the other: they are the text.
-        _, ends, text = lines.buffers()
+        _, ends, data = lines.buffers()
         if batch.num_rows:
-            digest.update(memoryview(text)[: memoryview(ends).cast("i")[batch.num_rows]])
+            digest.update(memoryview(data)[: memoryview(ends).cast("i")[batch.num_rows]])
     return digest.hexdigest()

@@ -1,23 +1,17 @@
-"""Parts of a split that stay in files, so that memory stays bounded: drawn ones, and those of a folder."""
+"""Parts of a split that stay in files, so that memory stays bounded; those of a folder."""
 
 from __future__ import annotations
 
 import contextlib
-import tempfile
-import weakref
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.ipc
 import pyarrow.parquet as pq
 
 from arboretum_metadata.schema import PART
 from arboretum_tools.errors import SplitError
-from arboretum_tools.publish import out_of_space
 from arboretum_tools.tables import arrow_schema, one_line, read_table
 
 #: Rows of a saved part that are held at a time; shows in no result.
@@ -107,73 +101,3 @@ class SavedParts(PartFiles):
 
     def _path(self, part: str) -> Path:
         return self._folder / f"{part}.parquet"
-
-
-class DrawnParts(PartFiles):
-    """The parts between drawing and saving, each sorted by (label, photo_id). Made by `write`.
-
-    They are Arrow streams in a temporary folder ($TMPDIR), which goes with the object. A table is kept as
-    long as somebody holds it; saving reads a batch at a time.
-    """
-
-    def __init__(self, folder: tempfile.TemporaryDirectory[str], rows: Mapping[str, int]) -> None:
-        super().__init__(tuple(rows))
-        self._folder = folder
-        self._rows = rows
-        self._held: weakref.WeakValueDictionary[str, pa.Table] = weakref.WeakValueDictionary()
-
-    @classmethod
-    def write(cls, parts: Mapping[int, str], batches: Iterable[pa.RecordBatch]) -> DrawnParts:
-        """Writes the parts.
-
-        Args:
-            parts: names by number; a part without rows is one too.
-            batches: columns of PART (one that is not there is unknown) and `part`, a number; in the order of
-                the parts' rows.
-        """
-        folder = tempfile.TemporaryDirectory(prefix="arboretum-split-")
-        options = pa.ipc.IpcWriteOptions(compression="lz4")
-        schema = arrow_schema(PART)
-        counts = dict.fromkeys(parts.values(), 0)
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(out_of_space(Path(folder.name)))
-            writers = {
-                number: stack.enter_context(
-                    pa.ipc.new_stream(str(Path(folder.name, part)), schema, options=options)
-                )
-                for number, part in parts.items()
-            }
-            for batch in batches:
-                columns = [
-                    batch.column(field.name).cast(field.type)
-                    if field.name in batch.schema.names
-                    else pa.nulls(batch.num_rows, field.type)
-                    for field in schema
-                ]
-                rows = pa.RecordBatch.from_arrays(columns, schema=schema)
-                for number in pc.unique(batch.column("part")).to_pylist():
-                    own = rows.filter(pc.equal(batch.column("part"), number))
-                    writers[number].write_batch(own)
-                    counts[parts[number]] += own.num_rows
-        return cls(folder, counts)
-
-    def batches(self, part: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        """As they were written."""
-        with pa.OSFile(str(Path(self._folder.name, part))) as file, pa.ipc.open_stream(file) as reader:
-            for batch in reader:
-                yield batch.select(list(columns))
-
-    def num_rows(self, part: str) -> int:
-        """Counted when they were written."""
-        return self._rows[part]
-
-    def _table(self, part: str) -> pa.Table:
-        table = self._held.get(part)
-        if table is None:
-            table = pa.Table.from_batches(self.batches(part, PART.names), schema=arrow_schema(PART))
-            self._held[part] = table
-        return table
-
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        # A copy in another process outlives the folder.
-        return dict, (dict(self),)

@@ -7,10 +7,11 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
+import numpy as np
 import pyarrow as pa
 
 from arboretum_metadata.schema import EXCLUDED, LEFT_OUT
+from arboretum_tools.arrays import from_numpy
 from arboretum_tools.catalog import Catalog, Selection
 from arboretum_tools.errors import ArboretumError, RecipeError, SplitError
 from arboretum_tools.photo_ids import PhotoIds
@@ -19,7 +20,7 @@ from arboretum_tools.selection import Criteria
 from arboretum_tools.split.benchmark_draw import class_key_of
 from arboretum_tools.split.exclusion import Exclusion
 from arboretum_tools.split.make import draw_recipes
-from arboretum_tools.split.manifest import Split, load_split
+from arboretum_tools.split.manifest import PARTS, Split, load_split
 from arboretum_tools.split.pool import Available
 from arboretum_tools.split.recipe import GROUP_BY, SplitRecipe
 from arboretum_tools.tables import read_table
@@ -141,45 +142,45 @@ def selection_of(recipe: object, catalog: Catalog, photo_ids: PhotoIds | None = 
 
 def compare(old: Split, new: Split, catalog: Catalog) -> Differences:
     """What became of every photo of a split in another one made from the same recipe."""
-    both = _photos(old).merge(_photos(new), on="photo_id", how="outer", suffixes=("_old", "_new"))
-    was, now = both["part_old"].notna(), both["part_new"].notna()
-    kept = (both["part_old"] == both["part_new"]) & (both["class_key_old"] == both["class_key_new"])
-    lost = both[was & ~kept]
-    catalog.register("lost_photos", pa.table({"photo_id": pa.array(lost["photo_id"], pa.int64())}))
+    catalog.register("old_photos", _photos(old))
+    catalog.register("new_photos", _photos(new))
+    catalog.run(
+        "CREATE OR REPLACE TABLE lost_photos AS SELECT photo_id, o.class_key FROM old_photos o "
+        "LEFT JOIN new_photos n USING (photo_id) "
+        "WHERE (o.part, o.class_key) IS DISTINCT FROM (n.part, n.class_key)"
+    )
     key = class_key_of(new.meta["recipe"])
-    there = catalog.table(
-        f"SELECT photo_id, {key} AS class_key_there FROM photos WHERE photo_id IN (FROM lost_photos)"
-    ).to_pandas()
-    lost = lost.merge(there, on="photo_id", how="left", indicator=True)
-    gone = lost["_merge"] == "left_only"
-    renamed = ~gone & (lost["class_key_there"] != lost["class_key_old"])
-    pairs = lost[renamed].fillna({"class_key_there": ""})
-    counts = pairs.groupby(["class_key_old", "class_key_there"]).size().reset_index(name="n")
-    counts = counts.sort_values(["n", "class_key_old"], ascending=[False, True])
+    # One row for each place that lost photos have in the catalogue; `there` is NULL where they have none.
+    became = catalog.rows(
+        "SELECT there, class_key, coalesce(key_there, ''), class_key IS DISTINCT FROM key_there, count(*) "
+        f"FROM lost_photos LEFT JOIN (SELECT photo_id, true AS there, {key} AS key_there FROM photos "
+        "WHERE photo_id IN (SELECT photo_id FROM lost_photos)) USING (photo_id) "
+        "GROUP BY ALL ORDER BY 5 DESC, 2, 3"
+    )
+    ((added,),) = catalog.rows("SELECT count(*) FROM new_photos ANTI JOIN old_photos USING (photo_id)")
+    renamings = [(str(was), str(now), int(str(n))) for there, was, now, other, n in became if there and other]
+    gone = sum(int(str(n)) for there, _, _, _, n in became if not there)
+    renamed = sum(n for _, _, n in renamings)
     return Differences(
-        gone=int(gone.sum()),
-        renamed=int(renamed.sum()),
-        moved=int((~gone & ~renamed).sum()),
-        new=int((now & ~was).sum()),
-        renamings=tuple((str(a), str(b), int(n)) for a, b, n in counts.itertuples(index=False)),
+        gone=gone,
+        renamed=renamed,
+        moved=sum(int(str(n)) for *_, n in became) - gone - renamed,
+        new=int(str(added)),
+        renamings=tuple(renamings),
     )
 
 
-def _photos(split: Split) -> pd.DataFrame:
-    keys = split.classes["class_key"].to_numpy(zero_copy_only=False)
-    frames = [pd.DataFrame({"photo_id": [], "part": [], "class_key": []}).astype({"photo_id": "int64"})]
-    for part in split.parts:
+def _photos(split: Split) -> pa.Table:
+    """photo_id, part (its place in PARTS) and class_key of every photo."""
+    keys = split.classes["class_key"].combine_chunks()
+
+    def of(part: str) -> pa.Table:
         table = split.part(part)
-        frames.append(
-            pd.DataFrame(
-                {
-                    "photo_id": table["photo_id"].to_numpy(),
-                    "part": part,
-                    "class_key": keys[table["label"].to_numpy()],
-                }
-            )
-        )
-    return pd.concat(frames[1:] or frames, ignore_index=True)
+        place = np.full(len(table), PARTS.index(part), np.int8)
+        class_key = keys.take(table["label"].combine_chunks())
+        return pa.table({"photo_id": table["photo_id"], "part": from_numpy(place), "class_key": class_key})
+
+    return pa.concat_tables(map(of, split.parts))
 
 
 def _with_list(criteria: Mapping[str, Any], photo_ids: PhotoIds | None) -> dict[str, Any]:

@@ -130,7 +130,7 @@ def split_stats(
         smallest=counts[-1],
         ratio=counts[0] / counts[-1] if counts[-1] else None,
         gini=gini(counts),
-        photos={part: split.part(part).num_rows for part in split.parts},
+        photos={part: split.num_photos(part) for part in split.parts},
         bands={name: BandStats(len(bands[name]), sum(bands[name])) for name in BANDS if part == "train"},
         many_above=many_above,
         few_below=few_below,

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from arboretum_tools.arrays import to_numpy
 from arboretum_tools.errors import SplitError, UsageError
 from arboretum_tools.publish import whole_file, write_json
 from arboretum_tools.split.manifest import Split
@@ -92,8 +93,7 @@ def sample_weights(split: Split, weights: NDArray[np.float64], part: str = "trai
     """
     if weights.shape != (split.num_classes,):
         raise UsageError(f"weights of shape {weights.shape} are not of {split.num_classes} classes")
-    labels: NDArray[np.int64] = split.part(part)["label"].to_numpy()
-    found: NDArray[np.float64] = weights[labels]
+    found: NDArray[np.float64] = weights[_column(split, part, "label")]
     return found
 
 
@@ -111,16 +111,21 @@ def save_weights(split: Split, folder: str | Path, *, beta: float = BETA) -> lis
         # BalancedMetaSoftmax and others read a plain list.
         temporary.write_text(str(weights.cls_num_list.tolist()) + "\n", encoding="utf-8")
     write_json(folder / "class_weights.json", weights.to_dict())
-    ids = split.part("train")["photo_id"].to_numpy()
     with whole_file(folder / "sample_weights.npz") as temporary, temporary.open("wb") as file:
         np.savez(
             file,
-            photo_id=ids,
+            photo_id=_column(split, "train", "photo_id"),
             class_balanced=sample_weights(split, weights.class_balanced),
             inverse=sample_weights(split, weights.inverse),
             square_root=sample_weights(split, weights.square_root),
         )
     return [folder / name for name in ("cls_num_list.json", "class_weights.json", "sample_weights.npz")]
+
+
+def _column(split: Split, part: str, name: str) -> NDArray[np.int64]:
+    """A column of whole numbers of a part, without the others."""
+    found = [to_numpy(batch.column(name)) for batch in split.batches(part, [name])]
+    return np.concatenate([np.empty(0, np.int32), *found])
 
 
 def _to_sum(weights: NDArray[np.float64]) -> NDArray[np.float64]:

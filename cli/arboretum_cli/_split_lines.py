@@ -46,7 +46,7 @@ def _long_tail(split: Split) -> list[str]:
         f"{counted(meta['C'], 'class')}, ratio {meta['ratio_achieved']:g}{_asked(meta)}: "
         f"{counted(meta['M'], 'train photo')} ({head['name']}) "
         f"to {meta['m']:,} ({tail['name']}); grouped by {meta['group_by']}",
-        *table(("part", "photos"), [(part, split.part(part).num_rows) for part in split.parts]),
+        *table(("part", "photos"), [(part, split.num_photos(part)) for part in split.parts]),
         f"shots: {shots['many']} many (over 100), {shots['medium']} medium (20 to 100), "
         f"{shots['few']} few (under 20)",
     ]
@@ -81,7 +81,7 @@ def _benchmark(split: Split) -> list[str]:
     from arboretum_tools.split.stats import split_stats
 
     recipe, found = split.meta["recipe"], split_stats(split)
-    photos, tests = counted(recipe["test_per_class"], "photo"), split.part("test").num_rows
+    photos, tests = counted(recipe["test_per_class"], "photo"), split.num_photos("test")
     if stages := recipe.get("stages"):
         photos = ", ".join(f"{number:,} {stage}" for stage, number in stages.items()) + " photos"
     pairs = split.meta.get("pairs")

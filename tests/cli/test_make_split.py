@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from arboretum_tools.split import load_split
+from arboretum_tools.split.drawn_parts import DrawnParts
+from arboretum_tools.split.part_files import SavedParts
 
 
 def test_a_family_is_one_folder_a_ratio(arboretum, place):
@@ -32,6 +34,19 @@ def test_a_recipe_file_means_its_flags_and_flags_beside_it_win(arboretum, place)
     assert load_split("splits/from-file").sha256 == load_split("splits/from-flags").sha256
     assert arboretum("make-split", "--recipe", "r.toml", "--lt-ratio", "10", "--name", "ten").code == 0
     assert load_split("splits/ten").meta["ratio_asked"] == 10
+
+
+def test_the_photos_of_a_split_are_never_in_memory_whole(arboretum, place, monkeypatch):
+    """Made, made again where it is, counted and weighed: 100 bytes a photo would be gigabytes."""
+
+    def refuse(*_):
+        raise AssertionError("a part was read as a table")
+
+    for kind in (DrawnParts, SavedParts):
+        monkeypatch.setattr(kind, "_table", refuse)
+    for said in ("written to splits/all-lt5", "nothing written"):
+        assert said in arboretum("make-split", "--lt-ratio", "5").out
+    assert "train" in arboretum("stats", "splits/all-lt5", "--weights", "w").out
 
 
 def test_the_preset_takes_the_seven_groups(arboretum, place):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arboretum_tools.arrays import from_numpy, memory_of_the_system, to_numpy
+from arboretum_tools.arrays import from_numpy, memory_of_the_system, text, texts, to_numpy
 
 NUMBERS = st.integers(-(2**31), 2**31 - 1)
 
@@ -36,6 +36,14 @@ def test_numbers_come_back(values, step):
 def test_truth_values_are_those_of_numpy(values):
     found = from_numpy(np.array(values, np.bool_))
     assert (found.type, found.to_pylist()) == (pa.bool_(), values)
+
+
+@given(st.lists(st.text(), max_size=20))
+def test_texts_are_those_of_arrow(values):
+    found = texts(values)
+    found.validate(full=True)
+    assert found.equals(pa.array(values, pa.string()))
+    assert [text(value) for value in values] == [pa.scalar(value, pa.string()) for value in values]
 
 
 def test_the_pool_is_the_one_before_again():

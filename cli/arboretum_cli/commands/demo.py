@@ -139,7 +139,7 @@ def _came_out() -> list[str]:
 
     split = load_split(_SPLIT)
     store = ledger.status("images")
-    parts = ", ".join(f"{split.part(part).num_rows:,} {part}" for part in split.parts)
+    parts = ", ".join(f"{split.num_photos(part):,} {part}" for part in split.parts)
     rows = [
         ("catalog", "the bundled sample catalogue, real names, invented photos"),
         (

@@ -13,15 +13,12 @@ from arboretum_cli._options import Json
 from arboretum_cli._output import result, say
 from arboretum_cli._progress import Progress
 from arboretum_cli._selection import SelectionFlags, takes_selection
+from arboretum_cli._split_flags import all_pairs, checked_name, merged, ratios, what_to_split
 from arboretum_cli._split_lines import again_lines, grouping_note, imported_lines, split_lines
 
 if TYPE_CHECKING:
     from arboretum_tools.catalog import Selection
-    from arboretum_tools.events import OnEvent
     from arboretum_tools.split import Split
-
-# Where the photos that are split come from when nothing is said.
-_STORE = Path("images")
 
 
 def _option(help_text: str, *names: str, metavar: str | None = None) -> Any:
@@ -235,14 +232,14 @@ def make_split(
         "benchmark": benchmark,
         "classes_per_group": classes_per_group,
         "stages": stages,
-        "pairs": _pairs(pair, pairs),
+        "pairs": all_pairs(pair, pairs),
         "group_by": group_by,
         "hybrids": hybrids or None,
         "seed": seed,
-        "lt_ratio": None if lt_ratio is None else _ratios(lt_ratio),
+        "lt_ratio": None if lt_ratio is None else ratios(lt_ratio),
     }
     given = {key: value for key, value in given.items() if value is not None}
-    name = _checked(name)
+    name = checked_name(name)
     if published or more:
         beside = (recipe, preset, again, store, exclude)
         if not published or given or flags.given or any(value is not None for value in beside):
@@ -251,20 +248,13 @@ def make_split(
             )
         _import([*published, *(more or ())], name, out, json)
         return
+    if again is not None:
+        other = {**given, "recipe": recipe, "preset": preset, "store": store}
+        _again(again, flags, other, exclude, name, out, json)
+        return
     with Progress() as progress:
-        if again is not None:
-            _again(
-                again,
-                flags,
-                {**given, "recipe": recipe, "preset": preset, "store": store},
-                exclude,
-                name,
-                out,
-                json,
-            )
-            return
-        flags, arguments, name = _merged(flags, given, recipe, preset, name)
-        selection, held, source = _source(
+        flags, arguments, name = merged(flags, given, recipe, preset, name)
+        selection, held, source = what_to_split(
             flags, store, progress, of_pairs=arguments.get("benchmark") == "confounding"
         )
         if not json:
@@ -273,8 +263,7 @@ def make_split(
         beside_it = {"store": held, "exclude": exclude, "name": name}
         for split in _draw(selection, {**arguments, **beside_it}):
             folder = _folder(split, out, family=isinstance(arguments.get("lt_ratio"), list))
-            there = _is_there(folder)
-            split.save(folder)
+            there = _save(split, folder)
             note = grouping_note(split, observations=selection.catalog.has("observation_id"))
             if note and not made:
                 say(note)
@@ -285,71 +274,20 @@ def make_split(
         result(True, made[0] if len(made) == 1 else {"family": made}, ())
 
 
-def _checked(name: str | None) -> str | None:
-    """A name for a folder under splits/, if it is one."""
-    from arboretum_tools.errors import UsageError
-
-    if name is not None and (name in ("", ".", "..") or "/" in name or not name.isprintable()):
-        raise UsageError(
-            f"{name!r} cannot be the name of a split: it is a folder under splits/",
-            hint="--out names any other folder.",
-        )
-    return name
-
-
 def _folder(split: Split, out: Path | None, *, family: bool) -> Path:
     if out is None:
         return Path("splits", split.name)
     return out / split.name if family else out
 
 
-def _is_there(folder: Path) -> bool:
+def _save(split: Split, folder: Path) -> bool:
+    """Saves a split; whether it was there already."""
     from arboretum_tools.publish import placed
 
     with placed(folder):
-        return folder.exists()
-
-
-def _ratios(text: str) -> float | list[float]:
-    """One ratio, or the ratios of a family; refused before anything is read if one is none."""
-    from arboretum_tools.split.recipe import parse_ratio
-
-    try:
-        values = [float(part) for part in text.split(",")]
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is no ratio such as 100, nor a list such as 10,50,100") from None
-    for value in values:
-        parse_ratio(value)
-    return values[0] if len(values) == 1 else values
-
-
-def _pairs(named: list[str] | None, file: Path | None) -> list[Any] | None:
-    """The pairs of the command line and of the file; None where there are neither."""
-    from arboretum_tools.errors import RecipeError
-    from arboretum_tools.split.benchmarks import read_pairs
-
-    if file is None:
-        return named
-    try:
-        text = file.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"the pairs {file} cannot be read: {error}") from error
-    return [*(named or ()), *read_pairs(text, str(file))]
-
-
-def _merged(
-    flags: SelectionFlags, given: dict[str, Any], recipe: Path | None, preset: str | None, name: str | None
-) -> tuple[SelectionFlags, dict[str, Any], str | None]:
-    """Flags win over the recipe file, the recipe file over the preset."""
-    from arboretum_tools.split.recipe_file import RecipeFile, preset_values, read_recipe
-
-    found = read_recipe(recipe) if recipe is not None else RecipeFile()
-    named = preset_values(preset) if preset is not None else RecipeFile()
-    selection = {**named.selection, **found.selection}
-    default = SelectionFlags()
-    values = {key: value for key, value in selection.items() if getattr(flags, key) == getattr(default, key)}
-    arguments = {**named.recipe, **found.recipe, **given}
-    return dataclasses.replace(flags, **values), arguments, name or _checked(found.name)
+        there = folder.exists()
+    split.save(folder)
+    return there
 
 
 def _draw(selection: Selection, arguments: dict[str, Any]) -> Iterator[Split]:
@@ -357,8 +295,7 @@ def _draw(selection: Selection, arguments: dict[str, Any]) -> Iterator[Split]:
     from arboretum_tools.split.make import make_split as draw
 
     if isinstance(arguments.get("lt_ratio"), list):
-        ratios = arguments.pop("lt_ratio")
-        yield from make_family(selection, lt_ratios=ratios, **arguments)
+        yield from make_family(selection, lt_ratios=arguments.pop("lt_ratio"), **arguments)
     elif arguments.get("profile") == "all":
         own = ("hybrids", "store", "exclude", "name")
         if others := sorted(set(arguments) - {*own, "profile"}):
@@ -393,8 +330,7 @@ def _again(
         kept_out = None if exclude is None else read_exclusion(exclude)
         made = remake(source, flags.open(progress), photo_ids=listed, exclude=kept_out, name=name)
         folder = out or Path("splits", made.split.name)
-        there = _is_there(folder)
-        made.split.save(folder)
+        there = _save(made.split, folder)
     value = {
         "path": str(folder),
         "name": made.split.name,
@@ -411,34 +347,7 @@ def _import(files: list[Path], name: str | None, out: Path | None, json: bool) -
 
     split = import_split(files, name=name)
     folder = out or Path("splits", split.name)
-    there = _is_there(folder)
-    split.save(folder)
+    there = _save(split, folder)
     result(
         json, {"path": str(folder), "name": split.name, **split.meta}, imported_lines(split, folder, there)
     )
-
-
-def _source(
-    flags: SelectionFlags, store: str | None, on_event: OnEvent, *, of_pairs: bool
-) -> tuple[Selection, Path | None, str]:
-    """The selection, the store that it is held against, and a line that says both.
-
-    The taxa of pairs take the place of those that were downloaded; only photos that are there count anyway.
-    """
-    from arboretum_tools.downloaded import downloaded_selection, has_selections
-
-    catalog = flags.open(on_event)
-    if flags.given or store == "none":
-        held = Path(store) if store and store != "none" else None
-        selection = flags.select(catalog)
-        of = f" that are in {held}" if held else ""
-        return selection, held, f"from the catalogue {catalog.path}: {selection.english}{of}"
-    if store is not None or has_selections(_STORE):
-        held = Path(store) if store else _STORE
-        selection = downloaded_selection(catalog, held)
-        if of_pairs:
-            others = dict.fromkeys(dataclasses.replace(one, taxa=()) for one in selection.criteria)
-            selection = catalog.selection(*others)
-        return selection, held, f"from the photos downloaded into {held}: {selection.english}"
-    selection = flags.select(catalog)
-    return selection, None, f"from the whole catalogue {catalog.path}: {selection.english}"

@@ -92,7 +92,7 @@ def stats(
     from arboretum_tools.split.stats import save_figure, split_stats
     from arboretum_tools.split.weights import save_weights
 
-    opened = load_split(split)
+    opened = load_split(split, in_memory=False)
     found = split_stats(opened, many_above=many_above, few_below=few_below)
     written = [] if figures is None else [save_figure(found, figures / f"{found.name}.{figure_format}")]
     if weights is not None:

@@ -17,15 +17,20 @@ from arboretum_tools.split.make import make_split
 from arboretum_tools.split.remake import remake
 from arboretum_tools.stable import key
 
-#: Group (None = none of the seven), kingdom, class, genus, epithet. Two of one name, a hybrid, one apart.
+SAME = {"ext": "jpg", "phylum": "P", "order": "O", "family": "F", "common_name": None}
+
+#: Two of one name, a hybrid, one that is in none of the seven groups.
 SPECIES = [
-    ("Aves", "Animalia", "Aves", "Turdus", "merula"),
-    ("Aves", "Animalia", "Aves", "Picus", "viridis"),
-    ("Aves", "Animalia", "Aves", "Anas", "× fuligula"),
-    ("Insecta", "Animalia", "Insecta", "Actias", "luna"),
-    ("Insecta", "Animalia", "Insecta", "Laelia", "rosea"),
-    ("Plantae", "Plantae", "Liliopsida", "Laelia", "rosea"),
-    (None, "Animalia", "Mammalia", "Vulpes", "vulpes"),
+    SAME | dict(zip(("group", "kingdom", "class", "genus", "species"), names, strict=True))
+    for names in (
+        ("Aves", "Animalia", "Aves", "Turdus", "merula"),
+        ("Aves", "Animalia", "Aves", "Picus", "viridis"),
+        ("Aves", "Animalia", "Aves", "Anas", "× fuligula"),
+        ("Insecta", "Animalia", "Insecta", "Actias", "luna"),
+        ("Insecta", "Animalia", "Insecta", "Laelia", "rosea"),
+        ("Plantae", "Plantae", "Liliopsida", "Laelia", "rosea"),
+        (None, "Animalia", "Mammalia", "Vulpes", "vulpes"),
+    )
 ]
 STAGES = ["larva", "adult", None]
 PAIRS = [
@@ -38,17 +43,16 @@ PAIRS = [
 @st.composite
 def catalogues(draw, wish):
     """Some species with 1 to 30 photos in observations of 1 to 5, some without; ids may repeat."""
-    some = st.lists(st.sampled_from(SPECIES), unique=True, min_size=2, max_size=5)
-    species = draw(st.one_of(some, some, some, st.just(SPECIES[-1:])))
+    some = st.lists(st.sampled_from(SPECIES), unique_by=key_of, min_size=2, max_size=5)
+    chosen = draw(st.one_of(some, some, some, st.just(SPECIES[-1:])))
     if wish["benchmark"] == "confounding":
         # Mostly those that are asked for; those of one name come together.
         named = {name.rpartition(">")[2] for pair in wish["pairs"] for name in pair}
-        species = [one for one in SPECIES if f"{one[3]} {one[4]}" in named][
-            draw(st.sampled_from([0, 0, 0, 1])) :
-        ]
+        chosen = [one for one in SPECIES if f"{one['genus']} {one['species']}" in named]
+        chosen = chosen[draw(st.sampled_from([0, 0, 0, 1])) :]
     rows, photo_id, observation = [], 0, 0
     known = draw(st.booleans())
-    for group, kingdom, klass, genus, epithet in species:
+    for species in chosen:
         left = draw(st.one_of(st.sampled_from([30, 29, 8, 2]), st.integers(1, 24)))
         while left > 0:
             size = min(left, draw(st.integers(1, 5)))
@@ -58,22 +62,13 @@ def catalogues(draw, wish):
             for _ in range(size):
                 photo_id += 1 + 2**33 * (observation % 3 == 0)
                 rows.append(
-                    {
+                    species
+                    | {
                         "photo_id": photo_id,
-                        "ext": "jpg",
-                        "kingdom": kingdom,
-                        "phylum": "P",
-                        "class": klass,
-                        "order": "O",
-                        "family": "F",
-                        "genus": genus,
-                        "species": epithet,
-                        "scientific_name": f"{genus} {epithet}",
-                        "common_name": None,
+                        "scientific_name": f"{species['genus']} {species['species']}",
                         "observation_id": observation if seen else None,
                         "observer_id": observation % 4 if seen else None,
                         "life_stage": stage,
-                        "group": group,
                     }
                 )
             left -= size
