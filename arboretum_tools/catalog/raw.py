@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from arboretum_metadata.schema import CATALOG
+from arboretum_metadata.schema import CATALOG, LINEAGE
 from arboretum_metadata.vocab import EXTENSIONS
 from arboretum_tools.catalog.files import RawFiles
 from arboretum_tools.identity import HYBRID_SQL, class_key_sql
@@ -31,17 +31,7 @@ _DERIVABLE = (
 )
 
 #: Columns that hold names.
-NAME_COLUMNS = (
-    "kingdom",
-    "phylum",
-    "class",
-    "order",
-    "family",
-    "genus",
-    "species",
-    "scientific_name",
-    "common_name",
-)
+NAME_COLUMNS = (*LINEAGE, "scientific_name", "common_name")
 # A position is both or nothing: half of one, or one off the globe, is none.
 _POSITION = ("latitude", "longitude")
 _ON_GLOBE = "latitude BETWEEN -90 AND 90 AND longitude BETWEEN -180 AND 180"

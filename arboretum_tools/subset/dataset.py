@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from arboretum_metadata.schema import PART
+from arboretum_metadata.schema import LINEAGE, PART
 from arboretum_tools import stable
 from arboretum_tools.errors import ArboretumError, SplitError, UsageError
 from arboretum_tools.samples import Samples, join, require
@@ -48,13 +48,7 @@ _OF_CLASS = (
     "taxon_id",
     "scientific_name",
     "common_name",
-    "kingdom",
-    "phylum",
-    "class",
-    "order",
-    "family",
-    "genus",
-    "species",
+    *LINEAGE,
     "shot",
 )
 

@@ -98,18 +98,11 @@ CATALOG = Table(
     ),
 )
 
+#: Columns of a lineage, the widest first; `species` is the epithet.
+LINEAGE = ("kingdom", "phylum", "class", "order", "family", "genus", "species")
+
 #: Without these a Parquet file is not a catalogue. `photo_url` or `ext` must be there as well.
-CATALOG_REQUIRED = (
-    "photo_id",
-    "scientific_name",
-    "kingdom",
-    "phylum",
-    "class",
-    "order",
-    "family",
-    "genus",
-    "species",
-)
+CATALOG_REQUIRED = ("photo_id", "scientific_name", *LINEAGE)
 
 _TAX = Column(
     "tax",
