@@ -195,13 +195,20 @@ def _parts(pool: Pool, recipe: SplitRecipe) -> DrawnParts:
     asked = {_TRAIN: True, _VAL: recipe.val_per_class > 0, _TEST: recipe.test_per_class > 0}
     parts, bucket = _buckets(pool.catalog, [number for number, there in asked.items() if there])
     there = [name for name in _CARRIED if name in ("ext", "url") or pool.catalog.has(name)]
-    carried = ", ".join(there)
-    near = _near_sql(pool.with_columns(there), recipe)
+    columns = "".join(f", {name}" for name in there)
+    if pool.is_table:
+        # What else is known of a photo is joined to the chosen ones, as they are fewer.
+        near, own = _near_sql(pool.sql, recipe), ""
+    else:
+        near, own = _near_sql(pool.with_columns(there), recipe), columns
     sql = (
-        f"SELECT near.photo_id, label, {carried}, {bucket} AS bucket "
+        f"SELECT near.photo_id, label{own}, {bucket} AS bucket "
         f"FROM ({near}) near JOIN places USING (label, part) "
         "WHERE near.key < places.key OR (near.key = places.key AND near.photo_id <= places.photo_id)"
     )
+    if pool.is_table:
+        photos = pool.catalog.photos_alone
+        sql = f"SELECT chosen.*{columns} FROM ({sql}) chosen JOIN {photos} USING (photo_id)"
     return DrawnParts.write(parts, pool.catalog.batches(sql, pool.parameters, size=_BATCH_ROWS))
 
 

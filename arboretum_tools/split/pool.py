@@ -80,12 +80,14 @@ class Pool:
         """
         return self.start + self.end
 
+    @property
+    def is_table(self) -> bool:
+        """Whether the pool was kept; further columns are then joined to what was chosen out of it."""
+        return not self.end
+
     def with_columns(self, columns: Sequence[str]) -> str:
-        """The same with further columns of `photos`, and the same parameters."""
-        more = "".join(f", {identifier(column)}" for column in columns)
-        if self.end:
-            return f"{self.start}{more}{self.end}"
-        return f"SELECT pool.*{more} FROM pool JOIN {self.catalog.photos_alone} USING (photo_id)"
+        """The same with further columns of `photos`, and the same parameters; not of a table."""
+        return self.start + "".join(f", {identifier(column)}" for column in columns) + self.end
 
 
 def make_pool(selection: Selection, recipe: SplitRecipe, group_by: str, available: Available) -> Pool:

@@ -263,8 +263,8 @@ def reference(rows, criteria, wish, store, exclusion):
 @settings(max_examples=40)
 @given(catalogues(), asked(), wishes(), st.randoms(use_true_random=False))
 def test_it_is_what_the_rules_say(tmp_path_factory, monkeypatch, rows, criteria, wish, rng):
-    if not rows:
-        return
+    if not deduplicated(rows):
+        return  # a build refuses it: nothing is left of the rows
     # None of this may show: the order of rows, files, their row groups, the layout, threads, limits far below
     # what a class needs (every class is asked again), buckets of a few photos.
     folder = tmp_path_factory.mktemp("c")
@@ -315,8 +315,8 @@ def test_it_is_what_the_rules_say(tmp_path_factory, monkeypatch, rows, criteria,
 @settings(max_examples=5)
 @given(catalogues(), wishes())
 def test_raw_and_built_catalogues_give_the_same_split(tmp_path_factory, rows, wish):
-    if not rows:
-        return
+    if not deduplicated(rows):
+        return  # a build refuses it: nothing is left of the rows
     folder = tmp_path_factory.mktemp("c")
     (folder / "raw").mkdir()
     write(folder / "raw", rows, 2)
