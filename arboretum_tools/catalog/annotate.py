@@ -155,7 +155,7 @@ def annotate(
         on_event(StageFinished("annotating"))
         for file in (target / layout.TAXA, target / layout.CLASSES, *files.extras):
             shutil.copyfile(file, new / file.name)
-        meta = _meta(connection, new, files, column, name)
+        meta = _meta(connection, new, files, column, name, overwrite=overwrite)
         close_folder(connection, new, meta)
         replace_catalog(new, target)
     matched, filled, changed, kept, before = totals
@@ -280,18 +280,29 @@ def _part(
 
 
 def _meta(
-    connection: Connection, new: Path, files: layout.BuiltFiles, column: str, name: str
+    connection: Connection,
+    new: Path,
+    files: layout.BuiltFiles,
+    column: str,
+    name: str,
+    *,
+    overwrite: bool,
 ) -> dict[str, Any]:
     every = [parts.finished(new / layout.PHOTOS, number) or {} for number in range(len(files.parts))]
     given = parts.coverage(every)[column]
     known = {c: dict(by_source) for c, by_source in files.meta["coverage"].items()}
-    # What the table gave is counted anew; the rest is what stood there, less what it replaced.
-    file = parquet_source([new / layout.PHOTOS / layout.part_name(n) for n in range(len(files.parts))])
-    (total,) = rows(connection, f"SELECT count({column}) FROM {file}")[0]
-    before = {s: count for s, count in known.get(column, {}).items() if s != name}
-    left = int(str(total)) - given[name]
-    known[column] = ({"before": left} if len(before) != 1 else {next(iter(before)): left}) if left else {}
-    known[column][name] = given[name]
+    stood = known.get(column, {})
+    if overwrite:
+        # What the table gave is counted anew; the rest is what stood there, less what it replaced.
+        file = parquet_source([new / layout.PHOTOS / layout.part_name(n) for n in range(len(files.parts))])
+        (total,) = rows(connection, f"SELECT count({column}) FROM {file}")[0]
+        before = [source for source in stood if source != name]
+        left = int(str(total)) - given[name]
+        known[column] = {before[0] if len(before) == 1 else "before": left} if left else {}
+        known[column][name] = given[name]
+    else:
+        # Nothing was replaced: what stood there stands, whoever gave it, this table included.
+        known[column] = {**stood, name: stood.get(name, 0) + given[name]}
     added = [column, *(["life_stage_source"] if column == "life_stage" else [])]
     present = {*files.meta["columns"], *added}
     return {

@@ -18,35 +18,48 @@ _KEPT = "What was finished is kept; the same command goes on from there."
 
 
 class _Stopped:
-    """Makes SIGTERM what Ctrl-C is, so that the same code keeps the state, and remembers which it was."""
+    """Makes SIGTERM what Ctrl-C is, so that the same code keeps the state, and remembers that one came.
 
-    by_sigterm = False
+    Attributes:
+        by: the last signal that came; None = none.
+    """
 
-    def __call__(self, _signal: int, _frame: FrameType | None) -> None:
-        self.by_sigterm = True
+    by: int | None = None
+
+    def __call__(self, number: int, _frame: FrameType | None) -> None:
+        self.by = number
         raise KeyboardInterrupt
 
 
 def run(app: typer.Typer, arguments: list[str]) -> int:
     """Runs the command line; every way out is a code, and only bugs show a traceback (if asked for)."""
     stopped = _Stopped()
-    previous = signal.signal(signal.SIGTERM, stopped)
+    previous = {number: signal.signal(number, stopped) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         returned = app(arguments, standalone_mode=False, prog_name="arboretum")
         code = returned if isinstance(returned, int) else 0
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the last place where anything can be caught
-        if str(error) != "Query interrupted":
+        # Code in C may make an error of its own out of a Ctrl-C: DuckDB where no part of the library stands
+        # between, a module that is being loaded.
+        if _was_meant(error) or stopped.by is None:
             return _of(error)
-        # How DuckDB passes a Ctrl-C on where no part of the library stands between.
         code = INTERRUPTED
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
     # Typer may have made a code of a KeyboardInterrupt already.
-    if code == INTERRUPTED and stopped.by_sigterm:
+    if code == INTERRUPTED and stopped.by == signal.SIGTERM:
         return _say(f"terminated. {_KEPT}", TERMINATED)
     return _say(f"interrupted. {_KEPT}", INTERRUPTED) if code == INTERRUPTED else code
+
+
+def _was_meant(error: Exception) -> bool:
+    """Whether an error was raised on purpose, by the library or by the command line's parser."""
+    from arboretum_tools.errors import ArboretumError
+
+    return isinstance(error, ArboretumError | typer.TyperException)
 
 
 def _of(error: Exception) -> int:

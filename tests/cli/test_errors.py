@@ -1,5 +1,6 @@
 """Bad input: one clear error with its exit code and the next step, and nothing half-written."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -211,6 +212,23 @@ def test_ctrl_c_at_any_time_leaves_a_split_whole_or_not_there(place, process, wa
     if (place / "s").exists():
         assert load_split(place / "s").num_classes == 21
     assert [name for name in everything_in(place) if ".partial-" in name] == []
+
+
+def test_ctrl_c_that_a_module_swallows_while_it_loads_is_still_one(arboretum, place, monkeypatch):
+    """As pandas does: its C code drops the KeyboardInterrupt, and what it was loading is half there."""
+    import arboretum_tools.catalog
+
+    def half_loaded(*_, **__):
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        raise AttributeError("partially initialized module 'pandas' has no attribute 'x'")
+
+    monkeypatch.setattr(arboretum_tools.catalog, "open_catalog", half_loaded)
+    outcome = arboretum("select")
+    assert outcome.code == 130
+    assert "interrupted." in outcome.err
+    assert "internal error" not in outcome.err
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_a_reader_that_has_enough_is_no_error(place, process):

@@ -6,6 +6,7 @@ notes on the catalogue's rows left out), numbers that depend on the machine asid
 says why in a comment before it: `<!-- not run: reason -->`.
 """
 
+import json
 import os
 import re
 import shutil
@@ -18,7 +19,9 @@ import pytest
 
 from arboretum_cli.main import COMMANDS
 from arboretum_metadata.sample import catalog_path
+from arboretum_tools import build_catalog, export, make_split, open_catalog
 from arboretum_tools.testing.origin import Origin
+from arboretum_tools.testing.tiny import tiny_split, tiny_store
 
 REPOSITORY = Path(__file__).parents[2]
 DOCS = REPOSITORY / "docs"
@@ -152,3 +155,18 @@ def test_the_changelog_and_the_citation_name_this_version():
 
     assert f'version: "{__version__}"' in (REPOSITORY / "CITATION.cff").read_text("utf-8")
     assert "## [Unreleased]" in (REPOSITORY / "CHANGELOG.md").read_text("utf-8")
+
+
+def test_every_key_of_a_json_file_is_in_the_data_dictionary(tmp_path):
+    split = make_split(open_catalog(catalog_path()).select(taxa="Aves"), lt_ratio=20)
+    split.save(tmp_path / "split")
+    tiny = tiny_split()
+    store = tiny_store(tmp_path / "images", tiny)
+    export(tiny, images=store.path, to=tmp_path / "export", format="csv")
+    build_catalog(catalog_path(), tmp_path / "catalog")
+    dictionary = (DOCS / "data-dictionary.md").read_text()
+    for name in ("catalog/catalog.json", "split/split.json", "images/store.json", "export/export.json"):
+        section = dictionary.split(f"/{Path(name).name}`\n")[1].split("\n#")[0]
+        rows = [line.split(" | ")[0] for line in section.splitlines() if line.startswith("| `")]
+        described = set(re.findall(r"`(\w+)`", "".join(rows)))
+        assert described == json.loads((tmp_path / name).read_text()).keys(), name

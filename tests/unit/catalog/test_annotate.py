@@ -61,6 +61,17 @@ def test_values_are_mapped_filled_and_named_by_their_source(tmp_path, built):
     assert catalog.select(life_stage_unknown="only").count() == 2
 
 
+def test_coverage_says_who_gave_what_after_several_tables(tmp_path, built):
+    first = write(tmp_path / "first.csv", [{"photo_id": 1, "life_stage": "larva"}])
+    second = write(tmp_path / "second.csv", [{"photo_id": p, "life_stage": "egg"} for p in (1, 2)])
+    for table in (first, second, first):
+        annotate(built, table)
+    coverage = open_catalog(built).meta["coverage"]["life_stage"]
+    assert coverage == {"published metadata": 2, "first.csv": 1, "second.csv": 1}
+    annotate(built, second, overwrite=True)
+    assert open_catalog(built).meta["coverage"]["life_stage"] == {"before": 2, "second.csv": 2}
+
+
 def test_overwrite_lets_the_table_win(tmp_path, built):
     table = write(tmp_path / "s.csv", [{"photo_id": p, "life_stage": "egg"} for p in (4, 6)])
     report = annotate(built, table, overwrite=True, source="Ann's notes; DROP TABLE x --")
