@@ -170,7 +170,7 @@ def _head(canvas: Canvas, split: Split) -> None:
     counts = split.class_counts
     canvas.text((_MARGIN, 112), canvas.fitted(split.name, 60, _WIDTH - 2 * _MARGIN), 60, _INK, bold=True)
     said = [counted(len(counts), "class"), counted(sum(counts), "train photo")]
-    said += [f"{split.part(part).num_rows:,} {part}" for part in split.parts if part != "train"]
+    said += [f"{split.num_photos(part):,} {part}" for part in split.parts if part != "train"]
     if min(counts):
         said.append(f"head to tail {max(counts):,} : {min(counts):,}, ratio {max(counts) / min(counts):g}")
     canvas.text((_MARGIN, 162), "   ·   ".join(said), 28, _FAINT)
