@@ -161,14 +161,26 @@ def commands(
     return found
 
 
-def compare(options: argparse.Namespace, served: photo_server.Served, photos: int) -> dict[str, Cost]:
-    """Runs every program in turn, and gives the medians of each."""
-    runs: dict[str, list[Cost]] = {}
+def compare(
+    options: argparse.Namespace, served: photo_server.Served, *counts: int
+) -> list[dict[str, list[Cost]]]:
+    """Runs every program in turn over each number of photos; the costs by number and program, in rounds.
+
+    The numbers take turns as the programs do, so that a machine that is faster at one time than at another
+    is so for all of them.
+    """
+    runs: list[dict[str, list[Cost]]] = [{} for _ in counts]
     for _ in range(options.rounds):
-        with tempfile.TemporaryDirectory(prefix="arboretum-benchmark-", dir=options.scratch) as name:
-            for program, command in commands(Path(name), photos, served, options.peers).items():
-                if not options.programs or program in options.programs:
-                    runs.setdefault(program, []).append(measure(command, served.trust))
+        for photos, found in zip(counts, runs, strict=True):
+            with tempfile.TemporaryDirectory(prefix="arboretum-benchmark-", dir=options.scratch) as name:
+                for program, command in commands(Path(name), photos, served, options.peers).items():
+                    if not options.programs or program in options.programs:
+                        found.setdefault(program, []).append(measure(command, served.trust))
+    return runs
+
+
+def medians(runs: dict[str, list[Cost]]) -> dict[str, Cost]:
+    """The median of each part of the costs of each program."""
     return {
         program: Cost(
             statistics.median(cost.cpu_s for cost in costs),
@@ -205,17 +217,22 @@ def speed(options: argparse.Namespace, served: photo_server.Served) -> None:
         hashlib.md5(bytes(90_000), usedforsecurity=False)
     print(f"MD5 of 90 kB, where an ETag is one: {time.process_time() - began:.3f} CPU s per 1,000 photos")
     wire = f"{'HTTPS' if served.certificate else 'HTTP'} from {served.by}, medians of {options.rounds}"
-    few = compare(options, served, options.photos)
-    show(f"{options.photos} photos, start-up included; {wire}", few, options.photos)
+    counts = [options.photos, *([options.marginal] if options.marginal else [])]
+    runs = compare(options, served, *counts)
+    for photos, found in zip(counts, runs, strict=True):
+        show(f"{photos} photos, start-up included; {wire}", medians(found), photos)
     if options.marginal:
-        many = compare(options, served, options.marginal)
-        show(f"{options.marginal} photos, start-up included; {wire}", many, options.marginal)
-        more = options.marginal - options.photos
+        few, many = runs
+        # Of the runs of one round, which were made in the same minute.
         marginal = {
-            name: Cost(many[name].cpu_s - few[name].cpu_s, many[name].seconds - few[name].seconds, 0)
+            name: [
+                Cost(b.cpu_s - a.cpu_s, b.seconds - a.seconds, 0)
+                for a, b in zip(few[name], many[name], strict=True)
+            ]
             for name in few
         }
-        show(f"marginal, {options.marginal} less {options.photos} photos; {wire}", marginal, more)
+        more = options.marginal - options.photos
+        show(f"marginal, {options.marginal} less {options.photos} photos; {wire}", medians(marginal), more)
 
 
 def memory(options: argparse.Namespace, served: photo_server.Served) -> None:
