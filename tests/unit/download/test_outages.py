@@ -47,7 +47,7 @@ class Line:
             after: photos after which it goes away.
             away_s: seconds until it is back; None = it stays away.
             own: its certificate, if any.
-            other: of who answers in its place meanwhile.
+            other: of who answers in its place meanwhile, until that was told.
         """
         self.origin = Origin(ssl_context=own).start()
         self.url = self.origin.url
@@ -68,6 +68,10 @@ class Line:
         self.origin.stop()
         if self._other is not None:
             self.origin = Origin(port=port, ssl_context=self._other).start()
+            # As long as it takes until it was met: first nobody answers, and connections may still hang.
+            late = time.monotonic() + 30
+            while not any("not trusted" in note for note in self.notes) and time.monotonic() < late:
+                time.sleep(0.05)
         if self._away_s is not None:
             time.sleep(self._away_s)
             self.origin.stop()
