@@ -34,7 +34,7 @@ _UNAUTHORIZED = 407
 
 
 # What a connection says of itself that the host has closed.
-_CLOSED = (aiohttp.ClientOSError, aiohttp.ClientConnectionResetError, aiohttp.ServerDisconnectedError)
+_CLOSED = (aiohttp.ClientOSError, ConnectionResetError, aiohttp.ServerDisconnectedError)
 
 
 @dataclass
