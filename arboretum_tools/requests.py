@@ -9,7 +9,6 @@ The same plan has the same id, whatever it came from.
 from __future__ import annotations
 
 import hashlib
-import json
 import operator
 import re
 import secrets
@@ -24,7 +23,7 @@ import pyarrow.parquet as pq
 
 from arboretum_metadata.schema import REQUEST
 from arboretum_tools.errors import StoreError, UsageError
-from arboretum_tools.publish import PARTIAL, whole_file, write_json
+from arboretum_tools.publish import PARTIAL, read_json, whole_file, write_json
 from arboretum_tools.store import layout
 from arboretum_tools.tables import arrow_schema, one_line, write_table
 
@@ -233,7 +232,7 @@ def _is_whole(path: Path, plan: SavedRequests) -> bool:
     """Whether a file of a plan can be read and is of this plan."""
     try:
         if path.suffix == ".json":
-            return bool(json.loads(path.read_text("utf-8"))["photos"] == plan.photos)
+            return bool(read_json(path)["photos"] == plan.photos)
         return bool(pq.read_metadata(path).num_rows == plan.photos)
     except (pa.ArrowInvalid, OSError, ValueError, KeyError, TypeError):
         return False
@@ -251,7 +250,7 @@ def saved(store: str | Path) -> list[SavedRequests]:
         if not _ID.fullmatch(path.stem):
             continue
         try:
-            said = json.loads(path.read_text("utf-8"))
+            said = read_json(path)
             plan = SavedRequests(
                 path.with_suffix(".parquet"), path.stem, int(said["photos"]), dict(said["source"])
             )

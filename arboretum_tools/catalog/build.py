@@ -12,7 +12,6 @@ Steps 1 to 3 leave `state.json`, each bucket leaves its own; the same build star
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -32,7 +31,7 @@ from arboretum_tools.catalog.workplace import refuse_foreign, replace_catalog, w
 from arboretum_tools.errors import CatalogError, UsageError
 from arboretum_tools.events import Note, OnEvent, StageFinished, StageStarted, UnitDone, ignore
 from arboretum_tools.identity import HYBRID_SQL
-from arboretum_tools.publish import sha256_of_json, write_json
+from arboretum_tools.publish import read_json, sha256_of_json, write_json
 from arboretum_tools.query import Connection, arrow_batches, arrow_table, identifier, parquet_source, rows
 from arboretum_tools.version import __version__
 from arboretum_tools.wording import counted
@@ -185,7 +184,7 @@ class _Build:
         """Steps 1 to 3: spool, taxa, buckets."""
         state = self._work / _STATE
         if state.is_file():
-            self._state = json.loads(state.read_text("utf-8"))
+            self._state = read_json(state)
             self._connection.execute(f"CREATE TABLE taxa AS FROM {parquet_source([self._new / layout.TAXA])}")
             return
         for folder in ("spool", "buckets", "new"):

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from arboretum_tools.errors import CatalogError
-from arboretum_tools.publish import canonical_json
+from arboretum_tools.publish import canonical_json, read_json
 from arboretum_tools.tables import METADATA_KEY, one_line
 
 FORMAT_VERSION = 1
@@ -105,7 +105,7 @@ def find_built(root: Path) -> BuiltFiles:
     """
     path = root / CATALOG_JSON
     try:
-        meta = json.loads(path.read_text("utf-8"))
+        meta = read_json(path)
         version, parts = int(meta["format_version"]), int(meta["parts"])
         ranges = [(int(first), int(last)) for first, last in meta.get("part_taxa", ())]
         _ = str(meta["taxonomy"]), str(meta["fingerprint"]), dict(meta["defects"]), list(meta["columns"])

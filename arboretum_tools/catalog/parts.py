@@ -7,7 +7,6 @@ what a build that was interrupted goes on from.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from arboretum_metadata.schema import BUILT_PHOTOS, CATALOG_COUNTS, Table
 from arboretum_tools.catalog.built import COUNTED_COLUMNS
 from arboretum_tools.catalog.layout import part_name
 from arboretum_tools.catalog.relations import fingerprint_of
-from arboretum_tools.publish import canonical_json, whole_file, write_json
+from arboretum_tools.publish import canonical_json, read_json, whole_file, write_json
 from arboretum_tools.query import Connection, arrow_batches, identifier, parquet_source, rows
 from arboretum_tools.stable import key_sql
 from arboretum_tools.tables import METADATA_KEY, PHOTO_ENCODINGS, arrow_schema
@@ -132,7 +131,7 @@ def fingerprint_terms(keys: Mapping[str, int]) -> str:
 def finished(folder: Path, number: int) -> Mapping[str, Any] | None:
     """What a finished part counted; None if it is not finished."""
     path = folder / f"part-{number:05d}.json"
-    return dict(json.loads(path.read_text("utf-8"))) if path.is_file() else None
+    return dict(read_json(path)) if path.is_file() else None
 
 
 def fingerprint(parts: Iterable[Mapping[str, Any]]) -> str:

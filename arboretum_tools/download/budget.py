@@ -9,7 +9,6 @@ its own every few seconds under a lock, so that several on one machine share one
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from arboretum_tools.errors import BadInputError
-from arboretum_tools.publish import write_json
+from arboretum_tools.publish import read_json, write_json
 
 #: Names the folder in which budgets are kept.
 STATE_VARIABLE = "ARBORETUM_STATE"
@@ -166,7 +165,7 @@ class ByteBudget:
 
     def _read(self) -> dict[int, int]:
         try:
-            said = json.loads(self.path.read_text("utf-8"))
+            said = read_json(self.path)
             return {int(minute): int(spent) for minute, spent in said["bytes_by_minute"].items()}
         except FileNotFoundError:
             return {}

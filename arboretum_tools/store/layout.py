@@ -13,7 +13,6 @@ A shard is finished when its index (`.parquet`) exists.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,7 +22,7 @@ from typing import Any
 
 from arboretum_metadata.vocab import PHOTO_SIZES
 from arboretum_tools.errors import StoreError, TargetExistsError, UsageError
-from arboretum_tools.publish import PARTIAL, write_json
+from arboretum_tools.publish import PARTIAL, read_json, write_json
 from arboretum_tools.version import __version__
 
 FORMAT_VERSION = 1
@@ -142,7 +141,7 @@ def read_config(path: Path) -> StoreConfig:
         StoreError: there is no store, or not one that this toolkit reads.
     """
     try:
-        said = json.loads((path / CONFIG).read_text("utf-8"))
+        said = read_json(path / CONFIG)
     except (FileNotFoundError, NotADirectoryError):
         raise StoreError(
             f"{path} is not an image store: it has no {CONFIG}"

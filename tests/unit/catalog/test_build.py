@@ -300,9 +300,10 @@ def test_a_newer_format_and_a_damaged_description_are_refused(tmp_path, write_ca
     path.write_text(json.dumps(said | {"format_version": 99}))
     with pytest.raises(CatalogError, match="newer toolkit"):
         open_catalog(tmp_path / "one")
-    path.write_text("{")
-    with pytest.raises(CatalogError, match="cannot be read"):
-        open_catalog(tmp_path / "one")
+    for text in ("{", "[" * 100_000):
+        path.write_text(text)
+        with pytest.raises(CatalogError, match="cannot be read"):
+            open_catalog(tmp_path / "one")
 
 
 def test_check_finds_what_a_build_did_not_write(tmp_path):

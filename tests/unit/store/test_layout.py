@@ -61,6 +61,7 @@ def test_a_store_that_was_being_made_when_its_process_died_is_made_anew(tmp_path
     ("text", "said"),
     [
         ("{", "cannot be read"),
+        ("[" * 100_000, "nested too deeply"),
         ("[]", "format version None"),
         ('{"format_version": 2, "size": "small"}', "format version 2"),
         ('{"format_version": 1}', "no usable size"),
