@@ -205,8 +205,7 @@ class Fetcher:
         """One question to one host, at the pace of that host."""
         pace = host.pace
         while True:
-            if not pace.entered():
-                await pace.enter()
+            await pace.enter()
             began = self._now()
             until = began + patience.left_s
             try:

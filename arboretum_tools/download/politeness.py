@@ -93,13 +93,6 @@ class HostPace:
         self._active = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
 
-    def entered(self) -> bool:
-        """Takes a place of the window, if the host may be asked now; whether it did."""
-        if self._active >= int(self.window) or self._budget is not None or self._open_at > time.monotonic():
-            return False
-        self._active += 1
-        return True
-
     async def enter(self) -> None:
         """Waits until the host may be asked, and takes one place of the window; `leave` gives it back."""
         while True:

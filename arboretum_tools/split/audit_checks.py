@@ -181,7 +181,7 @@ def _photos(files: Files) -> pa.Table:
 
 
 def _photos_once(photos: pa.Table) -> Check:
-    ids = to_numpy(photos["photo_id"].combine_chunks())
+    ids = to_numpy(photos["photo_id"])
     values, times = np.unique(ids[ids > 0], return_counts=True)
     twice, bad = values[times > 1], ids[ids < 1]
     detail = f"{counted(len(photos), 'photo')}, each in one part once"
@@ -203,8 +203,8 @@ def _kept_apart(files: Files, photos: pa.Table, column: str, group: str, keys: l
         return Check(name, "not checkable", f"no photo has an {column}; the catalogue lacked it")
     if len(files.parts) == 1:
         return Check(name, "not checkable", "there is one part only")
-    values = [to_numpy(known[key].combine_chunks()) for key in keys]
-    of_part = to_numpy(known["part"].combine_chunks())
+    values = [to_numpy(known[key]) for key in keys]
+    of_part = to_numpy(known["part"])
     order = np.lexsort((of_part, *reversed(values)))
     values, of_part = [column[order] for column in values], of_part[order]
     # Sorted by group and part: a group is in two parts where its first and its last photo are.

@@ -213,7 +213,7 @@ def _relabelled(drawn: Drawn, kept: NDArray[np.bool_], labels: NDArray[np.int32]
     new = np.full(len(kept), -1, dtype=np.int32)
     new[kept] = labels
     test = drawn.parts["test"]
-    found = new[to_numpy(test["label"].combine_chunks())]
+    found = new[to_numpy(test["label"])]
     return _with(test, "label", from_numpy(found)).filter(from_numpy(found >= 0))
 
 

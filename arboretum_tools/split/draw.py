@@ -84,7 +84,7 @@ def draw(
     pool = make_pool(selection, recipe, group_by, available)
     classes = _capacities(pool, recipe)
     ids, capacities, drawable = (
-        to_numpy(classes[name].combine_chunks()) for name in ("class_id", "n_available", "n_drawable")
+        to_numpy(classes[name]) for name in ("class_id", "n_available", "n_drawable")
     )
     order = np.lexsort((ids, -capacities))
     for one in recipes:

@@ -95,7 +95,7 @@ def _sorted(file: Path, columns: Sequence[str]) -> pa.RecordBatch:
         )
         with pa.ipc.open_stream(source, options=options) as reader:
             rows = reader.read_all().combine_chunks()
-    labels, ids = (to_numpy(rows[name].chunk(0)) for name in ("label", "photo_id"))
+    labels, ids = (to_numpy(rows[name]) for name in ("label", "photo_id"))
     rows = rows.take(from_numpy(np.lexsort((ids, labels)))).combine_chunks()
     wanted = pa.schema([arrow_schema(PART).field(name) for name in columns])
     arrays = [

@@ -19,10 +19,17 @@ NUMBERS = st.integers(-(2**31), 2**31 - 1)
     kind=st.sampled_from(["int32", "int64"]),
 )
 def test_whole_numbers_are_those_of_arrow(values, start, kind):
-    column = pa.array(values, kind).slice(start)
-    found = to_numpy(column, null=-7)
-    assert found.dtype == kind
-    assert found.tolist() == [-7 if value is None else value for value in values[start:]]
+    column = pa.array(values, kind)
+    whole = [-7 if value is None else value for value in values]
+    for what, expected in (
+        (column.slice(start), whole[start:]),
+        (pa.chunked_array([column.slice(start)]), whole[start:]),
+        (pa.chunked_array([column.slice(start), column]), whole[start:] + whole),
+        (pa.chunked_array([], kind), []),
+    ):
+        found = to_numpy(what, null=-7)
+        assert found.dtype == kind
+        assert found.tolist() == expected
 
 
 @given(values=st.lists(NUMBERS, max_size=40), step=st.sampled_from([1, 2, -1]))
