@@ -14,9 +14,7 @@ Names are loaded when they are first used, so importing the package costs nothin
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -26,12 +24,11 @@ if TYPE_CHECKING:
     from arboretum_tools.catalog.check import CheckReport, check_catalog
     from arboretum_tools.catalog.overview import TaxonReport, describe
     from arboretum_tools.catalog.stats import CatalogStats, catalog_stats
-    from arboretum_tools.contact_sheet import contact_sheet
-    from arboretum_tools.download import DownloadReport, download, download_async, plan_download
-    from arboretum_tools.downloaded import downloaded_selection
+    from arboretum_tools.contact_sheets import contact_sheet
+    from arboretum_tools.downloading import DownloadReport, download, download_async, estimate_download
     from arboretum_tools.errors import ArboretumError
-    from arboretum_tools.evaluate import evaluate
-    from arboretum_tools.export import export
+    from arboretum_tools.evaluation import evaluate
+    from arboretum_tools.exporting import export
     from arboretum_tools.split import Split, load_split
     from arboretum_tools.split.audit import audit_split
     from arboretum_tools.split.make import make_family, make_split
@@ -39,6 +36,7 @@ if TYPE_CHECKING:
     from arboretum_tools.split.stats import split_stats
     from arboretum_tools.store import ImageStore
     from arboretum_tools.store.verify import verify
+    from arboretum_tools.stored_photos import downloaded_selection
     from arboretum_tools.subset import Subset, load_subset
     from arboretum_tools.version import __version__
 
@@ -49,7 +47,7 @@ _HOME = {
     "Catalog": "catalog",
     "CatalogStats": "catalog.stats",
     "CheckReport": "catalog.check",
-    "DownloadReport": "download",
+    "DownloadReport": "downloading",
     "ImageStore": "store",
     "Selection": "catalog",
     "Split": "split",
@@ -61,20 +59,20 @@ _HOME = {
     "catalog_stats": "catalog.stats",
     "check_catalog": "catalog.check",
     "audit_split": "split.audit",
-    "contact_sheet": "contact_sheet",
+    "contact_sheet": "contact_sheets",
     "describe": "catalog.overview",
-    "download": "download",
-    "download_async": "download",
-    "downloaded_selection": "downloaded",
-    "evaluate": "evaluate",
-    "export": "export",
+    "download": "downloading",
+    "download_async": "downloading",
+    "downloaded_selection": "stored_photos",
+    "evaluate": "evaluation",
+    "export": "exporting",
     "import_split": "split.published",
     "load_split": "split",
     "load_subset": "subset",
     "make_family": "split.make",
     "make_split": "split.make",
     "open_catalog": "catalog",
-    "plan_download": "download",
+    "estimate_download": "downloading",
     "split_stats": "split.stats",
     "verify": "store.verify",
 }
@@ -103,6 +101,7 @@ __all__ = [
     "download",
     "download_async",
     "downloaded_selection",
+    "estimate_download",
     "evaluate",
     "export",
     "import_split",
@@ -111,33 +110,18 @@ __all__ = [
     "make_family",
     "make_split",
     "open_catalog",
-    "plan_download",
     "split_stats",
     "verify",
 ]
 
 
-class _Package(ModuleType):
-    """The package, whose functions `download`, `export` and so on are not hidden by modules of that name.
-
-    Importing `arboretum_tools.download` would set the package's attribute `download` to the module; the
-    public name is the function. `from arboretum_tools.download import ...` works all the same.
-    """
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if not (name in _HOME and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-    def __getattr__(self, name: str) -> Any:
-        if name not in _HOME:
-            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
-        value = getattr(import_module(f"{self.__name__}.{_HOME[name]}"), name)
-        super().__setattr__(name, value)
-        return value
-
-    def __dir__(self) -> list[str]:
-        # What help and completion show: the public names, not what this module needs itself.
-        return sorted({*__all__, *(name for name in super().__dir__() if name.startswith("__"))})
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    return value
 
 
-sys.modules[__name__].__class__ = _Package
+def __dir__() -> list[str]:
+    # What help and completion show: the public names, not what this module needs itself.
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

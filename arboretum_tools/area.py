@@ -22,11 +22,11 @@ def shrink_rows(rows: npt.NDArray[np.uint8], count: int) -> npt.NDArray[np.uint8
         rows: two axes, one row of samples after the other.
         count: of rows to make, 1 to the number there is.
     """
-    places, shares = _taps(len(rows), count)
+    positions, shares = _taps(len(rows), count)
     # Half of one: what is shifted out below is rounded, not cut off.
     sums = np.full((count, rows.shape[1]), _ONE // 2, np.uint16)
-    for place, share in zip(places, shares, strict=True):
-        covered = rows[place].astype(np.uint16)
+    for position, share in zip(positions, shares, strict=True):
+        covered = rows[position].astype(np.uint16)
         covered *= share
         sums += covered
     sums >>= 8

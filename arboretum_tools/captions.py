@@ -128,8 +128,8 @@ def _tagged_lineage(names: Names) -> str:
     return _words(tagged, names.life_stage and f"{LIFE_STAGE_RANK} {names.life_stage}")
 
 
-def _words(*said: str | None) -> str:
-    return " ".join(text for text in said if text)
+def _words(*stated: str | None) -> str:
+    return " ".join(text for text in stated if text)
 
 
 def _with_common_name(text: str, names: Names) -> str:
@@ -194,12 +194,12 @@ class Templates:
             UsageError: it says something else.
         """
         try:
-            said = tomllib.loads(path.read_text("utf-8"))
+            payload = tomllib.loads(path.read_text("utf-8"))
         except (OSError, ValueError, RecursionError) as error:
             raise BadInputError(f"the caption templates {path} cannot be read: {error}") from error
-        if not said:
+        if not payload:
             raise BadInputError(f"{path} names no caption", hint='Write, for example, txt = "$common_name".')
-        forms = {name: (value,) if isinstance(value, str) else value for name, value in said.items()}
+        forms = {name: (value,) if isinstance(value, str) else value for name, value in payload.items()}
         for name, value in forms.items():
             if not isinstance(value, list | tuple) or not all(isinstance(form, str) for form in value):
                 raise UsageError(

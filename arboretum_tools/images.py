@@ -116,8 +116,8 @@ def to_jpeg(data: bytes, *, name: str, shorter_side: int | None = None) -> tuple
         # The size before draft() decides, turned where the image lies on its side.
         wide, high = size if (image.width > image.height) == (size[0] > size[1]) else size[::-1]
         scale = shorter_side / min(size)
-        wanted = (max(1, round(wide * scale)), max(1, round(high * scale)))
-        image = image.resize(wanted, Image.Resampling.LANCZOS)
+        requested = (max(1, round(wide * scale)), max(1, round(high * scale)))
+        image = image.resize(requested, Image.Resampling.LANCZOS)
     out = io.BytesIO()
     image.save(out, format="JPEG", quality=JPEG_QUALITY, subsampling=0)
     return out.getvalue(), image.width, image.height
@@ -147,12 +147,12 @@ def shrink(
         _loaded(image, name)
         return None
     scale = shorter_side / min(full)
-    wanted = (max(1, round(full[0] * scale)), max(1, round(full[1] * scale)))
+    requested = (max(1, round(full[0] * scale)), max(1, round(full[1] * scale)))
     # JPEG decodes at 1/2, 1/4 or 1/8 for less work. Twice the wanted size is within 0.1 dB of the whole one;
     # just the wanted size would lose 1.5 dB.
-    image.draft("RGB", (2 * wanted[0], 2 * wanted[1]))
+    image.draft("RGB", (2 * requested[0], 2 * requested[1]))
     pixels = _rgb(_loaded(image, name))
-    small = _shrink_area(pixels, wanted) if area else pixels.resize(wanted, Image.Resampling.LANCZOS)
+    small = _shrink_area(pixels, requested) if area else pixels.resize(requested, Image.Resampling.LANCZOS)
     # Turned last, when it is small; the tag that says so is of the image as it was opened.
     turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
     if turn is not None:
@@ -201,8 +201,8 @@ def difference_hash(data: bytes, *, name: str) -> int:
     bits = 0
     for row in range(8):
         for column in range(8):
-            place = 9 * row + column
-            bits |= (grey[place] < grey[place + 1]) << (8 * row + column)
+            position = 9 * row + column
+            bits |= (grey[position] < grey[position + 1]) << (8 * row + column)
     return bits
 
 
@@ -252,7 +252,7 @@ class Canvas:
 
     def text(
         self,
-        place: tuple[float, float],
+        position: tuple[float, float],
         text: str,
         size: int,
         fill: Color,
@@ -263,7 +263,7 @@ class Canvas:
         """Draws one line of text.
 
         Args:
-            place: where the anchor is.
+            position: where the anchor is.
             text: what to draw.
             size: of the font.
             fill: colour.
@@ -272,7 +272,7 @@ class Canvas:
         """
         plain = _plain(text)
         for shift in (0, 1) if bold else (0,):
-            self._draw.text((place[0] + shift, place[1]), plain, fill, _font(size), anchor=anchor)
+            self._draw.text((position[0] + shift, position[1]), plain, fill, _font(size), anchor=anchor)
 
     def fitted(self, text: str, size: int, width: float) -> str:
         """As much of `text` as fits into `width`, with an ellipsis where something was cut off."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import duckdb
 
 from arboretum_tools.errors import OutOfSpaceError
-from arboretum_tools.stable import SQL_MACROS
+from arboretum_tools.stable_key import SQL_MACROS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -98,7 +98,7 @@ def plain_errors(doing: str) -> Iterator[None]:
 def out_of_room(error: duckdb.Error) -> bool:
     """Whether DuckDB met a full disk, or a limit on what it may spill."""
     text = str(error)
-    return isinstance(error, duckdb.OutOfMemoryException) or any(said in text for said in _NO_ROOM)
+    return isinstance(error, duckdb.OutOfMemoryException) or any(stated in text for stated in _NO_ROOM)
 
 
 def literal(text: str) -> str:

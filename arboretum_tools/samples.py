@@ -19,11 +19,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from arboretum_tools import stable
+from arboretum_tools import stable_key
 from arboretum_tools.errors import MissingPhotosError, SplitError, StoreError
 from arboretum_tools.split.manifest import Split
 from arboretum_tools.store.layout import PENDING, STATUSES, shard_number
-from arboretum_tools.store.place import Place
+from arboretum_tools.store.locations import Locations
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.tables import one_line
 from arboretum_tools.wording import counted
@@ -45,7 +45,7 @@ class Samples:
         part: name of the part.
         photo_ids: one a photo.
         labels: one a photo.
-        place: where the images lie.
+        locations: where the images lie.
         positions: rows of the part that these are; None = all of them.
         missing: one row for each photo of the part that the store does not hold, sorted by photo_id:
             `photo_id`, `status` (its state in the store; `pending` = never tried).
@@ -54,7 +54,7 @@ class Samples:
     part: str
     photo_ids: NDArray[np.int64]
     labels: NDArray[np.int32]
-    place: Place
+    locations: Locations
     positions: NDArray[np.int64] | None
     missing: pa.Table
 
@@ -73,7 +73,7 @@ class Samples:
 
         It depends on nothing but the photo ids, so it is the same however the store was filled.
         """
-        return np.lexsort((self.photo_ids, stable.keys(self.photo_ids, "shuffle", seed)))
+        return np.lexsort((self.photo_ids, stable_key.keys(self.photo_ids, "shuffle", seed)))
 
     def only(self, keep: NDArray[np.bool_], labels: NDArray[np.int32]) -> Samples:
         """Some of these photos, with labels of their own.
@@ -83,7 +83,7 @@ class Samples:
             labels: the new label of each photo that is kept.
         """
         positions = np.flatnonzero(keep) if self.positions is None else self.positions[keep]
-        return Samples(self.part, self.photo_ids[keep], labels, self.place[keep], positions, self.missing)
+        return Samples(self.part, self.photo_ids[keep], labels, self.locations[keep], positions, self.missing)
 
 
 def join(split: Split, part: str, store: ImageStore) -> Samples:
@@ -105,15 +105,17 @@ def join(split: Split, part: str, store: ImageStore) -> Samples:
             hint="Make it again with `arboretum make-split`; nothing was written.",
         )
     del ordered
-    place = Place(np.full(len(ids), -1, np.int32), np.zeros(len(ids), np.int64), np.zeros(len(ids), np.int32))
+    locations = Locations(
+        np.full(len(ids), -1, np.int32), np.zeros(len(ids), np.int64), np.zeros(len(ids), np.int32)
+    )
     states = np.zeros(len(ids), np.uint8)
     for path in store.index_files():
-        _take_in(path, ids, by_id, place, states)
-    here = place.shard >= 0
+        _take_in(path, ids, by_id, locations, states)
+    here = locations.shard >= 0
     if here.all():
-        return Samples(part, ids, labels, place, None, _missing(ids[:0], states[:0]))
+        return Samples(part, ids, labels, locations, None, _missing(ids[:0], states[:0]))
     missing = _missing(ids[~here], states[~here])
-    return Samples(part, ids[here], labels[here], place[here], np.flatnonzero(here), missing)
+    return Samples(part, ids[here], labels[here], locations[here], np.flatnonzero(here), missing)
 
 
 def require(samples: Iterable[Samples], split: Split, store: Path) -> None:
@@ -181,7 +183,7 @@ def _take_in(
     path: Path,
     ids: NDArray[np.int64],
     by_id: NDArray[np.int64],
-    place: Place,
+    locations: Locations,
     states: NDArray[np.uint8],
 ) -> None:
     """Notes what one index file says of `ids`; files come by ascending shard.
@@ -201,10 +203,10 @@ def _take_in(
     if any(index[name].filter(pa.array(is_ok)).null_count for name in _PLACE):
         raise lacks_places(path)
     states[rows[ours]] = states_here[ours]
-    new = is_ok & (place.shard[rows] < 0)
-    place.shard[rows[new]] = shard_number(path)
-    place.offset[rows[new]] = index["offset"].filter(pa.array(new)).to_numpy()
-    place.size_bytes[rows[new]] = index["size_bytes"].filter(pa.array(new)).to_numpy()
+    new = is_ok & (locations.shard[rows] < 0)
+    locations.shard[rows[new]] = shard_number(path)
+    locations.offset[rows[new]] = index["offset"].filter(pa.array(new)).to_numpy()
+    locations.size_bytes[rows[new]] = index["size_bytes"].filter(pa.array(new)).to_numpy()
 
 
 def read_index(path: Path, columns: Iterable[str]) -> pa.Table:

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from arboretum_metadata.schema import Table
+from arboretum_tools.atomic_files import canonical_json, whole_file
 from arboretum_tools.errors import ArboretumError
-from arboretum_tools.publish import canonical_json, whole_file
 from arboretum_tools.version import __version__
 
 if TYPE_CHECKING:
@@ -79,8 +79,8 @@ def write_table(
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    said = canonical_json({"toolkit_version": __version__, "table": table.name, **provenance})
-    schema = arrow_schema(table).with_metadata({METADATA_KEY: said.encode()})
+    text = canonical_json({"toolkit_version": __version__, "table": table.name, **provenance})
+    schema = arrow_schema(table).with_metadata({METADATA_KEY: text.encode()})
     coded = {name: coding for name, coding in (encodings or {}).items() if name in schema.names}
     rows = 0
     with (
@@ -120,17 +120,17 @@ def read_table(path: Path, table: Table, refuse: Callable[[str], ArboretumError]
     missing = [name for name in table.names if name not in found.column_names]
     if missing:
         raise refuse(f"{path} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}")
-    wanted = arrow_schema(table)
+    expected = arrow_schema(table)
     try:
-        columns = [found.column(field.name).cast(field.type) for field in wanted]
+        columns = [found.column(field.name).cast(field.type) for field in expected]
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise refuse(f"{path} has a column of another type: {one_line(error)}") from error
     holed = [
-        f.name for f, column in zip(wanted, columns, strict=True) if column.null_count and not f.nullable
+        f.name for f, column in zip(expected, columns, strict=True) if column.null_count and not f.nullable
     ]
     if holed:
         raise refuse(f"{path} has nulls in {', '.join(holed)}")
-    return pa.Table.from_arrays(columns, schema=wanted)
+    return pa.Table.from_arrays(columns, schema=expected)
 
 
 def to_frame(table: pa.Table) -> pd.DataFrame:
@@ -165,8 +165,8 @@ def provenance_of(path: Path) -> dict[str, Any]:
     """What a Parquet file written by `write_table` says about how it was made."""
     import pyarrow.parquet as pq
 
-    said = (pq.read_schema(path).metadata or {}).get(METADATA_KEY)
-    return dict(json.loads(said)) if said else {}
+    payload = (pq.read_schema(path).metadata or {}).get(METADATA_KEY)
+    return dict(json.loads(payload)) if payload else {}
 
 
 def one_line(error: BaseException) -> str:

@@ -132,11 +132,11 @@ def group_of(name: str) -> Taxon | None:
 
     The Arboretum groups come first; case does not matter, nor a trailing s.
     """
-    wanted = name.casefold()
+    requested = name.casefold()
     for group in GROUPS.values():
-        if wanted in group.common_names:
+        if requested in group.common_names:
             return Taxon(group.rank, group.name)
-    forms = {wanted, wanted.removesuffix("s"), f"{wanted}s"}
+    forms = {requested, requested.removesuffix("s"), f"{requested}s"}
     for (rank, taxon), names in COMMON_NAMES.items():
         if forms.intersection(known.casefold() for known in names):
             return Taxon(rank, taxon)
@@ -202,7 +202,7 @@ def suggest(term: Term, names: Iterable[Known]) -> list[str]:
         limit=None,
     )
     # In an order of their own, that of `names` being none: only those that are near are ever sorted.
-    order = sorted({(-score, part, *fitting[place]) for part, score, place in found})
+    order = sorted({(-score, part, *fitting[position]) for part, score, position in found})
     near: dict[tuple[str, str], str] = {}
     for *_, name, rank, taxon in order[: 4 * _SUGGESTIONS]:
         near.setdefault((rank, taxon), name)  # "bird" and "birds" are one suggestion
@@ -224,8 +224,8 @@ def _below(candidate: Candidate, parent: str | None) -> bool:
     if parent is None:
         return True
     everyday = group_of(parent)
-    wanted = {parent.casefold(), everyday.name.casefold() if everyday else parent.casefold()}
-    return not wanted.isdisjoint(name.casefold() for name in candidate.lineage)
+    requested = {parent.casefold(), everyday.name.casefold() if everyday else parent.casefold()}
+    return not requested.isdisjoint(name.casefold() for name in candidate.lineage)
 
 
 def _line(candidate: Candidate, fitting: Sequence[Candidate]) -> str:

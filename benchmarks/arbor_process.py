@@ -65,11 +65,11 @@ def run(python: str, code: str, folder: Path, to: Path) -> tuple[float, float]:
     child = subprocess.Popen(
         [python, "-c", code, str(folder), str(to)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     )
-    said = child.stderr.read()
+    stated = child.stderr.read()
     _, status, usage = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:
-        raise SystemExit(said.decode()[-2000:])
+        raise SystemExit(stated.decode()[-2000:])
     return time.perf_counter() - started, usage.ru_maxrss / 1024
 
 
@@ -87,8 +87,8 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--json", type=Path, help="also write the figures here")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as place:
-        folder, to = Path(place, "source"), Path(place, "out")
+    with tempfile.TemporaryDirectory() as position:
+        folder, to = Path(position, "source"), Path(position, "out")
         to.mkdir()
         make_catalogue(folder, arguments.rows, files=4)
         found = {}

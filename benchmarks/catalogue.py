@@ -89,7 +89,7 @@ def make(folder: Path, rows: int) -> None:
     new[1:] |= taxon[1:] != taxon[:-1]
     observation = np.cumsum(new, dtype=np.int64)
     # Photos of one observation are uploaded together; taxa and photo ids have nothing to do with each other.
-    place = np.argsort(random.permutation(int(observation[-1]) + 1)[observation], kind="stable")
+    position = np.argsort(random.permutation(int(observation[-1]) + 1)[observation], kind="stable")
     ids = 1_000_000 + np.cumsum(random.integers(1, 5, rows))
     folder.mkdir(parents=True)
 
@@ -100,7 +100,7 @@ def make(folder: Path, rows: int) -> None:
         return pa.DictionaryArray.from_arrays(pa.array(drawn, mask=nulls), known)
 
     for start in range(0, rows, SHARD_ROWS):
-        at = place[start : start + SHARD_ROWS]
+        at = position[start : start + SHARD_ROWS]
         own, seen, size = taxon[at], observation[at], len(at)
         photo = ids[start : start + size].copy()
         photo[1:][random.random(size - 1) < 0.001] = 0
@@ -301,11 +301,11 @@ def build(folder: Path) -> None:
 
     def watch() -> None:
         while not ended.wait(0.5):
-            for place, name in enumerate(("spill", "buckets")):
+            for position, name in enumerate(("spill", "buckets")):
                 files = list((work / name).glob("*")) if (work / name).is_dir() else []
                 # A file may go between the listing and the look.
                 sizes = [file.stat().st_size for file in files if file.exists()]
-                most[place] = max(most[place], sum(sizes))
+                most[position] = max(most[position], sum(sizes))
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -333,8 +333,8 @@ def bytes_a_photo(folder: Path) -> dict[str, float]:
         footer = pq.read_metadata(file)
         rows += footer.num_rows
         for group in range(footer.num_row_groups):
-            for place in range(footer.num_columns):
-                column = footer.row_group(group).column(place)
+            for position in range(footer.num_columns):
+                column = footer.row_group(group).column(position)
                 name = column.path_in_schema
                 sizes[name] = sizes.get(name, 0) + column.total_compressed_size
     return {name: size / rows for name, size in sizes.items()}

@@ -116,13 +116,13 @@ def arboretum(plan: Path, folder: Path, origin: str, size: str) -> None:
 
     import pyarrow.parquet as pq
 
-    from arboretum_tools.download import download
-    from arboretum_tools.requests import Requests
+    from arboretum_tools.downloading import download
+    from arboretum_tools.photo_plan import PhotoPlan
 
     with pq.ParquetFile(plan) as file:
         photos = file.metadata.num_rows
         batches = partial(file.iter_batches, batch_size=10_000)
-        plan_of = Requests(batches, {"kind": "list", "english": "a list"})
+        plan_of = PhotoPlan(batches, {"kind": "list", "english": "a list"})
         report = download(plan_of, images=folder, size=size, origin=origin)
     assert report.by_status["ok"] == photos
     if not report.tried:

@@ -31,7 +31,7 @@ from typing import Any
 
 import photos
 
-from arboretum_tools.export import FORMATS, export
+from arboretum_tools.exporting import FORMATS, export
 from arboretum_tools.subset import load_subset
 
 Job = Callable[[], None]
@@ -68,132 +68,132 @@ def peak_megabytes() -> float:
     return int(peak.split()[1]) / 1024
 
 
-def with_cat(place: Path) -> None:
-    shards = " ".join(str(path) for path in sorted((place / "images").glob("*.tar")))
-    subprocess.run(f"cat {shards} | cat > {place}/out.cat", shell=True, check=True)
-    (place / "out.cat").unlink()
+def with_cat(position: Path) -> None:
+    shards = " ".join(str(path) for path in sorted((position / "images").glob("*.tar")))
+    subprocess.run(f"cat {shards} | cat > {position}/out.cat", shell=True, check=True)
+    (position / "out.cat").unlink()
 
 
-def with_us(place: Path, **options: Any) -> None:
-    export(place / "split", images=place / "images", to=place / "ours", **options)
+def with_us(position: Path, **options: Any) -> None:
+    export(position / "split", images=position / "images", to=position / "ours", **options)
 
 
-def with_subset(place: Path) -> None:
-    subset = load_subset(place / "split", images=place / "images")
+def with_subset(position: Path) -> None:
+    subset = load_subset(position / "split", images=position / "images")
     subset.read_many(range(len(subset) - 256, len(subset)))
 
 
-def members(place: Path) -> Iterator[dict[str, Any]]:
+def members(position: Path) -> Iterator[dict[str, Any]]:
     """Samples of our export, member by member, as the peers take them."""
     import webdataset
 
-    shards = [str(path) for path in sorted((place / "reference").glob("*.tar"))]
+    shards = [str(path) for path in sorted((position / "reference").glob("*.tar"))]
     for sample in webdataset.WebDataset(shards, shardshuffle=False, empty_check=False):
         yield {name: value for name, value in sample.items() if name not in ("__url__", "__local_path__")}
 
 
-def with_shard_writer(place: Path) -> None:
+def with_shard_writer(position: Path) -> None:
     import webdataset
 
-    (place / "theirs").mkdir()
+    (position / "theirs").mkdir()
     # Bytes are written as they are, so no encoder is measured.
     with webdataset.ShardWriter(
-        str(place / "theirs" / "%06d.tar"), maxcount=1_000, verbose=0, encoder=False
+        str(position / "theirs" / "%06d.tar"), maxcount=1_000, verbose=0, encoder=False
     ) as out:
-        for sample in members(place):
+        for sample in members(position):
             out.write(sample)
 
 
-def with_reading_alone(place: Path) -> None:
-    for _ in members(place):
+def with_reading_alone(position: Path) -> None:
+    for _ in members(position):
         pass
 
 
-def with_authors(place: Path, module: Path) -> None:
+def with_authors(position: Path, module: Path) -> None:
     spec = importlib.util.spec_from_file_location("gen_img_txt_pair", module)
     assert spec is not None
     assert spec.loader is not None
     theirs = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(theirs)
     theirs.GenImgTxtPair(
-        str(place / "metadata"), str(place / "folders"), generate_tar=True
+        str(position / "metadata"), str(position / "folders"), generate_tar=True
     ).create_image_text_pairs()
 
 
-def with_datasets(place: Path) -> None:
+def with_datasets(position: Path) -> None:
     import datasets
     import pyarrow.parquet as pq
 
     def rows() -> Iterator[dict[str, Any]]:
-        for path in sorted((place / "reference-hf" / "data").glob("*.parquet")):
+        for path in sorted((position / "reference-hf" / "data").glob("*.parquet")):
             for batch in pq.ParquetFile(path).iter_batches(batch_size=100):
                 yield from batch.to_pylist()
 
-    one = str(next((place / "reference-hf" / "data").iterdir()))
+    one = str(next((position / "reference-hf" / "data").iterdir()))
     features = datasets.Features.from_arrow_schema(pq.read_schema(one))
-    made = datasets.Dataset.from_generator(rows, features=features, cache_dir=str(place / "c2"))
-    made.to_parquet(str(place / "theirs.parquet"))
+    made = datasets.Dataset.from_generator(rows, features=features, cache_dir=str(position / "c2"))
+    made.to_parquet(str(position / "theirs.parquet"))
 
 
-def with_reading_parquet(place: Path) -> None:
+def with_reading_parquet(position: Path) -> None:
     import pyarrow.parquet as pq
 
-    for path in sorted((place / "reference-hf" / "data").glob("*.parquet")):
+    for path in sorted((position / "reference-hf" / "data").glob("*.parquet")):
         for batch in pq.ParquetFile(path).iter_batches(batch_size=100):
             batch.to_pylist()
 
 
-def clean(place: Path) -> None:
+def clean(position: Path) -> None:
     for name in ("ours", "theirs", "folders_tar", "c2"):
-        shutil.rmtree(place / name, ignore_errors=True)
-    (place / "theirs.parquet").unlink(missing_ok=True)
+        shutil.rmtree(position / name, ignore_errors=True)
+    (position / "theirs.parquet").unlink(missing_ok=True)
 
 
-def lay_out_folders(place: Path) -> None:
+def lay_out_folders(position: Path) -> None:
     """Images in folders and metadata, as `GenImgTxtPair` wants them: five folders."""
     import pandas as pd
 
-    shutil.rmtree(place / "folders", ignore_errors=True)
+    shutil.rmtree(position / "folders", ignore_errors=True)
     rows: dict[int, list[dict[str, Any]]] = {}
-    for number, sample in enumerate(members(place)):
-        folder = place / "folders" / f"chunk_{number % 5}"
+    for number, sample in enumerate(members(position)):
+        folder = position / "folders" / f"chunk_{number % 5}"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{sample['__key__']}.jpg").write_bytes(sample["jpg"])
-        said = json.loads(sample["json"])
-        rows.setdefault(number % 5, []).append({**said, "scientificName": said["scientific_name"]})
-    (place / "metadata").mkdir(exist_ok=True)
+        payload = json.loads(sample["json"])
+        rows.setdefault(number % 5, []).append({**payload, "scientificName": payload["scientific_name"]})
+    (position / "metadata").mkdir(exist_ok=True)
     for number, table in rows.items():
-        pd.DataFrame(table).to_parquet(place / "metadata" / f"chunk_{number}.parquet")
+        pd.DataFrame(table).to_parquet(position / "metadata" / f"chunk_{number}.parquet")
 
 
-def compare(place: Path, count: int, rounds: int, authors: Path | None) -> None:
+def compare(position: Path, count: int, rounds: int, authors: Path | None) -> None:
     split = photos.make_split(count)
-    total = photos.make_store(place / "images", split, photos.pictures())
-    split.save(place / "split")
-    export(split, images=place / "images", to=place / "reference", captions="all")
-    export(split, images=place / "images", to=place / "reference-hf", format="hf")
+    total = photos.make_store(position / "images", split, photos.pictures())
+    split.save(position / "split")
+    export(split, images=position / "images", to=position / "reference", captions="all")
+    export(split, images=position / "images", to=position / "reference-hf", format="hf")
     jobs: dict[str, Job] = {
-        "cat": functools.partial(with_cat, place),
-        "webdataset, no captions": functools.partial(with_us, place, captions="none"),
-        "webdataset, all captions": functools.partial(with_us, place, captions="all"),
-        "webdataset.ShardWriter": functools.partial(with_shard_writer, place),
-        "  of it, reading its members": functools.partial(with_reading_alone, place),
-        "hf": functools.partial(with_us, place, format="hf"),
-        "datasets to_parquet": functools.partial(with_datasets, place),
-        "  of it, reading its rows": functools.partial(with_reading_parquet, place),
+        "cat": functools.partial(with_cat, position),
+        "webdataset, no captions": functools.partial(with_us, position, captions="none"),
+        "webdataset, all captions": functools.partial(with_us, position, captions="all"),
+        "webdataset.ShardWriter": functools.partial(with_shard_writer, position),
+        "  of it, reading its members": functools.partial(with_reading_alone, position),
+        "hf": functools.partial(with_us, position, format="hf"),
+        "datasets to_parquet": functools.partial(with_datasets, position),
+        "  of it, reading its rows": functools.partial(with_reading_parquet, position),
     }
     if authors is not None:
-        jobs["GenImgTxtPair with tar"] = functools.partial(with_authors, place, authors)
+        jobs["GenImgTxtPair with tar"] = functools.partial(with_authors, position, authors)
     least: dict[str, float] = {}
     for turn in range(rounds):
         for name, job in jobs.items():
             if turn and name in SLOW:
                 continue
-            clean(place)
+            clean(position)
             if name.startswith("GenImg"):
-                lay_out_folders(place)
+                lay_out_folders(position)
             least[name] = min(least.get(name, float("inf")), cpu_seconds(job)[0])
-    clean(place)
+    clean(position)
     print(f"{count:,} photos, {total / count:,.0f} bytes each; CPU microseconds a photo")
     for name, seconds in least.items():
         print(f"  {name:<32}{seconds / count * 1e6:>10.1f}")
@@ -211,11 +211,11 @@ def compare(place: Path, count: int, rounds: int, authors: Path | None) -> None:
         print(f"  {name:<48}{ratio:>6.2f}  wanted: at most {most}")
 
 
-def memory(place: Path, formats: Sequence[str]) -> None:
+def memory(position: Path, formats: Sequence[str]) -> None:
     """Peak memory at 2,000 and at 200,000 photos of about 3 KB."""
     peaks: dict[str, list[float]] = {name: [] for name in (*formats, "load_subset")}
     for count in (2_000, 200_000):
-        here = place / str(count)
+        here = position / str(count)
         split = photos.make_split(count)
         photos.make_store(here / "images", split, photos.pictures((64, 48), 3_000))
         split.save(here / "split")

@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from arboretum_metadata.schema import INDEX, REQUEST
-from arboretum_tools import image_format, requests
+from arboretum_tools import image_format, photo_plan
 from arboretum_tools.store import layout, tar
 from arboretum_tools.store.layout import StoreConfig
 from arboretum_tools.tables import arrow_schema
@@ -65,24 +65,24 @@ def make(store: Path, shards: int, rows: int) -> str:
     photos = 2 * shards * rows
     columns = {"photo_id": range(1, photos + 1), "ext": ["jpg"] * photos, "url": [None] * photos}
     table = pa.table({name: list(values) for name, values in columns.items()}, schema=arrow_schema(REQUEST))
-    plan = requests.Requests(table.to_batches, {"kind": "list", "english": "a list"})
-    return requests.write(plan, store / layout.REQUESTS).id
+    plan = photo_plan.PhotoPlan(table.to_batches, {"kind": "list", "english": "a list"})
+    return photo_plan.write(plan, store / layout.REQUESTS).id
 
 
 def measure(*command: object) -> tuple[float, float, int]:
     """Seconds, CPU seconds and peak bytes of the command line."""
     began = time.monotonic()
-    with tempfile.TemporaryFile() as said:
+    with tempfile.TemporaryFile() as stated:
         process = subprocess.Popen(
             [sys.executable, "-m", "arboretum_cli", *map(str, command)],
             stdout=subprocess.DEVNULL,
-            stderr=said,
+            stderr=stated,
         )
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
-            said.seek(0)
-            raise SystemExit(f"{command} ended with {process.returncode}: {said.read()[-2000:].decode()}")
+            stated.seek(0)
+            raise SystemExit(f"{command} ended with {process.returncode}: {stated.read()[-2000:].decode()}")
     return time.monotonic() - began, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024
 
 

@@ -43,8 +43,8 @@ def measure(command: list[str]) -> tuple[float, int]:
         while not ended.wait(0.05):
             for child in children(process.pid):
                 try:
-                    said = Path(f"/proc/{child}/status").read_text()
-                    peaks.append(1024 * int(said.partition("VmHWM:")[2].split(None, 1)[0]))
+                    stated = Path(f"/proc/{child}/status").read_text()
+                    peaks.append(1024 * int(stated.partition("VmHWM:")[2].split(None, 1)[0]))
                 except (OSError, IndexError):
                     continue
 

@@ -47,12 +47,12 @@ TEXTURED = PHOTOS.with_name("textured")
 OURS = """
 import json, sys
 import pyarrow.parquet as pq
-from arboretum_tools.download import download
-from arboretum_tools.requests import Requests
+from arboretum_tools.downloading import download
+from arboretum_tools.photo_plan import PhotoPlan
 
 plan, images, origin, more = sys.argv[1:]
 with pq.ParquetFile(plan) as file:
-    requests = Requests(file.iter_batches, {"kind": "list", "english": "a list"})
+    requests = PhotoPlan(file.iter_batches, {"kind": "list", "english": "a list"})
     report = download(requests, images=images, origin=origin, **json.loads(more))
 assert report.by_status["ok"] == report.requested
 """
@@ -85,13 +85,15 @@ def write_plan(path: Path, ids: list[int]) -> None:
 def measure(command: list[str]) -> tuple[float, float]:
     """CPU seconds of a command with all that it waited for, and wall seconds."""
     began = time.monotonic()
-    with tempfile.TemporaryFile() as said:
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said)
+    with tempfile.TemporaryFile() as stated:
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=stated)
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
-            said.seek(0)
-            raise SystemExit(f"{command[:4]} ended with {process.returncode}: {said.read()[-2000:].decode()}")
+            stated.seek(0)
+            raise SystemExit(
+                f"{command[:4]} ended with {process.returncode}: {stated.read()[-2000:].decode()}"
+            )
     return used.ru_utime + used.ru_stime, time.monotonic() - began
 
 
@@ -126,9 +128,9 @@ def exact(image: Image.Image) -> npt.NDArray[np.float64]:
     return pixels
 
 
-def psnr(made: bytes, wanted: npt.NDArray[np.float64]) -> float:
+def psnr(made: bytes, expected: npt.NDArray[np.float64]) -> float:
     """Peak signal-to-noise ratio of a JPEG, dB."""
-    error = np.asarray(Image.open(io.BytesIO(made)).convert("RGB"), dtype=np.float64) - wanted
+    error = np.asarray(Image.open(io.BytesIO(made)).convert("RGB"), dtype=np.float64) - expected
     return float(10 * np.log10(255**2 / np.mean(error**2)))
 
 
@@ -192,13 +194,13 @@ def main() -> None:
         lanczos = ImageStore.open(folder / "0" / "lanczos")
         compared: dict[str, list[float]] = {}
         for photo_id in ids[:100]:
-            wanted = exact(Image.open(file_of(TEXTURED, photo_id)))
-            found = {"exact, as JPEG": jpeg_of(wanted), "arboretum": store.bytes_of(photo_id)}
+            expected = exact(Image.open(file_of(TEXTURED, photo_id)))
+            found = {"exact, as JPEG": jpeg_of(expected), "arboretum": store.bytes_of(photo_id)}
             found["arboretum, lanczos"] = lanczos.bytes_of(photo_id)
             if photo_id in theirs:
                 found["img2dataset"] = theirs[photo_id]
             for program, made in found.items():
-                compared.setdefault(program, []).append(psnr(made, wanted))
+                compared.setdefault(program, []).append(psnr(made, expected))
     costs = {program: statistics.median(run[0] for run in found) for program, found in runs.items()}
     print(f"{options.photos} photos, medians of {options.rounds}")
     for program, found in runs.items():

@@ -34,9 +34,9 @@ from typing import Any
 import pyarrow as pa
 
 from arboretum_metadata.schema import REQUEST
-from arboretum_tools.download import save_plan
-from arboretum_tools.requests import Requests
-from arboretum_tools.store import ImageStore, ledger
+from arboretum_tools.downloading import save_plan
+from arboretum_tools.photo_plan import PhotoPlan
+from arboretum_tools.store import ImageStore, inventory
 from arboretum_tools.store.verify import verify
 from arboretum_tools.tables import arrow_schema
 from arboretum_tools.testing.faults import Fault
@@ -124,12 +124,12 @@ class Soak:
         self.counted: Counter[str] = Counter()
         self.peak = 0
 
-    def requests(self) -> Requests:
+    def requests(self) -> PhotoPlan:
         """All photos."""
         ids = list(range(1, self.photos + 1))
         columns = {"photo_id": ids, "ext": ["jpg"] * len(ids), "url": [None] * len(ids)}
         table = pa.table(columns, schema=arrow_schema(REQUEST))
-        return Requests(table.to_batches, {"kind": "list", "english": "a list"})
+        return PhotoPlan(table.to_batches, {"kind": "list", "english": "a list"})
 
     def make(self, name: str, resize: int | None) -> tuple[Path, str]:
         """An empty store with a plan: its folder, and the id of the plan."""
@@ -146,17 +146,17 @@ class Soak:
 
     def finish(self, process: subprocess.Popen[str], *allowed: int) -> dict[str, Any] | None:
         """Waits for a run; its report if it ended by itself."""
-        out, said = process.communicate(timeout=600)
+        out, stated = process.communicate(timeout=600)
         code = process.returncode if process.returncode >= 0 else 128 - process.returncode
         if code == 0:
             return dict(json.loads(out))
-        if code == 3 and "another download writes" in said:
+        if code == 3 and "another download writes" in stated:
             # Started at once after a kill, while the processes of the dead one were still ending.
             self.counted["refused, started too soon"] += 1
             time.sleep(0.2)
             return None
         if code not in allowed:
-            raise SystemExit(f"a run ended with {code}: {said}\n{out}")
+            raise SystemExit(f"a run ended with {code}: {stated}\n{out}")
         return None
 
     def disturbed(self, images: Path, plan: str, processes: int, until: float) -> None:
@@ -199,7 +199,7 @@ class Soak:
         self.finish(self.start(whole, plan, 1))
         # A loaded machine may miss a deadline; what failed is tried again, as a user would.
         for _ in range(3):
-            if ledger.contents(ImageStore.open(images)).equals(ledger.contents(ImageStore.open(whole))):
+            if inventory.contents(ImageStore.open(images)).equals(inventory.contents(ImageStore.open(whole))):
                 break
             for store in (images, whole):
                 self.counted["runs once more for what failed"] += 1
@@ -213,14 +213,14 @@ class Soak:
         found = verify(images, decode=True)
         self.counted["images verified, pixels too"] += found.photos
         store = ImageStore.open(images)
-        if not ledger.contents(store).equals(ledger.contents(ImageStore.open(whole))):
+        if not inventory.contents(store).equals(inventory.contents(ImageStore.open(whole))):
             raise SystemExit(f"{images} and {whole} are not equal")
-        status = ledger.status(images)
+        status = inventory.status(images)
         left = {name.name for name in images.iterdir() if name.name.startswith("shard-")}
-        wanted = {f"shard-{shard:06d}.{kind}" for shard in store.shards() for kind in ("tar", "parquet")}
+        expected = {f"shard-{shard:06d}.{kind}" for shard in store.shards() for kind in ("tar", "parquet")}
         hidden = [path for path in images.rglob(".*") if not path.name.startswith(".lock")]
-        if status.photos["pending"] or status.open_shards or left != wanted or hidden:
-            raise SystemExit(f"{images} has something left over: {left - wanted} {hidden} {status}")
+        if status.photos["pending"] or status.open_shards or left != expected or hidden:
+            raise SystemExit(f"{images} has something left over: {left - expected} {hidden} {status}")
         self.counted["shards"] += status.shards
         for state, photos in status.photos.items():
             self.counted[f"photos {state}"] += photos

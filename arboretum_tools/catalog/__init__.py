@@ -3,6 +3,6 @@
 from arboretum_tools.catalog.catalog import Catalog, open_catalog
 from arboretum_tools.catalog.raw import Defects
 from arboretum_tools.catalog.relations import Relations
-from arboretum_tools.catalog.select import Explanation, Selection
+from arboretum_tools.catalog.selection import Explanation, Selection
 
 __all__ = ["Catalog", "Defects", "Explanation", "Relations", "Selection", "open_catalog"]

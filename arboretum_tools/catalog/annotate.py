@@ -22,15 +22,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from arboretum_metadata.vocab import IUCN_CATEGORIES, LICENSES, LIFE_STAGES, QUALITY_GRADES
+from arboretum_tools.atomic_files import sha256_of_json
 from arboretum_tools.catalog import layout, parts
 from arboretum_tools.catalog.build import catalog_json, close_folder
 from arboretum_tools.catalog.files import default_path
+from arboretum_tools.catalog.sources.convert import spool, uuid_sql
 from arboretum_tools.catalog.sources.delimited import COMMA, TAB, file_member, header
-from arboretum_tools.catalog.sources.spool import spool, uuid_sql
-from arboretum_tools.catalog.workplace import refuse_foreign, replace_catalog, work_folder, working
+from arboretum_tools.catalog.staging import refuse_foreign, replace_catalog, work_folder, working
 from arboretum_tools.errors import BadInputError, CatalogError, UsageError
 from arboretum_tools.events import OnEvent, StageFinished, StageStarted, UnitDone, ignore
-from arboretum_tools.publish import sha256_of_json
 from arboretum_tools.query import Connection, identifier, literal, parquet_source, rows
 from arboretum_tools.tables import one_line
 

@@ -21,17 +21,17 @@ from typing import Any
 
 from arboretum_metadata.schema import CATALOG_CLASSES, REJECTED
 from arboretum_metadata.schema import TAXA as TAXA_TABLE
-from arboretum_tools.catalog import layout, parts, raw, rejected, renames, sources
+from arboretum_tools.atomic_files import read_json, sha256_of_json, write_json
+from arboretum_tools.catalog import layout, name_changes, parts, raw, rejected, sources
 from arboretum_tools.catalog.built import TAXON_COLUMNS
-from arboretum_tools.catalog.deal import DEALT_ROWS, MOST_BUCKETS, deal, dealt
 from arboretum_tools.catalog.files import default_path
 from arboretum_tools.catalog.joins import joined
+from arboretum_tools.catalog.partitions import DEALT_ROWS, MOST_BUCKETS, deal, dealt
 from arboretum_tools.catalog.sources import Source
-from arboretum_tools.catalog.workplace import refuse_foreign, replace_catalog, work_folder, working
+from arboretum_tools.catalog.staging import refuse_foreign, replace_catalog, work_folder, working
 from arboretum_tools.errors import CatalogError, UsageError
 from arboretum_tools.events import Note, OnEvent, StageFinished, StageStarted, UnitDone, ignore
 from arboretum_tools.identity import HYBRID_SQL
-from arboretum_tools.publish import read_json, sha256_of_json, write_json
 from arboretum_tools.query import Connection, arrow_batches, arrow_table, identifier, parquet_source, rows
 from arboretum_tools.version import __version__
 from arboretum_tools.wording import counted
@@ -305,8 +305,8 @@ class _Build:
 
     def _read(self, found: Mapping[str, Sequence[Path]]) -> list[Source]:
         ready: list[Source] = []
-        for place, (kind, paths) in enumerate(found.items()):
-            spool = self._work / "spool" / str(place)
+        for position, (kind, paths) in enumerate(found.items()):
+            spool = self._work / "spool" / str(position)
             spool.mkdir(parents=True)
             self._say(f"reading {kind}", None, "row")
             base = ready[0] if ready else None
@@ -340,7 +340,7 @@ class _Build:
             if source.inactive:
                 listed = None if source is ready[0] else parquet_source(source.files.files)
                 to = self._new / layout.INACTIVE
-                renames.gather(self._connection, source.inactive, listed, to, taxonomy)
+                name_changes.gather(self._connection, source.inactive, listed, to, taxonomy)
 
     def _deal(self, base: Source, photos: int) -> list[str]:
         """Writes the photos into one file a bucket; gives the files in the order of `tax`."""
@@ -357,9 +357,9 @@ class _Build:
 
     def _refuse_rejected(self, base: Source, defects: raw.Defects) -> None:
         listed = "; ".join(f"{count:,} {what}" for what, count in rejected.counts(defects).items())
-        places = "\n  ".join(rejected.first_places(self._connection, base.files))
+        positions = "\n  ".join(rejected.first_places(self._connection, base.files))
         raise CatalogError(
-            f"rows of {base.kind} would be left out ({listed.replace('_', ' ')}):\n  {places}",
+            f"rows of {base.kind} would be left out ({listed.replace('_', ' ')}):\n  {positions}",
             hint="Without --strict they are left out by fixed rules and listed in rejected.parquet of the "
             "catalogue. Nothing was changed.",
         )

@@ -13,11 +13,11 @@ from arboretum_tools.catalog.files import default_path, find_files
 from arboretum_tools.catalog.inactive import InactiveName
 from arboretum_tools.catalog.layout import find_built, is_built
 from arboretum_tools.catalog.relations import Relations
-from arboretum_tools.catalog.select import Selection
+from arboretum_tools.catalog.selection import Selection
+from arboretum_tools.criteria import Box, Criteria
 from arboretum_tools.errors import SelectionError, SeveralTaxaError, TaxonError, UnknownTaxonError, UsageError
 from arboretum_tools.events import Note, OnEvent, ignore
 from arboretum_tools.photo_ids import PhotoIds, read_photo_ids
-from arboretum_tools.selection import Box, Criteria
 from arboretum_tools.taxonomy import Candidate, Known, Taxon
 
 _Asked = TypeVar("_Asked")
@@ -133,7 +133,7 @@ class Catalog(Relations):
     ) -> Selection:
         """The photos that pass every criterion; lazy: nothing is counted yet but names are looked up.
 
-        Args: as `arboretum_tools.selection.Criteria`; texts are parsed, one value may stand for several.
+        Args: as `arboretum_tools.criteria.Criteria`; texts are parsed, one value may stand for several.
 
         Raises:
             TaxonError: a name that does not lead to exactly one taxon.

@@ -47,17 +47,17 @@ class InactiveName:
     def sentence(self) -> str:
         """What to tell the user, without a full stop."""
         own = f"{self.rank} {self.name}" + (f" (taxon id {self.taxon_id})" if self.taxon_id else "")
-        said = f"{own} is not active in iNaturalist's taxonomy"
+        text = f"{own} is not active in iNaturalist's taxonomy"
         active = f"{self.active_name}" + (
             f" (taxon id {self.active_taxon_id})" if self.active_taxon_id else ""
         )
         if self.told_by == "name":
-            return f"{said}: the active taxon of that name has the id {self.active_taxon_id}"
+            return f"{text}: the active taxon of that name has the id {self.active_taxon_id}"
         if self.told_by == "photos":
-            return f"{said}: the active name is {active}, under which {self.n_told:,} of its photos stand now"
+            return f"{text}: the active name is {active}, under which {self.n_told:,} of its photos stand now"
         if self.told_by == "epithet":
-            return f"{said}: the active name is probably {active}, the one of its family with that epithet"
-        return f"{said}; what is active in its place is not told"
+            return f"{text}: the active name is probably {active}, the one of its family with that epithet"
+        return f"{text}; what is active in its place is not told"
 
 
 def prepare(connection: Connection, root: Path) -> None:

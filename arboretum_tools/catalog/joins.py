@@ -48,22 +48,22 @@ def joined(
         run(f"CREATE TABLE {listed} AS FROM {photos}")
     holders: dict[str, list[tuple[str, str]]] = {column: [(base, "b")] for column in has}
     source = f"{listed} b"
-    for place, (kind, (relation, columns)) in enumerate(joins.items()):
+    for position, (kind, (relation, columns)) in enumerate(joins.items()):
         chosen = ", ".join(columns)
-        hits.append(f"{name}_hit{place}")
+        hits.append(f"{name}_hit{position}")
         # Of a photo that is there twice, the row that the rule for duplicates keeps.
         run(
             f"CREATE TABLE {hits[-1]} AS SELECT photo_id, {chosen} FROM {relation} "
             f"SEMI JOIN {listed} USING (photo_id) "
             f"QUALIFY row_number() OVER (PARTITION BY photo_id ORDER BY {_nulls_last(columns)}) = 1"
         )
-        source += f" LEFT JOIN {hits[-1]} j{place} ON b.photo_id = j{place}.photo_id"
+        source += f" LEFT JOIN {hits[-1]} j{position} ON b.photo_id = j{position}.photo_id"
         for column in columns:
             if not (column in _ONE_SOURCE and column in holders):
-                holders.setdefault(column, []).append((kind, f"j{place}"))
-    said = any(alias != "b" for _, alias in holders.get("life_stage", ()))
-    columns = [c for c in OPTIONAL if c in holders or (c == "life_stage_source" and said)]
-    chosen = "".join(f", {_value(c, holders, said)} AS {c}" for c in columns)
+                holders.setdefault(column, []).append((kind, f"j{position}"))
+    text = any(alias != "b" for _, alias in holders.get("life_stage", ()))
+    columns = [c for c in OPTIONAL if c in holders or (c == "life_stage_source" and text)]
+    chosen = "".join(f", {_value(c, holders, text)} AS {c}" for c in columns)
     run(f"CREATE TABLE {name} AS SELECT b.photo_id, b.tax, b.ext, b.url{chosen} FROM {source}")
     counted = [(c, *holder) for c in columns if c in holders for holder in holders[c]]
     sql = ", ".join(f"count(*) FILTER ({_chosen(c, alias, holders)})" for c, _, alias in counted)
@@ -82,8 +82,8 @@ def _nulls_last(columns: Sequence[str]) -> str:
     return ", ".join(f"{column} NULLS LAST" for column in order)
 
 
-def _value(column: str, holders: Mapping[str, Sequence[tuple[str, str]]], said: bool) -> str:
-    if column in _POSITION or (column == "life_stage_source" and said):
+def _value(column: str, holders: Mapping[str, Sequence[tuple[str, str]]], payload: bool) -> str:
+    if column in _POSITION or (column == "life_stage_source" and payload):
         asked = "life_stage" if column == "life_stage_source" else column
         cases = []
         for name, alias in holders[asked]:

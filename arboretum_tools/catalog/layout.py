@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from arboretum_tools.atomic_files import canonical_json, read_json
 from arboretum_tools.errors import CatalogError
-from arboretum_tools.publish import canonical_json, read_json
 from arboretum_tools.tables import METADATA_KEY, one_line
 
 FORMAT_VERSION = 1
@@ -68,11 +68,11 @@ class BuiltFiles:
 
         All parts where that is not known, or where none can.
         """
-        wanted = list(taxa)
+        expected = list(taxa)
         held = [
-            place
-            for place, (first, last) in enumerate(self.part_taxa)
-            if any(first <= most and least <= last for least, most in wanted)
+            position
+            for position, (first, last) in enumerate(self.part_taxa)
+            if any(first <= most and least <= last for least, most in expected)
         ]
         return self.parts[held[0] : held[-1] + 1] if held else self.parts
 
@@ -142,14 +142,14 @@ def foreign_files(root: Path) -> list[Path]:
 
 def _names_taxonomy(file: Path, taxonomy: str) -> bool:
     """Whether the bytes of a Parquet footer say so; parsing those of 70 parts takes 0.1 s and 30 MB."""
-    said = canonical_json({"taxonomy": taxonomy}).strip("{}").encode()
+    text = canonical_json({"taxonomy": taxonomy}).strip("{}").encode()
     with contextlib.suppress(OSError), file.open("rb") as stream:
         # A file ends with its footer, four bytes that say how long that is, and the letters PAR1.
         size = stream.seek(-8, os.SEEK_END) + 8
         length, magic = struct.unpack("<I4s", stream.read(8))
         if magic == b"PAR1" and length + 8 <= size:
             stream.seek(-8 - length, os.SEEK_END)
-            return said in stream.read(length)
+            return text in stream.read(length)
     return False
 
 
@@ -159,8 +159,8 @@ def _check_taxonomy(file: Path, taxonomy: str) -> None:
     import pyarrow.parquet as pq
 
     try:
-        said = (pq.read_schema(file).metadata or {}).get(METADATA_KEY)
-        found = str(json.loads(said)["taxonomy"]) if said else None
+        payload = (pq.read_schema(file).metadata or {}).get(METADATA_KEY)
+        found = str(json.loads(payload)["taxonomy"]) if payload else None
     except (pa.ArrowInvalid, OSError) as error:
         raise CatalogError(
             f"{file} is not a whole Parquet file: {one_line(error)}", path=file, hint=_AGAIN

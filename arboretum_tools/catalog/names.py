@@ -17,17 +17,17 @@ def candidates(connection: Connection, name: str) -> list[Candidate]:
     """The taxa of a name: scientific at any rank, common (with or without a trailing s), or a taxon id."""
     if name.isascii() and name.isdigit():
         return _of_id(connection, int(name))
-    wanted = name.lower()
-    found = [("species", *row) for row in _commonly_named(connection, wanted)]
-    for rank, spelled in _spelled(connection, wanted):
+    requested = name.lower()
+    found = [("species", *row) for row in _commonly_named(connection, requested)]
+    for rank, spelled in _spelled(connection, requested):
         found += [(rank, *row) for row in _taxa(connection, rank, spelled)]
     best: dict[tuple[str, str, str | None], Candidate] = {}
     for rank, canonical, lineage, kingdom, photos, species in found:
         names = tuple(part for part in lineage or () if part)
         candidate = Candidate(rank, canonical, names, kingdom, int(photos), int(species))
-        place = (rank, canonical, kingdom)
-        if place not in best or best[place].photos < candidate.photos:
-            best[place] = candidate
+        position = (rank, canonical, kingdom)
+        if position not in best or best[position].photos < candidate.photos:
+            best[position] = candidate
     # A row that lacks its kingdom makes no second taxon of a name that has one elsewhere.
     with_kingdom = {(rank, canonical) for rank, canonical, kingdom in best if kingdom}
     return [
@@ -37,7 +37,7 @@ def candidates(connection: Connection, name: str) -> list[Candidate]:
     ]
 
 
-def _spelled(connection: Connection, wanted: str) -> list[tuple[str, str]]:
+def _spelled(connection: Connection, requested: str) -> list[tuple[str, str]]:
     """The scientific names that are `wanted` but for case, with their ranks.
 
     A look at one column at a time: names above species repeat, and are compared once each. Only a name of two
@@ -49,12 +49,12 @@ def _spelled(connection: Connection, wanted: str) -> list[tuple[str, str]]:
         for rank in RANKS
         if rank != "species"
     ]
-    if " " in wanted:
+    if " " in requested:
         queries.append(
             f"SELECT 'species', {_SPECIES} AS name FROM lineages "
             f"WHERE starts_with($name, lower(genus) || ' ') AND lower({_SPECIES}) = $name GROUP BY name"
         )
-    found = connection.execute(" UNION ALL ".join(queries), {"name": wanted}).fetchall()
+    found = connection.execute(" UNION ALL ".join(queries), {"name": requested}).fetchall()
     return [(str(rank), str(name)) for rank, name in found]
 
 
@@ -64,10 +64,10 @@ def _taxa(connection: Connection, rank: str, name: str) -> list[tuple[Any, ...]]
     return _counted(connection, rank, f"{same} = $name", {"name": name})
 
 
-def _commonly_named(connection: Connection, wanted: str) -> list[tuple[Any, ...]]:
+def _commonly_named(connection: Connection, requested: str) -> list[tuple[Any, ...]]:
     """The species of a common name, with or without a trailing s; as `_taxa`."""
     condition = "lower(common_name) IN ($name, $singular, $plural) AND class_key IS NOT NULL"
-    forms = {"name": wanted, "singular": wanted.removesuffix("s"), "plural": wanted + "s"}
+    forms = {"name": requested, "singular": requested.removesuffix("s"), "plural": requested + "s"}
     return _counted(connection, "species", condition, forms)
 
 
@@ -93,7 +93,7 @@ def all_names(connection: Connection, parent: str | None = None) -> list[Known]:
     """
     columns = {rank: _SPECIES if rank == "species" else identifier(rank) for rank in RANKS}
     everyday = group_of(parent) if parent else None
-    wanted = (everyday.name if everyday else parent or "").lower()
+    requested = (everyday.name if everyday else parent or "").lower()
     below = " OR ".join(f"lower({column}) = $name" for column in columns.values())
     below_sql = f"WITH below AS MATERIALIZED (FROM lineages WHERE {below}) " if parent else ""
     here = "below" if parent else "lineages"
@@ -106,7 +106,7 @@ def all_names(connection: Connection, parent: str | None = None) -> list[Known]:
     )
     found = connection.execute(
         f"{below_sql}SELECT name, rank, taxon FROM ({' UNION ALL '.join(selects)}) WHERE name IS NOT NULL",
-        {"name": wanted} if parent else {},
+        {"name": requested} if parent else {},
     ).fetchall()
     known = list(map(Known._make, found))
     everyday_of = {(taxon.rank, taxon.name) for taxon, _ in everyday_names()}
@@ -184,5 +184,5 @@ def known_to_inaturalist(connection: Connection, name: str) -> str:
     )
     if not found:
         return ""
-    said = [f"{rank} {known} ({above})" for rank, known, above in found]
-    return f"iNaturalist has it as {'; '.join(said)}, but this catalogue holds no photo of it."
+    phrases = [f"{rank} {known} ({above})" for rank, known, above in found]
+    return f"iNaturalist has it as {'; '.join(phrases)}, but this catalogue holds no photo of it."

@@ -10,8 +10,8 @@ from typing import Any
 from arboretum_metadata.vocab import COMMON_NAMES, RANKS
 from arboretum_tools.catalog.catalog import Catalog
 from arboretum_tools.catalog.inactive import InactiveName
+from arboretum_tools.criteria import RARITIES
 from arboretum_tools.query import identifier
-from arboretum_tools.selection import RARITIES
 from arboretum_tools.taxonomy import Taxon
 
 _RANKS = tuple(RANKS)
@@ -204,7 +204,7 @@ def _branches(
         return ()
     columns = [_SPECIES if r == "species" else identifier(r) for r in ranks]
     sets = ", ".join(f"({', '.join(columns[: depth + 1])})" for depth in range(len(columns)))
-    names = ", ".join(f"{column} AS c{place}" for place, column in enumerate(columns))
+    names = ", ".join(f"{column} AS c{position}" for position, column in enumerate(columns))
     found = catalog.rows(
         f"SELECT {names}, {' + '.join(f'grouping({column})' for column in columns)} AS open, "
         "min(common_name), sum(n) AS photos, count(DISTINCT class_key) "
@@ -218,13 +218,13 @@ def _branches(
         rows.append((tuple(path[:depth]), common, int(str(photos)), int(str(classes))))
     photos_of = {path: photos for path, _, photos, _ in rows}
 
-    def place(row: tuple[Any, ...]) -> list[tuple[int, bool, str]]:
+    def position(row: tuple[Any, ...]) -> list[tuple[int, bool, str]]:
         path = row[0]
         steps = [path[: depth + 1] for depth in range(len(path))]
         return [(-photos_of[step], step[-1] is None, str(step[-1])) for step in steps]
 
     branches = []
-    for path, common, photos, classes in sorted(rows, key=place):
+    for path, common, photos, classes in sorted(rows, key=position):
         # Below photos that have no name at a rank nothing is told apart.
         if None in path[:-1]:
             continue

@@ -16,12 +16,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from arboretum_metadata.schema import BUILT_PHOTOS, CATALOG_COUNTS, Table
+from arboretum_tools.atomic_files import canonical_json, read_json, whole_file, write_json
 from arboretum_tools.catalog.built import COUNTED_COLUMNS
 from arboretum_tools.catalog.layout import part_name
 from arboretum_tools.catalog.relations import fingerprint_of
-from arboretum_tools.publish import canonical_json, read_json, whole_file, write_json
 from arboretum_tools.query import Connection, arrow_batches, identifier, parquet_source, rows
-from arboretum_tools.stable import key_sql
+from arboretum_tools.stable_key import key_sql
 from arboretum_tools.tables import METADATA_KEY, PHOTO_ENCODINGS, arrow_schema
 from arboretum_tools.version import __version__
 
@@ -166,11 +166,11 @@ def write_parquet(connection: Connection, sql: str, table: Table, to: Path, taxo
         to: the file.
         taxonomy: hash of the taxa table.
     """
-    said = canonical_json({"toolkit_version": __version__, "taxonomy": taxonomy})
+    text = canonical_json({"toolkit_version": __version__, "taxonomy": taxonomy})
     there = connection.execute(f"DESCRIBE {sql}").fetchall()
     names = {name for name, *_ in there}
     fields = [field for field in arrow_schema(table) if field.name in names]
-    schema = pa.schema(fields, metadata={METADATA_KEY: said.encode()})
+    schema = pa.schema(fields, metadata={METADATA_KEY: text.encode()})
     coded = {name: coding for name, coding in PHOTO_ENCODINGS.items() if name in names}
     with (
         whole_file(to) as temporary,

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from arboretum_tools.atomic_files import out_of_space, sync
 from arboretum_tools.catalog.files import find_many
 from arboretum_tools.errors import BadInputError, OutOfSpaceError
 from arboretum_tools.events import OnEvent, StageFinished, StageStarted, UnitDone, ignore
-from arboretum_tools.publish import out_of_space, sync
 from arboretum_tools.tables import one_line
 
 #: Where the metadata of the 40M training set and of the whole are published.

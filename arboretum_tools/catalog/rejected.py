@@ -73,13 +73,13 @@ def listed_sql() -> str:
 
 def first_places(connection: Connection, files: RawFiles) -> list[str]:
     """For each reason that occurs, where the first row of it stands, as a phrase."""
-    said = []
+    phrases = []
     for reason in REASONS:
         found = rows(
             connection, f"SELECT photo_id FROM rejected WHERE reason = '{reason}' ORDER BY 1 LIMIT 1"
         )
         if found:
             (photo_id,) = found[0]
-            place = where_is(connection, files, "@photo_id IS NOT DISTINCT FROM ?", [photo_id])
-            said.append(f"{reason.replace('_', ' ')}, such as photo {photo_id}: {place}")
-    return said
+            position = where_is(connection, files, "@photo_id IS NOT DISTINCT FROM ?", [photo_id])
+            phrases.append(f"{reason.replace('_', ' ')}, such as photo {photo_id}: {position}")
+    return phrases

@@ -26,7 +26,7 @@ from arboretum_tools.query import (
     plain_errors,
     rows,
 )
-from arboretum_tools.stable import key, key_sql, text_id
+from arboretum_tools.stable_key import key, key_sql, text_id
 from arboretum_tools.tables import one_line
 from arboretum_tools.taxonomy import Taxon
 from arboretum_tools.wording import counted

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from arboretum_metadata.vocab import GROUPS, RANKS
+from arboretum_tools.atomic_files import whole_file
 from arboretum_tools.catalog.catalog import Catalog
-from arboretum_tools.catalog.select import Selection, SpeciesCount
+from arboretum_tools.catalog.selection import Selection, SpeciesCount
 from arboretum_tools.errors import BadInputError, UsageError
-from arboretum_tools.publish import whole_file
 from arboretum_tools.query import identifier, literal
 from arboretum_tools.wording import counted
 
@@ -182,8 +182,8 @@ def figures(stats: CatalogStats, folder: str | Path, *, form: str = "png") -> li
     axes.set_title(f"{counted(stats.photos, 'photo')} of {stats.species:,} species", fontsize=10)
     groups = next(table for table in stats.tables if table.name == "group")
     by_group = Figure(figsize=(7, 1.1 + 0.3 * len(groups.rows)), layout="constrained")
-    for place, (title, column, color) in enumerate((("species", 1, "#8a6d3b"), ("photos", 2, "#2f6b3a"))):
-        panel = by_group.add_subplot(1, 2, place + 1, title=title)
+    for position, (title, column, color) in enumerate((("species", 1, "#8a6d3b"), ("photos", 2, "#2f6b3a"))):
+        panel = by_group.add_subplot(1, 2, position + 1, title=title)
         panel.barh([row[0] for row in groups.rows], [row[column] for row in groups.rows], color=color)
         panel.invert_yaxis()
         panel.spines[["top", "right"]].set_visible(False)
@@ -305,10 +305,10 @@ def _by_rank(selection: Selection, species: int) -> tuple[tuple[Any, ...], ...]:
 def _quantile(tail: Sequence[tuple[int, int]], share: float) -> int:
     """The photos at or below which this share of the species lies (nearest rank)."""
     last = sum(species for _, species in tail) - 1
-    place = min(last, max(0, -(-int(share * (last + 1) * 1000) // 1000) - 1))
+    position = min(last, max(0, -(-int(share * (last + 1) * 1000) // 1000) - 1))
     for photos, species in reversed(tail):
-        place -= species
-        if place < 0:
+        position -= species
+        if position < 0:
             return photos
     raise AssertionError("a tail without species has no quantiles")
 
@@ -321,8 +321,8 @@ def _row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _numeric(table: Table, place: int) -> bool:
-    return all(isinstance(row[place], int | float) for row in table.rows)
+def _numeric(table: Table, position: int) -> bool:
+    return all(isinstance(row[position], int | float) for row in table.rows)
 
 
 def _cell(value: object) -> str:

@@ -16,10 +16,10 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Self, cast
 
-from arboretum_tools.children import Child
 from arboretum_tools.errors import ProcessDiedError
 from arboretum_tools.resize import Resize, messages
 from arboretum_tools.store.record import PhotoRecord
+from arboretum_tools.subprocesses import Child
 
 # So many die without a photo in between, and the run ends.
 _MOST_DEATHS = 3
@@ -58,10 +58,10 @@ class _Link(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - named by asyncio
         """Called by the loop when the process has ended."""
         self.dead = True
-        for place, future in enumerate(self.waiting):
+        for position, future in enumerate(self.waiting):
             if not future.done():
                 # In turn, so it was at the one that has waited longest.
-                future.set_exception(_Died(guilty=place == 0))
+                future.set_exception(_Died(guilty=position == 0))
         self.waiting.clear()
 
     def data_received(self, data: bytes) -> None:
@@ -148,34 +148,34 @@ class ResizePool:
         """
         died_at_it = 0
         while died_at_it < _MOST_OF_A_PHOTO:
-            place = await self._least_busy()
-            link = self._links[place]
+            position = await self._least_busy()
+            link = self._links[position]
             try:
                 async with asyncio.timeout(_DEADLINE_S):
-                    kind, width, height, digest, said = await link.ask(record.photo_id, data)
+                    kind, width, height, digest, stated = await link.ask(record.photo_id, data)
             except _Died as died:
                 died_at_it += died.guilty
                 continue
             except TimeoutError:
                 # Whoever waits for it hears of its end.
-                self._children[place].process.kill()
+                self._children[position].process.kill()
                 died_at_it += 1
                 continue
             self._deaths = 0
             if kind == messages.KEPT:
                 return record, data
             if kind == messages.UNDECODABLE:
-                return _invalid(record, said.decode()), None
+                return _invalid(record, stated.decode()), None
             shrunk = replace(
                 record,
                 member=f"{record.photo_id}.jpg",
-                size_bytes=len(said),
+                size_bytes=len(stated),
                 sha256=digest.hex(),
                 width=width,
                 height=height,
                 format="jpeg",
             )
-            return shrunk, said
+            return shrunk, stated
         return _invalid(record, f"{died_at_it} processes died while they decoded it"), None
 
     async def _least_busy(self) -> int:
@@ -183,14 +183,14 @@ class ResizePool:
         if any(link.dead for link in self._links):
             # One replaces, and the others wait: a link is dead until the new one stands.
             async with self._replacing:
-                for place, link in enumerate(self._links):
+                for position, link in enumerate(self._links):
                     if link.dead:
-                        await self._replace(place)
-        return min(range(len(self._links)), key=lambda place: len(self._links[place].waiting))
+                        await self._replace(position)
+        return min(range(len(self._links)), key=lambda position: len(self._links[position].waiting))
 
-    async def _replace(self, place: int) -> None:
+    async def _replace(self, position: int) -> None:
         self._deaths += 1
-        how = self._children[place].how_it_ended()
+        how = self._children[position].how_it_ended()
         if self._deaths >= _MOST_DEATHS:
             raise ProcessDiedError(
                 f"{self._deaths} processes that resize photos died one after the other; the last one {how}; "
@@ -198,9 +198,9 @@ class ResizePool:
                 hint="If it was SIGKILL, the machine may be short of memory. Run the same command again: it "
                 "goes on where it stopped.",
             )
-        self._children[place].end()
-        self._children[place] = self._start()
-        self._links[place] = await _connect(self._children[place])
+        self._children[position].end()
+        self._children[position] = self._start()
+        self._links[position] = await _connect(self._children[position])
 
     def _start(self) -> Child:
         return Child("arboretum_tools.resize.worker", self._resize.to_dict(), _KEEP_MEMORY)

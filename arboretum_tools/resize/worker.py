@@ -10,10 +10,10 @@ import hashlib
 import socket
 from contextlib import suppress
 
-from arboretum_tools.children import began
 from arboretum_tools.images import UndecodableImageError, shrink
 from arboretum_tools.resize import Resize
 from arboretum_tools.resize.messages import ANSWER, KEPT, REQUEST, SHRUNK, UNDECODABLE
+from arboretum_tools.subprocesses import began
 
 
 def serve(end: socket.socket, resize: Resize) -> None:
@@ -36,8 +36,8 @@ def _answer(photo_id: int, body: bytes, resize: Resize) -> bytes:
             quality=resize.quality,
         )
     except UndecodableImageError as error:
-        said = error.message.encode("utf-8", "replace")
-        return ANSWER.pack(UNDECODABLE, 0, 0, b"", len(said)) + said
+        stated = error.message.encode("utf-8", "replace")
+        return ANSWER.pack(UNDECODABLE, 0, 0, b"", len(stated)) + stated
     if shrunk is None:
         return ANSWER.pack(KEPT, 0, 0, b"", 0)
     jpeg, width, height = shrunk

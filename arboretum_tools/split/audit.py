@@ -14,9 +14,9 @@ from typing import Any
 import pyarrow as pa
 
 from arboretum_metadata.schema import CLASSES, EXCLUDED, PART, UNUSED_CLASSES, Table
+from arboretum_tools.atomic_files import read_json, write_json
 from arboretum_tools.errors import SplitError
 from arboretum_tools.events import OnEvent, ignore
-from arboretum_tools.publish import read_json, write_json
 from arboretum_tools.split import audit_benchmark, audit_checks, audit_exclude, audit_images
 from arboretum_tools.split.audit_checks import Check, Files
 from arboretum_tools.store import ImageStore
@@ -114,11 +114,11 @@ def _read(path: Path) -> Files:
         meta = read_json(path / "split.json")
     except (OSError, ValueError) as error:
         raise _refuse(f"{path} is not a split: its split.json cannot be read: {error}") from error
-    said = meta.get("sha256") if isinstance(meta, dict) else None
-    if not isinstance(said, dict) or not isinstance(meta.get("recipe"), dict):
+    payload = meta.get("sha256") if isinstance(meta, dict) else None
+    if not isinstance(payload, dict) or not isinstance(meta.get("recipe"), dict):
         raise _refuse(f"{path / 'split.json'} lacks recipe and sha256")
     parts = {
-        name: _table(path / f"{name}.parquet", PART) for name in said if name in ("train", "val", "test")
+        name: _table(path / f"{name}.parquet", PART) for name in payload if name in ("train", "val", "test")
     }
     there = sorted(file.stem for file in path.glob("*.parquet") if file.stem in ("train", "val", "test"))
     unused, excluded = path / "unused_classes.parquet", path / "excluded.parquet"
@@ -135,10 +135,10 @@ def _read(path: Path) -> Files:
 
 
 def _table(path: Path, table: Table) -> pa.Table:
-    wanted = arrow_schema(table)
+    expected = arrow_schema(table)
     try:
         found = read_columns(path)
-        return pa.table({f.name: found.column(f.name).cast(f.type) for f in wanted})
+        return pa.table({f.name: found.column(f.name).cast(f.type) for f in expected})
     except (OSError, KeyError, pa.ArrowException) as error:
         raise _refuse(f"{path} is no such file of a split: {one_line(error)}") from error
 

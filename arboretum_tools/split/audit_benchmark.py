@@ -42,11 +42,11 @@ def _balanced(files: Files, rows: list[dict[str, Any]]) -> Check:
     counts = Counter({term: sum(_in(row, term) for row in rows) for term in groups})
     outside = [row["class_key"] for row in rows if sum(_in(row, term) for term in groups) != 1]
     crowded = [f"{term}: {count}" for term, count in counts.items() if count > most]
-    said = ", ".join(f"{term.rpartition(':')[2]} {count:,}" for term, count in counts.items())
+    text = ", ".join(f"{term.rpartition(':')[2]} {count:,}" for term, count in counts.items())
     return found(
         "benchmark: balanced",
         bool(outside or crowded),
-        f"at most {counted(most, 'class')} a group: {said}",
+        f"at most {counted(most, 'class')} a group: {text}",
         [*crowded, *outside],
     )
 

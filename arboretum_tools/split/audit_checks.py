@@ -174,9 +174,9 @@ def _photos(files: Files) -> pa.Table:
     """photo_id, label, observation_id, observer_id and `part`, a number, of all photos."""
     return pa.concat_tables(
         table.select(["photo_id", "label", "observation_id", "observer_id"]).append_column(
-            "part", from_numpy(np.full(len(table), place, np.int8))
+            "part", from_numpy(np.full(len(table), position, np.int8))
         )
-        for place, table in enumerate(files.parts.values())
+        for position, table in enumerate(files.parts.values())
     )
 
 
@@ -229,13 +229,13 @@ def _counts(files: Files) -> Check:
         table = files.parts.get(part)
         labels = [] if table is None else table["label"].to_pylist()
         numbers = np.bincount([n for n in labels if n is not None and n >= 0], minlength=len(files.classes))
-        said = files.classes[f"n_{part}"].to_pylist()
-        wrong += [f"{part} of class {i}" for i, n in enumerate(said) if n != numbers[i]]
+        stated = files.classes[f"n_{part}"].to_pylist()
+        wrong += [f"{part} of class {i}" for i, n in enumerate(stated) if n != numbers[i]]
         if table is not None and files.meta.get("counts", {}).get(part) != len(labels):
             wrong.append(f"counts.{part} of split.json")
-    said = files.meta.get("counts", {})
-    photos = [n for name, n in said.items() if name not in ("selected", "classes_left_out")]
-    if "selected" in said and said["selected"] != sum(photos):
+    stated = files.meta.get("counts", {})
+    photos = [n for name, n in stated.items() if name not in ("selected", "classes_left_out")]
+    if "selected" in stated and stated["selected"] != sum(photos):
         wrong.append("counts of split.json do not add up to the selection")
     counts = files.classes["n_train"].to_pylist()
     for name, value in (("M", max(counts)), ("m", min(counts)), ("C", len(counts))):
@@ -248,12 +248,12 @@ def _counts(files: Files) -> Check:
 def _every_class(files: Files) -> Check:
     """Every class in every part, and with exactly the photos that were held out for it."""
     wrong = []
-    wanted = {"val": files.recipe.get("val_per_class"), "test": files.recipe.get("test_per_class")}
+    expected = {"val": files.recipe.get("val_per_class"), "test": files.recipe.get("test_per_class")}
     keys = files.classes["class_key"].to_pylist()
     stages = files.recipe.get("stages")
     for part in files.parts:
         for label, count in enumerate(files.classes[f"n_{part}"].to_pylist()):
-            held = wanted.get(part) if not files.imported else None
+            held = expected.get(part) if not files.imported else None
             if stages:
                 held = stages.get(keys[label].rpartition("|")[2])
             if count < 1 or (held is not None and count != held):
@@ -342,8 +342,8 @@ def _largest(files: Files) -> Check:
     def fits(number: int, units: int) -> bool:
         if number > sum(n > 0 for n in free):
             return False
-        wanted = _FORMULAS[recipe["profile"]](math.ceil(units * unit - 1e-9), ratio, number)
-        return all(n <= a for n, a in zip(wanted, free, strict=False))
+        expected = _FORMULAS[recipe["profile"]](math.ceil(units * unit - 1e-9), ratio, number)
+        return all(n <= a for n, a in zip(expected, free, strict=False))
 
     units = round(top / unit) if family else min(counts)
     least = max(1, math.ceil(101 / unit))

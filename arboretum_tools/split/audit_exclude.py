@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from arboretum_tools.atomic_files import read_json
 from arboretum_tools.errors import SplitError
-from arboretum_tools.publish import read_json
 from arboretum_tools.split.audit_checks import Check, Files, found
 from arboretum_tools.tables import one_line, read_columns
 from arboretum_tools.wording import counted, does
@@ -32,13 +32,13 @@ def checks(files: Files, listed: Sequence[Path]) -> Iterator[Check]:
     Raises:
         SplitError: one of them cannot be read.
     """
-    said = files.recipe.get("exclude")
-    if said is not None:
+    payload = files.recipe.get("exclude")
+    if payload is not None:
         name = "kept out: excluded.parquet"
         if files.excluded is None:
             yield found(name, True, "the recipe keeps something out and the file is not there")
         else:
-            yield found("hash of what is kept out", _hash(files.excluded) != said, str(said)[:16])
+            yield found("hash of what is kept out", _hash(files.excluded) != payload, str(payload)[:16])
             yield _apart(files, name, _own(files.excluded))
     for path in listed:
         yield _apart(files, f"kept out: {path.name}", _read(path))
@@ -131,7 +131,8 @@ def _listed(path: Path) -> dict[str, list[object]]:
         raise ValueError("it is empty")
     if set(rows[0]) & set(_KINDS):
         return {
-            name: [row[place] for row in rows[1:] if place < len(row)] for place, name in enumerate(rows[0])
+            name: [row[position] for row in rows[1:] if position < len(row)]
+            for position, name in enumerate(rows[0])
         }
     first = [row[0] for row in rows]
     numbers = all(cell.isascii() and cell.isdigit() for cell in first)

@@ -62,15 +62,15 @@ def checks(files: Files, store: ImageStore, near_bits: int, on_event: OnEvent) -
 
 def _in_store(photos: Sequence[tuple[int, str]], store: ImageStore) -> list[_Held]:
     """Those of some photos, each with its part, that a store holds; in the order of its tar files."""
-    wanted = {photo_id for photo_id, _ in photos}
-    places: dict[int, tuple[int, int, int, str]] = {}
+    expected = {photo_id for photo_id, _ in photos}
+    positions: dict[int, tuple[int, int, int, str]] = {}
     for shard in store.shards():
         index = store.index(shard)
         names = ("photo_id", "status", "offset", "size_bytes", "sha256")
-        for photo_id, status, *place in zip(*(index[name].to_pylist() for name in names), strict=True):
-            if status == "ok" and photo_id in wanted:
-                places.setdefault(photo_id, (shard, *place))
-    return sorted(_Held(*places[one], one, part) for one, part in photos if one in places)
+        for photo_id, status, *position in zip(*(index[name].to_pylist() for name in names), strict=True):
+            if status == "ok" and photo_id in expected:
+                positions.setdefault(photo_id, (shard, *position))
+    return sorted(_Held(*positions[one], one, part) for one, part in photos if one in positions)
 
 
 def _near(held: list[_Held], store: ImageStore, near_bits: int, on_event: OnEvent) -> Check:

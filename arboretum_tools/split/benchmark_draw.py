@@ -281,10 +281,10 @@ def _impossible(selection: Selection, recipe: SplitRecipe, available: Available)
     terms = dict.fromkeys(term for pair in recipe.pairs for term in pair)
     members = {taxon: _total(totals, taxon) for taxon in map(catalog.taxon, terms)}
     short = {taxon.name: count for taxon, count in members.items() if count < photos}
-    said = [f"{name} has {count or 'none'}" for name, count in list(short.items())[:_SHOWN]]
+    phrases = [f"{name} has {count or 'none'}" for name, count in list(short.items())[:_SHOWN]]
     least = min(short.values())
     return InfeasibleSplitError(
-        f"no split: {', '.join(said)} of the {counted(photos, 'photo')} that each of a pair needs",
+        f"no split: {', '.join(phrases)} of the {counted(photos, 'photo')} that each of a pair needs",
         hint=f"--test-per-class {least} or less makes it possible."
         if least
         else "Leave the pairs of those out that have none, or select more photos.",

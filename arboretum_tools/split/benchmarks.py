@@ -181,10 +181,10 @@ def read_pairs(text: str, name: str) -> Pairs:
     """
     found: list[Sequence[str]] = []
     for number, line in enumerate(text.splitlines(), start=1):
-        said = line.partition("#")[0].strip()
-        if not said:
+        stated = line.partition("#")[0].strip()
+        if not stated:
             continue
-        names = re.split(r"[\t,/]", said)
+        names = re.split(r"[\t,/]", stated)
         try:
             parse_pairs([names])
         except UsageError:

@@ -20,14 +20,14 @@ import pyarrow as pa
 from arboretum_metadata.schema import PART
 from arboretum_tools.arrays import from_numpy, to_numpy
 from arboretum_tools.catalog import Relations, Selection
-from arboretum_tools.catalog.deal import MOST_BUCKETS
+from arboretum_tools.catalog.partitions import MOST_BUCKETS
 from arboretum_tools.split.drawn_parts import DrawnParts
 from arboretum_tools.split.hold_out import KEYS, hold_out, limit_sql
 from arboretum_tools.split.manifest import PARTS
 from arboretum_tools.split.pool import Available, Pool, make_pool
 from arboretum_tools.split.profiles import targets
 from arboretum_tools.split.recipe import SplitRecipe
-from arboretum_tools.stable import KEYS_FIRST, key_sql
+from arboretum_tools.stable_key import KEYS_FIRST, key_sql
 
 # Columns of a part besides photo_id and label, as `photos` has them.
 _CARRIED = tuple(name for name in PART.names if name not in ("photo_id", "label"))
@@ -89,7 +89,7 @@ def draw(
     order = np.lexsort((ids, -capacities))
     for one in recipes:
         found = targets(capacities[order], drawable[order], one)
-        chosen, counts = order[found.places], found.counts
+        chosen, counts = order[found.positions], found.counts
         # class_id follows class_key, so among equal counts the labels do too.
         by_label = np.lexsort((ids[chosen], -counts))
         chosen, counts = chosen[by_label], counts[by_label]
@@ -234,12 +234,12 @@ def _buckets(catalog: Relations, asked: Sequence[int]) -> tuple[dict[str, range]
         f"CREATE OR REPLACE TABLE places AS SELECT *, CASE part {starts} END AS first_bucket, "
         "(sum(n) OVER (PARTITION BY part ORDER BY label) - n)::BIGINT AS before FROM ends"
     )
-    place = "before"
+    position = "before"
     if max((int(str(most)) for _, _, most in sums), default=0) > size:
         ((least, most),) = catalog.rows(f"SELECT min(photo_id), max(photo_id) FROM {catalog.photos_alone}")
         spread = f"n * ((near.photo_id - {least}) / ({most} - {least} + 1))"
-        place += f" + least(n - 1, floor({spread})::BIGINT)"
-    return parts, f"(first_bucket + ({place}) // {size})::INTEGER"
+        position += f" + least(n - 1, floor({spread})::BIGINT)"
+    return parts, f"(first_bucket + ({position}) // {size})::INTEGER"
 
 
 def _class_rows(pool: Pool) -> pa.Table:

@@ -19,8 +19,8 @@ import pyarrow.ipc
 
 from arboretum_metadata.schema import PART
 from arboretum_tools.arrays import from_numpy, to_numpy
-from arboretum_tools.catalog.deal import Bucket, deal
-from arboretum_tools.publish import out_of_space
+from arboretum_tools.atomic_files import out_of_space
+from arboretum_tools.catalog.partitions import Bucket, deal
 from arboretum_tools.split.part_files import PartFiles
 from arboretum_tools.tables import arrow_schema
 
@@ -91,15 +91,15 @@ def _sorted(file: Path, columns: Sequence[str]) -> pa.RecordBatch:
         source.seek(0)
         needed = {"label", "photo_id", *columns}
         options = pa.ipc.IpcReadOptions(
-            included_fields=[place for place, name in enumerate(names) if name in needed]
+            included_fields=[position for position, name in enumerate(names) if name in needed]
         )
         with pa.ipc.open_stream(source, options=options) as reader:
             rows = reader.read_all().combine_chunks()
     labels, ids = (to_numpy(rows[name]) for name in ("label", "photo_id"))
     rows = rows.take(from_numpy(np.lexsort((ids, labels)))).combine_chunks()
-    wanted = pa.schema([arrow_schema(PART).field(name) for name in columns])
+    expected = pa.schema([arrow_schema(PART).field(name) for name in columns])
     arrays = [
         rows[field.name].chunk(0).cast(field.type) if field.name in names else pa.nulls(len(rows), field.type)
-        for field in wanted
+        for field in expected
     ]
-    return pa.RecordBatch.from_arrays(arrays, schema=wanted)
+    return pa.RecordBatch.from_arrays(arrays, schema=expected)

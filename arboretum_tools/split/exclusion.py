@@ -236,7 +236,7 @@ def _read(path: Path) -> dict[str, list[object]]:
         raise RecipeError(f"what to keep out cannot be read from {path}: {one_line(error)}") from error
 
 
-def _wanted(path: Path, names: Sequence[str]) -> list[str]:
+def _requested(path: Path, names: Sequence[str]) -> list[str]:
     """The columns of a table that say what is kept out."""
     known = [name for name in _COLUMNS if name in names]
     if not known:
@@ -245,10 +245,10 @@ def _wanted(path: Path, names: Sequence[str]) -> list[str]:
 
 
 def _read_parquet(path: Path) -> dict[str, list[object]]:
-    wanted = _wanted(path, pq.read_schema(path).names)
-    table = read_columns(path, wanted)
+    requested = _requested(path, pq.read_schema(path).names)
+    table = read_columns(path, requested)
     found = {}
-    for name in wanted:
+    for name in requested:
         column = table[name].drop_null()
         kind = pa.int64() if name.endswith("_id") else pa.string()
         found[name] = column.cast(kind).to_pylist()
@@ -263,16 +263,16 @@ def _read_text(path: Path) -> dict[str, list[object]]:
         raise RecipeError(f"{path} names nothing to keep out")
     header = [cell.strip() for cell in lines[0][1]]
     if set(header) & set(_COLUMNS):
-        wanted, lines = _wanted(path, header), lines[1:]
+        requested, lines = _requested(path, header), lines[1:]
     else:
         first = header[0]
-        wanted = ["photo_id" if first.isascii() and first.isdigit() else "taxon"]
-        header = wanted
-    found: dict[str, list[object]] = {name: [] for name in wanted}
+        requested = ["photo_id" if first.isascii() and first.isdigit() else "taxon"]
+        header = requested
+    found: dict[str, list[object]] = {name: [] for name in requested}
     for number, row in lines:
-        for name in wanted:
-            place = header.index(name)
-            text = row[place].strip() if place < len(row) else ""
+        for name in requested:
+            position = header.index(name)
+            text = row[position].strip() if position < len(row) else ""
             if text:
                 found[name].append(_value(name, text, path, number))
     return found

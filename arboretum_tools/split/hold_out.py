@@ -13,7 +13,7 @@ from __future__ import annotations
 from arboretum_tools.split.manifest import PARTS
 from arboretum_tools.split.pool import Pool
 from arboretum_tools.split.recipe import SplitRecipe
-from arboretum_tools.stable import KEYS_FIRST, key_sql
+from arboretum_tools.stable_key import KEYS_FIRST, key_sql
 
 #: Keys that there are: every key is below this number.
 KEYS = 2**32
@@ -25,12 +25,12 @@ SPARE = 6
 _WIDER = 16
 
 
-def limit_sql(wanted: str, there: str) -> str:
+def limit_sql(requested: str, there: str) -> str:
     """SQL of a limit under which `wanted` of `there` keys lie, almost surely: the mean and SPARE deviations.
 
     Whoever uses it looks whether they do, and where they do not asks again with a wider one.
     """
-    share = f"({wanted} + {SPARE} * sqrt({wanted}) + {2 * SPARE}) / {there}"
+    share = f"({requested} + {SPARE} * sqrt({requested}) + {2 * SPARE}) / {there}"
     return f"({KEYS} * greatest(0, least(1, {share})))::UBIGINT"
 
 

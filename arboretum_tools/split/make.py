@@ -13,12 +13,11 @@ import pyarrow.compute as pc
 from arboretum_metadata.schema import CLASSES, LEFT_OUT, UNUSED_CLASSES
 from arboretum_metadata.vocab import LIFE_STAGE_RANK
 from arboretum_tools.arrays import texts
+from arboretum_tools.atomic_files import sha256_of_json
 from arboretum_tools.bands import shot_band
 from arboretum_tools.catalog import Catalog, Selection
-from arboretum_tools.downloaded import ok_photo_ids
 from arboretum_tools.identity import folder_names, unique_names
 from arboretum_tools.photo_ids import PhotoIds
-from arboretum_tools.publish import sha256_of_json
 from arboretum_tools.split import benchmarks
 from arboretum_tools.split.benchmark_draw import draw_benchmark, prepared
 from arboretum_tools.split.draw import Drawn, draw
@@ -28,6 +27,7 @@ from arboretum_tools.split.manifest import FORMAT_VERSION, Split, classes_sha256
 from arboretum_tools.split.pool import Available
 from arboretum_tools.split.recipe import RATIO_PROFILES, SplitRecipe, parse_family
 from arboretum_tools.store import ImageStore
+from arboretum_tools.stored_photos import ok_photo_ids
 from arboretum_tools.tables import arrow_schema
 from arboretum_tools.version import __version__
 
@@ -102,7 +102,7 @@ def make_split(
         SelectionError: the catalogue lacks the column to group by.
         StoreError: `store` is not an image store.
     """
-    said: dict[str, Any] = {
+    payload: dict[str, Any] = {
         "profile": profile,
         "lt_ratio": lt_ratio,
         "rank": rank,
@@ -119,7 +119,7 @@ def make_split(
         "hybrids": hybrids,
         "seed": seed,
     }
-    given = {key: value for key, value in said.items() if value is not None}
+    given = {key: value for key, value in payload.items() if value is not None}
     if benchmark is not None:
         given = benchmarks.completed(given)
     exclusion = _exclusion(exclude)
@@ -281,13 +281,13 @@ def _split(
     """The split that was drawn; `more` is what its split.json says besides."""
     rank = LIFE_STAGE_RANK if recipe.benchmark == "life-stage" else recipe.rank
     classes = _classes(drawn, rank)
-    said = {"selection": selection.recipe(), **recipe.to_json()}
+    payload = {"selection": selection.recipe(), **recipe.to_json()}
     largest, smallest = classes["n_train"][0].as_py(), classes["n_train"][-1].as_py()
     meta: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
         "toolkit_version": __version__,
-        "recipe": said,
-        "recipe_sha256": sha256_of_json(said),
+        "recipe": payload,
+        "recipe_sha256": sha256_of_json(payload),
         "selection_english": selection.english,
         "catalog": {
             "layout": selection.catalog.layout,
@@ -299,7 +299,7 @@ def _split(
         "M": largest,
         "m": smallest,
         "C": classes.num_rows,
-        "ratio_asked": said["lt_ratio"] if recipe.profile in (*RATIO_PROFILES, "balanced") else None,
+        "ratio_asked": payload["lt_ratio"] if recipe.profile in (*RATIO_PROFILES, "balanced") else None,
         "ratio_achieved": largest / smallest if smallest else None,
         "counts": {**drawn.counts, "classes_left_out": drawn.unused_classes.num_rows},
         "photos_rolled_up": drawn.rolled_up,

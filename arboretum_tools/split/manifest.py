@@ -18,8 +18,8 @@ import pyarrow.compute as pc
 
 from arboretum_metadata.schema import CLASSES, EXCLUDED, LEFT_OUT, PART, PUBLISHED_FILES, UNUSED_CLASSES
 from arboretum_tools.arrays import text
+from arboretum_tools.atomic_files import read_json, refuse_existing, whole_folder, write_json
 from arboretum_tools.errors import SplitError
-from arboretum_tools.publish import read_json, refuse_existing, whole_folder, write_json
 from arboretum_tools.split.part_files import BATCH_ROWS, PartFiles, SavedParts
 from arboretum_tools.tables import PHOTO_ENCODINGS, read_table, write_table
 from arboretum_tools.wording import counted
@@ -151,25 +151,25 @@ class Split:
         return False
 
     def _write(self, folder: Path) -> None:
-        said = {"recipe_sha256": self.meta["recipe_sha256"], "catalog": self.meta["catalog"]}
-        write_table(folder / "classes.parquet", self.classes, CLASSES, said)
+        payload = {"recipe_sha256": self.meta["recipe_sha256"], "catalog": self.meta["catalog"]}
+        write_table(folder / "classes.parquet", self.classes, CLASSES, payload)
         for part in self.tables:
             batches = part_batches(self.tables, part, PART.names)
             write_table(
                 folder / f"{part}.parquet",
                 batches,
                 PART,
-                {"part": part, **said},
+                {"part": part, **payload},
                 encodings=PHOTO_ENCODINGS,
             )
         if self.left_out is not None:
-            write_table(folder / "left_out.parquet", self.left_out, LEFT_OUT, said)
+            write_table(folder / "left_out.parquet", self.left_out, LEFT_OUT, payload)
         if self.unused_classes is not None:
-            write_table(folder / "unused_classes.parquet", self.unused_classes, UNUSED_CLASSES, said)
+            write_table(folder / "unused_classes.parquet", self.unused_classes, UNUSED_CLASSES, payload)
         if self.excluded is not None:
-            write_table(folder / "excluded.parquet", self.excluded, EXCLUDED, said)
+            write_table(folder / "excluded.parquet", self.excluded, EXCLUDED, payload)
         if self.files is not None:
-            write_table(folder / "files.parquet", self.files, PUBLISHED_FILES, said)
+            write_table(folder / "files.parquet", self.files, PUBLISHED_FILES, payload)
         # Last, so that a folder with a split.json is a whole split.
         write_json(folder / "split.json", self.meta)
 
@@ -290,9 +290,9 @@ def _sha256_of_lines(rows: pa.Table | Iterable[pa.RecordBatch], columns: tuple[s
     digest = hashlib.sha256()
     tab, end, nothing = text("\t"), text("\n"), text("")
     for batch in rows.to_batches(max_chunksize=_BLOCK) if isinstance(rows, pa.Table) else rows:
-        said = [pc.cast(batch.column(column), pa.string()) for column in columns]
-        between = [one for value in said[:-1] for one in (value, tab)]
-        lines = pc.binary_join_element_wise(*between, said[-1], end, nothing)
+        phrases = [pc.cast(batch.column(column), pa.string()) for column in columns]
+        between = [one for value in phrases[:-1] for one in (value, tab)]
+        lines = pc.binary_join_element_wise(*between, phrases[-1], end, nothing)
         # The values of a text column stand one behind the other: they are the text.
         _, ends, data = lines.buffers()
         if batch.num_rows:

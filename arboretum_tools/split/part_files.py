@@ -68,11 +68,11 @@ class SavedParts(PartFiles):
 
     def batches(self, part: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """At most BATCH_ROWS at a time."""
-        wanted = pa.schema([arrow_schema(PART).field(name) for name in columns])
+        expected = pa.schema([arrow_schema(PART).field(name) for name in columns])
         with self._opened(part) as file:
             for batch in file.iter_batches(BATCH_ROWS, columns=list(columns), use_threads=False):
-                arrays = [batch.column(field.name).cast(field.type) for field in wanted]
-                yield pa.RecordBatch.from_arrays(arrays, schema=wanted)
+                arrays = [batch.column(field.name).cast(field.type) for field in expected]
+                yield pa.RecordBatch.from_arrays(arrays, schema=expected)
 
     def num_rows(self, part: str) -> int:
         """From the footer."""

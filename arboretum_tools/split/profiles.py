@@ -47,7 +47,7 @@ class Targets:
         counts: int64, shape (C,): their train photos, descending; counts[0] = M, counts[-1] = m.
     """
 
-    places: NDArray[np.int64]
+    positions: NDArray[np.int64]
     counts: NDArray[np.int64]
 
     @property
@@ -115,42 +115,42 @@ def targets(capacities: NDArray[np.int64], sizes: NDArray[np.int64], recipe: Spl
     if recipe.profile == BENCHMARK:
         return _tested(sizes, recipe)
     least, most = (recipe.min_per_class, recipe.max_per_class) if recipe.profile == "natural" else (1, None)
-    places = np.flatnonzero((capacities > 0) & (sizes >= (least or 1)))
-    wanted = recipe.num_classes
-    if not len(places) or (wanted and len(places) < wanted):
+    positions = np.flatnonzero((capacities > 0) & (sizes >= (least or 1)))
+    requested = recipe.num_classes
+    if not len(positions) or (requested and len(positions) < requested):
         raise InfeasibleSplitError(
-            f"no split: {len(places):,} of the selected classes have "
+            f"no split: {len(positions):,} of the selected classes have "
             f"{counted(least or 1, 'photo')} or more and keep one for training ({_held(recipe)})"
-            + (f", and {wanted:,} are asked for" if wanted else ""),
+            + (f", and {requested:,} are asked for" if requested else ""),
             hint=_natural_hint(capacities, sizes, recipe),
         )
-    places = places[:wanted]
-    return Targets(places, np.minimum(capacities[places], most or np.iinfo(np.int64).max))
+    positions = positions[:requested]
+    return Targets(positions, np.minimum(capacities[positions], most or np.iinfo(np.int64).max))
 
 
 def _tested(sizes: NDArray[np.int64], recipe: SplitRecipe) -> Targets:
     """The classes of a benchmark, or of one of its groups or stages; there may be none."""
-    photos, wanted = recipe.test_per_class, recipe.num_classes
-    places = np.flatnonzero(sizes >= photos)
-    if wanted and len(places) < wanted:
-        hints = [f"--num-classes {len(places)} or fewer makes it possible"] if len(places) > 1 else []
+    photos, requested = recipe.test_per_class, recipe.num_classes
+    positions = np.flatnonzero(sizes >= photos)
+    if requested and len(positions) < requested:
+        hints = [f"--num-classes {len(positions)} or fewer makes it possible"] if len(positions) > 1 else []
         most = np.sort(sizes)[::-1]
-        if len(most) >= wanted:
-            hints.append(f"--test-per-class {most[wanted - 1]} or less makes it possible")
+        if len(most) >= requested:
+            hints.append(f"--test-per-class {most[requested - 1]} or less makes it possible")
         raise InfeasibleSplitError(
-            f"no split: {len(places):,} of the selected classes have {counted(photos, 'photo')} or more, and "
-            f"{wanted:,} are asked for",
+            f"no split: {len(positions):,} of the selected classes have {counted(photos, 'photo')} or more, "
+            f"and {requested:,} are asked for",
             hint="; ".join(hints) + "." if hints else "Select more photos.",
         )
-    places = places[: wanted or recipe.classes_per_group]
-    return Targets(places, np.zeros(len(places), dtype=np.int64))
+    positions = positions[: requested or recipe.classes_per_group]
+    return Targets(positions, np.zeros(len(positions), dtype=np.int64))
 
 
 def _natural_hint(capacities: NDArray[np.int64], sizes: NDArray[np.int64], recipe: SplitRecipe) -> str:
     trainable = np.sort(sizes[capacities > 0])[::-1]
-    wanted = recipe.num_classes or 1
-    if len(trainable) >= wanted:
-        return f"--min-per-class {trainable[wanted - 1]} or less makes it possible."
+    requested = recipe.num_classes or 1
+    if len(trainable) >= requested:
+        return f"--min-per-class {trainable[requested - 1]} or less makes it possible."
     return f"The most is {counted(len(trainable), 'class')}. Select more photos, or hold fewer out."
 
 
@@ -287,11 +287,11 @@ def _shortfall(fit: _Fit, classes: int, units: int) -> str:
     if classes > fit.available:
         return f"only {fit.available:,} of its classes keep a photo for training"
     needed, held = fit.counts(classes, units), fit.capacities[:classes]
-    place = int(np.argmax(needed > held))
-    which = "largest class" if place == 0 else f"class at place {place + 1:,} by size"
+    position = int(np.argmax(needed > held))
+    which = "largest class" if position == 0 else f"class at place {position + 1:,} by size"
     return (
-        f"with {_unit_text(fit, units)} the {which} needs {counted(int(needed[place]), 'train photo')}, "
-        f"and {'the largest' if place == 0 else 'it'} has {held[place]}"
+        f"with {_unit_text(fit, units)} the {which} needs {counted(int(needed[position]), 'train photo')}, "
+        f"and {'the largest' if position == 0 else 'it'} has {held[position]}"
     )
 
 

@@ -26,10 +26,10 @@ import pyarrow as pa
 
 from arboretum_metadata.schema import CLASSES, PART, PUBLISHED_FILES
 from arboretum_metadata.vocab import GROUPS, RANKS
+from arboretum_tools.atomic_files import sha256_of_json
 from arboretum_tools.bands import shot_band
 from arboretum_tools.errors import SplitError
 from arboretum_tools.identity import folder_names
-from arboretum_tools.publish import sha256_of_json
 from arboretum_tools.split.manifest import FORMAT_VERSION, PARTS, Split, classes_sha256, part_sha256
 from arboretum_tools.tables import arrow_schema
 from arboretum_tools.version import __version__
@@ -136,11 +136,11 @@ def _from_list(path: Path, text: str) -> _Source:
     return _Source(_part(path), photos, {})
 
 
-def _from_competition(path: Path, said: Any) -> _Source:
+def _from_competition(path: Path, stated: Any) -> _Source:
     try:
-        images = {row["id"]: row for row in said["images"]}
-        categories = sorted(said.get("categories", ()), key=lambda row: row["id"])
-        ids = [row["id"] for row in categories] or sorted({a["category_id"] for a in said["annotations"]})
+        images = {row["id"]: row for row in stated["images"]}
+        categories = sorted(stated.get("categories", ()), key=lambda row: row["id"])
+        ids = [row["id"] for row in categories] or sorted({a["category_id"] for a in stated["annotations"]})
         labels = {category: label for label, category in enumerate(ids)}
         photos = [
             _Photo(
@@ -149,7 +149,7 @@ def _from_competition(path: Path, said: Any) -> _Source:
                 _size(images[one["image_id"]], "width"),
                 _size(images[one["image_id"]], "height"),
             )
-            for one in said["annotations"]
+            for one in stated["annotations"]
         ]
         return _Source(_part(path), photos, {labels[row["id"]]: row for row in categories})
     except (KeyError, TypeError, AttributeError) as error:
@@ -226,10 +226,10 @@ def _part_table(photos: Sequence[_Photo], number: Mapping[str, int]) -> pa.Table
 
 def _classes(sources: Sequence[_Source], extra: Mapping[int, Mapping[str, Any]]) -> pa.Table:
     counts = {source.part: Counter(photo.label for photo in source.photos) for source in sources}
-    said: dict[int, Mapping[str, Any]] = {}
+    payload: dict[int, Mapping[str, Any]] = {}
     for source in sources:
-        said.update(source.classes)
-    labels = set(said).union(*counts.values())
+        payload.update(source.classes)
+    labels = set(payload).union(*counts.values())
     total = len(labels)
     missing = next((label for label in range(total) if label not in labels), None)
     if missing is not None:
@@ -238,7 +238,9 @@ def _classes(sources: Sequence[_Source], extra: Mapping[int, Mapping[str, Any]])
             hint="Labels are 0 to C-1 without a gap; are the lists of one split?",
         )
     folders = _folders(sources)
-    rows = [_class(label, {**said.get(label, {}), **extra.get(label, {})}, folders) for label in range(total)]
+    rows = [
+        _class(label, {**payload.get(label, {}), **extra.get(label, {})}, folders) for label in range(total)
+    ]
     names = Counter(row["name"] for row in rows)
     for label, row in enumerate(rows):
         if names[row["name"]] > 1:
@@ -264,22 +266,22 @@ def _folders(sources: Sequence[_Source]) -> dict[int, str]:
     return {label: str(path.relative_to(shared)) if shared else str(path) for label, path in first.items()}
 
 
-def _class(label: int, said: Mapping[str, Any], folders: Mapping[int, str]) -> dict[str, Any]:
+def _class(label: int, payload: Mapping[str, Any], folders: Mapping[int, str]) -> dict[str, Any]:
     """A class as the competition describes it: a taxon with what is known of its lineage."""
-    known = {rank: _word(said.get(rank)) for rank in RANKS}
-    known["species"] = _word(said.get("specific_epithet"))
-    group = GROUPS.get(str(said.get("supercategory")))
+    known = {rank: _word(payload.get(rank)) for rank in RANKS}
+    known["species"] = _word(payload.get("specific_epithet"))
+    group = GROUPS.get(str(payload.get("supercategory")))
     if group is not None and not known[group.rank]:
         known[group.rank] = group.name
-    name = _word(said.get("name"))
+    name = _word(payload.get("name"))
     folder = folders.get(label, "")
     return {
         "label": label,
         "name": name or (folder if folder not in ("", ".") else f"class {label}"),
         "scientific_name": name or folder or f"class {label}",
-        "common_name": _word(said.get("common_name")),
+        "common_name": _word(payload.get("common_name")),
         "taxon_id": None,
-        "rank": "species" if said else CATEGORY,
+        "rank": "species" if payload else CATEGORY,
         **known,
     }
 

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from arboretum_metadata.vocab import BENCHMARKS, GROUPS
+from arboretum_tools.criteria import Criteria
 from arboretum_tools.errors import RecipeError
-from arboretum_tools.selection import Criteria
 from arboretum_tools.split.recipe import SplitRecipe, check_kinds
 
 # What comes from beside a recipe: lists and what is kept out are files, and the store is a folder.

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from arboretum_tools.errors import UsageError
-from arboretum_tools.stable import keys, text_id
+from arboretum_tools.stable_key import keys, text_id
 
 #: How a class is drawn, with the power q of its count: p(class) is proportional to n ** q (Kang et al. 2020,
 #: "Decoupling Representation and Classifier", arXiv 1910.09217).
@@ -104,8 +104,8 @@ class LongTailSampler:
 
     def order(self) -> NDArray[np.int64]:
         """The whole epoch, of all processes together, shape (num_samples,)."""
-        places = np.arange(1, len(self._labels) + 1)
-        by_key = np.lexsort((places, keys(places, "shuffle", self._salt("photos"))))
+        positions = np.arange(1, len(self._labels) + 1)
+        by_key = np.lexsort((positions, keys(positions, "shuffle", self._salt("photos"))))
         if self.kind == "instance":
             shuffled: NDArray[np.int64] = by_key[: self.num_samples].astype(np.int64)
             return shuffled

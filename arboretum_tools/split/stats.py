@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from arboretum_metadata.vocab import FEW_BELOW, GROUPS, MANY_ABOVE, RANKS
+from arboretum_tools.atomic_files import whole_file
 from arboretum_tools.bands import BANDS
 from arboretum_tools.errors import BadInputError, UsageError
-from arboretum_tools.publish import whole_file
 from arboretum_tools.split.manifest import Split, load_split
 from arboretum_tools.wording import counted
 
@@ -119,8 +119,8 @@ def split_stats(
         in_group[group] += 1
         photos[group] += row[f"n_{part}"]
     lineages = {
-        rank: {tuple(row[above] for above in list(RANKS)[: place + 1]) for row in rows if row[rank]}
-        for place, rank in enumerate(RANKS)
+        rank: {tuple(row[above] for above in list(RANKS)[: position + 1]) for row in rows if row[rank]}
+        for position, rank in enumerate(RANKS)
     }
     return SplitStats(
         name=split.name,
@@ -157,8 +157,8 @@ def gini(counts: list[int]) -> float:
     if not total:
         return 0.0
     ascending = np.sort(np.asarray(counts, dtype=np.float64))
-    places = np.arange(1, len(counts) + 1)
-    return float(2 * (places * ascending).sum() / (len(counts) * total) - (len(counts) + 1) / len(counts))
+    positions = np.arange(1, len(counts) + 1)
+    return float(2 * (positions * ascending).sum() / (len(counts) * total) - (len(counts) + 1) / len(counts))
 
 
 def text_figure(stats: SplitStats, *, width: int = 64, height: int = 10) -> list[str]:
@@ -180,11 +180,11 @@ def text_figure(stats: SplitStats, *, width: int = 64, height: int = 10) -> list
         row = "".join(marks[stats.band(n)] if n >= at and n else " " for n in shown)
         lines.append(f"{f'{round(at):,}':>{edge}} |{row}".rstrip())
     bands = ", ".join(f"{marks[name]} {name}" for name, found in stats.bands.items() if found.classes)
-    said = f"{stats.part} photos a class, log axis, {counted(stats.classes, 'class')}" + (
+    message = f"{stats.part} photos a class, log axis, {counted(stats.classes, 'class')}" + (
         f"; {bands}" if bands else ""
     )
     lines.append(f"{'':>{edge}} +{'-' * columns}")
-    lines.append(f"{'':>{edge}}  {said}")
+    lines.append(f"{'':>{edge}}  {message}")
     return lines
 
 

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arboretum_tools.arrays import to_numpy
+from arboretum_tools.atomic_files import whole_file, write_json
 from arboretum_tools.errors import SplitError, UsageError
-from arboretum_tools.publish import whole_file, write_json
 from arboretum_tools.split.manifest import Split
 from arboretum_tools.wording import counted, does
 

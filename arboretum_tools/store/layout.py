@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from arboretum_metadata.vocab import PHOTO_SIZES
+from arboretum_tools.atomic_files import PARTIAL, read_json, write_json
 from arboretum_tools.errors import StoreError, TargetExistsError, UsageError
-from arboretum_tools.publish import PARTIAL, read_json, write_json
 from arboretum_tools.version import __version__
 
 FORMAT_VERSION = 1
@@ -141,7 +141,7 @@ def read_config(path: Path) -> StoreConfig:
         StoreError: there is no store, or not one that this toolkit reads.
     """
     try:
-        said = read_json(path / CONFIG)
+        payload = read_json(path / CONFIG)
     except (FileNotFoundError, NotADirectoryError):
         raise StoreError(
             f"{path} is not an image store: it has no {CONFIG}"
@@ -151,36 +151,36 @@ def read_config(path: Path) -> StoreConfig:
         ) from None
     except (OSError, ValueError) as error:
         raise StoreError(f"{path / CONFIG} cannot be read: {error}") from error
-    version = said.get("format_version") if isinstance(said, dict) else None
+    version = payload.get("format_version") if isinstance(payload, dict) else None
     if version != FORMAT_VERSION:
         raise StoreError(
             f"{path / CONFIG} has format version {version!r}; this toolkit reads {FORMAT_VERSION}",
             hint="Use the version of the toolkit that wrote it, or a newer one.",
         )
-    minimum = said.get("minimum_toolkit_version", "0")
+    minimum = payload.get("minimum_toolkit_version", "0")
     if _release(minimum) > _release(__version__):
         raise StoreError(
             f"{path} needs version {minimum} of the toolkit; this is {__version__}",
             hint="Upgrade: `pip install -U arboretum-tools`.",
         )
     try:
-        return StoreConfig(said["size"], said.get("resize"), version, minimum)
+        return StoreConfig(payload["size"], payload.get("resize"), version, minimum)
     except (KeyError, TypeError, UsageError) as error:
         raise StoreError(f"{path / CONFIG} has no usable size or resize: {error}") from error
 
 
-def check_config(path: Path, wanted: StoreConfig) -> None:
+def check_config(path: Path, expected: StoreConfig) -> None:
     """Refuses to put other images into a store than those that it was made for.
 
     Raises:
         StoreError: the store at `path` has another size or resize.
     """
     found = read_config(path)
-    if (found.size, found.resize) != (wanted.size, wanted.resize):
+    if (found.size, found.resize) != (expected.size, expected.resize):
         raise StoreError(
-            f"{path} holds photos of {_in_words(found)}, and {_in_words(wanted)} was asked for; "
+            f"{path} holds photos of {_in_words(found)}, and {_in_words(expected)} was asked for; "
             "a store holds one size, and nothing was changed",
-            hint=f"Use a second store: --images {path}-{_suffix(wanted)}, or go on with {_flags(found)}.",
+            hint=f"Use a second store: --images {path}-{_suffix(expected)}, or go on with {_flags(found)}.",
         )
 
 
@@ -236,10 +236,10 @@ def _suffix(config: StoreConfig) -> str:
 
 def _flags(config: StoreConfig) -> str:
     """What `arboretum download` is told to go on with a store."""
-    said = f"--size {config.size}"
+    text = f"--size {config.size}"
     if config.resize:
-        said += f" --resize {config.resize['shorter_side']} --filter {config.resize['filter']}"
-    return said
+        text += f" --resize {config.resize['shorter_side']} --filter {config.resize['filter']}"
+    return text
 
 
 def _release(version: Any) -> tuple[int, ...]:

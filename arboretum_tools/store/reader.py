@@ -16,7 +16,7 @@ from arboretum_metadata.schema import INDEX
 from arboretum_tools.errors import MissingPhotosError, StoreError, VerificationError
 from arboretum_tools.store import layout, tar
 from arboretum_tools.store.layout import StoreConfig
-from arboretum_tools.store.place import Place
+from arboretum_tools.store.locations import Locations
 from arboretum_tools.store.record import PhotoRecord, from_arrow
 from arboretum_tools.tables import read_table
 
@@ -124,27 +124,27 @@ class ImageStore:
         if len(data) == size and tar.agrees(header, b"%d." % photo_id, size):
             return data
         try:
-            name, said = tar.parse(header)
+            name, payload = tar.parse(header)
         except ValueError as error:
             raise self._disagrees(shard, photo_id, f"{error} at {offset - tar.BLOCK}") from None
-        if said != size or name.partition(".")[0] != str(photo_id):
-            raise self._disagrees(shard, photo_id, f"{name} of {said} bytes at {offset}, not {size} bytes")
+        if payload != size or name.partition(".")[0] != str(photo_id):
+            raise self._disagrees(shard, photo_id, f"{name} of {payload} bytes at {offset}, not {size} bytes")
         if len(data) != size:
             raise self._disagrees(shard, photo_id, f"a file that ends after {offset + len(data)} bytes")
         return data
 
-    def read_many(self, place: Place, photo_ids: NDArray[np.int64]) -> list[bytes]:
+    def read_many(self, locations: Locations, photo_ids: NDArray[np.int64]) -> list[bytes]:
         """The images at some places, in the order of the places; each tar is read from front to back.
 
         Raises:
             StoreError: a tar is not there.
             VerificationError: a tar header has another name or size than the index, or a tar is cut off.
         """
-        self._check_places(place, photo_ids)
-        found = [b""] * len(place)
+        self._check_places(locations, photo_ids)
+        found = [b""] * len(locations)
         # Names of this function's own: a third of what the checks cost is looking names up.
         pread, agrees, block = os.pread, tar.agrees, tar.BLOCK
-        for shard, rows in self._in_file_order(place, photo_ids):
+        for shard, rows in self._in_file_order(locations, photo_ids):
             file = self._file(shard)
             descriptor = file.descriptor
             for slot, offset, size, photo_id in rows:
@@ -157,14 +157,14 @@ class ImageStore:
 
     def read_array(
         self,
-        place: Place,
+        locations: Locations,
         photo_ids: NDArray[np.int64],
         check: Callable[[int, memoryview], None] | None = None,
     ) -> pa.Array:
         """The same as one Arrow array of binaries: the images are read into its memory, with no other copy.
 
         Args:
-            place: where the images lie.
+            locations: where the images lie.
             photo_ids: of which photos they are.
             check: is called with the position and the bytes of each image as it is read, which is when they
                 are in the processor's cache; what it raises passes.
@@ -174,15 +174,15 @@ class ImageStore:
             StoreError: a tar is not there.
             VerificationError: a tar header has another name or size than the index, or a tar is cut off.
         """
-        self._check_places(place, photo_ids)
-        ends = np.concatenate([[0], np.cumsum(place.size_bytes, dtype=np.int64)])
+        self._check_places(locations, photo_ids)
+        ends = np.concatenate([[0], np.cumsum(locations.size_bytes, dtype=np.int64)])
         if ends[-1] >= 2**31:
             raise ValueError(f"{ends[-1]:,} bytes of images do not fit into one array")
         starts: list[int] = ends.tolist()
         data = pa.allocate_buffer(starts[-1])
         into = memoryview(data).cast("B")
         header = bytearray(tar.BLOCK)
-        for shard, rows in self._in_file_order(place, photo_ids):
+        for shard, rows in self._in_file_order(locations, photo_ids):
             file = self._file(shard)
             for slot, offset, size, photo_id in rows:
                 body = into[starts[slot] : starts[slot + 1]]
@@ -192,27 +192,29 @@ class ImageStore:
                 if check is not None:
                     check(slot, body)
         return pa.Array.from_buffers(
-            pa.binary(), len(place), [None, pa.py_buffer(ends.astype(np.int32)), data]
+            pa.binary(), len(locations), [None, pa.py_buffer(ends.astype(np.int32)), data]
         )
 
     def _in_file_order(
-        self, place: Place, photo_ids: NDArray[np.int64]
+        self, locations: Locations, photo_ids: NDArray[np.int64]
     ) -> Iterator[tuple[int, Iterator[tuple[int, int, int, int]]]]:
         """Shard after shard: its number, and (slot, offset, size, photo id) of its images by offset."""
-        order = place.in_file_order()
-        bounds = np.flatnonzero(np.diff(place.shard[order])) + 1
+        order = locations.in_file_order()
+        bounds = np.flatnonzero(np.diff(locations.shard[order])) + 1
         for slots in np.split(order, bounds) if len(order) else ():
-            columns = (slots, place.offset[slots], place.size_bytes[slots], photo_ids[slots])
-            yield place.shard.item(slots[0]), zip(*(column.tolist() for column in columns), strict=True)
+            columns = (slots, locations.offset[slots], locations.size_bytes[slots], photo_ids[slots])
+            yield locations.shard.item(slots[0]), zip(*(column.tolist() for column in columns), strict=True)
 
-    def _check_places(self, place: Place, photo_ids: NDArray[np.int64]) -> None:
+    def _check_places(self, locations: Locations, photo_ids: NDArray[np.int64]) -> None:
         """Raises VerificationError for the first place that cannot be one."""
-        offset, size = place.offset, place.size_bytes
+        offset, size = locations.offset, locations.size_bytes
         wrong = (
             (offset < tar.BLOCK) | (offset % tar.BLOCK != 0) | (size < 0) | (size > layout.MAX_IMAGE_BYTES)
         )
         for slot in np.flatnonzero(wrong).tolist():
-            self.read_bytes(place.shard.item(slot), offset.item(slot), size.item(slot), photo_ids.item(slot))
+            self.read_bytes(
+                locations.shard.item(slot), offset.item(slot), size.item(slot), photo_ids.item(slot)
+            )
 
     def _file(self, shard: int) -> _File:
         found = self._files.get(shard)

@@ -97,25 +97,25 @@ class PhotoRecord:
         Args:
             offset: where its image came to lie in the tar, if the record does not know it yet.
         """
-        said = (
+        text = (
             f'{{"photo_id":{self.photo_id},"status":"{self.status}","attempts":{self.attempts},'
             f'"url":{_quoted(self.url)}'
         )
         if self.http_status is not None:
-            said += f',"http_status":{self.http_status}'
+            text += f',"http_status":{self.http_status}'
         if self.error is not None:
-            said += f',"error":{_quoted(self.error)}'
+            text += f',"error":{_quoted(self.error)}'
         if self.source_bytes is not None:
-            said += f',"source_bytes":{self.source_bytes},"source_sha256":"{self.source_sha256}"'
+            text += f',"source_bytes":{self.source_bytes},"source_sha256":"{self.source_sha256}"'
         if self.etag is not None:
-            said += f',"etag":{_quoted(self.etag)}'
+            text += f',"etag":{_quoted(self.etag)}'
         if self.member is not None:
-            said += (
+            text += (
                 f',"member":{_quoted(self.member)},"offset":{offset if self.offset is None else self.offset},'
                 f'"size_bytes":{self.size_bytes},"sha256":"{self.sha256}","width":{self.width},'
                 f'"height":{self.height},"format":"{self.format}"'
             )
-        return f'{said},"fetched_at":"{self.fetched_at.isoformat()}"}}\n'.encode()
+        return f'{text},"fetched_at":"{self.fetched_at.isoformat()}"}}\n'.encode()
 
     @classmethod
     def from_line(cls, line: bytes) -> PhotoRecord:
@@ -125,9 +125,9 @@ class PhotoRecord:
             ValueError: the line is torn, or holds something else.
         """
         try:
-            said = json.loads(line)
-            said["fetched_at"] = datetime.fromisoformat(said["fetched_at"])
-            record = cls(**said)
+            payload = json.loads(line)
+            payload["fetched_at"] = datetime.fromisoformat(payload["fetched_at"])
+            record = cls(**payload)
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a line of a journal: {error}") from error
         if type(record.photo_id) is not int or record.status not in STATUSES:

@@ -89,13 +89,13 @@ def _agrees(descriptor: int, at: int, record: PhotoRecord) -> bool:
     size = record.size_bytes
     if size is None or not 0 <= size <= layout.MAX_IMAGE_BYTES or record.offset != at + tar.BLOCK:
         return False
-    wanted = tar.entry_bytes(size)
-    entry = os.pread(descriptor, wanted, at)
-    if len(entry) != wanted:
+    expected = tar.entry_bytes(size)
+    entry = os.pread(descriptor, expected, at)
+    if len(entry) != expected:
         return False
     try:
-        said = tar.parse(entry[: tar.BLOCK])
+        payload = tar.parse(entry[: tar.BLOCK])
     except ValueError:
         return False
     data = memoryview(entry)[tar.BLOCK : tar.BLOCK + size]
-    return said == (record.member, size) and hashlib.sha256(data).hexdigest() == record.sha256
+    return payload == (record.member, size) and hashlib.sha256(data).hexdigest() == record.sha256

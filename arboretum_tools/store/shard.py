@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from arboretum_metadata.schema import INDEX
-from arboretum_tools.publish import out_of_space, sync
+from arboretum_tools.atomic_files import out_of_space, sync
 from arboretum_tools.store import layout, tar
 from arboretum_tools.store.record import IndexBuilder, PhotoRecord
 from arboretum_tools.tables import write_table
@@ -146,9 +146,9 @@ def finish(store: Path, number: int, index: IndexBuilder, tar_bytes: int) -> Sha
 
 
 def _write(descriptor: int, pieces: tuple[bytes, ...]) -> None:
-    wanted = sum(map(len, pieces))
+    expected = sum(map(len, pieces))
     done = os.writev(descriptor, pieces)
-    if done == wanted:
+    if done == expected:
         return
     # A short write: the disk is nearly full, or a signal came. The next one says which.
     rest = memoryview(b"".join(pieces))[done:]

@@ -82,11 +82,11 @@ def to_fetch(
         UsageError: `retry` holds something that is no state, or `ok`.
         StoreError: an index or the plan is damaged.
     """
-    wanted, states = _wanted(retry), States(store)
+    pending, states = _requested(retry), States(store)
     held_back = False
     for batch in _bands(plan, ("photo_id", "ext", "url")):
         ids = _ids(batch)
-        now = _of_task(ids, task) & wanted[states.of(ids)]
+        now = _of_task(ids, task) & pending[states.of(ids)]
         if last_host is not None:
             later = _of_host(batch, last_host)
             held_back = held_back or bool((now & later).any())
@@ -96,7 +96,7 @@ def to_fetch(
         for batch in _bands(plan, ("photo_id", "ext", "url")):
             ids, later = _ids(batch), _of_host(batch, last_host)
             if later.any():
-                yield batch.filter(from_numpy(later & _of_task(ids, task) & wanted[states.of(ids)]))
+                yield batch.filter(from_numpy(later & _of_task(ids, task) & pending[states.of(ids)]))
 
 
 def count_of_host(
@@ -107,12 +107,12 @@ def count_of_host(
     Raises:
         UsageError, StoreError: as `to_fetch`.
     """
-    wanted, states, photos = _wanted(retry), States(store), 0
+    pending, states, photos = _requested(retry), States(store), 0
     for batch in _bands(plan, ("photo_id", "url")):
         asked = _of_host(batch, host)
         if asked.any():
             ids = _ids(batch)
-            photos += int((asked & _of_task(ids, task) & wanted[states.of(ids)]).sum())
+            photos += int((asked & _of_task(ids, task) & pending[states.of(ids)]).sum())
     return photos
 
 
@@ -158,11 +158,11 @@ class States:
         meets = (self._low <= ids[-1]) & (self._high >= ids[0])
         for file in np.flatnonzero(meets).tolist():
             tried, now = _tried(self._files[file])
-            place = np.searchsorted(ids, tried)
-            place[place == len(ids)] = 0
+            position = np.searchsorted(ids, tried)
+            position[position == len(ids)] = 0
             # An image is never lost by a later row.
-            counts = (ids[place] == tried) & (codes[place] != _OK)
-            codes[place[counts]] = now[counts]
+            counts = (ids[position] == tried) & (codes[position] != _OK)
+            codes[position[counts]] = now[counts]
         return codes
 
 
@@ -207,7 +207,7 @@ def _ids(batch: pa.RecordBatch) -> NDArray[np.int64]:
     return to_numpy(batch.column("photo_id"))
 
 
-def _wanted(retry: Iterable[str]) -> NDArray[np.bool_]:
+def _requested(retry: Iterable[str]) -> NDArray[np.bool_]:
     """Whether a photo is fetched, by its state."""
     again = {PENDING, *check_retry(retry)}
     return np.array([name in again for name in CODES])
@@ -247,10 +247,10 @@ def _range(file: Path) -> tuple[int, int]:
     low, high = _INT64.max, _INT64.min
     for group in range(footer.num_row_groups):
         # The first column of an index.
-        said = footer.row_group(group).column(0).statistics
-        if said is None or not said.has_min_max:
+        stated = footer.row_group(group).column(0).statistics
+        if stated is None or not stated.has_min_max:
             return _INT64.min, _INT64.max
-        low, high = min(low, said.min), max(high, said.max)
+        low, high = min(low, stated.min), max(high, stated.max)
     return low, high
 
 

@@ -21,7 +21,7 @@ from arboretum_tools import image_format, query
 from arboretum_tools.errors import ArboretumError, StoreError, VerificationError
 from arboretum_tools.events import OnEvent, ShardFinished, StageFinished, StageStarted, ignore
 from arboretum_tools.image_format import NotWholeError
-from arboretum_tools.store import layout, ledger, tar
+from arboretum_tools.store import inventory, layout, tar
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.store.record import PhotoRecord, from_arrow
 from arboretum_tools.tables import one_line
@@ -215,7 +215,7 @@ def _check_pixels(data: bytes, photo_id: int) -> str:
 def _stored_twice(store: ImageStore) -> Iterator[Damage]:
     with closing(query.connect()) as connection:
         try:
-            rows = ledger.stored_twice(store, connection)
+            rows = inventory.stored_twice(store, connection)
         except query.Error as error:
             raise StoreError(f"the indexes of {store.path} cannot be read: {one_line(error)}") from error
     for photo_id, shards in rows:

@@ -10,9 +10,9 @@ from types import TracebackType
 from typing import Self
 
 from arboretum_tools import image_format
+from arboretum_tools.atomic_files import out_of_space
 from arboretum_tools.errors import ArboretumError, OutOfSpaceError, StoreError
 from arboretum_tools.events import Note, OnEvent, ShardFinished, ignore
-from arboretum_tools.publish import out_of_space
 from arboretum_tools.store import layout
 from arboretum_tools.store.layout import StoreConfig
 from arboretum_tools.store.lock import ALONE, Task, writer_lock

@@ -19,11 +19,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from arboretum_metadata.schema import LINEAGE, PART
-from arboretum_tools import stable
+from arboretum_tools import stable_key
 from arboretum_tools.errors import ArboretumError, SplitError, UsageError
 from arboretum_tools.samples import Samples, join, require
 from arboretum_tools.split.manifest import Split, load_split
-from arboretum_tools.store.place import Place
+from arboretum_tools.store.locations import Locations
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.subset.hugging_face import to_hugging_face
 from arboretum_tools.subset.rows import Rows
@@ -92,7 +92,7 @@ class Subset(Sequence[Item]):
         store: where the images are read.
         photo_ids: int64, one a photo.
         labels: int32, one a photo: the row of `classes`.
-        place: where the images lie.
+        locations: where the images lie.
         classes: the classes of the split as an Arrow table, row = label, columns as classes.parquet.
         on_error: what happens at a photo that cannot be read or decoded. "raise": an error, which names it.
             "skip": iterating leaves it out, `to_torch` gives the next one in its stead, and `skipped` says
@@ -120,7 +120,7 @@ class Subset(Sequence[Item]):
         self.on_error = on_error
         self.skipped: dict[int, str] = {}
         self._rows = Rows(split, samples.part, samples.positions)
-        self.place: Place = samples.place
+        self.locations: Locations = samples.locations
         self.photo_ids: NDArray[np.int64] = samples.photo_ids
         self.labels: NDArray[np.int32] = samples.labels
         self._names = [
@@ -224,12 +224,12 @@ class Subset(Sequence[Item]):
             VerificationError: the store's index and its tar do not agree.
         """
         position = self._position(index)
-        place = self.place
+        locations = self.locations
         # `item` gives a Python int at half the cost of int(array[position]).
         return self.store.read_bytes(
-            place.shard.item(position),
-            place.offset.item(position),
-            place.size_bytes.item(position),
+            locations.shard.item(position),
+            locations.offset.item(position),
+            locations.size_bytes.item(position),
             self.photo_ids.item(position),
         )
 
@@ -241,7 +241,7 @@ class Subset(Sequence[Item]):
             VerificationError: the store's index and its tar do not agree.
         """
         positions = np.arange(len(self))[np.asarray(indices, dtype=np.int64)]
-        return self.store.read_many(self.place[positions], self.photo_ids[positions])
+        return self.store.read_many(self.locations[positions], self.photo_ids[positions])
 
     def read_array(self, indices: Sequence[int] | NDArray[np.integer[Any]] | range) -> pa.Array:
         """The same as one Arrow array of binaries, read into one piece of memory: faster for many images.
@@ -254,7 +254,7 @@ class Subset(Sequence[Item]):
             VerificationError: the store's index and its tar do not agree.
         """
         positions = np.arange(len(self))[np.asarray(indices, dtype=np.int64)]
-        return self.store.read_array(self.place[positions], self.photo_ids[positions])
+        return self.store.read_array(self.locations[positions], self.photo_ids[positions])
 
     def where(self, **conditions: Any) -> Subset:
         """The photos that meet every condition, in their order: `subset.where(family="Apidae")`.
@@ -268,8 +268,8 @@ class Subset(Sequence[Item]):
             UsageError: there is no such column, or no class of the split has such a value.
         """
         keep = np.ones(len(self), dtype=bool)
-        for column, wanted in conditions.items():
-            values = list(wanted) if isinstance(wanted, list | tuple | set | frozenset) else [wanted]
+        for column, requested in conditions.items():
+            values = list(requested) if isinstance(requested, list | tuple | set | frozenset) else [requested]
             if column in _OF_CLASS:
                 keep &= self._classes_with(column, values)[self.labels]
             elif column in PART.names:
@@ -285,18 +285,18 @@ class Subset(Sequence[Item]):
         Raises:
             IndexError: there is no such label.
         """
-        wanted = operator.index(label)
-        if not 0 <= wanted < self.classes.num_rows:
-            raise IndexError(f"there is no label {wanted}: there are {self.classes.num_rows} classes")
-        return self._taken(np.flatnonzero(self.labels == wanted))
+        requested = operator.index(label)
+        if not 0 <= requested < self.classes.num_rows:
+            raise IndexError(f"there is no label {requested}: there are {self.classes.num_rows} classes")
+        return self._taken(np.flatnonzero(self.labels == requested))
 
     def in_shard_order(self) -> Subset:
         """The same photos as they lie in the store: the fastest order to go through them all."""
-        return self._taken(self.place.in_file_order())
+        return self._taken(self.locations.in_file_order())
 
     def shuffled(self, seed: int = 0) -> Subset:
         """The same photos in an order that looks random, by (key_shuffle, photo_id), as exports have it."""
-        return self._taken(np.lexsort((self.photo_ids, stable.keys(self.photo_ids, "shuffle", seed))))
+        return self._taken(np.lexsort((self.photo_ids, stable_key.keys(self.photo_ids, "shuffle", seed))))
 
     def to_arrow(self) -> pa.Table:
         """The columns of the part and, from its class, name, scientific and common name; no images."""
@@ -403,7 +403,7 @@ class Subset(Sequence[Item]):
         taken = object.__new__(Subset)
         taken.__dict__.update(self.__dict__)
         taken._rows = self._rows.take(positions)
-        taken.place = self.place[positions]
+        taken.locations = self.locations[positions]
         taken.photo_ids = self.photo_ids[positions]
         taken.labels = self.labels[positions]
         taken.skipped = {}
@@ -413,8 +413,8 @@ class Subset(Sequence[Item]):
 
 def _is_in(column: pa.ChunkedArray, name: str, values: list[Any]) -> NDArray[np.bool_]:
     try:
-        wanted = pa.array(values, column.type)
+        requested = pa.array(values, column.type)
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise UsageError(f"{name} is {column.type}; {values!r} is not") from error
-    found: NDArray[np.bool_] = np.asarray(pc.is_in(column, value_set=wanted))
+    found: NDArray[np.bool_] = np.asarray(pc.is_in(column, value_set=requested))
     return found

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import pyarrow as pa
 
-from arboretum_tools.publish import whole_file
+from arboretum_tools.atomic_files import whole_file
 
 if TYPE_CHECKING:
     import datasets
     from numpy.typing import NDArray
 
-    from arboretum_tools.store.place import Place
+    from arboretum_tools.store.locations import Locations
     from arboretum_tools.store.reader import ImageStore
 
 # Images a batch on the way into the file: bounds memory.
@@ -28,7 +28,7 @@ class Described(Protocol):
     """What this module needs of a Subset."""
 
     store: ImageStore
-    place: Place
+    locations: Locations
     photo_ids: NDArray[np.int64]
     labels: NDArray[np.int32]
 
@@ -78,7 +78,7 @@ def _write_arrow(subset: Described, path: Path, schema: pa.Schema) -> None:
             positions = slice(start, start + rows.num_rows)
             ids = subset.photo_ids[positions]
             # Read into the memory that is written from, with no copy between.
-            data = subset.store.read_array(subset.place[positions], ids)
+            data = subset.store.read_array(subset.locations[positions], ids)
             images = pa.StructArray.from_arrays([data, pa.array(ids).cast(pa.string())], fields=image_fields)
             columns = [images, *(rows[name] for name in rows.column_names)]
             writer.write_table(pa.table(columns, schema=schema))
@@ -88,7 +88,7 @@ def _content_sha256(subset: Described) -> str:
     """What decides the Arrow file: photos, their place in this store, and the names of the classes."""
     names = subset.classes.select(["name", "scientific_name", "common_name"]).to_pylist()
     digest = hashlib.sha256(repr((str(subset.store.path.resolve()), names)).encode())
-    place = subset.place
-    for array in (subset.photo_ids, subset.labels, place.shard, place.offset, place.size_bytes):
+    locations = subset.locations
+    for array in (subset.photo_ids, subset.labels, locations.shard, locations.offset, locations.size_bytes):
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()

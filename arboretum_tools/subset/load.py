@@ -56,12 +56,12 @@ def _check_classes(split: Split, other: Path) -> None:
     if ours == theirs:
         return
     differ = next((n for n, pair in enumerate(zip(ours, theirs, strict=False)) if pair[0] != pair[1]), None)
-    said = (
+    text = (
         f"{counted(len(ours), 'class')} here, {len(theirs):,} there"
         if differ is None
         else f"label {differ} is {ours[differ]!r} here and {theirs[differ]!r} there"
     )
     raise SplitError(
-        f"the labels of {split.path or split.name} do not mean the classes of {other}: {said}",
+        f"the labels of {split.path or split.name} do not mean the classes of {other}: {text}",
         hint="Use the split that the export was made of; an export with --drop-classes numbers classes anew.",
     )

@@ -46,8 +46,8 @@ class Rows:
         Raises:
             SplitError: the split cannot be read, or is another one by now.
         """
-        wanted = dict.fromkeys(("photo_id", *columns))
-        found = pa.Table.from_batches(self.split.batches(self.part, list(wanted)))
+        requested = dict.fromkeys(("photo_id", *columns))
+        found = pa.Table.from_batches(self.split.batches(self.part, list(requested)))
         if self.positions is not None:
             inside = not len(self.positions) or self.positions.max() < found.num_rows
             found = found.take(pa.array(self.positions)) if inside else found.slice(0, 0)

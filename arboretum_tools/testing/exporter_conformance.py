@@ -39,7 +39,7 @@ from arboretum_tools.errors import (
     VerificationError,
 )
 from arboretum_tools.events import Event, Note, PhotoDone, StageFinished, StageStarted
-from arboretum_tools.export import Exporter, export
+from arboretum_tools.exporting import Exporter, export
 from arboretum_tools.samples import join
 from arboretum_tools.split.manifest import Split
 from arboretum_tools.store.layout import tar_path
@@ -128,11 +128,11 @@ class ExporterConformance:
         assert jpeg.format == "JPEG"
         layer = Image.open(io.BytesIO(original)).convert("RGBA")
         white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
-        wanted = Image.alpha_composite(white, layer).convert("RGB")
-        assert jpeg.size == wanted.size
+        expected = Image.alpha_composite(white, layer).convert("RGB")
+        assert jpeg.size == expected.size
         # The corner that is farthest from the square: flat colour, which JPEG keeps within a few levels.
-        place = (jpeg.width - 1, jpeg.height - 1)
-        pairs = zip(_pixel(jpeg.convert("RGB"), place), _pixel(wanted, place), strict=True)
+        position = (jpeg.width - 1, jpeg.height - 1)
+        pairs = zip(_pixel(jpeg.convert("RGB"), position), _pixel(expected, position), strict=True)
         assert all(abs(one - other) <= 6 for one, other in pairs)
 
     def test_files_do_not_depend_on_how_the_store_was_filled(self, given: Given, tmp_path: Path) -> None:
@@ -198,13 +198,13 @@ class ExporterConformance:
         )
         photos = {part: given.split.part(part).num_rows for part in given.split.parts}
         files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
-        said = json.loads((tmp_path / "out" / "export.json").read_text("utf-8"))
-        assert report.photos == said["photos"] == photos
+        payload = json.loads((tmp_path / "out" / "export.json").read_text("utf-8"))
+        assert report.photos == payload["photos"] == photos
         assert report.files == len(files)
         assert report.size_bytes == sum(map(_size, files))
-        assert said["format"] == report.format == self.exporter.format
-        assert said["split"]["sha256"] == given.split.sha256
-        assert said["store"] == {"size": "small", "resize": None}
+        assert payload["format"] == report.format == self.exporter.format
+        assert payload["split"]["sha256"] == given.split.sha256
+        assert payload["store"] == {"size": "small", "resize": None}
         assert json.loads(json.dumps(report.to_dict()))["written"] is True
         assert seen[0] == StageStarted("export", sum(photos.values()))
         assert seen[-1] == StageFinished("export")
@@ -260,14 +260,14 @@ class ExporterConformance:
     ) -> None:
         self.run(given, tmp_path / "undisturbed")
         samples = join(given.split, "train", given.store)
-        shard = tar_path(given.store.path, int(samples.place.shard[5]))
-        place = int(samples.place.offset[5]) + int(samples.place.size_bytes[5]) // 2
-        _flip(shard, place)
+        shard = tar_path(given.store.path, int(samples.locations.shard[5]))
+        position = int(samples.locations.offset[5]) + int(samples.locations.size_bytes[5]) // 2
+        _flip(shard, position)
         with pytest.raises(VerificationError, match=str(samples.photo_ids[5])) as raised:
             self.run(given, tmp_path / "out")
         assert shard.name in str(raised.value)
         assert not (tmp_path / "out").exists()
-        _flip(shard, place)
+        _flip(shard, position)
         self.run(given, tmp_path / "out")
         assert hashes(tmp_path / "out") == hashes(tmp_path / "undisturbed")
 
@@ -352,15 +352,15 @@ def _lacking(tmp_path: Path) -> tuple[Given, set[int], set[int]]:
     return Given(split, tiny_store(tmp_path / "images", split, gone=gone, pending=pending), {}), gone, pending
 
 
-def _pixel(image: Image.Image, place: tuple[int, int]) -> tuple[int, ...]:
-    pixel = image.getpixel(place)
+def _pixel(image: Image.Image, position: tuple[int, int]) -> tuple[int, ...]:
+    pixel = image.getpixel(position)
     assert isinstance(pixel, tuple)
     return pixel
 
 
-def _flip(path: Path, place: int) -> None:
+def _flip(path: Path, position: int) -> None:
     with path.open("r+b") as file:
-        file.seek(place)
+        file.seek(position)
         byte = file.read(1)[0]
         file.seek(-1, io.SEEK_CUR)
         file.write(bytes([byte ^ 0xFF]))

@@ -137,12 +137,12 @@ def _read(path: Path) -> Any:
     import pyarrow.parquet as pq
 
     spellings = {"scientificName": "scientific_name", "extension": "ext"}
-    wanted = {"photo_id", "photo_url", "ext", "width", "height", *_TAXON_COLUMNS, *spellings}
+    requested = {"photo_id", "photo_url", "ext", "width", "height", *_TAXON_COLUMNS, *spellings}
     try:
         names = pq.read_schema(path).names
         if "photo_id" not in names:
             return None
-        table = pq.ParquetFile(path).read(columns=[name for name in names if name in wanted])
+        table = pq.ParquetFile(path).read(columns=[name for name in names if name in requested])
     except (pa.ArrowInvalid, OSError) as error:
         raise CatalogError(f"{path} cannot be read as Parquet: {error}", path=path) from error
     table = table.rename_columns([spellings.get(name, name) for name in table.column_names])

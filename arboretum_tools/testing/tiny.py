@@ -17,8 +17,8 @@ from PIL import Image
 
 from arboretum_metadata.schema import CLASSES, PART
 from arboretum_metadata.vocab import RANKS
+from arboretum_tools.atomic_files import sha256_of_json
 from arboretum_tools.bands import shot_band
-from arboretum_tools.publish import sha256_of_json
 from arboretum_tools.split.manifest import Split, classes_sha256, part_sha256
 from arboretum_tools.store.layout import StoreConfig
 from arboretum_tools.store.reader import ImageStore

@@ -129,15 +129,15 @@ class Progress:
         self._last = now, done, self._bytes
         seconds = max(now - then, 1e-9)
         rate = (done - done_then) / seconds
-        said = [
+        phrases = [
             f"{done:,}" + (f" of {self._total:,}" if self._total is not None else ""),
             (f"{rate:,.0f}" if rate == 0 or rate >= 10 else f"{rate:.1f}") + f" {self._unit}s/s",
             *self._tail((self._bytes - bytes_then) / seconds),
         ]
         if self._total is not None and done > 0:
             left_s = (self._total - done) * (now - self._started) / done
-            said.append(f"{_output.duration(left_s)} left")
-        return f"{self._stage}: {', '.join(said)}"
+            phrases.append(f"{_output.duration(left_s)} left")
+        return f"{self._stage}: {', '.join(phrases)}"
 
     def _mean(self) -> str:
         return ", ".join(self._tail(self._bytes / max(time.monotonic() - self._started, 1e-9)))

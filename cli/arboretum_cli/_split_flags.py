@@ -79,7 +79,7 @@ def what_to_split(
 
     The taxa of pairs take the place of those that were downloaded; only photos that are there count anyway.
     """
-    from arboretum_tools.downloaded import downloaded_selection, has_selections
+    from arboretum_tools.stored_photos import downloaded_selection, has_selections
 
     catalog = flags.open(on_event)
     if flags.given or store == "none":

@@ -11,7 +11,7 @@ from arboretum_tools.wording import counted, does
 
 if TYPE_CHECKING:
     from arboretum_tools.split import Split
-    from arboretum_tools.split.remake import Remade
+    from arboretum_tools.split.reproduce import Remade
 
 
 def split_lines(split: Split, folder: Path, there: bool) -> list[str]:

@@ -50,8 +50,8 @@ app = typer.Typer(
 )
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(requested: bool) -> None:
+    if requested:
         from arboretum_tools.version import __version__
 
         typer.echo(f"arboretum {__version__}")

@@ -7,14 +7,14 @@ import pytest
 
 from arboretum_cli import _output, _progress
 from arboretum_cli._progress import Progress
-from arboretum_tools import requests
+from arboretum_tools import photo_plan
 from arboretum_tools.events import Note, PhotoDone, ShardFinished, StageFinished, StageStarted, UnitDone
 from arboretum_tools.testing.faults import Fault
 from arboretum_tools.testing.origin import Origin
 
 
 @pytest.fixture
-def said(capsys):
+def message(capsys):
     """Waits for so many lines, and gives all that were printed."""
     lines = []
 
@@ -28,14 +28,14 @@ def said(capsys):
     return wait
 
 
-def test_in_a_log_lines_come_though_nothing_happens(said, monkeypatch):
+def test_in_a_log_lines_come_though_nothing_happens(message, monkeypatch):
     monkeypatch.setattr(_progress, "LINE_EVERY_S", 0.05)
     with Progress() as progress:
         progress(StageStarted("download", 1_000))
         for photo_id in range(3):
             progress(PhotoDone(photo_id, "ok", 90_000))
         progress(PhotoDone(4, "gone", 0))
-        lines = said(3)
+        lines = message(3)
     assert lines[0].startswith("download: 4 of 1,000, ")
     assert ", 1 gone, " in lines[0]
     assert lines[0].endswith(" left")
@@ -43,13 +43,13 @@ def test_in_a_log_lines_come_though_nothing_happens(said, monkeypatch):
     assert lines[2].startswith("download: 4 of 1,000, 0 photos/s, 0 B/s, 1 gone, ")
 
 
-def test_there_are_no_lines_before_and_after_a_stage(said, capsys, monkeypatch):
+def test_there_are_no_lines_before_and_after_a_stage(message, capsys, monkeypatch):
     monkeypatch.setattr(_progress, "LINE_EVERY_S", 0.02)
     with Progress() as progress:
         time.sleep(0.1)
         progress(StageStarted("verify", 2, "shard"))
         progress(ShardFinished("shard-000000.tar", 5, 1000))
-        lines = said(1)
+        lines = message(1)
         progress(StageFinished("verify"))
         capsys.readouterr()
         time.sleep(0.2)
@@ -57,16 +57,16 @@ def test_there_are_no_lines_before_and_after_a_stage(said, capsys, monkeypatch):
     assert capsys.readouterr().err == ""
 
 
-def test_what_has_no_sizes_and_no_end_tells_neither(said, monkeypatch):
+def test_what_has_no_sizes_and_no_end_tells_neither(message, monkeypatch):
     monkeypatch.setattr(_progress, "LINE_EVERY_S", 0.05)
     with Progress() as progress:
         progress(StageStarted("plan", None))
         progress(UnitDone(100_000))
-        lines = said(2)
+        lines = message(2)
     assert lines[1] == "plan: 100,000, 0 photos/s"
 
 
-def test_a_note_is_said_once_and_within_a_stage_each_time(said):
+def test_a_note_is_said_once_and_within_a_stage_each_time(message):
     Progress._notes.clear()
     with Progress() as progress:
         progress(Note("no column quality_grade"))
@@ -74,7 +74,7 @@ def test_a_note_is_said_once_and_within_a_stage_each_time(said):
         progress(StageStarted("download", 5))
         progress(Note("waiting 60 min"))
         progress(Note("waiting 60 min"))
-    assert said(3) == ["no column quality_grade", "waiting 60 min", "waiting 60 min"]
+    assert message(3) == ["no column quality_grade", "waiting 60 min", "waiting 60 min"]
 
 
 def test_on_a_terminal_the_bar_tells_states_and_moves_by_itself(capsys, monkeypatch):
@@ -93,12 +93,12 @@ def test_on_a_terminal_the_bar_tells_states_and_moves_by_itself(capsys, monkeypa
         assert "2/10" in capsys.readouterr().err
 
 
-def test_the_command_itself_says_where_it_stands_while_a_host_stalls(place, arboretum, monkeypatch):
+def test_the_command_itself_says_where_it_stands_while_a_host_stalls(position, arboretum, monkeypatch):
     monkeypatch.setattr(_progress, "LINE_EVERY_S", 0.2)
     ids = arboretum(
         "download", "--taxa", "Reptilia", "--limit", 1, "--size", "thumb", "--plan-only", "--json"
     )
-    [photo] = requests.of_saved("images", json.loads(ids.out)["plan_id"]).batches()
+    [photo] = photo_plan.of_saved("images", json.loads(ids.out)["plan_id"]).batches()
     with Origin(faults={photo["photo_id"][0].as_py(): Fault("stall")}) as stalling:
         monkeypatch.setenv("ARBORETUM_ORIGIN", stalling.url)
         flags = ("--attempts", 1, "--deadline", 1.5)

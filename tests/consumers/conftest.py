@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from arboretum_tools.export import export
+from arboretum_tools.exporting import export
 from arboretum_tools.testing.tiny import tiny_split, tiny_store
 
 os.environ.setdefault("HF_HOME", tempfile.mkdtemp(prefix="hf-home-"))
@@ -64,14 +64,14 @@ def torchvision():
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory):
     """A split, a store and one export of each format."""
-    place = tmp_path_factory.mktemp("consumers")
+    folder = tmp_path_factory.mktemp("consumers")
     split = tiny_split()
-    store = tiny_store(place / "images", split)
-    split.save(place / "split")
+    store = tiny_store(folder / "images", split)
+    split.save(folder / "split")
     folders: dict[str, Path] = {}
     for form in ("webdataset", "hf", "imagefolder", "lists", "csv", "inat-json"):
-        folders[form] = export(split, images=store.path, to=place / form, format=form).path
-    return SimpleNamespace(split=split, store=store, place=place, folders=folders, **folders)
+        folders[form] = export(split, images=store.path, to=folder / form, format=form).path
+    return SimpleNamespace(split=split, store=store, folder=folder, folders=folders, **folders)
 
 
 def labels_of(split, part):

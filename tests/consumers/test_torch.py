@@ -19,7 +19,7 @@ def to_tensor(image):
 def test_a_data_loader_with_two_workers_gives_every_photo_once(made, method):
     import torch
 
-    subset = load_subset(made.place / "split", images=made.store.path)
+    subset = load_subset(made.folder / "split", images=made.store.path)
     assert len(pickle.dumps(subset)) < 2_000
     loader = torch.utils.data.DataLoader(
         subset.to_torch(to_tensor), batch_size=8, shuffle=True, num_workers=2, multiprocessing_context=method
@@ -34,7 +34,7 @@ def test_a_data_loader_with_two_workers_gives_every_photo_once(made, method):
 def test_a_weighted_sampler_takes_the_class_counts(made):
     import torch
 
-    subset = load_subset(made.place / "split", images=made.store.path)
+    subset = load_subset(made.folder / "split", images=made.store.path)
     weights = 1 / np.array(subset.class_counts)[subset.labels]
     sampler = torch.utils.data.WeightedRandomSampler(
         weights.tolist(), 4_000, generator=torch.Generator().manual_seed(0)
@@ -73,8 +73,8 @@ def test_in_a_loader_a_broken_photo_is_skipped_and_the_batches_stay_whole(made, 
     from arboretum_tools.store.layout import tar_path
 
     shutil.copytree(made.store.path, tmp_path / "images")
-    subset = load_subset(made.place / "split", images=tmp_path / "images", on_error="skip")
-    tar_path(tmp_path / "images", int(subset.place.shard[7])).unlink()
+    subset = load_subset(made.folder / "split", images=tmp_path / "images", on_error="skip")
+    tar_path(tmp_path / "images", int(subset.folder.shard[7])).unlink()
     seen = [
         len(labels) for _, labels in torch.utils.data.DataLoader(subset.to_torch(to_tensor), batch_size=29)
     ]

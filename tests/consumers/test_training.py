@@ -14,20 +14,20 @@ SIDE = 64
 @pytest.fixture(scope="module")
 def birds(tmp_path_factory):
     """A long-tailed split of the sample's birds, its store, and an ImageFolder of it."""
-    place = tmp_path_factory.mktemp("birds")
+    folder = tmp_path_factory.mktemp("birds")
     aves = at.open_catalog(catalog_path()).select(taxa="Aves")
     with Origin(catalog_path()) as origin:
-        at.download(aves, images=place / "images", size="thumb", origin=origin.url)
+        at.download(aves, images=folder / "images", size="thumb", origin=origin.url)
     split = at.make_split(aves, lt_ratio=20, val_per_class=2, test_per_class=3)
-    split.save(place / "split")
-    at.export(split, images=place / "images", to=place / "folders", format="imagefolder")
-    return place
+    split.save(folder / "split")
+    at.export(split, images=folder / "images", to=folder / "folders", format="imagefolder")
+    return folder
 
 
-def loader(place, split, *, training):
+def loader(folder, split, *, training):
     from timm.data import create_dataset, create_loader
 
-    dataset = create_dataset("", root=str(place / "folders"), split=split)
+    dataset = create_dataset("", root=str(folder / "folders"), split=split)
     return create_loader(
         dataset,
         input_size=(3, SIDE, SIDE),

@@ -91,14 +91,14 @@ def test_a_class_that_is_a_life_stage_says_so(kind: str, text: str) -> None:
 
 
 def test_the_stages_of_a_species_have_captions_of_their_own() -> None:
-    said = [
+    message = [
         captions(
             Names.of(ROBIN | {"rank": "life stage", "class_key": f"Animalia|Turdus migratorius|{stage}"})
         )
         for stage in LIFE_STAGES
     ]
     for kind in CAPTION_TYPES:
-        assert len({of_stage[kind] for of_stage in said}) == len(LIFE_STAGES)
+        assert len({of_stage[kind] for of_stage in message}) == len(LIFE_STAGES)
 
 
 def test_there_are_ten_types_and_arboretums_five_are_among_them() -> None:
@@ -159,10 +159,10 @@ possible_names = st.none() | st.sampled_from(["nan", "None", "NaN", "", " ", "nu
 def test_no_caption_ever_holds_nothing_said_aloud(
     scientific: str, common: str | None, ranks: dict[str, str | None]
 ) -> None:
-    said = Names.of({"scientific_name": scientific, "common_name": common, **ranks})
-    for value in (said.common_name, *(name for _, name in said.ranks)):
+    message = Names.of({"scientific_name": scientific, "common_name": common, **ranks})
+    for value in (message.common_name, *(name for _, name in message.ranks)):
         assert value is None or value.lower() not in {"", "nan", "none", "null"}
-    for text in captions(said).values():
+    for text in captions(message).values():
         assert text == " ".join(text.split())
         assert text.isprintable()
         assert re.fullmatch(r"(a photo of )?\S.*\.", text)
@@ -202,7 +202,7 @@ def test_the_first_form_whose_names_are_all_there_is_taken() -> None:
 
 
 @pytest.mark.parametrize(
-    ("forms", "said"),
+    ("forms", "message"),
     [
         ({"txt": ("$habitat",)}, r"\$habitat, which no class has"),
         ({"txt": ("5 $ each",)}, "begins no name"),
@@ -214,8 +214,8 @@ def test_the_first_form_whose_names_are_all_there_is_taken() -> None:
         ({"txt": ("${genus.__class__}",)}, "begins no name"),
     ],
 )
-def test_a_template_that_cannot_be_is_refused(forms: dict[str, tuple[str, ...]], said: str) -> None:
-    with pytest.raises(UsageError, match=said):
+def test_a_template_that_cannot_be_is_refused(forms: dict[str, tuple[str, ...]], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         Templates(forms)
 
 

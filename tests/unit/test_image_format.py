@@ -83,7 +83,7 @@ def test_animated_images_have_the_size_of_their_canvas():
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
         (b"", "empty"),
         (b'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>AccessDenied</Code></Error>', "XML"),
@@ -94,8 +94,8 @@ def test_animated_images_have_the_size_of_their_canvas():
         (b"BM" + bytes(60), "not a JPEG"),
     ],
 )
-def test_what_is_no_image_is_told_in_words(body, said):
-    with pytest.raises(NotWholeError, match=said):
+def test_what_is_no_image_is_told_in_words(body, message):
+    with pytest.raises(NotWholeError, match=message):
         inspect(body)
 
 

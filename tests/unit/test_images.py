@@ -54,12 +54,12 @@ def test_shrunk_and_turned_upright(turn: int, area: bool) -> None:
     data = saved(image, "JPEG", exif=exif, quality=95, subsampling=0)
     made = shrink(data, name="it", shorter_side=20, area=area, quality=95)
     assert made is not None
-    small, wanted = decode_rgb(made[0], name="it"), decode_rgb(data, name="it")
-    assert made[1:] == small.size == tuple(side // 2 for side in wanted.size)
+    small, requested = decode_rgb(made[0], name="it"), decode_rgb(data, name="it")
+    assert made[1:] == small.size == tuple(side // 2 for side in requested.size)
     width, height = small.size
     for x, y in ((5, 5), (width - 6, 5), (5, height - 6), (width - 6, height - 6)):
         # Red or white, where the whole image shown upright is.
-        assert (small.getpixel((x, y))[1] < 128) == (wanted.getpixel((2 * x, 2 * y))[1] < 128)
+        assert (small.getpixel((x, y))[1] < 128) == (requested.getpixel((2 * x, 2 * y))[1] < 128)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP"])

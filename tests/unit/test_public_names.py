@@ -14,7 +14,8 @@ def test_completion_shows_the_public_names_and_no_others():
 
 def test_every_public_name_is_there_and_names_stay_functions_whatever_is_imported():
     code = (
-        "import arboretum_tools.download, arboretum_tools.export, arboretum_tools.evaluate, arboretum_tools\n"
+        "import arboretum_tools.downloading, arboretum_tools.exporting, arboretum_tools.evaluation\n"
+        "import arboretum_tools, arboretum_tools.contact_sheets\n"
         "for name in arboretum_tools.__all__:\n"
         "    value = getattr(arboretum_tools, name)\n"
         "    assert type(value).__name__ != 'module', name\n"

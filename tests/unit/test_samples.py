@@ -32,7 +32,7 @@ def test_samples_are_the_part_in_its_order_with_the_place_of_each_image(tmp_path
         assert samples.labels.tolist() == split.part(part)["label"].to_pylist()
         assert samples.missing.num_rows == 0
         assert samples.positions is None
-        images = store.read_many(samples.place, samples.photo_ids)
+        images = store.read_many(samples.locations, samples.photo_ids)
         assert images == [tiny_image(photo_id) for photo_id in samples.photo_ids.tolist()]
 
 
@@ -58,7 +58,7 @@ def test_an_ok_row_wins_over_earlier_and_later_ones_and_else_the_highest_shard_s
         writer.add(failed(two, "gone"))
         writer.add(failed(three, "failed"))
     samples = join(split, "train", ImageStore.open(tmp_path / "images"))
-    found = zip(samples.photo_ids.tolist(), samples.place.shard.tolist(), strict=True)
+    found = zip(samples.photo_ids.tolist(), samples.locations.shard.tolist(), strict=True)
     assert list(found) == [(one, 1), (three, 0)]
     assert dict(
         zip(samples.missing["photo_id"].to_pylist(), samples.missing["status"].to_pylist(), strict=True)
@@ -71,7 +71,7 @@ def test_an_empty_store_holds_nothing_of_it(tmp_path: Path) -> None:
         pass
     samples = join(split, "val", ImageStore.open(tmp_path / "images"))
     assert len(samples) == 0
-    assert len(samples.labels) == len(samples.place) == 0
+    assert len(samples.labels) == len(samples.locations) == 0
     assert samples.missing_by_status == {"pending": 7}
 
 

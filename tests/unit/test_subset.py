@@ -15,7 +15,7 @@ from arboretum_tools.errors import (
     UsageError,
     VerificationError,
 )
-from arboretum_tools.export import export
+from arboretum_tools.exporting import export
 from arboretum_tools.store.layout import tar_path
 from arboretum_tools.subset import Subset, load_subset
 from arboretum_tools.testing.tiny import COUNTS, tiny_image, tiny_split, tiny_store
@@ -214,7 +214,7 @@ def test_what_is_not_there_is_named(images: Path, tmp_path: Path) -> None:
 def test_a_swapped_tar_is_found_out(tmp_path: Path) -> None:
     store = tiny_store(tmp_path / "images", SPLIT)
     val = load_subset(SPLIT, images=store.path, part="val")
-    shard = int(val.place.shard[0])
+    shard = int(val.locations.shard[0])
     tar_path(store.path, shard).write_bytes(bytes(4_096_000))
     with pytest.raises(VerificationError, match=str(val.photo_ids[0])):
         val[0]
@@ -225,7 +225,7 @@ def test_importing_it_loads_neither_pillow_nor_datasets() -> None:
     import sys
 
     code = (
-        "import sys, arboretum_tools.subset, arboretum_tools.export; "
+        "import sys, arboretum_tools.subset, arboretum_tools.exporting; "
         "print([m for m in ('PIL', 'datasets', 'torch', 'pandas', 'yaml', 'aiohttp') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -263,7 +263,7 @@ def test_photos_are_chosen_by_their_class_or_by_themselves(train: Subset) -> Non
 
 
 @pytest.mark.parametrize(
-    ("conditions", "said"),
+    ("conditions", "message"),
     [
         ({"habitat": "sea"}, "photos have no 'habitat'"),
         ({"family": "Apidaee"}, "no class of tiny has family 'Apidaee'"),
@@ -272,9 +272,9 @@ def test_photos_are_chosen_by_their_class_or_by_themselves(train: Subset) -> Non
     ],
 )
 def test_a_condition_that_cannot_be_met_is_refused(
-    train: Subset, conditions: dict[str, Any], said: str
+    train: Subset, conditions: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(UsageError, match=message):
         train.where(**conditions)
 
 
@@ -299,8 +299,8 @@ def test_positions_and_masks_give_a_subset(train: Subset, index: Any) -> None:
 
 def test_shard_order_reads_each_file_from_front_to_back(train: Subset) -> None:
     ordered = train.in_shard_order()
-    places = list(zip(ordered.place.shard.tolist(), ordered.place.offset.tolist(), strict=True))
-    assert places == sorted(places)
+    positions = list(zip(ordered.locations.shard.tolist(), ordered.locations.offset.tolist(), strict=True))
+    assert positions == sorted(positions)
     assert sorted(ordered.photo_ids.tolist()) == sorted(train.photo_ids.tolist())
 
 
@@ -308,9 +308,9 @@ def test_shuffled_is_the_order_of_exports_and_depends_on_the_seed(train: Subset)
     from arboretum_tools.samples import join
 
     samples = join(SPLIT, "train", train.store)
-    wanted = samples.photo_ids[samples.shuffled(3)].tolist()
-    assert train.shuffled(3).photo_ids.tolist() == train[::-1].shuffled(3).photo_ids.tolist() == wanted
-    assert train.shuffled(4).photo_ids.tolist() != wanted
+    requested = samples.photo_ids[samples.shuffled(3)].tolist()
+    assert train.shuffled(3).photo_ids.tolist() == train[::-1].shuffled(3).photo_ids.tolist() == requested
+    assert train.shuffled(4).photo_ids.tolist() != requested
 
 
 @pytest.fixture
@@ -318,12 +318,12 @@ def damaged(tmp_path: Path) -> tuple[Path, int, int]:
     """A store of which one whole shard is gone and one image is cut short inside: their photos."""
     store = tiny_store(tmp_path / "images", SPLIT)
     whole = load_subset(SPLIT, images=store.path)
-    lost = int(whole.place.shard[0])
+    lost = int(whole.locations.shard[0])
     tar_path(store.path, lost).unlink()
-    photo = int(np.flatnonzero(whole.place.shard != lost)[0])
-    with tar_path(store.path, int(whole.place.shard[photo])).open("r+b") as file:
-        file.seek(int(whole.place.offset[photo]))
-        file.write(bytes(int(whole.place.size_bytes[photo])))
+    photo = int(np.flatnonzero(whole.locations.shard != lost)[0])
+    with tar_path(store.path, int(whole.locations.shard[photo])).open("r+b") as file:
+        file.seek(int(whole.locations.offset[photo]))
+        file.write(bytes(int(whole.locations.size_bytes[photo])))
     return store.path, lost, int(whole.photo_ids[photo])
 
 
@@ -335,7 +335,7 @@ def test_a_damaged_shard_is_named_and_the_rest_unharmed(damaged: tuple[Path, int
     with pytest.raises(StoreError):
         list(train)
     skipping = load_subset(SPLIT, images=path, on_error="skip")
-    bad = set(train.photo_ids[train.place.shard == lost].tolist()) | {photo_id}
+    bad = set(train.photo_ids[train.locations.shard == lost].tolist()) | {photo_id}
     assert {item["photo_id"] for item in skipping} == set(train.photo_ids.tolist()) - bad
     assert set(skipping.skipped) == bad
     assert "cannot be decoded" in skipping.skipped[photo_id]
@@ -358,7 +358,7 @@ def test_in_a_data_loader_the_next_photo_stands_in_for_one_that_cannot_be_read(
         load_subset(SPLIT, images=path).to_torch()[0]
     skipping = load_subset(SPLIT, images=path, on_error="skip")
     view = skipping.to_torch(mean_color)
-    bad = (skipping.place.shard == lost) | (skipping.photo_ids == photo_id)
+    bad = (skipping.locations.shard == lost) | (skipping.photo_ids == photo_id)
     good = np.flatnonzero(~bad)
     for position in range(58):
         stand_in = int(good[np.searchsorted(good, position) % len(good)])

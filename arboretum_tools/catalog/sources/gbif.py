@@ -12,8 +12,8 @@ from pathlib import Path
 
 from arboretum_metadata.vocab import IUCN_CATEGORIES, LIFE_STAGES, RANKS
 from arboretum_tools.catalog.files import RawFiles
+from arboretum_tools.catalog.sources.convert import Bundle, spool_bundle
 from arboretum_tools.catalog.sources.delimited import folder_members, zip_members
-from arboretum_tools.catalog.sources.spool import Bundle, spool_bundle
 from arboretum_tools.query import Connection, identifier, literal, parquet_source, rows
 
 NAME = "GBIF"

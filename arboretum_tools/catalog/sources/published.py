@@ -9,8 +9,8 @@ from pathlib import Path
 
 from arboretum_metadata.schema import CATALOG
 from arboretum_tools.catalog.files import RawFiles, find_many
+from arboretum_tools.catalog.sources.convert import spool as write_spool
 from arboretum_tools.catalog.sources.delimited import COMMA, Member, file_member, header
-from arboretum_tools.catalog.sources.spool import spool as write_spool
 from arboretum_tools.errors import CatalogError
 from arboretum_tools.query import Connection
 

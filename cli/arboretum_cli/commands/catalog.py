@@ -84,7 +84,7 @@ def _built_lines(report: BuildReport) -> list[str]:
         f"{counted(report.taxa, 'taxon')}, "
         f"{size(report.size_bytes)} ({per_photo:.1f} bytes a photo), fingerprint {report.fingerprint}",
         *([f"  of {counted(report.defects.rows, 'row')}:"] if report.defects.sentences else []),
-        *(f"    {said}" for said in report.defects.sentences),
+        *(f"    {stated}" for stated in report.defects.sentences),
     ]
     if (listed := report.path / REJECTED).is_file():
         lines.append(f"  rows left out are listed in {listed}")
@@ -139,14 +139,14 @@ def pull(
     from arboretum_tools.catalog import pull as library
 
     plan = library.plan_pull(repo or library.REPOSITORY, revision=revision, include=include)
-    said = (
+    text = (
         f"{plan.repository} at {plan.revision[:12]}: {counted(len(plan.files), 'file')}, "
         f"{size(plan.size_bytes)}, about {counted(plan.rows_about, 'row')}"
     )
     if dry_run:
-        result(json, plan.to_dict(), [said, "nothing was fetched"])
+        result(json, plan.to_dict(), [text, "nothing was fetched"])
         return
-    say(said)
+    say(text)
     with Progress() as progress:
         library.pull(plan, to, on_event=progress)
     result(json, {**plan.to_dict(), "path": str(to)}, [f"{counted(len(plan.files), 'file')} in {to}"])
@@ -248,10 +248,10 @@ def check(
         arboretum catalog check BioTrove-Train/ --strict -o defects.json
         arboretum catalog check BioTrove-Train/ --rejected rejected.parquet
     """
+    from arboretum_tools.atomic_files import write_json
     from arboretum_tools.catalog import open_catalog
     from arboretum_tools.catalog.check import check_catalog, write_rejected
     from arboretum_tools.errors import VerificationError
-    from arboretum_tools.publish import write_json
 
     opened = open_catalog(catalog)
     report = check_catalog(opened)

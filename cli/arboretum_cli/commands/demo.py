@@ -83,8 +83,8 @@ def demo(
 
 def _prepare(folder: Path, sample: Path) -> None:
     """Makes the folder with a copy of the sample as `catalog/`; a demo's own folder is used again."""
+    from arboretum_tools.atomic_files import refuse_existing
     from arboretum_tools.errors import TargetExistsError
-    from arboretum_tools.publish import refuse_existing
 
     if not (folder / _MARK).exists():
         try:
@@ -135,10 +135,10 @@ def _shortened(item: dict[str, Any]) -> str:
 
 def _came_out() -> list[str]:
     from arboretum_tools import load_split
-    from arboretum_tools.store import ledger
+    from arboretum_tools.store import inventory
 
     split = load_split(_SPLIT)
-    store = ledger.status("images")
+    store = inventory.status("images")
     parts = ", ".join(f"{split.num_photos(part):,} {part}" for part in split.parts)
     rows = [
         ("catalog", "the bundled sample catalogue, real names, invented photos"),

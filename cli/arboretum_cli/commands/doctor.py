@@ -28,15 +28,15 @@ def doctor(
     """Say why downloads fail: network, proxy, certificates, clock, disk, store.
 
     Changes nothing; asks each image host for one answer. Exits with 3 where a download cannot work. In
-    Python: `arboretum_tools.download.doctor.examine(images, DownloadOptions())`.
+    Python: `arboretum_tools.downloading.doctor.examine(images, DownloadOptions())`.
 
     \b
     Examples:
         arboretum doctor
         arboretum doctor --images bird-images --json
     """
-    from arboretum_tools.download.doctor import examine
-    from arboretum_tools.download.options import DownloadOptions, address_rules
+    from arboretum_tools.downloading.doctor import examine
+    from arboretum_tools.downloading.options import DownloadOptions, address_rules
 
     options = DownloadOptions(connections=connections, contact=contact, rules=address_rules(origin, ()))
     found = examine(images, options)

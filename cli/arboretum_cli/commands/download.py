@@ -17,7 +17,7 @@ from arboretum_cli._selection import SelectionFlags, takes_selection
 from arboretum_tools.wording import counted
 
 if TYPE_CHECKING:
-    from arboretum_tools.download import DownloadPlan, DownloadReport
+    from arboretum_tools.downloading import DownloadEstimate, DownloadReport
 
 
 @takes_selection
@@ -130,10 +130,10 @@ def download(
         arboretum download --taxa Aves --plan-only
     """
     from arboretum_tools import download as fetch
-    from arboretum_tools import plan_download
-    from arboretum_tools.download import TaskSpec, plan_task, run_task, save_plan
+    from arboretum_tools import estimate_download
+    from arboretum_tools.downloading import TaskSpec, plan_task, run_task, save_plan
     from arboretum_tools.errors import UsageError
-    from arboretum_tools.requests import of_saved
+    from arboretum_tools.photo_plan import of_saved
     from arboretum_tools.split import load_split
 
     if (task_id is None) != (num_tasks is None) or (task_id is not None and plan_id is None):
@@ -184,7 +184,7 @@ def download(
             plan = save_plan(what, on_event=progress, **arguments)
             return result(json, plan.to_dict(), _saved_lines(plan))
         if dry_run:
-            plan = plan_download(what, on_event=progress, **arguments)
+            plan = estimate_download(what, on_event=progress, **arguments)
             return result(json, plan.to_dict(), _plan_lines(plan))
         report = fetch(what, on_event=progress, **arguments)
     return result(json, report.to_dict(), _report_lines(report))
@@ -193,7 +193,7 @@ def download(
 @contextmanager
 def _told_all_the_same(as_json: bool) -> Iterator[None]:
     """Prints the report of a download that ended with too many failures, before the error that says so."""
-    from arboretum_tools.download import DownloadFailedError
+    from arboretum_tools.downloading import DownloadFailedError
 
     try:
         yield
@@ -221,7 +221,7 @@ def _of_the_store(
     }
 
 
-def _plan_lines(plan: DownloadPlan) -> list[str]:
+def _plan_lines(plan: DownloadEstimate) -> list[str]:
     return [
         plan.english,
         f"{counted(plan.requested, 'photo')} of size {plan.size} asked for; in {plan.store} already: "
@@ -259,7 +259,7 @@ def _plan_lines(plan: DownloadPlan) -> list[str]:
     ]
 
 
-def _saved_lines(plan: DownloadPlan) -> list[str]:
+def _saved_lines(plan: DownloadEstimate) -> list[str]:
     store = shlex.quote(str(plan.store))
     return [
         *_plan_lines(plan)[:-1],

@@ -54,7 +54,7 @@ def evaluate(
         arboretum evaluate splits/aves-lt100 splits/aves-lt100/test.parquet --out perfect
     """
     from arboretum_tools import evaluate as run
-    from arboretum_tools.evaluate.report import markdown, save
+    from arboretum_tools.evaluation.report import markdown, save
 
     found = run(split, predictions, part=part, missing=missing)
     written = save(

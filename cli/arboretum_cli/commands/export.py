@@ -14,7 +14,7 @@ from arboretum_cli._selection import SelectionFlags, takes_selection
 from arboretum_tools.wording import counted
 
 if TYPE_CHECKING:
-    from arboretum_tools.export import ExportReport
+    from arboretum_tools.exporting import ExportReport
 
 
 @takes_selection
@@ -199,7 +199,7 @@ def export(
 def _lines(report: ExportReport) -> list[str]:
     missing = {part: sum(states.values()) for part, states in report.missing.items()}
     rows = [(part, count, missing.get(part, 0)) for part, count in report.photos.items()]
-    said = f"{counted(report.files, 'file')}, {size(report.size_bytes)}, as {report.format} in {report.path}"
+    text = f"{counted(report.files, 'file')}, {size(report.size_bytes)}, as {report.format} in {report.path}"
     made_anew = report.details.get("made_anew", {})
     even = report.details.get("even", {})
     return [
@@ -214,7 +214,7 @@ def _lines(report: ExportReport) -> list[str]:
             if even
             else []
         ),
-        f"written: {said}" if report.written else f"there already, the same export; nothing written: {said}",
+        f"written: {text}" if report.written else f"there already, the same export; nothing written: {text}",
     ]
 
 

@@ -282,7 +282,7 @@ def _folder(split: Split, out: Path | None, *, family: bool) -> Path:
 
 def _save(split: Split, folder: Path) -> bool:
     """Saves a split; whether it was there already."""
-    from arboretum_tools.publish import placed
+    from arboretum_tools.atomic_files import placed
 
     with placed(folder):
         there = folder.exists()
@@ -317,7 +317,7 @@ def _again(
 ) -> None:
     from arboretum_tools.photo_ids import read_photo_ids
     from arboretum_tools.split.exclusion import read_exclusion
-    from arboretum_tools.split.remake import remake
+    from arboretum_tools.split.reproduce import remake
 
     beside = dataclasses.replace(flags, photo_ids=None)
     if beside.given or any(value is not None for value in other.values()):

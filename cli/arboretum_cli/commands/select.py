@@ -15,7 +15,7 @@ from arboretum_cli._selection import SelectionFlags, takes_selection
 from arboretum_tools.wording import counted
 
 if TYPE_CHECKING:
-    from arboretum_tools.catalog.select import SpeciesCount
+    from arboretum_tools.catalog.selection import SpeciesCount
 
 # Classes that are shown on a terminal.
 _SHOWN = 10

@@ -12,7 +12,7 @@ from arboretum_cli._output import result, size, table
 from arboretum_tools.wording import counted
 
 if TYPE_CHECKING:
-    from arboretum_tools.store.ledger import PhotoStory
+    from arboretum_tools.store.inventory import PhotoStory
 
 
 def status(
@@ -26,7 +26,7 @@ def status(
     """Say what an image store holds and lacks, and why.
 
     Reads the indexes and the saved plans, never the images. In Python:
-    `arboretum_tools.store.ledger.status(path)`, and `.story(path, photo_id)` for one photo.
+    `arboretum_tools.store.inventory.status(path)`, and `.story(path, photo_id)` for one photo.
 
     \b
     Examples:
@@ -34,13 +34,13 @@ def status(
         arboretum status images --json
         arboretum status images --photo 159565485
     """
-    from arboretum_tools.store import ledger
+    from arboretum_tools.store import inventory
     from arboretum_tools.store.layout import resized_in_words
 
     if photo is not None:
-        told = ledger.story(store, photo)
+        told = inventory.story(store, photo)
         return result(json, told.to_dict(), _story_lines(told, store))
-    found = ledger.status(store)
+    found = inventory.status(store)
     rows = [(state, count) for state, count in found.photos.items() if count]
     lines = [
         f"{found.path}: photos of size {found.size}"
@@ -70,7 +70,7 @@ def status(
 
 
 def _story_lines(told: PhotoStory, store: Path) -> list[str]:
-    from arboretum_tools import requests
+    from arboretum_tools import photo_plan
 
     lines = [f"photo {told.photo_id} in {store}: {told.state}"]
     for shard, row in told.rows:
@@ -87,7 +87,7 @@ def _story_lines(told: PhotoStory, store: Path) -> list[str]:
             "ETag": row.etag,
         }
         lines += [f"  {name}: {value}" for name, value in facts.items() if value]
-    plans = {plan.id: plan for plan in requests.saved(store)}
+    plans = {plan.id: plan for plan in photo_plan.saved(store)}
     lines += [""] if told.plans else []
     for name in told.plans:
         plan = plans.get(name)

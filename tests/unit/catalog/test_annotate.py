@@ -40,8 +40,8 @@ def stages(folder):
 
 
 def test_values_are_mapped_filled_and_named_by_their_source(tmp_path, built):
-    said = [(1, " Larva "), (2, "Sapling"), (3, ""), (4, "adult"), (5, "egg"), (6, "pupa"), (99, "egg")]
-    table = write(tmp_path / "stages.csv", [{"photo_id": p, "life_stage": s} for p, s in said])
+    message = [(1, " Larva "), (2, "Sapling"), (3, ""), (4, "adult"), (5, "egg"), (6, "pupa"), (99, "egg")]
+    table = write(tmp_path / "stages.csv", [{"photo_id": p, "life_stage": s} for p, s in message])
     report = annotate(built, table)
     assert stages(built) == [
         (1, "larva", "stages.csv"),

@@ -16,7 +16,7 @@ from arboretum_tools.errors import CatalogError, TaxonError
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"photo_id": pa.string()}, r"b\.parquet: column photo_id is string, expected int64"),
         ({"photo_id": pa.float64()}, r"b\.parquet: column photo_id is double, expected int64"),
@@ -27,18 +27,18 @@ from arboretum_tools.errors import CatalogError, TaxonError
     ],
     ids=str,
 )
-def test_a_schema_that_drifts_between_files_is_named(write_catalog, photos, taxa, change, said, tmp_path):
+def test_a_schema_that_drifts_between_files_is_named(write_catalog, photos, taxa, change, message, tmp_path):
     folder = write_catalog(photos(taxa["robin"], 1, license="CC0"))
     table = pq.read_table(folder / "part-0.parquet")
     for name, kind in change.items():
-        place = table.schema.get_field_index(name)
+        position = table.schema.get_field_index(name)
         if kind is None:
-            table = table.remove_column(place)
+            table = table.remove_column(position)
         else:
-            table = table.set_column(place, name, pa.nulls(table.num_rows, kind))
+            table = table.set_column(position, name, pa.nulls(table.num_rows, kind))
     pq.write_table(table, folder / "b.parquet")
     for read in (open_catalog, lambda path: build_catalog(path, tmp_path / "built")):
-        with pytest.raises(CatalogError, match=said):
+        with pytest.raises(CatalogError, match=message):
             read(folder)
     assert not (tmp_path / "built").exists()
 
@@ -77,18 +77,18 @@ _NAME = st.one_of(
 def test_what_looks_like_sql_is_data_in_names_paths_and_values(
     tmp_path_factory, taxa, genus, epithet, common, file
 ):
-    place = tmp_path_factory.mktemp("sql")
+    position = tmp_path_factory.mktemp("sql")
     row = taxa["robin"] | {
         "photo_id": 1, "ext": "jpg", "genus": genus, "species": epithet, "common_name": common,
         "scientific_name": f"{genus} {epithet}",
     }  # fmt: skip
     rows = [row, taxa["oak"] | {"photo_id": 2, "ext": "jpg"}]
-    folder = place / file.replace("/", "_")
+    folder = position / file.replace("/", "_")
     folder.mkdir()
     pq.write_table(pa.Table.from_pylist(rows), folder / f"{file.replace('/', '_')}.parquet")
-    build_catalog(folder, place / f"built {file.replace('/', '_')}")
-    built = place / f"built {file.replace('/', '_')}"
-    stages = place / f"{file.replace('/', '_')}.csv"
+    build_catalog(folder, position / f"built {file.replace('/', '_')}")
+    built = position / f"built {file.replace('/', '_')}"
+    stages = position / f"{file.replace('/', '_')}.csv"
     stages.write_text("photo_id,life_stage\n1,'; DROP TABLE taxa; --\n2,adult\n")
     report = annotate(built, stages, source=file)
     assert list(report.unmapped) == ["'; DROP TABLE taxa; --"]

@@ -53,8 +53,8 @@ def test_parts_follow_each_other_in_the_order_of_tax(tmp_path):
     assert len(find_built(tmp_path / "many").parts) > 8
     assert content(tmp_path / "one") == content(tmp_path / "many")
     rows = content(tmp_path / "many")[0]
-    places = [(row["tax"], row["photo_id"]) for row in rows]
-    assert places == sorted(set(places))
+    positions = [(row["tax"], row["photo_id"]) for row in rows]
+    assert positions == sorted(set(positions))
     assert report.photos == len(rows) == 4008
     assert check_catalog(open_catalog(tmp_path / "many")).sound
 
@@ -296,8 +296,8 @@ def test_more_buckets_than_files_may_be_open_are_made_larger(
 def test_a_newer_format_and_a_damaged_description_are_refused(tmp_path, write_catalog, photos, taxa):
     build_catalog(write_catalog(photos(taxa["robin"], 1)), tmp_path / "one")
     path = tmp_path / "one" / "catalog.json"
-    said = json.loads(path.read_text())
-    path.write_text(json.dumps(said | {"format_version": 99}))
+    message = json.loads(path.read_text())
+    path.write_text(json.dumps(message | {"format_version": 99}))
     with pytest.raises(CatalogError, match="newer toolkit"):
         open_catalog(tmp_path / "one")
     for text in ("{", "[" * 100_000):

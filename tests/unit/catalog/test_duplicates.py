@@ -7,7 +7,7 @@ import pytest
 from arboretum_tools.catalog import open_catalog
 from arboretum_tools.catalog.check import check_catalog
 from arboretum_tools.events import Note
-from arboretum_tools.stable import key, text_id
+from arboretum_tools.stable_key import key, text_id
 
 
 def test_each_kind_of_defect_is_counted_once(write_catalog, photos, taxa):

@@ -171,9 +171,9 @@ def test_a_built_catalogue_opens_the_files_of_the_asked_taxa_alone(layouts, tmp_
     # A catalogue of a build that did not say which part holds what gives the same answers.
     older = tmp_path / "older"
     shutil.copytree(built.path, older)
-    said = json.loads((older / "catalog.json").read_text())
-    del said["part_taxa"]
-    (older / "catalog.json").write_text(json.dumps(said))
+    message = json.loads((older / "catalog.json").read_text())
+    del message["part_taxa"]
+    (older / "catalog.json").write_text(json.dumps(message))
     same = open_catalog(older).select("Aves", since="2015-01-01")
     assert same.source("photos") == "photos"
     assert same.to_arrow().equals(birds.to_arrow())
@@ -182,15 +182,15 @@ def test_a_built_catalogue_opens_the_files_of_the_asked_taxa_alone(layouts, tmp_
 def test_part_taxa_that_cannot_be_are_refused_or_found(layouts, tmp_path):
     wrong = tmp_path / "wrong"
     shutil.copytree(layouts[1].path, wrong)
-    said = json.loads((wrong / "catalog.json").read_text())
-    first, *others = said["part_taxa"]
-    (wrong / "catalog.json").write_text(json.dumps(said | {"part_taxa": others}))
+    message = json.loads((wrong / "catalog.json").read_text())
+    first, *others = message["part_taxa"]
+    (wrong / "catalog.json").write_text(json.dumps(message | {"part_taxa": others}))
     with pytest.raises(CatalogError, match="which taxa they hold"):
         open_catalog(wrong)
-    (wrong / "catalog.json").write_text(json.dumps(said | {"part_taxa": "all"}))
+    (wrong / "catalog.json").write_text(json.dumps(message | {"part_taxa": "all"}))
     with pytest.raises(CatalogError, match="cannot be read"):
         open_catalog(wrong)
-    (wrong / "catalog.json").write_text(json.dumps(said | {"part_taxa": [[first[0], first[0]], *others]}))
+    (wrong / "catalog.json").write_text(json.dumps(message | {"part_taxa": [[first[0], first[0]], *others]}))
     found = [f for f in check_catalog(open_catalog(wrong)).findings if f.count]
     assert [(f.name, f.examples) for f in found if f.fatal] == [("wrong_part_taxa", ("part-00000.parquet",))]
 

@@ -51,10 +51,10 @@ def test_a_taxon_is_described(layouts):
 def test_every_level_of_a_tree_adds_up(layouts):
     report = describe(layouts[1], levels=3)
     for depth in (1, 2):
-        for place, branch in enumerate(report.branches):
+        for position, branch in enumerate(report.branches):
             if branch.depth == depth and branch.name:
                 below = []
-                for other in report.branches[place + 1 :]:
+                for other in report.branches[position + 1 :]:
                     if other.depth <= depth:
                         break
                     below += [other] * (other.depth == depth + 1)
@@ -94,8 +94,8 @@ def test_everyday_names_of_higher_taxa(layouts):
     assert group_of("Owls") == group_of("owl") == Taxon("order", "Strigiformes")
     assert layouts[0].taxon("oaks") == Taxon("genus", "Quercus")
     assert all(rank in RANKS for rank, _ in COMMON_NAMES)
-    said = [name.casefold() for known in COMMON_NAMES.values() for name in known]
-    assert len(said) == len(set(said))
+    message = [name.casefold() for known in COMMON_NAMES.values() for name in known]
+    assert len(message) == len(set(message))
     assert len(COMMON_NAMES) >= 300
 
 

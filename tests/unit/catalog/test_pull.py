@@ -82,18 +82,18 @@ def hub():
     server.server_close()
 
 
-def pull(hub, place, *arguments):
+def pull(hub, position, *arguments):
     hidden = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE")
     environment = {name: value for name, value in os.environ.items() if name not in hidden}
     environment |= {
         "HF_ENDPOINT": f"http://127.0.0.1:{hub.server_address[1]}",
-        "HF_HOME": str(place / "home"),
+        "HF_HOME": str(position / "home"),
         "HF_HUB_DISABLE_XET": "1",
     }
     return subprocess.run(
         [sys.executable, "-m", "arboretum_cli", "catalog", "pull", *map(str, arguments)],
         env=environment,
-        cwd=place,
+        cwd=position,
         capture_output=True,
         text=True,
         check=False,
@@ -103,9 +103,9 @@ def pull(hub, place, *arguments):
 def test_size_first_then_files_then_nothing_again(hub, tmp_path):
     dry = pull(hub, tmp_path, "--repo", "org/data", "--to", "raw", "--dry-run", "--json")
     assert dry.returncode == 0, dry.stderr
-    said = json.loads(dry.stdout)
-    assert said["files"] == ["BioTrove-Train/chunk_0.parquet", "chunk_1.parquet"]
-    assert said["revision"] == COMMIT
+    message = json.loads(dry.stdout)
+    assert message["files"] == ["BioTrove-Train/chunk_0.parquet", "chunk_1.parquet"]
+    assert message["revision"] == COMMIT
     assert not (tmp_path / "raw").exists()
     done = pull(hub, tmp_path, "--repo", "org/data", "--to", "raw")
     assert done.returncode == 0, done.stderr

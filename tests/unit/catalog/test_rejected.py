@@ -98,12 +98,12 @@ def test_strict_refuses_and_names_file_and_row_of_each_kind(source, tmp_path):
     build_catalog(catalog_path(), tmp_path / "built")
     with pytest.raises(CatalogError) as caught:
         build_catalog(source, tmp_path / "built", strict=True)
-    said = str(caught.value)
-    assert "4 exact duplicates; 1 repeated photo id; 2 conflicting photos; 4 bad photo id" in said
+    message = str(caught.value)
+    assert "4 exact duplicates; 1 repeated photo id; 2 conflicting photos; 4 bad photo id" in message
     # The fixture deals its rows to two files in turn; of several rows the first file's is named.
-    assert "bad extension, such as photo 20:" in said
-    assert "part-0.parquet, row 8" in said.split("photo 20:")[1]
-    assert "part-0.parquet, row 7" in said.split("photo -7:")[1]
+    assert "bad extension, such as photo 20:" in message
+    assert "part-0.parquet, row 8" in message.split("photo 20:")[1]
+    assert "part-0.parquet, row 7" in message.split("photo -7:")[1]
     assert len(open_catalog(tmp_path / "built")) == 4008
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from arboretum_tools.catalog import open_catalog
 from arboretum_tools.errors import AmbiguousTaxonError, SelectionError, UnknownTaxonError, UsageError
-from arboretum_tools.stable import key
+from arboretum_tools.stable_key import key
 from arboretum_tools.tables import provenance_of
 
 
@@ -138,7 +138,7 @@ def test_a_list_of_photos(catalog, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("criteria", "error", "said"),
+    ("criteria", "error", "message"),
     [
         ({"life_stage": "puppy"}, SelectionError, "Known are: egg"),
         ({"license": "MIT"}, SelectionError, "no licence"),
@@ -152,10 +152,10 @@ def test_a_list_of_photos(catalog, tmp_path):
         ({"since": "2021-01-01", "until": "2020-01-01"}, UsageError, "later"),
     ],
 )
-def test_a_value_that_is_none_is_refused_before_any_query(catalog, criteria, error, said):
+def test_a_value_that_is_none_is_refused_before_any_query(catalog, criteria, error, message):
     with pytest.raises(error) as caught:
         catalog.select(**criteria)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -228,9 +228,9 @@ def test_summary_and_counts(catalog):
 def test_a_saved_selection_says_how_it_was_made(catalog, tmp_path):
     selection = everything(catalog, taxa="Aves")
     assert selection.save(tmp_path / "sel.parquet") == 40
-    said = provenance_of(tmp_path / "sel.parquet")
-    assert said["english"] == "class Aves"
-    assert said["catalog"]["fingerprint"] == catalog.fingerprint
+    message = provenance_of(tmp_path / "sel.parquet")
+    assert message["english"] == "class Aves"
+    assert message["catalog"]["fingerprint"] == catalog.fingerprint
     table = pq.read_table(tmp_path / "sel.parquet")
     assert table["photo_id"].to_pylist() == list(range(1, 41))
     assert len(open_catalog(tmp_path / "sel.parquet")) == 40

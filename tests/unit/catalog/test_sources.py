@@ -233,10 +233,10 @@ DAMAGE = {
 
 @pytest.mark.parametrize("what", DAMAGE)
 def test_a_damaged_text_is_one_error_with_its_place(tmp_path, what):
-    name, damage, said = DAMAGE[what]
+    name, damage, message = DAMAGE[what]
     source = folder_of(tmp_path / "dump", OPEN_DATA)
     (source / name).write_bytes(damage((source / name).read_bytes()))
-    with pytest.raises(CatalogError, match=said) as caught:
+    with pytest.raises(CatalogError, match=message) as caught:
         build_catalog(source, tmp_path / "built")
     assert name in str(caught.value)
     assert not (tmp_path / "built").exists()

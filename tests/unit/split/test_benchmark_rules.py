@@ -14,8 +14,8 @@ from arboretum_tools.catalog.build import build_catalog
 from arboretum_tools.errors import InfeasibleSplitError, SelectionError, UnknownTaxonError
 from arboretum_tools.split.audit import audit_split
 from arboretum_tools.split.make import make_split
-from arboretum_tools.split.remake import remake
-from arboretum_tools.stable import key
+from arboretum_tools.split.reproduce import remake
+from arboretum_tools.stable_key import key
 
 SAME = {"ext": "jpg", "phylum": "P", "order": "O", "family": "F", "common_name": None}
 
@@ -113,9 +113,9 @@ def held_out(members, photos, group_by, seed):
         kind, group = group_of(row, group_by)
         groups[key(group, "holdout", seed), group, kind].append(row["photo_id"])
     taken = []
-    for place in sorted(groups):
+    for position in sorted(groups):
         if len(taken) < photos:
-            taken += groups[place]
+            taken += groups[position]
     return set(sorted(taken, key=lambda i: (key(i, "train", seed), i))[:photos]), len(members) - len(taken)
 
 
@@ -273,9 +273,9 @@ def test_all_that_is_hard_occurs_and_is_what_the_rules_say(kind, tmp_path_factor
             first.setdefault(name, case)
 
     look()
-    wanted = ANYWHERE | CASES[kind]
-    assert set(first) >= wanted, f"never came: {sorted(wanted - set(first))}"
-    chosen = {id(case): case for name, case in sorted(first.items()) if name in wanted}
+    requested = ANYWHERE | CASES[kind]
+    assert set(first) >= requested, f"never came: {sorted(requested - set(first))}"
+    chosen = {id(case): case for name, case in sorted(first.items()) if name in requested}
     for number, case in enumerate(chosen.values()):
         check(*case, random.Random(number), tmp_path_factory.mktemp("c"))
 

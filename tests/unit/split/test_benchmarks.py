@@ -21,10 +21,10 @@ from arboretum_tools.split.audit import audit_split
 from arboretum_tools.split.benchmarks import parse_pairs, parse_stages, read_pairs
 from arboretum_tools.split.make import make_family, make_split
 from arboretum_tools.split.recipe_file import PRESETS
-from arboretum_tools.split.remake import remake
+from arboretum_tools.split.reproduce import remake
 from arboretum_tools.split.stats import split_stats, text_figure
 from arboretum_tools.split.weights import class_weights
-from arboretum_tools.stable import key
+from arboretum_tools.stable_key import key
 
 #: Photos of each species, by group: at and around 30 and 10.
 SIZES = {
@@ -239,8 +239,8 @@ def test_the_classes_of_a_pair_share_photos_and_names_with_no_one(catalog, tmp_p
         ["Animalia|Picus viridis", "Animalia|Laelia rosea"],
         ["Plantae|Laelia rosea", "Animalia|Laelia rosea"],
     ]
-    wanted = {name: held([r for r in rows() if species(r) == name], 7, 0) for name in photos_of(split)}
-    assert photos_of(split) == wanted
+    requested = {name: held([r for r in rows() if species(r) == name], 7, 0) for name in photos_of(split)}
+    assert photos_of(split) == requested
     folder = split.save(tmp_path / "s")
     assert audit_split(folder).ok
     assert remake(folder, catalog).same
@@ -303,11 +303,11 @@ IMPOSSIBLE = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "said", "hint"), IMPOSSIBLE)
-def test_an_impossible_benchmark_names_the_number_that_makes_it_possible(catalog, arguments, said, hint):
+@pytest.mark.parametrize(("arguments", "text_", "hint"), IMPOSSIBLE)
+def test_an_impossible_benchmark_names_the_number_that_makes_it_possible(catalog, arguments, text_, hint):
     with pytest.raises(InfeasibleSplitError) as caught:
         make_split(catalog, **arguments)
-    assert said in caught.value.message
+    assert text_ in caught.value.message
     assert hint in caught.value.hint
 
 
@@ -342,9 +342,9 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "error", "said"), WRONG)
-def test_a_wrong_wish_is_one_error(catalog, arguments, error, said):
-    with pytest.raises(error, match=said):
+@pytest.mark.parametrize(("arguments", "error", "text_"), WRONG)
+def test_a_wrong_wish_is_one_error(catalog, arguments, error, text_):
+    with pytest.raises(error, match=text_):
         make_split(catalog, **arguments)
 
 
@@ -390,8 +390,8 @@ def test_stages_and_pairs_as_they_may_be_written():
 
 
 def test_recipes_of_other_splits_are_as_they_were(catalog):
-    said = make_split(catalog, lt_ratio=2).meta["recipe"]
-    assert not {"benchmark", "classes_per_group", "stages", "pairs"} & set(said)
+    text_ = make_split(catalog, lt_ratio=2).meta["recipe"]
+    assert not {"benchmark", "classes_per_group", "stages", "pairs"} & set(text_)
 
 
 def test_the_tables_of_a_benchmark_speak_of_its_test_photos(catalog):
@@ -402,8 +402,8 @@ def test_the_tables_of_a_benchmark_speak_of_its_test_photos(catalog):
     assert sum(group.photos for group in found.groups.values()) == found.photos["test"]
     lines = text_figure(found)
     assert "test photos a class" in lines[-1]
-    said = [line.partition("|")[0] for line in lines[:-2]]
-    assert len(set(said)) == len(said)
+    text_ = [line.partition("|")[0] for line in lines[:-2]]
+    assert len(set(text_)) == len(text_)
     with pytest.raises(SplitError, match="no train photos"):
         class_weights(split)
 
@@ -434,9 +434,9 @@ def edit_classes(change):
 
 def edit_meta(change):
     def edited(folder):
-        said = json.loads((folder / "split.json").read_text())
-        change(said)
-        (folder / "split.json").write_text(json.dumps(said))
+        text_ = json.loads((folder / "split.json").read_text())
+        change(text_)
+        (folder / "split.json").write_text(json.dumps(text_))
 
     return edited
 

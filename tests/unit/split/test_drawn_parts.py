@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arboretum_metadata.schema import PART
-from arboretum_tools.catalog.deal import MOST_BUCKETS
+from arboretum_tools.catalog.partitions import MOST_BUCKETS
 from arboretum_tools.split import draw
 from arboretum_tools.split.drawn_parts import DrawnParts
 from arboretum_tools.split.make import make_split
@@ -37,7 +37,9 @@ def batches(rows, size):
 )
 def test_parts_come_back_by_label_and_photo(ids, split_at, size, rng):
     rows = sorted((rng.randint(0, 4), one) for one in ids)
-    dealt = [(one, label, place // 7 + 2 * (place >= split_at)) for place, (label, one) in enumerate(rows)]
+    dealt = [
+        (one, label, position // 7 + 2 * (position >= split_at)) for position, (label, one) in enumerate(rows)
+    ]
     last = (len(rows) - 1) // 7 + 3
     first = min((b for _, _, b in dealt[split_at:]), default=last)
     # A bucket belongs to one part.
@@ -49,14 +51,14 @@ def test_parts_come_back_by_label_and_photo(ids, split_at, size, rng):
     rng.shuffle(dealt)
     parts = DrawnParts.write({"train": range(first), "test": range(first, last + 1)}, batches(dealt, size))
     assert tuple(parts) == ("train", "test")
-    for part, wanted in expected.items():
+    for part, pairs in expected.items():
         table = parts[part]
         assert table.schema == arrow_schema(PART)
-        assert list(zip(table["label"].to_pylist(), table["photo_id"].to_pylist(), strict=True)) == wanted
-        assert table["license"].to_pylist() == [None if one % 3 else "CC0" for _, one in wanted]
-        assert table["latitude"].null_count == parts.num_rows(part) == len(wanted)
+        assert list(zip(table["label"].to_pylist(), table["photo_id"].to_pylist(), strict=True)) == pairs
+        assert table["license"].to_pylist() == [None if one % 3 else "CC0" for _, one in pairs]
+        assert table["latitude"].null_count == parts.num_rows(part) == len(pairs)
         some = [batch.to_pylist() for batch in parts.batches(part, ["license", "label"])]
-        assert [tuple(row) for batch in some for row in batch] == [("license", "label")] * len(wanted)
+        assert [tuple(row) for batch in some for row in batch] == [("license", "label")] * len(pairs)
 
 
 @pytest.mark.parametrize("rows", [1, 3, 50])

@@ -14,7 +14,7 @@ from arboretum_tools.split import load_split
 from arboretum_tools.split.audit import audit_split
 from arboretum_tools.split.exclusion import Exclusion, read_exclusion
 from arboretum_tools.split.make import make_family, make_split, whole
-from arboretum_tools.split.remake import remake
+from arboretum_tools.split.reproduce import remake
 
 ARGUMENTS = {"lt_ratio": 5, "val_per_class": 2, "test_per_class": 3}
 #: A UUID's number has 63 bits: more than a float holds.
@@ -57,7 +57,7 @@ def test_files_of_every_kind_say_what_is_kept_out(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
         ("a.txt", "7\nx\n", r"a\.txt, line 2: 'x' is no photo_id"),
         ("b.csv", "observation_id\n-3\n", "line 2: '-3' is no observation_id"),
@@ -67,9 +67,9 @@ def test_files_of_every_kind_say_what_is_kept_out(tmp_path):
         ("f.csv", "class_key\nTurdus\n", "no class_key"),
     ],
 )
-def test_a_file_that_says_nothing_is_one_error(tmp_path, name, content, said):
+def test_a_file_that_says_nothing_is_one_error(tmp_path, name, content, message):
     (tmp_path / name).write_text(content)
-    with pytest.raises(RecipeError, match=said):
+    with pytest.raises(RecipeError, match=message):
         read_exclusion(tmp_path / name)
 
 
@@ -242,8 +242,8 @@ def test_the_audit_reads_every_kind_of_file(birds_with_observers, tmp_path, name
     assert check.name == f"kept out: {name}"
     without = whole(birds_with_observers, exclude=tmp_path / name).save(tmp_path / "without")
     assert audit_split(without, exclude=[tmp_path / name]).ok
-    said = json.loads((without / "split.json").read_text())
-    assert said["counts"]["excluded"] > 0
+    message = json.loads((without / "split.json").read_text())
+    assert message["counts"]["excluded"] > 0
     with pytest.raises(SplitError, match="cannot be read"):
         audit_split(split, exclude=[tmp_path / "nowhere"])
 

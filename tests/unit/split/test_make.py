@@ -136,8 +136,8 @@ def test_a_split_is_saved_loaded_and_left_alone_the_second_time(birds, tmp_path)
 
 def test_its_representation_is_one_line(birds, tmp_path):
     split = make_split(birds, lt_ratio=10)
-    said = f"{split.num_classes} classes; photos: {split.part('train').num_rows} train, "
-    assert repr(split).startswith(f"Split({split.name!r}: {said}")
+    message = f"{split.num_classes} classes; photos: {split.part('train').num_rows} train, "
+    assert repr(split).startswith(f"Split({split.name!r}: {message}")
     assert repr(load_split(split.save(tmp_path / split.name), in_memory=False)) == repr(split)
 
 
@@ -215,7 +215,7 @@ def test_grouping_by_observation_needs_the_column(write_catalog, photos, taxa):
 
 
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    ("damage", "message"),
     [
         (lambda f: (f / "split.json").unlink(), "no split.json"),
         (lambda f: (f / "split.json").write_text("{"), "cannot be read"),
@@ -230,12 +230,12 @@ def test_grouping_by_observation_needs_the_column(write_catalog, photos, taxa):
         ),
     ],
 )
-def test_a_damaged_split_is_one_error(birds, tmp_path, damage, said):
+def test_a_damaged_split_is_one_error(birds, tmp_path, damage, message):
     folder = make_split(birds, lt_ratio=5, val_per_class=1, test_per_class=1).save(tmp_path / "s")
     assert load_split(folder).num_classes == 4
     damage(folder)
     for in_memory in (True, False):
-        with pytest.raises(SplitError, match=said):
+        with pytest.raises(SplitError, match=message):
             load_split(folder, in_memory=in_memory)
 
 

@@ -108,7 +108,7 @@ def test_fixed_numbers_are_kept():
 
 
 @pytest.mark.parametrize(
-    ("photos", "recipe", "said"),
+    ("photos", "recipe", "message"),
     [
         ([53, 20, 3], {"lt_ratio": 100}, "the largest class needs 100 train photos, and the largest has 53"),
         (
@@ -119,10 +119,10 @@ def test_fixed_numbers_are_kept():
         ([500, 1], {"lt_ratio": 2, "min_per_class": 2}, "place 2 by size needs 2 train photos, and it has 1"),
     ],
 )
-def test_the_class_that_binds_is_named(photos, recipe, said):
+def test_the_class_that_binds_is_named(photos, recipe, message):
     with pytest.raises(InfeasibleSplitError) as caught:
         fit(photos, **recipe)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_a_ratio_below_one_is_its_inverse():
@@ -243,7 +243,7 @@ def test_balanced_is_the_ratio_one():
 def test_natural_caps_and_drops_by_what_a_class_had_before_anything_was_held_out():
     capacities, sizes = np.array([70, 40, 20, 5, 0]), np.array([85, 50, 29, 31, 12])
     found = targets(capacities, sizes, SplitRecipe(profile="natural", min_per_class=30, max_per_class=50))
-    assert (found.places.tolist(), found.counts.tolist()) == ([0, 1, 3], [50, 40, 5])
+    assert (found.positions.tolist(), found.counts.tolist()) == ([0, 1, 3], [50, 40, 5])
     every = targets(capacities, sizes, SplitRecipe(profile="natural"))
     assert every.counts.tolist() == [70, 40, 20, 5]
     with pytest.raises(InfeasibleSplitError, match="3 of the selected classes") as caught:

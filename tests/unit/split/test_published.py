@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from arboretum_tools.errors import RecipeError, SplitError
-from arboretum_tools.evaluate import evaluate
+from arboretum_tools.evaluation import evaluate
 from arboretum_tools.split import load_split
 from arboretum_tools.split.audit import audit_split
 from arboretum_tools.split.published import import_split
-from arboretum_tools.split.remake import remake
+from arboretum_tools.split.reproduce import remake
 from arboretum_tools.split.stats import split_stats
 
 
@@ -29,9 +29,9 @@ def places_counts():
 def write_lists(folder, counts, name="Places_LT"):
     order = np.random.default_rng(0).permutation(len(counts))  # published labels follow no count
     lines = {"train": [], "val": [], "test": []}
-    for label, place in enumerate(order.tolist()):
+    for label, position in enumerate(order.tolist()):
         names = f"data_256/{'abc'[label % 3]}/place_{label}/indoor"
-        lines["train"] += [f"{names}/{n:08}.jpg {label}" for n in range(counts[place])]
+        lines["train"] += [f"{names}/{n:08}.jpg {label}" for n in range(counts[position])]
         lines["val"] += [f"val_256/Places365_val_{label * 20 + n:08}.jpg {label}" for n in range(2)]
         lines["test"] += [f"val_256/Places365_test_{label * 20 + n:08}.jpg {label}" for n in range(3)]
     files = []
@@ -143,7 +143,7 @@ def test_the_names_of_2018_come_from_its_categories(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "said"),
+    ("name", "text", "message"),
     [
         ("x_train.txt", "a.jpg\n", "line 1.*not `path label`"),
         ("x_train.txt", "a.jpg 0\nb.jpg -1\n", "line 2"),
@@ -157,9 +157,9 @@ def test_the_names_of_2018_come_from_its_categories(tmp_path):
         ("categories.json", "[]", "no list of photos"),
     ],
 )
-def test_what_is_no_published_split_is_one_error(tmp_path, name, text, said):
+def test_what_is_no_published_split_is_one_error(tmp_path, name, text, message):
     (tmp_path / name).write_text(text)
-    with pytest.raises(SplitError, match=said):
+    with pytest.raises(SplitError, match=message):
         import_split([tmp_path / name])
     with pytest.raises(SplitError, match="cannot be read"):
         import_split([tmp_path / "nowhere_train.txt"])

@@ -16,7 +16,7 @@ from arboretum_tools.photo_ids import PhotoIds
 from arboretum_tools.split import draw, hold_out
 from arboretum_tools.split.exclusion import Exclusion
 from arboretum_tools.split.make import make_split
-from arboretum_tools.stable import key
+from arboretum_tools.stable_key import key
 
 RANKS = ("kingdom", "order", "family", "genus", "species")
 
@@ -168,7 +168,7 @@ def held_out(members, wish, group_by):
             known = row[column] is not None
             kind, group = (0, row[column]) if known else (1, row["photo_id"])
         groups[key(group, "holdout", wish["seed"]), group, kind].append(row["photo_id"])
-    ordered = [groups[place] for place in sorted(groups)]
+    ordered = [groups[position] for position in sorted(groups)]
 
     def order(ids):
         return sorted(ids, key=lambda one: (key(one, "train", wish["seed"]), one))
@@ -184,13 +184,13 @@ def held_out(members, wish, group_by):
 
 def shape(profile, head, ratio, classes):
     """n_i of a profile, as the papers have it."""
-    place = [i / (classes - 1) for i in range(classes)]
+    position = [i / (classes - 1) for i in range(classes)]
     if profile == "step":
         return [head if i < classes // 2 else math.floor(head / ratio + 1e-9) for i in range(classes)]
     if profile == "pareto":
         slope = ratio ** (1 / 6) - 1
-        return [math.floor(head * (1 + slope * x) ** -6 + 1e-9) for x in place]
-    return [math.floor(head * ratio**-x + 1e-9) for x in place]
+        return [math.floor(head * (1 + slope * x) ** -6 + 1e-9) for x in position]
+    return [math.floor(head * ratio**-x + 1e-9) for x in position]
 
 
 def sizes_of(capacities, wish):
@@ -201,8 +201,8 @@ def sizes_of(capacities, wish):
         return shape(wish["profile"], math.ceil(ratio * m - 1e-9), ratio, classes)
 
     def fits(classes, m):
-        wanted = counts(classes, m)
-        return len(capacities) >= classes and all(n <= a for n, a in zip(wanted, capacities, strict=False))
+        requested = counts(classes, m)
+        return len(capacities) >= classes and all(n <= a for n, a in zip(requested, capacities, strict=False))
 
     m = wish.get("min_per_class")
     if "max_per_class" in wish:
@@ -243,10 +243,10 @@ def reference(rows, criteria, wish, store, exclusion):
     if wish["profile"] == "natural":
         least, most = wish.get("min_per_class", 1), wish.get("max_per_class", math.inf)
         taken = [name for name in ranked if len(by_class[name]) >= least]
-        wanted = wish.get("num_classes", len(taken))
-        if not taken or len(taken) < wanted:
+        requested = wish.get("num_classes", len(taken))
+        if not taken or len(taken) < requested:
             return None
-        counts = {name: min(len(found[name]["left"]), most) for name in taken[:wanted]}
+        counts = {name: min(len(found[name]["left"]), most) for name in taken[:requested]}
     else:
         sizes = sizes_of(capacities, wish)
         if sizes is None:
@@ -303,8 +303,8 @@ def test_it_is_what_the_rules_say(tmp_path_factory, monkeypatch, rows, criteria,
         assert dict(zip(photos, (names[label] for label in labels), strict=True)) == parts[part]
         order = list(zip(labels, photos, strict=True))
         assert order == sorted(set(order))
-        said = split.classes[f"n_{part}"].to_pylist()
-        assert said == [Counter(parts[part].values())[name] for name in names]
+        message = split.classes[f"n_{part}"].to_pylist()
+        assert message == [Counter(parts[part].values())[name] for name in names]
     ranked = list(zip(split.class_counts, names, strict=True))
     assert ranked == sorted(ranked, key=lambda item: (-item[0], item[1].encode()))
     counts = split.meta["counts"]

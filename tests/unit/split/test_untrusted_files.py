@@ -7,13 +7,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from arboretum_tools.contact_sheet import contact_sheet
+from arboretum_tools.contact_sheets import contact_sheet
 from arboretum_tools.errors import BadInputError, SplitError
-from arboretum_tools.evaluate import evaluate
-from arboretum_tools.export import export
+from arboretum_tools.evaluation import evaluate
+from arboretum_tools.exporting import export
 from arboretum_tools.split import load_split
 from arboretum_tools.split.audit import audit_split
-from arboretum_tools.split.remake import remake
+from arboretum_tools.split.reproduce import remake
 from arboretum_tools.split.stats import split_stats
 from arboretum_tools.subset import load_subset
 from arboretum_tools.testing.tiny import tiny_split, tiny_store
@@ -32,7 +32,7 @@ def write(text):
     return lambda folder: (folder / "split.json").write_text(text)
 
 
-def said(change):
+def message(change):
     def changed(folder):
         file = folder / "split.json"
         meta = json.loads(file.read_text())
@@ -45,9 +45,9 @@ def said(change):
 def nulls(file, column):
     def changed(folder):
         table = pq.read_table(folder / file)
-        place = table.schema.get_field_index(column)
+        position = table.schema.get_field_index(column)
         empty = pa.nulls(table.num_rows, table.schema.field(column).type)
-        pq.write_table(table.set_column(place, column, empty), folder / file)
+        pq.write_table(table.set_column(position, column, empty), folder / file)
 
     return changed
 
@@ -64,24 +64,24 @@ def a_file(folder):
 
 def negative(folder):
     table = pq.read_table(folder / "classes.parquet")
-    place = table.schema.get_field_index("n_train")
+    position = table.schema.get_field_index("n_train")
     counts = pa.array([-5] * table.num_rows)
-    pq.write_table(table.set_column(place, "n_train", counts), folder / "classes.parquet")
+    pq.write_table(table.set_column(position, "n_train", counts), folder / "classes.parquet")
 
 
 CASES = {
     "a file": (a_file, "a split is a folder"),
     "deep": (write("[" * 100_000), "nested too deeply"),
     "long number": (write('{"format_version": ' + "9" * 5_000 + "}"), "cannot be read"),
-    "not a number": (said(lambda meta: meta["recipe"].update(lt_ratio=float("nan"))), "NaN is no number"),
+    "not a number": (message(lambda meta: meta["recipe"].update(lt_ratio=float("nan"))), "NaN is no number"),
     "infinite": (write('{"format_version": 1e400}'), "1e400 is no number"),
     "a list": (write("[]"), "lacks one of"),
-    "recipe": (said(lambda meta: meta.update(recipe=None)), "recipe is not what it must be"),
-    "catalog": (said(lambda meta: meta.update(catalog="x")), "catalog is not what it must be"),
-    "counts": (said(lambda meta: meta.update(counts=5)), "counts is not what it must be"),
-    "hashes": (said(lambda meta: meta.update(sha256=["train"])), "sha256 is not what it must be"),
-    "no hash": (said(lambda meta: meta["sha256"].update(train=5)), "holds what is no hash"),
-    "no part": (said(lambda meta: meta.update(sha256={})), "names no part"),
+    "recipe": (message(lambda meta: meta.update(recipe=None)), "recipe is not what it must be"),
+    "catalog": (message(lambda meta: meta.update(catalog="x")), "catalog is not what it must be"),
+    "counts": (message(lambda meta: meta.update(counts=5)), "counts is not what it must be"),
+    "hashes": (message(lambda meta: meta.update(sha256=["train"])), "sha256 is not what it must be"),
+    "no hash": (message(lambda meta: meta["sha256"].update(train=5)), "holds what is no hash"),
+    "no part": (message(lambda meta: meta.update(sha256={})), "names no part"),
     "no class": (no_rows, "has no class"),
     "negative": (negative, "n_train is below 0"),
     "no names": (nulls("classes.parquet", "name"), "has nulls in name"),

@@ -14,8 +14,13 @@ from arboretum_tools.store import ImageStore, StoreConfig, StoreWriter, layout
 def test_a_new_store_says_its_size(tmp_path):
     with StoreWriter.create(tmp_path / "deep" / "images", StoreConfig(size="small")):
         pass
-    said = json.loads((tmp_path / "deep" / "images" / "store.json").read_text())
-    assert said == {"format_version": 1, "size": "small", "resize": None, "minimum_toolkit_version": "0.1.0"}
+    message = json.loads((tmp_path / "deep" / "images" / "store.json").read_text())
+    assert message == {
+        "format_version": 1,
+        "size": "small",
+        "resize": None,
+        "minimum_toolkit_version": "0.1.0",
+    }
     assert ImageStore.open(tmp_path / "deep" / "images").config == StoreConfig(size="small")
 
 
@@ -58,7 +63,7 @@ def test_a_store_that_was_being_made_when_its_process_died_is_made_anew(tmp_path
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("{", "cannot be read"),
         ("[" * 100_000, "nested too deeply"),
@@ -69,9 +74,9 @@ def test_a_store_that_was_being_made_when_its_process_died_is_made_anew(tmp_path
         ('{"format_version": 1, "size": "small", "minimum_toolkit_version": "99.1"}', "needs version 99.1"),
     ],
 )
-def test_a_damaged_or_newer_store_is_refused(tmp_path, text, said):
+def test_a_damaged_or_newer_store_is_refused(tmp_path, text, message):
     (tmp_path / "store.json").write_text(text)
-    with pytest.raises(StoreError, match=said):
+    with pytest.raises(StoreError, match=message):
         ImageStore.open(tmp_path)
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from arboretum_tools.errors import MissingPhotosError, StoreError, VerificationError
 from arboretum_tools.store import ImageStore, StoreWriter, layout, tar
-from arboretum_tools.store.place import Place
+from arboretum_tools.store.locations import Locations
 
 SHARDS = 80
 
@@ -37,8 +37,8 @@ def store(tmp_path, image) -> ImageStore:
 
 
 def _read_all(store: ImageStore) -> list[bytes]:
-    places = [(shard, store.index(shard).to_pylist()[0]) for shard in store.shards()[:20]]
-    return [store.read_bytes(s, row["offset"], row["size_bytes"], row["photo_id"]) for s, row in places]
+    locations = [(shard, store.index(shard).to_pylist()[0]) for shard in store.shards()[:20]]
+    return [store.read_bytes(s, row["offset"], row["size_bytes"], row["photo_id"]) for s, row in locations]
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
@@ -92,11 +92,11 @@ def test_threads_may_read_while_files_are_closed(large, image):
 )
 def test_an_index_that_lies_about_the_place_is_found_out(store, offset, size, photo_id):
     ids = np.array([photo_id])
-    place = Place(np.zeros(1, np.int32), np.array([offset]), np.array([size]))
+    locations = Locations(np.zeros(1, np.int32), np.array([offset]), np.array([size]))
     for read in (
         lambda: store.read_bytes(0, offset, size, photo_id),
-        lambda: store.read_many(place, ids),
-        lambda: store.read_array(place, ids),
+        lambda: store.read_many(locations, ids),
+        lambda: store.read_array(locations, ids),
     ):
         with pytest.raises(VerificationError, match="do not agree about photo 1"):
             read()
@@ -105,15 +105,15 @@ def test_an_index_that_lies_about_the_place_is_found_out(store, offset, size, ph
 def test_many_come_as_a_list_or_as_one_array_in_the_order_asked_for(large, image):
     ids = np.array([7, 80, 1, 7, 33, 2])
     sizes = np.array([len(image(photo_id)) for photo_id in ids.tolist()], np.int32)
-    place = Place((ids - 1).astype(np.int32), np.full(6, 512), sizes)
-    wanted = [image(photo_id) for photo_id in ids.tolist()]
-    assert large.read_many(place, ids) == wanted
-    found = large.read_array(place, ids)
-    assert found.to_pylist() == wanted
+    locations = Locations((ids - 1).astype(np.int32), np.full(6, 512), sizes)
+    requested = [image(photo_id) for photo_id in ids.tolist()]
+    assert large.read_many(locations, ids) == requested
+    found = large.read_array(locations, ids)
+    assert found.to_pylist() == requested
     found.validate(full=True)
     none = np.empty(0, np.int64)
-    assert large.read_many(place[none], ids[none]) == []
-    assert large.read_array(place[none], ids[none]).to_pylist() == []
+    assert large.read_many(locations[none], ids[none]) == []
+    assert large.read_array(locations[none], ids[none]).to_pylist() == []
 
 
 def test_another_programs_header_is_read_as_well(store, image):
@@ -124,14 +124,14 @@ def test_another_programs_header_is_read_as_well(store, image):
     with layout.tar_path(store.path, 0).open("r+b") as file:
         file.write(header)
     ids = np.array([1])
-    place = Place(np.zeros(1, np.int32), np.array([512]), np.array([len(data)]))
-    assert store.read_many(place, ids) == store.read_array(place, ids).to_pylist() == [data]
+    locations = Locations(np.zeros(1, np.int32), np.array([512]), np.array([len(data)]))
+    assert store.read_many(locations, ids) == store.read_array(locations, ids).to_pylist() == [data]
 
 
 def test_more_than_an_array_holds_is_refused(store):
-    place = Place(np.zeros(40, np.int32), np.full(40, 512), np.full(40, 60_000_000, np.int32))
+    locations = Locations(np.zeros(40, np.int32), np.full(40, 512), np.full(40, 60_000_000, np.int32))
     with pytest.raises(ValueError, match="do not fit"):
-        store.read_array(place, np.ones(40, np.int64))
+        store.read_array(locations, np.ones(40, np.int64))
 
 
 def test_another_photo_at_the_place_is_found_out(store, image):

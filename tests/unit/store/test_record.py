@@ -63,11 +63,12 @@ def test_a_line_of_the_journal_holds_all_of_its_record(record, offset):
 @given(found=st.lists(records(), max_size=5, unique_by=lambda one: one.photo_id))
 def test_an_index_holds_all_of_its_records(found):
     index = IndexBuilder()
-    for place, record in enumerate(found):
-        index.add(record, record.to_line(offset=512 * place))
+    for position, record in enumerate(found):
+        index.add(record, record.to_line(offset=512 * position))
     rows = [row for batch in index.batches() for row in batch.to_pylist()]
-    said = sorted(
-        (in_shard(record, 512 * place) for place, record in enumerate(found)), key=lambda one: one.photo_id
+    message = sorted(
+        (in_shard(record, 512 * position) for position, record in enumerate(found)),
+        key=lambda one: one.photo_id,
     )
-    assert rows == [asdict(record) for record in said]
+    assert rows == [asdict(record) for record in message]
     assert index.images == sum(record.status == "ok" for record in found)

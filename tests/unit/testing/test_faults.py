@@ -6,7 +6,7 @@ from arboretum_tools.testing import Fault
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         ({"kind": "explode"}, "no fault of kind 'explode'"),
         ({"kind": "reset", "times": 0}, "times must be 1 or more"),
@@ -16,8 +16,8 @@ from arboretum_tools.testing import Fault
         ({"kind": "slow_drip", "drip_bytes": 0}, "drip_bytes"),
     ],
 )
-def test_a_fault_that_contradicts_itself_is_refused(wrong, said):
-    with pytest.raises(ValueError, match=said):
+def test_a_fault_that_contradicts_itself_is_refused(wrong, message):
+    with pytest.raises(ValueError, match=message):
         Fault(**wrong)
 
 

@@ -1,0 +1,283 @@
+"""A selection: a catalogue and what to take of it. Lazy: every question runs one query."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from arboretum_metadata.schema import SELECTION
+from arboretum_tools import criteria as criteria_to_sql
+from arboretum_tools.catalog.relations import Relations
+from arboretum_tools.criteria import Criteria
+from arboretum_tools.identity import joined_slugs
+from arboretum_tools.tables import arrow_schema, to_frame, write_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+#: Key under which a selection's recipe says how it was made.
+RECIPE_VERSION = 1
+
+_SPECIES_COUNT = "class_key, scientific_name, common_name, n_selected, n_catalog"
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What a selection asks.
+
+    Attributes:
+        english: for people.
+        sql: a query for photo_id over `photos` and `classes`.
+        parameters: the values of its `?`, in order.
+        condition: the same as a condition on a row of `photos`, with the same parameters.
+        everything: whether every photo passes.
+    """
+
+    english: str
+    sql: str
+    parameters: tuple[Any, ...]
+    condition: str
+    everything: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SpeciesCount:
+    """A species class and its photos.
+
+    Attributes:
+        class_key: its identity.
+        scientific_name: genus and epithet.
+        common_name: English; None where unknown.
+        n_selected: photos of the selection.
+        n_catalog: photos of the whole catalogue.
+    """
+
+    class_key: str
+    scientific_name: str
+    common_name: str | None
+    n_selected: int
+    n_catalog: int
+
+
+@dataclass(frozen=True, repr=False)
+class Selection:
+    """The photos of a catalogue that pass any of some criteria.
+
+    Attributes:
+        catalog: where the photos stand.
+        criteria: at least one.
+    """
+
+    catalog: Relations
+    criteria: tuple[Criteria, ...]
+
+    @cached_property
+    def explanation(self) -> Explanation:
+        """Its SQL, parameters and English."""
+        graded = self.catalog.has("quality_grade")
+        queries: list[str] = []
+        conditions: list[str] = []
+        parameters: list[Any] = []
+        phrases: list[str] = []
+        everything = False
+        for one in self.criteria:
+            found = criteria_to_sql.predicates(
+                one,
+                self.catalog.clade,
+                self.catalog.register_ids,
+                self.catalog.of_classes,
+                graded=graded,
+            )
+            condition, values = criteria_to_sql.where_sql(found)
+            queries.append(criteria_to_sql.ids_sql(condition, one))
+            # Row-wise conditions stand directly in later queries, so that those need only one scan.
+            chosen = criteria_to_sql.ids_sql(condition, one, relation=self.source("photos"))
+            conditions.append(condition if one.row_wise else f"photo_id IN ({chosen})")
+            parameters += values
+            everything = everything or (one.row_wise and all(p.sql == "true" for p in found))
+            phrases.append(criteria_to_sql.english(found, one))
+        return Explanation(
+            english=" or else: ".join(dict.fromkeys(phrases)),
+            sql=queries[0] if len(queries) == 1 else " UNION ".join(f"({query})" for query in queries),
+            parameters=tuple(parameters),
+            condition=" OR ".join(f"({condition})" for condition in conditions),
+            everything=everything,
+        )
+
+    def __repr__(self) -> str:
+        # Asks the catalogue nothing, as its English would.
+        return f"Selection(catalog={str(self.catalog.path)!r}, any_of={self.recipe()['any_of']!r})"
+
+    @property
+    def english(self) -> str:
+        """What is selected, in one line."""
+        return self.explanation.english
+
+    @property
+    def label(self) -> str:
+        """A short name for files: the names of the taxa, as `joined_slugs` has them, or `all`."""
+        if any(not one.taxa for one in self.criteria):
+            return "all"
+        return joined_slugs(taxon.name for one in self.criteria for taxon in one.taxa) or "all"
+
+    def recipe(self) -> dict[str, Any]:
+        """How it is made, as JSON: version and criteria; no path, time or host."""
+        return {"version": RECIPE_VERSION, "any_of": [one.recipe() for one in self.criteria]}
+
+    def query(
+        self, columns: str = "*", *, where: str = "true", relation: str = "photos"
+    ) -> tuple[str, tuple[Any, ...]]:
+        """A query for columns of the selected rows of `photos`, and its parameters.
+
+        Args:
+            columns: an SQL select list over `photos`.
+            where: a further condition of ours on `photos`.
+            relation: `photos`, or `Relations.photos_alone` where no column is asked that a taxon has.
+        """
+        found = self.explanation
+        source = self.source(relation)
+        return f"SELECT {columns} FROM {source} WHERE ({found.condition}) AND ({where})", found.parameters
+
+    def source(self, relation: str) -> str:
+        """What to read for one of the relations that `tally` or `query` name: the files that may matter."""
+        if relation == "counts" or not all(one.taxa for one in self.criteria):
+            return relation
+        return self.catalog.narrowed(relation, (taxon for one in self.criteria for taxon in one.taxa))
+
+    def tally(self, known: str) -> tuple[str, str]:
+        """The relation that counts this selection, and how it counts photos whose `known` is not null.
+
+        That is `counts`, which has a row for each kind of photo, where catalogue and criteria allow, and
+        else `photos`. Both take the same condition.
+        """
+        if not (self.catalog.counted and all(one.by_counts for one in self.criteria)):
+            return "photos", f"count({known})"
+        if known == "observation_id":
+            return "counts", "coalesce(sum(n_observation), 0)"
+        where = "" if known == "*" else f" FILTER ({known} IS NOT NULL)"
+        return "counts", f"coalesce(sum(n){where}, 0)"
+
+    def count(self) -> int:
+        """Number of photos."""
+        relation, photos = self.tally("*")
+        found = self.explanation
+        sql = f"SELECT {photos} FROM {self.source(relation)} WHERE {found.condition}"
+        return int(str(self.catalog.rows(sql, found.parameters)[0][0]))
+
+    def __len__(self) -> int:
+        return self.count()
+
+    def summary(self) -> dict[str, int]:
+        """Counts: photos, classes, and photos without class, licence, life stage, observation."""
+        _, photos = self.tally("*")
+        known = {column: self.tally(column)[1] for column in ("license", "life_stage", "observation_id")}
+        missing = ", ".join(f"{photos} - {count} AS no_{column}" for column, count in known.items())
+        sums = ", ".join(f"coalesce(sum(no_{column}), 0)" for column in known)
+        counts = self.catalog.rows(
+            "SELECT coalesce(sum(photos), 0), count(DISTINCT class_key), "
+            f"coalesce(sum(photos) FILTER (class_key IS NULL), 0), {sums} "
+            f"FROM {self._by_taxon(f'{photos} AS photos, {missing}')}",
+            self.explanation.parameters,
+        )[0]
+        names = ("photos", "classes", "no_class", "no_license", "no_life_stage", "no_observation")
+        return {name: int(str(count)) for name, count in zip(names, counts, strict=True)}
+
+    def species_sql(self) -> tuple[str, tuple[Any, ...]]:
+        """A query for what `SpeciesCount` has and the rest of `classes`, and its parameters; in no order."""
+        if self.explanation.everything:
+            return "SELECT *, n_catalog AS n_selected FROM classes", ()
+        _, photos = self.tally("*")
+        return (
+            "SELECT * FROM (SELECT class_key, sum(photos)::BIGINT AS n_selected "
+            f"FROM {self._by_taxon(f'{photos} AS photos')} WHERE class_key IS NOT NULL GROUP BY class_key) "
+            "JOIN classes USING (class_key)",
+            self.explanation.parameters,
+        )
+
+    def _by_taxon(self, counted: str) -> str:
+        """A table expression: class_key, NULL outside of classes, and what is counted; some rows a class.
+
+        Where `counts` counts, taxa are numbers until all is summed up, and a name is read once a taxon.
+        """
+        relation, _ = self.tally("*")
+        key = "tax" if relation == "counts" else "class_key"
+        where = f"FROM {self.source(relation)} WHERE {self.explanation.condition}"
+        sums = f"(SELECT {key}, {counted} {where} GROUP BY {key})"
+        return f"{sums} JOIN (SELECT tax, class_key FROM taxa) USING (tax)" if key == "tax" else sums
+
+    def species(self, most: int, *, last: bool = False) -> list[SpeciesCount]:
+        """Species by their photos, most first, ties by class_key: those at the head of that order.
+
+        Args:
+            most: how many at most.
+            last: those at its end instead, in the same order.
+        """
+        sql, parameters = self.species_sql()
+        order = "n_selected, class_key DESC" if last else "n_selected DESC, class_key"
+        found = self.catalog.rows(
+            f"SELECT {_SPECIES_COUNT} FROM ({sql}) ORDER BY {order} LIMIT ?", (*parameters, most)
+        )
+        rows: list[Any] = found[::-1] if last else found
+        return [SpeciesCount(*row) for row in rows]
+
+    def species_counts(self) -> pd.DataFrame:
+        """Photos a species class, most first, ties by class_key.
+
+        Returns:
+            Columns class_key, scientific_name, common_name, n_selected, n_catalog.
+        """
+        counts: pd.DataFrame = self.species_table().to_pandas()
+        return counts
+
+    def species_table(self) -> pa.Table:
+        """`species_counts` as an Arrow table, which takes no pandas."""
+        sql, parameters = self.species_sql()
+        return self.catalog.table(
+            f"SELECT {_SPECIES_COUNT} FROM ({sql}) ORDER BY n_selected DESC, class_key", parameters
+        )
+
+    def to_arrow(self) -> pa.Table:
+        """All selected rows with all columns, photo_id ascending. Memory grows with the selection."""
+        import pyarrow as pa
+
+        return pa.Table.from_batches(self.batches(), schema=_photo_schema())
+
+    def to_pandas(self) -> pd.DataFrame:
+        """`to_arrow` as a data frame; whole numbers that may be unknown are `Int64` and `Int32`."""
+        return to_frame(self.to_arrow())
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """All selected rows with all columns, photo_id ascending, streamed."""
+        import pyarrow as pa
+
+        schema = _photo_schema()
+        columns = ", ".join("url AS photo_url" if n == "photo_url" else f'"{n}"' for n in schema.names)
+        sql, parameters = self.query(columns)
+        for batch in self.catalog.batches(f"{sql} ORDER BY photo_id", parameters):
+            cast = [batch.column(f.name).cast(f.type) for f in schema]
+            yield pa.RecordBatch.from_arrays(cast, schema=schema)
+
+    def plan_batches(self) -> Iterator[pa.RecordBatch]:
+        """What a download needs of each photo: photo_id, ext, url; photo_id ascending, streamed."""
+        sql, parameters = self.query("photo_id, ext, url")
+        yield from self.catalog.batches(f"{sql} ORDER BY photo_id", parameters)
+
+    def save(self, path: str | Path) -> int:
+        """Writes the selected rows as Parquet with recipe and fingerprint; returns how many.
+
+        `photo_url` is set only where id and extension do not give it.
+        """
+        payload: Mapping[str, Any] = {
+            "selection": self.recipe(),
+            "english": self.english,
+            "catalog": {"rows": len(self.catalog), "fingerprint": self.catalog.fingerprint},
+        }
+        return write_table(Path(path), self.batches(), SELECTION, payload)
+
+
+def _photo_schema() -> pa.Schema:
+    return arrow_schema(SELECTION)

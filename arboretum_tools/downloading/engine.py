@@ -1,0 +1,145 @@
+"""Many photos at once: workers that take the next photo, fetch it, and write it down, one after the other.
+
+There is one task a connection, never one a photo, and each holds at most one body; so memory depends on
+`connections` and not on the number of photos. Writing happens on the event loop's thread, in turn; only when
+a shard is full it goes to another thread, because flushing a gigabyte to the disk takes seconds in which
+the sockets must not starve.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+
+from arboretum_tools.downloading.fetch import Fetcher
+from arboretum_tools.downloading.options import DownloadOptions
+from arboretum_tools.downloading.pending import PendingPhoto
+from arboretum_tools.errors import BadInputError
+from arboretum_tools.events import Note, OnEvent, PhotoDone
+from arboretum_tools.store.record import PhotoRecord
+from arboretum_tools.store.writer import StoreWriter
+
+#: What becomes of an image between fetching and writing: its record and bytes as they are to be stored.
+Transform = Callable[[PhotoRecord, bytes], Awaitable[tuple[PhotoRecord, bytes | None]]]
+
+#: Seconds without a photo that came to an end after which the watchdog says what is waited for.
+QUIET_S = 60.0
+
+# So many photos that were given up without a connection, and never an answer: it is the network, not the
+# photos. A host that accepts a connection and then says nothing is there; what is left of a download may
+# well begin with ten photos at which it stalls.
+_UNREACHED = 10
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a run did so far.
+
+    Attributes:
+        by_status: photos that reached a state in this run.
+        size_bytes: of the images among them.
+    """
+
+    by_status: Counter[str] = field(default_factory=Counter)
+    size_bytes: int = 0
+
+
+async def run(
+    pending: Iterator[PendingPhoto],
+    writer: StoreWriter,
+    options: DownloadOptions,
+    tally: Tally,
+    on_event: OnEvent,
+    *,
+    transform: Transform | None = None,
+) -> None:
+    """Fetches every photo of `wanted` into the store; each ends in exactly one state.
+
+    When it is cancelled, or anything else than a photo goes wrong, every worker is stopped before it returns,
+    and the writer holds what was written until then.
+
+    Args:
+        pending: the photos, each once.
+        writer: of the store, entered.
+        options: how to behave.
+        tally: is added to.
+        on_event: gets a PhotoDone for each photo.
+        transform: what is done with each image before it is written; None = it is stored as it came.
+
+    Raises:
+        OutOfSpaceError: the disk is full.
+        BadInputError: no host could be reached at all, one is too busy or out of reach for too long, or the
+            proxy refuses.
+    """
+    # Held while a shard is finished.
+    finishing = asyncio.Lock()
+    unreached = 0
+
+    in_flight: dict[int, tuple[int, float]] = {}
+
+    async def work(number: int, fetcher: Fetcher) -> None:
+        nonlocal unreached
+        for photo_id, ext, url in pending:
+            in_flight[number] = photo_id, time.monotonic()
+            record, data = await fetcher.fetch(photo_id, ext, url)
+            if transform is not None and data is not None:
+                record, data = await transform(record, data)
+            while finishing.locked():
+                async with finishing:
+                    pass
+            writer.add(record, data)
+            size_bytes = record.size_bytes or 0
+            tally.by_status[record.status] += 1
+            tally.size_bytes += size_bytes
+            on_event(PhotoDone(photo_id, record.status, size_bytes))
+            if writer.full:
+                async with finishing:
+                    await asyncio.to_thread(writer.roll)
+            if record.status == "failed" and not fetcher.connected:
+                unreached += 1
+                if unreached >= _UNREACHED:
+                    raise BadInputError(
+                        f"no host can be reached: {record.error} ({record.url})",
+                        hint="Check the network, the proxy, the clock, $SSL_CERT_FILE and --origin, and run "
+                        "the same command again; `arboretum doctor` looks at each of them.",
+                    )
+        in_flight.pop(number, None)
+
+    async with Fetcher(writer.config.size, options, on_event) as fetcher:
+        workers = [asyncio.create_task(work(number, fetcher)) for number in range(options.connections)]
+        watchdog = asyncio.create_task(_watch(in_flight, tally, on_event))
+        try:
+            # The first that fails ends the run; without one, all have ended.
+            done, _ = await asyncio.wait(workers, return_when=asyncio.FIRST_EXCEPTION)
+            for worker in done:
+                worker.result()
+        finally:
+            for task in (*workers, watchdog):
+                task.cancel()
+            await asyncio.gather(*workers, watchdog, return_exceptions=True)
+
+
+async def _watch(in_flight: dict[int, tuple[int, float]], tally: Tally, on_event: OnEvent) -> None:
+    """Says what is being waited for whenever no photo has come to an end for a while.
+
+    It ends nothing: each photo has its deadline. It names what a run that stands still stands at.
+    """
+    done, since, quiet_s = 0, time.monotonic(), QUIET_S
+    while True:
+        await asyncio.sleep(QUIET_S / 4)
+        now = time.monotonic()
+        if tally.by_status.total() != done:
+            done, since, quiet_s = tally.by_status.total(), now, QUIET_S
+        elif now - since >= quiet_s and in_flight:
+            quiet_s *= 2
+            longest = sorted(in_flight.values(), key=lambda one: one[1])
+            named = ", ".join(f"{photo_id} ({now - began:.0f} s)" for photo_id, began in longest[:5])
+            on_event(
+                Note(
+                    f"no photo came to an end for {now - since:.0f} s; {len(longest)} are waited for, "
+                    f"the longest: {named}"
+                )
+            )

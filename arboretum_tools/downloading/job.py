@@ -1,0 +1,72 @@
+"""What a download was asked to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from arboretum_metadata.vocab import PHOTO_SIZES
+from arboretum_tools.downloading.options import DownloadOptions
+from arboretum_tools.errors import UsageError
+from arboretum_tools.events import OnEvent, ignore
+from arboretum_tools.photo_plan import PhotoPlan
+from arboretum_tools.resize import Resize
+from arboretum_tools.store.layout import StoreConfig
+from arboretum_tools.store.lock import ALONE, Task
+
+#: Most processes of one download.
+MOST_PROCESSES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A download that was asked for.
+
+    Attributes:
+        requests: what to fetch.
+        of: the Selection or Split that it is made of, whose photos' sizes are looked up; None = unknown.
+        images: folder of the store.
+        size: one of `vocab.PHOTO_SIZES`.
+        resize: how photos are shrunk as they come; None = they are stored as they came.
+        options: how to behave.
+        yes: whether more than 100 GB is meant.
+        task: which part of the plan is fetched, where several tasks fill the store side by side.
+        processes: how many fetch it on this machine, this one included.
+        on_event: called with each event.
+    """
+
+    requests: PhotoPlan
+    images: Path
+    of: Any = None
+    size: str = "medium"
+    resize: Resize | None = None
+    options: DownloadOptions = field(default_factory=DownloadOptions)
+    yes: bool = False
+    task: Task = ALONE
+    processes: int = 1
+    on_event: OnEvent = ignore
+
+    def __post_init__(self) -> None:
+        if self.size not in PHOTO_SIZES:
+            raise UsageError(
+                f"{self.size!r} is not a photo size", hint=f"The sizes are {', '.join(PHOTO_SIZES)}."
+            )
+        if self.resize is not None and self.resize.shorter_side >= PHOTO_SIZES[self.size]:
+            raise UsageError(
+                f"resizing to {self.resize.shorter_side} pixels changes nothing: photos of size {self.size} "
+                f"have at most {PHOTO_SIZES[self.size]}",
+                hint="Photos are never enlarged. Take a larger --size, or leave --resize out.",
+            )
+
+        if not 1 <= self.processes <= min(MOST_PROCESSES, self.options.connections):
+            raise UsageError(
+                f"a download has 1 to {MOST_PROCESSES} processes, and no more than its "
+                f"{self.options.connections} connections, not {self.processes}"
+            )
+        assert self.processes == 1 or self.task.of == 1, "a task is one process"
+
+    @property
+    def config(self) -> StoreConfig:
+        """What the store holds."""
+        return StoreConfig(self.size, self.resize.to_dict() if self.resize is not None else None)

@@ -1,0 +1,84 @@
+"""What a download did."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from arboretum_tools.errors import TooManyFailuresError
+
+#: States that count as a failure; a photo that its owner took down (`gone`) does not.
+FAILURES = ("forbidden", "invalid", "failed")
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadReport:
+    """What a download did, and where that leaves what was asked for.
+
+    Attributes:
+        store: folder of the image store.
+        size: photo size.
+        plan_id: id of the plan in the store's `requests/`.
+        requested: photos that were asked for.
+        by_status: of these, photos by their state now; every state there is.
+        tried: photos that were asked of the host in this run.
+        fetched: of these, images that were stored.
+        size_bytes: bytes of these images.
+        shards: shards that this run finished.
+        seconds: how long it took.
+    """
+
+    store: Path
+    size: str
+    plan_id: str
+    requested: int
+    by_status: Mapping[str, int]
+    tried: int
+    fetched: int
+    size_bytes: int
+    shards: int
+    seconds: float
+
+    @property
+    def failures(self) -> int:
+        """Photos that are forbidden, invalid or failed."""
+        return sum(self.by_status[state] for state in FAILURES)
+
+    @property
+    def failure_rate(self) -> float:
+        """Share of the photos asked for that failed, 0 to 1."""
+        return self.failures / self.requested if self.requested else 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same, JSON-able."""
+        payload = asdict(self) | {"store": str(self.store), "by_status": dict(self.by_status)}
+        return payload | {"failures": self.failures, "failure_rate": self.failure_rate}
+
+
+class DownloadFailedError(TooManyFailuresError):
+    """A download that ended with more failures than allowed; what came is kept.
+
+    Attributes:
+        report: what it did.
+    """
+
+    def __init__(self, report: DownloadReport, max_failure_rate: float, reason: str = "") -> None:
+        """Says how many and, if told, why most of them.
+
+        Args:
+            report: what the download did.
+            max_failure_rate: that was put up with.
+            reason: the most frequent one, as the index says it.
+        """
+        causes = ", ".join(f"{report.by_status[s]} {s}" for s in FAILURES if report.by_status[s])
+        super().__init__(
+            f"{report.failures} of {report.requested} photos could not be had ({causes}"
+            + (f"; most often: {reason}" if reason else "")
+            + f"), more than the {max_failure_rate:.0%} that --max-failure-rate allows; what came is kept in "
+            f"{report.store}",
+            hint=f"`arboretum status {report.store}` says why. Run the same command again to try the failed "
+            "ones, or raise --max-failure-rate.",
+        )
+        self.report = report

@@ -1,0 +1,98 @@
+"""What an answer means: a whole image, a state that stands, or a fault that is worth another try. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import NamedTuple
+
+from arboretum_tools import image_format
+from arboretum_tools.image_format import ImageInfo, NotWholeError
+
+#: HTTP statuses of a host that is too busy; everyone who asks it slows down.
+THROTTLING = frozenset({429, 503})
+
+# 408 timed out, 425 too early: the request may be repeated (RFC 9110, RFC 8470).
+_TRANSIENT = frozenset({408, 425})
+_GONE = frozenset({404, 410})
+_FORBIDDEN = frozenset({401, 403})
+
+_MD5 = re.compile(r"[0-9a-f]{32}", re.ASCII | re.IGNORECASE)
+
+
+class Answer(NamedTuple):
+    """What a host said, redirects followed.
+
+    Attributes:
+        http_status: of the last answer.
+        url: that was asked last, before any origin override.
+        body: all of it where the status is 200, else empty.
+        etag: without quotes; None where none was sent.
+        encoding: the `Content-Encoding`, lower case; "" where none was sent.
+        refused: why the answer is not to be used, whatever its body; "" where nothing speaks against it.
+    """
+
+    http_status: int
+    url: str
+    body: bytes = b""
+    etag: str | None = None
+    encoding: str = ""
+    refused: str = ""
+
+
+class Verdict(NamedTuple):
+    """What follows from an answer.
+
+    Attributes:
+        status: the photo's state if no further try is made.
+        error: why it is not `ok`; "" for `ok`.
+        image: what the bytes are, for `ok`.
+        tries: how often the photo may be asked in all because of this: 1 = the state stands, 2 = once more,
+            0 = as often as transient faults may be.
+        throttled: the whole host is to be left alone for a while.
+    """
+
+    status: str
+    error: str = ""
+    image: ImageInfo | None = None
+    tries: int = 1
+    throttled: bool = False
+
+
+def judge(answer: Answer) -> Verdict:
+    """What an answer means for its photo."""
+    status = answer.http_status
+    if answer.refused:
+        return Verdict("invalid", answer.refused)
+    if status == 200:
+        return _judge_body(answer)
+    text = f"HTTP {status}"
+    if status in _GONE:
+        return Verdict("gone", text)
+    if status in _FORBIDDEN:
+        return Verdict("forbidden", text)
+    if status in THROTTLING or status in _TRANSIENT or status >= 500:
+        return Verdict("failed", text, tries=0, throttled=status in THROTTLING)
+    return Verdict("failed", text)
+
+
+def _judge_body(answer: Answer) -> Verdict:
+    if answer.encoding not in ("", "identity"):
+        return Verdict("invalid", f"sent as {answer.encoding[:40]!r}, though it was asked for as it is")
+    body = answer.body
+    try:
+        image = image_format.inspect(body)
+    except NotWholeError as error:
+        # Where the ETag agrees, these are the bytes that the host holds: another try brings them again.
+        return Verdict("invalid", str(error), tries=1 if md5_agrees(body, answer.etag) else 2)
+    # By the rule of S3 the ETag of an object that was uploaded in one part is its MD5.
+    if md5_agrees(body, answer.etag) is False:
+        return Verdict("invalid", "its MD5 is not the one that the host names in the ETag", tries=2)
+    return Verdict("ok", image=image)
+
+
+def md5_agrees(body: bytes, etag: str | None) -> bool | None:
+    """Whether an ETag that looks like an MD5 is that of `body`; None where it does not look like one."""
+    if etag is None or not _MD5.fullmatch(etag):
+        return None
+    return hashlib.md5(body, usedforsecurity=False).hexdigest() == etag.lower()

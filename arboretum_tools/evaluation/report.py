@@ -1,0 +1,164 @@
+"""An evaluation for people: a Markdown table that can go into a paper, and a figure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from arboretum_tools.atomic_files import placed, whole_file, write_json
+from arboretum_tools.errors import TargetExistsError
+from arboretum_tools.evaluation import Estimate, Evaluation, Measures
+from arboretum_tools.split.stats import matplotlib_figure
+from arboretum_tools.wording import counted, does
+
+#: The files of a report.
+JSON, MARKDOWN, FIGURE = "report.json", "report.md", "report.png"
+
+
+def markdown(found: Evaluation) -> str:
+    """The evaluation as Markdown; numbers in percent with their 95 % intervals."""
+    columns = ["", "overall", "class-balanced", *found.top1.bands]
+    rows = [["top-1", *_cells(found.top1)]]
+    if found.top5 is not None:
+        rows.append(["top-5", *_cells(found.top5)])
+    lines = [
+        f"# {found.split}, {found.part}",
+        "",
+        f"{counted(found.photos, 'photo')} of {counted(found.classes, 'class')}. Percent, with 95 % "
+        "intervals: Wilson for shares of photos, bootstrap over classes for means over classes.",
+        "",
+        *_table(columns, rows),
+        "",
+        f"Macro-F1 {cell(found.macro_f1)}. {_severity(found)}",
+        *_left_out(found),
+        "",
+        *_table(
+            ["rank", "accuracy", "photos"],
+            [[rank, cell(one.accuracy), f"{one.accuracy.n:,}"] for rank, one in found.ranks.items()],
+        ),
+    ]
+    for title, estimates, unit in (
+        ("life stage", found.life_stages, "photos"),
+        ("group", found.groups, "classes"),
+    ):
+        if estimates:
+            rows = [[name, cell(one), f"{one.n:,}"] for name, one in estimates.items()]
+            lines += ["", *_table([title, "top-1", unit], rows)]
+    if found.pairs:
+        rows = [
+            [" / ".join(map(_plain, one.names)), cell(one.top1), cell(one.swapped), f"{one.top1.n:,}"]
+            for one in found.pairs
+        ]
+        lines += ["", *_table(["pair", "top-1", "taken for the other", "photos"], rows)]
+    return "\n".join(lines) + "\n"
+
+
+def _cells(measures: Measures) -> list[str]:
+    return [cell(one) for one in (measures.overall, measures.class_balanced, *measures.bands.values())]
+
+
+def cell(estimate: Estimate) -> str:
+    """An estimate as a cell of a table: `71.3 [68.0, 74.4]`, or a dash where nothing decides it."""
+    if estimate.value is None or estimate.low is None or estimate.high is None:
+        return "–"
+    return f"{100 * estimate.value:.1f} [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
+
+
+def _plain(name: str) -> str:
+    """A name that cannot break the table; names are those of the metadata."""
+    return name.replace("|", "\\|")
+
+
+def _severity(found: Evaluation) -> str:
+    if not found.mistakes:
+        return "No prediction is wrong."
+    if found.mistake_severity is None:
+        return "Mistake severity is not reported: the classes have no lineage."
+    return (
+        f"Mistake severity {found.mistake_severity:.2f} ranks (mean height of the lowest common ancestor "
+        f"over {counted(found.mistakes, 'wrong prediction')})."
+    )
+
+
+def _left_out(found: Evaluation) -> list[str]:
+    lines = []
+    empty = {band: n for band, n in found.classes_left_out.items() if n}
+    if empty:
+        text = ", ".join(f"{n:,} {band}" for band, n in empty.items())
+        lines.append(f"Classes without photos in the part, in no mean: {text}.")
+    if found.missing:
+        lines.append(
+            f"{counted(found.missing, 'photo')} {does(found.missing, 'have')} no prediction and "
+            f"{does(found.missing, 'count')} as wrong."
+        )
+    if not found.top1.bands:
+        lines.append("Shot bands are not reported: the split has no train part.")
+    if found.top5 is None:
+        lines.append("Top-5 is not reported: the predictions name fewer than five classes a photo.")
+    return ["", *lines] if lines else []
+
+
+def _table(header: list[str], rows: list[list[str]]) -> list[str]:
+    return [f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows)]
+
+
+def figure(found: Evaluation, path: Path) -> Path:
+    """Draws accuracy by shot band (without a train part by group or life stage), and by rank.
+
+    Raises:
+        BadInputError: matplotlib is not installed.
+    """
+    drawn = matplotlib_figure()(figsize=(7.2, 3.2), layout="constrained")
+    left, right = drawn.subplots(1, 2, sharey=True)
+    left.set_ylabel("top-1, mean over classes (%)")
+    parts, colors = found.top1.bands, ["#105c68", "#d99320", "#a8345c"]
+    if not parts:
+        parts = found.groups if len(found.groups) > 1 or not found.life_stages else found.life_stages
+        colors = ["#105c68"] * len(parts)
+        left.tick_params(axis="x", labelrotation=45)
+        left.set_ylabel("top-1 (%)")
+    _bars(left, {"all": found.top1.class_balanced, **parts}, ["#6c726c", *colors])
+    left.set_title(f"{found.split}, {found.part}", fontsize=10)
+    ranks = {rank: one.accuracy for rank, one in found.ranks.items()}
+    _bars(right, ranks, ["#105c68"] * len(ranks))
+    right.tick_params(axis="x", labelrotation=45)
+    right.set_title("share of photos right at each rank", fontsize=10)
+    left.set_ylim(0, 103)  # so that an interval that ends at 100 is seen to end there
+    with whole_file(path) as temporary:
+        drawn.savefig(temporary, format="png", dpi=200, metadata={"Software": None})
+    return path
+
+
+def _bars(axes: Any, estimates: dict[str, Estimate], colors: list[str]) -> None:
+    known = [(name, one, color) for (name, one), color in zip(estimates.items(), colors, strict=True)]
+    known = [entry for entry in known if entry[1].value is not None]
+    values = np.array([100 * (one.value or 0) for _, one, _ in known])
+    ends = np.array([[100 * (one.low or 0), 100 * (one.high or 0)] for _, one, _ in known]).reshape(-1, 2)
+    # An interval of resampled classes may miss its own mean by a rounding error.
+    errors = np.maximum(np.stack([values - ends[:, 0], ends[:, 1] - values]), 0)
+    axes.bar([name for name, _, _ in known], values, color=[c for _, _, c in known], yerr=errors, capsize=3)
+
+
+def save(found: Evaluation, folder: str | Path, *, with_figure: bool = True) -> list[Path]:
+    """Writes report.json, report.md and report.png; an earlier report there is replaced.
+
+    Raises:
+        TargetExistsError: the folder holds something else and no report.
+        NotWritableError: it cannot be made.
+        BadInputError: a figure is asked for and matplotlib is not installed.
+    """
+    folder = Path(folder)
+    with placed(folder):
+        there = list(folder.iterdir()) if folder.is_dir() else []
+    if folder.is_file() or (there and not (folder / JSON).is_file()):
+        raise TargetExistsError(
+            f"{folder} already holds something else; nothing was written",
+            hint="Name another folder with --out.",
+        )
+    with whole_file(folder / MARKDOWN) as temporary:
+        temporary.write_text(markdown(found), encoding="utf-8")
+    write_json(folder / JSON, found.to_dict())
+    written = [folder / JSON, folder / MARKDOWN]
+    return [*written, figure(found, folder / FIGURE)] if with_figure else written

@@ -1,0 +1,235 @@
+"""Exports: a split and an image store, written in the form that training code already reads.
+
+One file a format; the formats never import each other. What every one of them does is held together by
+`arboretum_tools.testing.exporter_conformance`.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.parquet as pq
+
+from arboretum_metadata.schema import CLASSES
+from arboretum_tools import events
+from arboretum_tools.atomic_files import out_of_space, placed, refuse_existing, sha256_of_json
+from arboretum_tools.errors import ExportError, UsageError
+from arboretum_tools.exporting.attribution import write_attribution
+from arboretum_tools.exporting.base import Exporter, Source
+from arboretum_tools.exporting.csv import Csv
+from arboretum_tools.exporting.empty_classes import empty_classes, refuse_empty, without
+from arboretum_tools.exporting.hf import HuggingFace
+from arboretum_tools.exporting.imagefolder import ImageFolder
+from arboretum_tools.exporting.inat_json import INatJson
+from arboretum_tools.exporting.lists import Lists
+from arboretum_tools.exporting.photo_records import PhotoRecords
+from arboretum_tools.exporting.report import ExportReport, found_at, made_from, report, write_export_json
+from arboretum_tools.exporting.staging import other_leftovers, staging_for
+from arboretum_tools.exporting.webdataset import WebDataset
+from arboretum_tools.samples import Samples, join, missing_of, require
+from arboretum_tools.split import Split, load_split
+from arboretum_tools.store.reader import ImageStore
+from arboretum_tools.tables import write_table
+from arboretum_tools.version import __version__
+from arboretum_tools.wording import counted, does
+
+if TYPE_CHECKING:
+    from arboretum_tools.catalog import Catalog, Selection
+
+__all__ = [
+    "FORMATS",
+    "Csv",
+    "ExportReport",
+    "Exporter",
+    "HuggingFace",
+    "INatJson",
+    "ImageFolder",
+    "Lists",
+    "WebDataset",
+    "export",
+]
+
+#: Every format by its name.
+FORMATS: Mapping[str, type[WebDataset | HuggingFace | ImageFolder | Lists | Csv | INatJson]] = {
+    kind.format: kind for kind in (WebDataset, HuggingFace, ImageFolder, Lists, Csv, INatJson)
+}
+
+
+def export(
+    what: Split | Selection | Catalog | str | Path,
+    *,
+    images: str | Path = "images",
+    to: str | Path,
+    format: str | Exporter = "webdataset",  # noqa: A002 - the word of the command line
+    parts: str | Sequence[str] | None = None,
+    seed: int = 0,
+    allow_missing: bool = False,
+    drop_classes: bool = False,
+    on_event: events.OnEvent = events.ignore,
+    **options: Any,
+) -> ExportReport:
+    """Writes a split, or any selection, with the photos of an image store into a training format.
+
+    The folder appears whole or not at all. The same export again finds it there and writes nothing; one that
+    was interrupted goes on where it stopped, with the result of an undisturbed one. Beside the format's own
+    files it holds `classes.parquet`, `ATTRIBUTION.parquet` and `ATTRIBUTION.html`, `export.json`, and
+    `missing.parquet` where photos are missing.
+
+    Args:
+        what: a split, the folder of one, or a selection, which becomes one part `train` of all its photos.
+        images: the image store.
+        to: the folder to write.
+        format: a name of `FORMATS`, or an exporter with its options.
+        parts: the parts to export, default all that the split has.
+        seed: of the order of the samples.
+        allow_missing: go on without the photos that the store does not hold, and record them.
+        drop_classes: leave out the classes that have no photo in one of the parts, and number the others
+            anew.
+        on_event: is told of progress.
+        **options: of the format, where it is given by name: the attributes of its class, such as
+            `samples_per_shard` and `captions` of `WebDataset`. None = its default.
+
+    Raises:
+        UsageError: there is no such format or option.
+        SplitError: the split cannot be read or has no such part.
+        StoreError: `images` is not an image store.
+        MissingPhotosError: the store lacks photos and `allow_missing` is not set.
+        ExportError: a part would be empty, a class has no photo in a part and the format needs one, or `to`
+            lies inside the store or the split.
+        TargetExistsError: `to` holds something else.
+        VerificationError: stored bytes do not match their hash.
+        NotWritableError: `to` cannot be made.
+        OutOfSpaceError: the disk ran full.
+    """
+    to = Path(to)
+    exporter = _exporter(format, options)
+    split = _split(what)
+    store = ImageStore.open(images)
+    _refuse_inside(to, store, split)
+    found = {part: join(split, part, store) for part in _parts(split, parts)}
+    if not allow_missing:
+        require(found.values(), split, store.path)
+    for part, samples in found.items():
+        if not len(samples):
+            raise ExportError(
+                f"part {part} would be empty: {store.path} holds none of its photos; nothing was written",
+                hint="Download the split first, or choose other parts with --parts.",
+            )
+    empty = empty_classes(split, found)
+    dropped: list[str] = []
+    if drop_classes and empty:
+        labels = {label for labels in empty.values() for label in labels}
+        dropped = [split.classes["class_key"][label].as_py() for label in sorted(labels)]
+        split, found = without(split, found, labels)
+        on_event(
+            events.Note(
+                f"{counted(len(dropped), 'class')} {does(len(dropped), 'were')} left out, and the others "
+                "numbered anew"
+            )
+        )
+    elif exporter.needs_every_class:
+        refuse_empty(split, empty, exporter.format)
+    with ExitStack() as open_files:
+        details = {
+            part: open_files.enter_context(_details(samples, split, store, to))
+            for part, samples in found.items()
+        }
+        source = Source(split, store, found, details, seed, on_event)
+        return _export(exporter, source, to, dropped)
+
+
+def _refuse_inside(to: Path, store: ImageStore, split: Split) -> None:
+    """Raises ExportError for a target in the store or in the split, whose files are theirs alone."""
+    for what, folder in (("image store", store.path), ("split", split.path)):
+        if folder is not None and folder.resolve() in to.resolve().parents:
+            raise ExportError(
+                f"{to} lies inside the {what} {folder}; nothing was written",
+                hint="Choose a folder beside it with --out.",
+            )
+
+
+def _details(samples: Samples, split: Split, store: ImageStore, to: Path) -> PhotoRecords:
+    # Beside the target, which has room for the photos themselves, but where nothing may be written there.
+    with placed(to):
+        to.parent.mkdir(parents=True, exist_ok=True)
+    folder = to.parent if os.access(to.parent, os.W_OK) else Path(tempfile.gettempdir())
+    with out_of_space(folder):
+        return PhotoRecords(samples, split, store, folder)
+
+
+def _export(exporter: Exporter, source: Source, to: Path, dropped: list[str]) -> ExportReport:
+    """Writes what `export` has found out about, unless it is there already."""
+    split, on_event = source.split, source.on_event
+    made = {**made_from(exporter, source), "dropped_classes": dropped}
+    payload = found_at(to, made)
+    if payload is not None:
+        return report(to, made, payload, written=False)
+    refuse_existing(to)
+    # Another version may lay files out in another way, so it takes up no work of this one.
+    identity = sha256_of_json({**made, "toolkit_version": __version__})
+    for path in other_leftovers(to, identity):
+        on_event(events.Note(f"{path} is left over from another export to {to.name}; nothing needs it"))
+    on_event(events.StageStarted("export", sum(made["photos"].values())))
+    with staging_for(to, identity) as work:
+        if work.found:
+            on_event(events.Note(f"going on with an interrupted export: {work.found:,} of its steps stand"))
+        details = exporter.write(source, work)
+        folder = work.folder
+        write_table(folder / "classes.parquet", split.classes, CLASSES, {"split_sha256": split.sha256})
+        by_license = write_attribution(folder, source)
+        missing = missing_of(source.parts.values())
+        if missing.num_rows:
+            pq.write_table(missing, folder / "missing.parquet")
+        write_export_json(folder, made, {**details, "licenses": by_license})
+    on_event(events.StageFinished("export"))
+    payload = found_at(to, made)
+    assert payload is not None, "an export that was just written is found again"
+    return report(to, made, payload, written=True)
+
+
+def _exporter(chosen: str | Exporter, options: Mapping[str, Any]) -> Exporter:
+    given = {name: value for name, value in options.items() if value is not None}
+    if not isinstance(chosen, str):
+        if given:
+            raise UsageError(f"{', '.join(given)}: give options to the exporter itself, not beside it")
+        return chosen
+    if chosen not in FORMATS:
+        raise UsageError(f"there is no export format {chosen!r}", hint=f"There are {', '.join(FORMATS)}.")
+    kind = FORMATS[chosen]
+    known = [field.name.replace("_", "-") for field in fields(kind)]
+    for name in given:
+        if name.replace("_", "-") not in known:
+            raise UsageError(
+                f"the format {chosen} has no option {name.replace('_', '-')}",
+                hint=f"It has {', '.join(known)}.",
+            )
+    return kind(**given)
+
+
+def _split(what: Split | Selection | Catalog | str | Path) -> Split:
+    if isinstance(what, Split):
+        return what
+    if isinstance(what, str | Path):
+        return load_split(what, in_memory=False)
+    # Only a selection needs the database that makes a split of it.
+    from arboretum_tools.split.make import whole
+
+    return whole(what)
+
+
+def _parts(split: Split, requested: str | Sequence[str] | None) -> tuple[str, ...]:
+    """The parts to export, in the split's own order; each is checked to exist."""
+    if requested is None:
+        return split.parts
+    requested = [requested] if isinstance(requested, str) else requested
+    for part in requested:
+        split.part(part)
+    if not requested:
+        raise UsageError("no part was named", hint=f"The split has {', '.join(split.parts)}.")
+    return tuple(part for part in split.parts if part in requested)

@@ -1,0 +1,225 @@
+"""What every format has in common: where samples come from, in which order, and what a format must do.
+
+Order of samples in a format that is read as a stream: by (key_shuffle, photo_id) under the seed. It depends
+on nothing but the photo ids, so neither the way in which the store was filled nor the number of shards shows
+in it, and the first n samples of a part are always a sample of it. Folders and lists, which loaders shuffle
+themselves, stand in the order of the split, (label, photo_id).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pyarrow as pa
+
+from arboretum_tools.errors import UsageError, VerificationError
+from arboretum_tools.events import OnEvent
+from arboretum_tools.exporting.photo_records import PhotoRecord, PhotoRecords
+from arboretum_tools.exporting.staging import Staging
+from arboretum_tools.samples import Samples
+from arboretum_tools.split.manifest import Split
+from arboretum_tools.store.layout import tar_path
+from arboretum_tools.store.reader import ImageStore
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+#: What the consumers call the parts: Hugging Face and timm both look for `validation`.
+SPLIT_NAMES = {"train": "train", "val": "validation", "test": "test"}
+
+# Rows that are turned into Python values at a time: bounds memory, shows in no output.
+_BATCH = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One photo on its way into an export.
+
+    Attributes:
+        photo_id: iNaturalist's number of the photo.
+        label: its class.
+        data: the image as it lies in the store, verified against `sha256`.
+        sha256: of `data`, hex.
+        format: jpeg, png, gif or webp.
+        width: of the image, in pixels.
+        height: of the image, in pixels.
+        license: name of the licence; None where it is not known.
+        observer_name: who took it; None where it is not known.
+        life_stage: None where it is not known.
+    """
+
+    photo_id: int
+    label: int
+    data: bytes
+    sha256: str
+    format: str
+    width: int
+    height: int
+    license: str | None
+    observer_name: str | None
+    life_stage: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What is exported.
+
+    Attributes:
+        split: gives the classes.
+        store: gives the bytes.
+        parts: the parts to export, in their order, none of them empty.
+        details: what is said of their photos, by part.
+        seed: of the order of the samples.
+        on_event: is told of every finished shard and photo.
+    """
+
+    split: Split
+    store: ImageStore
+    parts: Mapping[str, Samples]
+    details: Mapping[str, PhotoRecords]
+    seed: int
+    on_event: OnEvent
+
+    def classes(self) -> list[dict[str, Any]]:
+        """The classes, index = label."""
+        rows: list[dict[str, Any]] = self.split.classes.to_pylist()
+        return rows
+
+    def samples(self, part: str, order: NDArray[np.int64]) -> Iterator[Sample]:
+        """The samples at these positions of a part, read one at a time.
+
+        Raises:
+            VerificationError: stored bytes do not match their hash.
+        """
+        samples, details = self.parts[part], self.details[part]
+        for start in range(0, len(order), _BATCH):
+            chosen = order[start : start + _BATCH]
+            position, about = samples.locations[chosen], details.about(chosen)
+            rows = zip(
+                samples.photo_ids[chosen].tolist(),
+                samples.labels[chosen].tolist(),
+                position.shard.tolist(),
+                position.offset.tolist(),
+                position.size_bytes.tolist(),
+                *about,
+                strict=True,
+            )
+            for photo_id, label, shard, offset, size_bytes, sha256, *stated in rows:
+                data = self.store.read_bytes(shard, offset, size_bytes, photo_id)
+                if hashlib.sha256(data).digest() != sha256:
+                    raise self._damaged(photo_id, shard)
+                yield Sample(photo_id, label, data, sha256.hex(), *stated)
+
+    def images(self, part: str, positions: NDArray[np.int64]) -> tuple[pa.Array, PhotoRecord]:
+        """The images at these positions of a part as one array of binaries, and what is said of them.
+
+        Args:
+            part: name of the part.
+            positions: of photos that have less than 2 GiB together.
+
+        Raises:
+            VerificationError: stored bytes do not match their hash.
+        """
+        samples = self.parts[part]
+        position, photo_ids = samples.locations[positions], samples.photo_ids[positions]
+        about = self.details[part].about(positions)
+
+        def check(number: int, data: memoryview) -> None:
+            if hashlib.sha256(data).digest() != about.sha256[number]:
+                raise self._damaged(photo_ids.item(number), position.shard.item(number))
+
+        return self.store.read_array(position, photo_ids, check), about
+
+    def _damaged(self, photo_id: int, shard: int) -> VerificationError:
+        return VerificationError(
+            f"photo {photo_id} in {tar_path(self.store.path, shard)} is damaged: its bytes do "
+            "not match their SHA-256; no export was published",
+            hint="The other shards are unharmed. Move this one's .tar and .parquet away and run "
+            "`arboretum download` again: only its photos are fetched. Then export again.",
+        )
+
+
+class Exporter(Protocol):
+    """One training format. An implementation is a frozen dataclass whose fields are its options."""
+
+    @property
+    def format(self) -> str:
+        """Name of the format, as it is given to `--format`."""
+        ...
+
+    def options(self) -> Mapping[str, Any]:
+        """The options in force, JSON-able, for export.json."""
+        ...
+
+    @property
+    def needs_every_class(self) -> bool:
+        """Whether its readers fail, or number the classes anew, where a class has no photo in a part."""
+        ...
+
+    def write(self, source: Source, work: Staging) -> Mapping[str, Any]:
+        """Writes the format's own files, in steps; what it returns goes into export.json."""
+        ...
+
+
+def check_resize(shorter_side: int | None) -> None:
+    """Refuses a size that is none.
+
+    Raises:
+        UsageError: below 1 pixel.
+    """
+    if shorter_side is not None and shorter_side < 1:
+        raise UsageError(f"images cannot be resized to {shorter_side} pixels")
+
+
+def encoded(sample: Sample, resize: int | None, *, keep_format: bool = False) -> tuple[Sample, str | None]:
+    """The sample as a format writes it, and what was done to it: None, `png to jpeg`, `resized`.
+
+    Args:
+        sample: as it lies in the store.
+        resize: shrink images whose shorter side is longer than this many pixels; None = leave them.
+        keep_format: leave images that are no JPEG as they are; else they become JPEGs.
+
+    Raises:
+        UndecodableImageError: an image that has to be made anew cannot be decoded.
+    """
+    shrink = resize is not None and min(sample.width, sample.height) > resize
+    convert = sample.format != "jpeg" and not keep_format
+    if not (shrink or convert):
+        return sample, None
+    # Pillow is loaded where an image has to be made anew, and not before.
+    from arboretum_tools.images import to_jpeg
+
+    data, width, height = to_jpeg(
+        sample.data, name=f"photo {sample.photo_id}", shorter_side=resize if shrink else None
+    )
+    anew = replace(
+        sample,
+        data=data,
+        sha256=hashlib.sha256(data).hexdigest(),
+        format="jpeg",
+        width=width,
+        height=height,
+    )
+    return anew, f"{sample.format} to jpeg" if sample.format != "jpeg" else "resized"
+
+
+def even_pieces(total: int, pieces: int) -> list[int]:
+    """`total` as `pieces` sizes that differ by at most one, the larger ones first.
+
+    Raises:
+        ValueError: there would be an empty piece.
+    """
+    if not 1 <= pieces <= total:
+        raise ValueError(f"{total} cannot be cut into {pieces} pieces")
+    size, more = divmod(total, pieces)
+    return [size + 1] * more + [size] * (pieces - more)
+
+
+def pieces_of_at_most(total: int, most: int) -> int:
+    """The fewest pieces of at most `most` each, at least one."""
+    return max(1, math.ceil(total / most))

@@ -1,0 +1,59 @@
+"""Class folders: torchvision's and timm's ImageFolder, Hugging Face's `imagefolder`.
+
+    train/00000_Turdus_migratorius/123.jpg ...
+    val/...
+    test/...
+
+The rules of the readers that decide the details:
+
+- torchvision (`torchvision/datasets/folder.py`, `find_classes`) and timm (`timm/data/readers/
+  reader_image_folder.py`) number the classes by the sorted names of their folders, torchvision by plain and
+  timm by natural order: the label in front, padded with zeros, makes both agree with the label;
+- torchvision raises on a class folder without an image and timm leaves the class out without a word, so that
+  all later labels shift: a class without a photo in a part is refused;
+- Hugging Face takes the splits from the names of the folders, and `val` for `validation`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from arboretum_tools.exporting.base import Source, check_resize
+from arboretum_tools.exporting.image_files import class_folders, write_images
+from arboretum_tools.exporting.staging import Staging
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFolder:
+    """Options of the format.
+
+    Attributes:
+        resize: shrink images whose shorter side is longer than this many pixels; None = leave them.
+    """
+
+    resize: int | None = None
+
+    format: ClassVar[str] = "imagefolder"
+    needs_every_class: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        check_resize(self.resize)
+
+    def options(self) -> Mapping[str, Any]:
+        """The options in force."""
+        return {"resize": self.resize}
+
+    def write(self, source: Source, work: Staging) -> Mapping[str, Any]:
+        """Writes one folder a part, one folder a class in it."""
+        folders = class_folders(source)
+        made_anew: Counter[str] = Counter()
+        for part in source.parts:
+
+            def path_of(label: int, photo_id: int, part: str = part) -> str:
+                return f"{part}/{folders[label]}/{photo_id}.jpg"
+
+            made_anew.update(write_images(source, part, work, path_of, resize=self.resize))
+        return {"made_anew": dict(sorted(made_anew.items()))}

@@ -1,0 +1,255 @@
+"""Makes a split again from its `split.json`, elsewhere or later, and says what differs and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from arboretum_metadata.schema import EXCLUDED, LEFT_OUT
+from arboretum_tools.arrays import from_numpy
+from arboretum_tools.atomic_files import read_json
+from arboretum_tools.catalog import Catalog, Selection
+from arboretum_tools.criteria import Criteria
+from arboretum_tools.errors import ArboretumError, RecipeError, SplitError
+from arboretum_tools.photo_ids import PhotoIds
+from arboretum_tools.split.benchmark_draw import class_key_of
+from arboretum_tools.split.exclusion import Exclusion
+from arboretum_tools.split.make import draw_recipes
+from arboretum_tools.split.manifest import PARTS, Split, load_split
+from arboretum_tools.split.pool import Available
+from arboretum_tools.split.recipe import GROUP_BY, SplitRecipe
+from arboretum_tools.tables import read_table
+
+
+@dataclass(frozen=True, slots=True)
+class Differences:
+    """How a split that was made again differs from the one before, in photos.
+
+    Attributes:
+        gone: in the old split, and no longer in the catalogue.
+        renamed: in the old split, and now under another class in the catalogue.
+        moved: in the old split, still in the same class of the catalogue, and now in another part or in
+            none, because others came or went.
+        new: in the new split, and not in the old one.
+        renamings: of the renamed: old class_key, new class_key ("" = none), photos; most first.
+    """
+
+    gone: int
+    renamed: int
+    moved: int
+    new: int
+    renamings: tuple[tuple[str, str, int], ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Remade:
+    """A split that was made again.
+
+    Attributes:
+        split: as it is now.
+        same: whether all content hashes are those of the old one.
+        catalog_changed: whether the catalogue's fingerprint is another. Where it is not and the split is not
+            the same, a column that the recipe uses (observations, observers, licences) has changed.
+        differences: photo by photo; None where the split is the same, or the old one came without its parts.
+    """
+
+    split: Split
+    same: bool
+    catalog_changed: bool
+    differences: Differences | None
+
+
+def remake(
+    source: str | Path,
+    catalog: Catalog,
+    *,
+    photo_ids: PhotoIds | None = None,
+    exclude: Exclusion | None = None,
+    name: str | None = None,
+) -> Remade:
+    """Makes a split again from the recipe in its `split.json`.
+
+    Args:
+        source: a split.json, or the folder of a split. What lies beside it is used: `left_out.parquet`
+            instead of the image store, `excluded.parquet` for what is kept out, and the parts to say what
+            differs.
+        catalog: where the photos come from now.
+        photo_ids: the list that the selection was made from, where it was made from one.
+        exclude: what is kept out, where no `excluded.parquet` lies beside the split.json.
+        name: of the new split; default that of the old.
+
+    Raises:
+        SplitError: there is no split.json, or it cannot be read.
+        RecipeError: the recipe cannot be carried out: a value that is none, a missing list.
+        TaxonError, SelectionError, InfeasibleSplitError: the catalogue no longer carries the recipe.
+    """
+    file = Path(source) / "split.json" if Path(source).is_dir() else Path(source)
+    meta = _meta(file)
+    payload = meta["recipe"]
+    if payload.get("profile") == "imported":
+        raise RecipeError(
+            f"the split of {file} was imported, not made from a catalogue",
+            hint="Import its files again with --import: " + ", ".join(_names(payload)) + ".",
+        )
+    recipe = SplitRecipe.from_json(payload)
+    selection = selection_of(payload.get("selection"), catalog, photo_ids)
+    available = Available(but=_left_out(file.parent) if recipe.store else None)
+    (split,) = draw_recipes(
+        selection,
+        [recipe],
+        available,
+        name or file.resolve().parent.name,
+        group_by=_group_by(meta, recipe),
+        exclusion=_kept_out(file.parent, recipe, exclude),
+    )
+    same = split.sha256 == meta["sha256"]
+    changed = split.meta["catalog"]["fingerprint"] != meta["catalog"].get("fingerprint")
+    complete = not same and all((file.parent / f"{part}.parquet").is_file() for part in _parts(meta))
+    differences = compare(load_split(file.parent), split, catalog) if complete else None
+    return Remade(split, same, changed, differences)
+
+
+def selection_of(recipe: object, catalog: Catalog, photo_ids: PhotoIds | None = None) -> Selection:
+    """The selection that `Selection.recipe` wrote down, looked up in this catalogue.
+
+    Raises:
+        RecipeError: it is no recipe, or needs a list of photos that was not given.
+        TaxonError, SelectionError, UsageError: the catalogue does not know a name or lacks a column.
+    """
+    any_of = recipe.get("any_of") if isinstance(recipe, dict) else None
+    if not isinstance(any_of, list) or not any_of:
+        raise RecipeError("the recipe has no selection")
+    criteria: list[Criteria] = []
+    known = {field.name for field in fields(Criteria)}
+    for one in any_of:
+        if not isinstance(one, dict) or not set(one) <= known:
+            raise RecipeError(f"the recipe's selection {one!r} is none", hint="It was changed by hand?")
+        try:
+            criteria += catalog.select(**_with_list(one, photo_ids)).criteria
+        except (TypeError, AttributeError) as error:
+            raise RecipeError(f"the recipe's selection has a value of another type: {error}") from error
+    return catalog.selection(*criteria)
+
+
+def compare(old: Split, new: Split, catalog: Catalog) -> Differences:
+    """What became of every photo of a split in another one made from the same recipe."""
+    catalog.register("old_photos", _photos(old))
+    catalog.register("new_photos", _photos(new))
+    catalog.run(
+        "CREATE OR REPLACE TABLE lost_photos AS SELECT photo_id, o.class_key FROM old_photos o "
+        "LEFT JOIN new_photos n USING (photo_id) "
+        "WHERE (o.part, o.class_key) IS DISTINCT FROM (n.part, n.class_key)"
+    )
+    key = class_key_of(new.meta["recipe"])
+    # One row for each place that lost photos have in the catalogue; `there` is NULL where they have none.
+    became = catalog.rows(
+        "SELECT there, class_key, coalesce(key_there, ''), class_key IS DISTINCT FROM key_there, count(*) "
+        f"FROM lost_photos LEFT JOIN (SELECT photo_id, true AS there, {key} AS key_there FROM photos "
+        "WHERE photo_id IN (SELECT photo_id FROM lost_photos)) USING (photo_id) "
+        "GROUP BY ALL ORDER BY 5 DESC, 2, 3"
+    )
+    ((added,),) = catalog.rows("SELECT count(*) FROM new_photos ANTI JOIN old_photos USING (photo_id)")
+    renamings = [(str(was), str(now), int(str(n))) for there, was, now, other, n in became if there and other]
+    gone = sum(int(str(n)) for there, _, _, _, n in became if not there)
+    renamed = sum(n for _, _, n in renamings)
+    return Differences(
+        gone=gone,
+        renamed=renamed,
+        moved=sum(int(str(n)) for *_, n in became) - gone - renamed,
+        new=int(str(added)),
+        renamings=tuple(renamings),
+    )
+
+
+def _photos(split: Split) -> pa.Table:
+    """photo_id, part (its place in PARTS) and class_key of every photo."""
+    keys = split.classes["class_key"].combine_chunks()
+
+    def of(part: str) -> pa.Table:
+        table = split.part(part)
+        position = np.full(len(table), PARTS.index(part), np.int8)
+        class_key = keys.take(table["label"].combine_chunks())
+        return pa.table({"photo_id": table["photo_id"], "part": from_numpy(position), "class_key": class_key})
+
+    return pa.concat_tables(map(of, split.parts))
+
+
+def _with_list(criteria: Mapping[str, Any], photo_ids: PhotoIds | None) -> dict[str, Any]:
+    listed = criteria.get("photo_ids")
+    if listed is None:
+        return dict(criteria)
+    if photo_ids is None or not isinstance(listed, dict) or photo_ids.sha256 != listed.get("sha256"):
+        what = "was made from a list of photos" if photo_ids is None else "was made from another list"
+        raise RecipeError(
+            f"the split {what}; the recipe holds its hash only",
+            hint="Name the file of that list with --photo-ids.",
+        )
+    return {**criteria, "photo_ids": photo_ids}
+
+
+def _left_out(folder: Path) -> PhotoIds:
+    def refuse(what: str) -> ArboretumError:
+        return RecipeError(
+            f"the split was made over an image store, and {what}",
+            hint="Put the left_out.parquet of the split beside its split.json.",
+        )
+
+    return PhotoIds.of(read_table(folder / "left_out.parquet", LEFT_OUT, refuse)["photo_id"].combine_chunks())
+
+
+def _kept_out(folder: Path, recipe: SplitRecipe, given: Exclusion | None) -> Exclusion | None:
+    """What the recipe keeps out: as given, else as it lies beside the split.json; its hash must agree."""
+    if recipe.exclude is None:
+        if given is not None:
+            raise RecipeError("the split was made without --exclude", hint="Leave it out.")
+        return None
+
+    def refuse(what: str) -> ArboretumError:
+        return RecipeError(
+            f"the split was made with --exclude, and {what}",
+            hint="Put the excluded.parquet of the split beside its split.json, or name the same files with "
+            "--exclude.",
+        )
+
+    found = given or Exclusion.from_table(read_table(folder / "excluded.parquet", EXCLUDED, refuse))
+    if found.sha256 != recipe.exclude:
+        raise refuse("what is named to be kept out is not what was kept out then")
+    return found
+
+
+def _group_by(meta: Mapping[str, Any], recipe: SplitRecipe) -> str:
+    """The grouping as it was resolved then, so that a column that came since does not change `auto`."""
+    found = meta.get("group_by")
+    return found if found in GROUP_BY and found != "auto" else recipe.group_by
+
+
+def _names(recipe: Mapping[str, Any]) -> list[str]:
+    """Names of the files that a published split was read from."""
+    files = recipe.get("files")
+    return [str(one.get("name")) for one in files if isinstance(one, dict)] if isinstance(files, list) else []
+
+
+def _parts(meta: Mapping[str, Any]) -> list[str]:
+    return [name for name in meta["sha256"] if name in ("train", "val", "test", "classes")]
+
+
+def _meta(file: Path) -> dict[str, Any]:
+    try:
+        meta = read_json(file)
+    except (OSError, ValueError) as error:
+        raise SplitError(
+            f"{file} cannot be read: {error}", hint="Name a split.json, or the folder of a split."
+        ) from error
+    shape = {"recipe": dict, "sha256": dict, "catalog": dict}
+    if not isinstance(meta, dict) or any(not isinstance(meta.get(k), kind) for k, kind in shape.items()):
+        raise SplitError(f"{file} is not the split.json of a split: it lacks {', '.join(shape)}")
+    return meta

@@ -1,0 +1,75 @@
+"""What an image store offers to a split: the photos that it holds, and the selections asked of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from arboretum_tools import photo_plan
+from arboretum_tools.arrays import text
+from arboretum_tools.catalog import Catalog, Selection
+from arboretum_tools.criteria import Criteria
+from arboretum_tools.errors import StoreError
+from arboretum_tools.photo_ids import PhotoIds, read_photo_ids
+from arboretum_tools.store import ImageStore
+from arboretum_tools.store.layout import is_store
+from arboretum_tools.tables import one_line, read_columns
+
+
+def ok_photo_ids(store: ImageStore) -> PhotoIds:
+    """The photos that a store holds whole: 8 bytes each in memory.
+
+    Raises:
+        StoreError: an index of the store cannot be read.
+    """
+    found = [pa.nulls(0, pa.int64())]
+    for path in store.index_files():
+        try:
+            index = read_columns(path, ["photo_id", "status"])
+        except (OSError, pa.ArrowException) as error:
+            raise StoreError(f"the shard index {path} cannot be read: {one_line(error)}") from error
+        found += index.filter(pc.equal(index["status"], text("ok")))["photo_id"].chunks
+    return PhotoIds.of(pa.concat_arrays(found))
+
+
+def has_selections(images: str | Path) -> bool:
+    """Whether a folder is an image store that anything was asked of."""
+    return is_store(Path(images)) and bool(photo_plan.saved(images))
+
+
+def downloaded_selection(catalog: Catalog, images: str | Path) -> Selection:
+    """What was asked of a store, as one selection of a catalogue: the union of its plans.
+
+    A plan that came from a selection is that selection again, looked up in this catalogue; any other (a
+    split, a list of photos) is the list of its photos.
+
+    Raises:
+        StoreError: the folder is no store, or nothing was asked of it.
+        TaxonError: the catalogue does not know a taxon of a plan.
+    """
+    ImageStore.open(images)
+    criteria: dict[Criteria, None] = {}
+    for plan in photo_plan.saved(images):
+        recipes = (plan.source.get("criteria") or {}).get("any_of", ())
+        listed = plan.source.get("kind") != "selection" or any("photo_ids" in recipe for recipe in recipes)
+        if listed or not recipes:
+            found = [Criteria(photo_ids=read_photo_ids(plan.path), quality_grade="any")]
+        else:
+            found = [_criteria(catalog, recipe) for recipe in recipes]
+        criteria.update(dict.fromkeys(found))
+    if not criteria:
+        raise StoreError(
+            f"nothing was asked of the image store {images} yet",
+            hint="Say what to split with --taxa, or run `arboretum download` first.",
+        )
+    return catalog.selection(*criteria)
+
+
+def _criteria(catalog: Catalog, recipe: Mapping[str, Any]) -> Criteria:
+    """The criteria that a recipe of `Criteria.recipe` stands for, looked up in this catalogue."""
+    (criteria,) = catalog.select(**recipe).criteria
+    return criteria

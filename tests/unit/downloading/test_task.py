@@ -1,0 +1,179 @@
+"""Several tasks that fill one store side by side give the store of one run."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import pickle
+import signal
+import time
+from dataclasses import replace
+
+import pytest
+
+from arboretum_tools.downloading import TaskSpec, download, plan_task, run_task, save_plan
+from arboretum_tools.downloading.budget import ByteAllowance
+from arboretum_tools.errors import ArboretumError, StoreError, UsageError
+from arboretum_tools.photo_plan import of_saved, saved
+from arboretum_tools.store import ImageStore, StoreWriter, inventory, layout
+from arboretum_tools.store.lock import Task, writer_lock
+from arboretum_tools.testing.faults import Fault
+from arboretum_tools.testing.origin import Origin
+
+PHOTOS = range(1, 121)
+FAULTS = {3: Fault("not_found"), 8: Fault("forbidden"), 13: Fault("wrong_content"), 21: Fault("wrong_type")}
+SPAWN = multiprocessing.get_context("spawn")
+
+
+@pytest.fixture(scope="module")
+def server():
+    with Origin(faults=FAULTS) as origin:
+        yield origin
+
+
+@pytest.fixture
+def undisturbed(tmp_path, server, plan_of):
+    path = tmp_path / "one-run"
+    download(plan_of(*PHOTOS), images=path, size="small", origin=server.url, max_failure_rate=1)
+    return inventory.contents(ImageStore.open(path))
+
+
+def specs(images, server, plan_of, of):
+    plan = save_plan(plan_of(*PHOTOS), images=images, size="small", origin=server.url)
+    return [
+        TaskSpec(str(images), plan.plan_id, n, of, server.url, connections=4, max_failure_rate=1)
+        for n in range(of)
+    ]
+
+
+def work(spec: TaskSpec, told) -> None:
+    told.put(run_task(spec).to_dict() | {"task": spec.task_id})
+
+
+def test_four_tasks_side_by_side_give_the_store_of_one_run(tmp_path, server, plan_of, undisturbed):
+    images, told = tmp_path / "images", SPAWN.Queue()
+    tasks = [SPAWN.Process(target=work, args=(spec, told)) for spec in specs(images, server, plan_of, 4)]
+    for task in tasks:
+        task.start()
+    reports = [told.get(timeout=60) for _ in tasks]
+    for task in tasks:
+        task.join(60)
+        assert task.exitcode == 0
+    assert sum(report["requested"] for report in reports) == len(PHOTOS)
+    assert sum(report["tried"] for report in reports) == len(PHOTOS)
+    store = ImageStore.open(images)
+    assert inventory.contents(store).equals(undisturbed)
+    for shard in store.shards():
+        assert {photo_id % 4 for photo_id in store.index(shard)["photo_id"].to_pylist()} == {shard % 4}
+    assert sum(len(store.index(shard)) for shard in store.shards()) == len(PHOTOS)
+
+
+def test_a_task_that_is_killed_and_started_again_loses_and_repeats_nothing(
+    tmp_path, server, plan_of, undisturbed
+):
+    images, told = tmp_path / "images", SPAWN.Queue()
+    first, second = specs(images, server, plan_of, 2)
+    victim = SPAWN.Process(target=work, args=(second, told))
+    victim.start()
+    journal = layout.journal_path(images, 1)
+    while victim.is_alive() and not (journal.exists() and journal.read_bytes().count(b"\n") >= 10):
+        time.sleep(0.001)
+    assert victim.pid is not None
+    victim.kill()
+    victim.join(60)
+    assert victim.exitcode == -signal.SIGKILL
+    run_task(first)
+    again = run_task(second)
+    assert again.tried <= again.requested - 10
+    assert run_task(second).tried == 0
+    assert inventory.contents(ImageStore.open(images)).equals(undisturbed)
+
+
+def test_a_spec_goes_through_json_and_pickle(tmp_path):
+    spec = TaskSpec("images", "0" * 12, 1, 4, retry=("failed", "gone"))
+    assert TaskSpec.from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
+    assert pickle.loads(pickle.dumps(spec)) == spec
+    with pytest.raises(UsageError, match="not a task"):
+        TaskSpec.from_dict({"folder": "images"})
+
+
+@pytest.mark.parametrize(("number", "of"), [(4, 4), (-1, 4), (0, 0)])
+def test_a_task_that_is_none_is_refused(number, of):
+    with pytest.raises(UsageError, match="is none"):
+        Task(number, of)
+
+
+def test_a_plan_that_the_store_does_not_have_is_refused(tmp_path, server, plan_of):
+    specs(tmp_path / "images", server, plan_of, 2)
+    with pytest.raises(StoreError, match="has no plan 'other'"):
+        run_task(TaskSpec(str(tmp_path / "images"), "other", 0, 2))
+
+
+def test_saving_a_plan_fetches_nothing_and_gives_the_same_rows(tmp_path, server, plan_of):
+    server.clear()
+    plan = save_plan(plan_of(*PHOTOS), images=tmp_path / "images", origin=server.url)
+    assert server.requests == []
+    assert inventory.status(tmp_path / "images").photos["pending"] == len(PHOTOS)
+    [kept] = saved(tmp_path / "images")
+    assert kept.id == plan.plan_id
+    rows = [row for batch in of_saved(tmp_path / "images", kept.id).batches() for row in batch.to_pylist()]
+    assert [row["photo_id"] for row in rows] == list(PHOTOS)
+
+
+def test_tasks_of_one_set_share_a_store_and_nobody_else_does(tmp_path):
+    with writer_lock(tmp_path, Task(0, 4)) as let_in:
+        assert let_in is not None
+        let_in()
+        with writer_lock(tmp_path, Task(1, 4)) as repaired:
+            assert repaired is None
+            for other in (Task(), Task(0, 3)):
+                with pytest.raises(StoreError, match="another download"), writer_lock(tmp_path, other):
+                    pass
+            with pytest.raises(StoreError, match="another download"), writer_lock(tmp_path, Task(1, 4)):
+                pass
+    with writer_lock(tmp_path) as let_in, pytest.raises(StoreError), writer_lock(tmp_path, Task(2, 4)):
+        pass
+
+
+def test_a_task_leaves_the_open_shards_of_the_others_alone(tmp_path, image_bytes):
+    with StoreWriter.create(tmp_path, task=Task(0, 2)) as first:
+        first.add_image(2, image_bytes)
+        with StoreWriter.create(tmp_path, task=Task(1, 2)) as second:
+            second.add_image(1, image_bytes)
+        assert layout.part_path(tmp_path, 0).exists()
+    assert ImageStore.open(tmp_path).shards() == [0, 1]
+
+
+@pytest.fixture
+def image_bytes() -> bytes:
+    import io
+
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+def test_a_task_that_cannot_work_says_so(tmp_path):
+    with pytest.raises(ArboretumError, match="not an image store"):
+        run_task(TaskSpec(str(tmp_path), "0" * 12, 0, 1))
+
+
+def test_the_budget_is_divided_by_the_tasks_each_of_which_keeps_its_own_share(
+    tmp_path, server, plan_of, monkeypatch
+):
+    from arboretum_tools.downloading import run
+
+    monkeypatch.setenv("ARBORETUM_STATE", str(tmp_path / "state"))
+    given = []
+    monkeypatch.setattr(run, "run", lambda job, stopper: given.append(job.options))
+    monkeypatch.setattr(run, "plan_only", lambda job: given.append(job.options))
+    for spec in specs(tmp_path / "images", server, plan_of, 2):
+        real = replace(spec, origin=None)
+        run_task(real)
+        plan_task(real)
+    assert {options.allowance for options in given} == {ByteAllowance().divided(2)}
+    paths = [options.budget_path for options in given]
+    assert paths[0] == paths[1] != paths[2] == paths[3]
+    assert {path.parent for path in paths} == {tmp_path / "state"}

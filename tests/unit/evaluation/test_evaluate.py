@@ -1,0 +1,298 @@
+"""The report against scikit-learn, and against cases worked by hand."""
+
+import json
+import math
+import warnings
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import balanced_accuracy_score, f1_score, top_k_accuracy_score
+
+from arboretum_tools.errors import SplitError, TargetExistsError, UsageError
+from arboretum_tools.evaluation import PredictionsError, evaluate
+from arboretum_tools.evaluation.metrics import mean_over_classes, per_class, share
+from arboretum_tools.evaluation.predictions import best
+from arboretum_tools.evaluation.report import markdown, save
+from arboretum_tools.testing.tiny import tiny_split
+
+# Labels: 0 robin, 1 blackbird (same genus), 2 an orchid, 3 a raven without order.
+SPLIT = tiny_split()
+IDS = SPLIT.part("test")["photo_id"].to_pylist()
+TRUTH = SPLIT.part("test")["label"].to_pylist()
+
+
+def write(path, **columns):
+    if path.suffix == ".npz":
+        np.savez(path, **columns)
+    elif path.suffix == ".parquet":
+        pq.write_table(
+            pa.table({n: c.tolist() if hasattr(c, "tolist") else c for n, c in columns.items()}), path
+        )
+    else:
+        mark = "\t" if path.suffix == ".tsv" else ","
+        rows = zip(*columns.values(), strict=True)
+        path.write_text("\n".join(mark.join(map(str, row)) for row in [tuple(columns), *rows]) + "\n")
+    return path
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_it_agrees_with_scikit_learn(tmp_path_factory, data):
+    number = data.draw(st.integers(6, 9))
+    sizes = tuple(data.draw(st.lists(st.integers(0, 6), min_size=4, max_size=4)))
+    if not sum(sizes):
+        return
+    split = tiny_split({"train": (120, 50, 20, 5), "test": sizes})
+    truth = split.part("test")["label"].to_numpy()
+    rng = np.random.default_rng(data.draw(st.integers(0, 999)))
+    scores = rng.integers(0, number, (len(truth), 4)).astype(float)  # ties are common
+    path = write(
+        tmp_path_factory.mktemp("p") / "p.npz",
+        photo_id=split.part("test")["photo_id"].to_numpy(),
+        scores=scores,
+    )
+    found = evaluate(split, path)
+    predicted = scores.argmax(axis=1)
+    present = sorted(set(truth.tolist()))
+    assert found.top1.overall.value == pytest.approx(np.mean(predicted == truth))
+    assert found.top5.overall.value == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert found.top1.class_balanced.value == pytest.approx(balanced_accuracy_score(truth, predicted))
+        expected = f1_score(truth, predicted, labels=present, average="macro", zero_division=0)
+    assert found.macro_f1.value == pytest.approx(expected)
+    bands = np.array(["many", "medium", "medium", "few"])
+    for band, estimate in found.top1.bands.items():
+        own = [np.mean(predicted[truth == c] == c) for c in present if bands[c] == band]
+        assert estimate.n == len(own)
+        assert estimate.value == (pytest.approx(np.mean(own)) if own else None)
+        assert found.classes_left_out[band] == np.count_nonzero(bands == band) - len(own)
+    assert not any(isinstance(v, float) and math.isnan(v) for v in _leaves(found.to_dict()))
+
+
+def _leaves(value):
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for one in value:
+            yield from _leaves(one)
+    else:
+        yield value
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 999), st.integers(5, 12))
+def test_the_best_five_are_those_of_scikit_learn_and_ties_go_to_the_lower_label(seed, classes):
+    rng = np.random.default_rng(seed)
+    scores = rng.permuted(np.tile(np.arange(classes, dtype=float), (7, 1)), axis=1)
+    truth = rng.integers(0, classes, 7)
+    hits = (best(np.arange(7), scores) == truth[:, None]).any(axis=1)
+    assert hits.mean() == pytest.approx(
+        top_k_accuracy_score(truth, scores, k=5, labels=range(classes)) if classes > 5 else 1
+    )
+    tied = rng.integers(0, 3, (7, classes)).astype(float)
+    expected = [sorted(range(classes), key=lambda c: (-row[c], c))[:5] for row in tied]
+    assert best(np.arange(7), tied).tolist() == expected
+    assert best(np.arange(1), np.full((1, 6), -np.inf)).tolist() == [[0, 1, 2, 3, 4]]
+
+
+def hand(tmp_path, predicted, **arguments):
+    return evaluate(SPLIT, write(tmp_path / "p.csv", photo_id=IDS, label=predicted), **arguments)
+
+
+def test_a_case_worked_by_hand(tmp_path):
+    """Three photos a class. Robin: one called blackbird; raven: one called orchid, two called robin."""
+    found = hand(tmp_path, [0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 0, 0])
+    assert found.top1.overall.value == 8 / 12
+    assert found.top1.class_balanced.value == pytest.approx((2 / 3 + 1 + 1 + 0) / 4)
+    # F1: 2*2/(3+4), 2*3/(3+4), 2*3/(3+4), 0.
+    assert found.macro_f1.value == pytest.approx((4 / 7 + 6 / 7 + 6 / 7 + 0) / 4)
+    accuracy = {rank: one.accuracy.value for rank, one in found.ranks.items()}
+    assert list(accuracy) == ["species", "genus", "family", "order", "class", "phylum", "kingdom"]
+    assert accuracy["species"] == 8 / 12
+    assert accuracy["genus"] == 9 / 12
+    assert accuracy["class"] == pytest.approx(8 / 9)
+    # The orchid has no family, order, class or phylum; the raven has no order.
+    assert [found.ranks[rank].left_out for rank in accuracy] == [0, 0, 3, 6, 3, 3, 0]
+    assert accuracy["kingdom"] == pytest.approx(11 / 12)
+    # Blackbird for robin 1; orchid for raven 7 (another kingdom); robin for raven 4 (its class), twice.
+    assert found.mistake_severity == pytest.approx((1 + 7 + 4 + 4) / 4)
+    assert found.mistakes == 4
+    assert found.top5 is None
+    assert [row["top1"] for row in found.per_class] == [2 / 3, 1, 1, 0]
+    assert set(found.life_stages) == {"adult", "unknown"}
+    assert sum(one.n for one in found.life_stages.values()) == 12
+    assert found.groups["Aves"].value == pytest.approx((2 / 3 + 1 + 0) / 3)
+    assert found.groups["Plantae"].value == 1
+
+
+def test_no_mistakes_have_no_severity(tmp_path):
+    found = hand(tmp_path, TRUTH)
+    assert (found.mistake_severity, found.mistakes) == (None, 0)
+    assert "No prediction is wrong" in markdown(found)
+
+
+@pytest.mark.parametrize(
+    ("hits", "n", "low", "high"),
+    # Newcombe 1998, Statistics in Medicine 17, table I, method 3 (the score interval).
+    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
+)
+def test_intervals_of_shares_are_those_that_newcombe_prints(hits, n, low, high):
+    found = share(np.arange(n) < hits)
+    assert (round(found.low, 4), round(found.high, 4)) == (low, high)
+    assert found.value == hits / n
+
+
+def test_intervals_of_means_hold_their_mean_and_narrow_with_classes():
+    rng = np.random.default_rng(1)
+    few, many = (mean_over_classes(rng.random(n)) for n in (10, 1000))
+    assert few.low < few.value < few.high
+    assert many.high - many.low < (few.high - few.low) / 5
+    # About 2 * 1.96 standard errors of a uniform variable.
+    assert many.high - many.low == pytest.approx(2 * 1.96 * math.sqrt(1 / 12 / 1000), rel=0.1)
+    assert mean_over_classes(np.array([])).value is None
+    assert np.isnan(per_class(np.array([True]), np.array([1]), 3)).tolist() == [True, False, True]
+
+
+FORMS = {
+    "p.npz": {"photo_id": np.array(IDS), "label": np.array(TRUTH)},
+    "k.npz": {"photo_id": np.array(IDS), "topk": np.array([[t, (t + 1) % 4] for t in TRUTH])},
+    "s.npz": {"photo_id": np.array(IDS), "scores": np.eye(4)[TRUTH]},
+    "p.parquet": {"photo_id": IDS, "label": TRUTH},
+    "s.parquet": {"photo_id": IDS, "scores": np.eye(4, dtype=np.float32)[TRUTH]},
+    "k.csv": {"photo_id": IDS, "label_1": TRUTH, "label_2": [(t + 1) % 4 for t in TRUTH]},
+    "p.tsv": {"photo_id": IDS, "label": TRUTH},
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_every_form_is_read_in_any_order(tmp_path, name):
+    order = np.random.default_rng(2).permutation(len(IDS))
+    columns = {key: np.asarray(values)[order] for key, values in FORMS[name].items()}
+    found = evaluate(SPLIT, write(tmp_path / name, **columns))
+    assert found.top1.overall.value == 1
+    assert (found.top5 is not None) == ("s." in name)
+
+
+BAD = [
+    ({"photo_id": IDS[1:], "label": TRUTH[1:]}, "lacks 1 of the 12 photos"),
+    ({"photo_id": [*IDS, IDS[0]], "label": [*TRUTH, 0]}, "stands twice"),
+    ({"photo_id": [*IDS, 5], "label": [*TRUTH, 0]}, "not in the part, such as 5"),
+    ({"photo_id": IDS, "label": [4, *TRUTH[1:]]}, "label 4, outside 0 to 3"),
+    ({"photo_id": IDS, "label": [-1, *TRUTH[1:]]}, "label -1"),
+    ({"photo_id": IDS, "label": [None, *TRUTH[1:]]}, "whole numbers without gaps"),
+    ({"photo_id": IDS, "label": [0.5, *TRUTH[1:]]}, "whole numbers without gaps"),
+    ({"photo_id": IDS, "scores": [[math.nan, 0, 0, 0], *np.eye(4)[TRUTH[1:]].tolist()]}, "no number"),
+    ({"photo_id": IDS, "scores": [[0.0, 1.0], *np.eye(4)[TRUTH[1:]].tolist()]}, "not 4 scores"),
+    ({"photo_id": IDS, "guess": TRUTH}, "none of the columns label"),
+    ({"id": IDS, "label": TRUTH}, "no column photo_id"),
+    ({"id": IDS, "scores": np.eye(4)[TRUTH].tolist()}, "no column photo_id"),
+    ({"photo_id": IDS, "label": [1e300, *TRUTH[1:]]}, "too large"),
+    ({"photo_id": IDS, "label": [math.inf, *TRUTH[1:]]}, "whole numbers without gaps"),
+    ({"photo_id": np.array([2**64 - 1, *IDS[1:]], np.uint64), "label": TRUTH}, "too large"),
+    ({"photo_id": IDS, "label": list(map(str, TRUTH))}, "whole numbers without gaps"),
+    ({"photo_id": IDS, "scores": TRUTH}, "not lists of numbers"),
+    ({"photo_id": IDS, "scores": [["a"] * 4] * 12}, "none of numbers"),
+    ({"photo_id": IDS, "scores": [[True] * 4] * 12}, "none of numbers"),
+]
+
+
+@pytest.mark.parametrize(("columns", "message"), BAD)
+def test_predictions_that_answer_something_else_are_one_error(tmp_path, columns, message):
+    path = tmp_path / "p.parquet"
+    pq.write_table(pa.table(columns), path)
+    with pytest.raises(PredictionsError, match=message) as caught:
+        evaluate(SPLIT, path)
+    assert caught.value.exit_code == 3
+
+
+def test_a_file_that_is_not_there_is_said(tmp_path):
+    with pytest.raises(PredictionsError, match=r"there is no file .*mine\.csv"):
+        evaluate(SPLIT, tmp_path / "mine.csv")
+
+
+def test_files_that_are_none_are_one_error(tmp_path):
+    for name, text in (("a.csv", "photo_id,label\n1,x\n"), ("b.npz", "x"), ("c.parquet", "x"), ("d.csv", "")):
+        (tmp_path / name).write_text(text)
+        with pytest.raises(PredictionsError, match="cannot be read"):
+            evaluate(SPLIT, tmp_path / name)
+    pickled = np.array([{"a": 1}], dtype=object)
+    np.savez(tmp_path / "e.npz", photo_id=pickled, label=pickled, allow_pickle=True)
+    with pytest.raises(PredictionsError, match="cannot be read"):
+        evaluate(SPLIT, tmp_path / "e.npz")
+    (tmp_path / "empty.npz").touch()
+    with (tmp_path / "one.npz").open("wb") as file:
+        np.save(file, np.array(IDS))
+    np.savez_compressed(tmp_path / "cut.npz", photo_id=np.arange(4_000), label=np.arange(4_000))
+    data = bytearray((tmp_path / "cut.npz").read_bytes())
+    data[300:340] = b"x" * 40
+    (tmp_path / "cut.npz").write_bytes(data)
+    np.savez(tmp_path / "plain.npz", photo_id=np.array(5), label=np.array(TRUTH))
+    np.savez(tmp_path / "grid.npz", photo_id=np.array([IDS]), label=np.array([TRUTH]))
+    np.savez(tmp_path / "names.npz", photo_id=np.array(IDS), scores=np.full((12, 4), "a"))
+    np.savez(tmp_path / "none.npz", label=np.array(TRUTH))
+    np.savez_compressed(tmp_path / "bomb.npz", photo_id=np.array(IDS), scores=np.zeros((10_000, 1_000)))
+    (tmp_path / "folder.csv").mkdir()
+    names = ("empty.npz", "one.npz", "cut.npz", "plain.npz", "grid.npz", "names.npz", "none.npz", "bomb.npz")
+    for name in (*names, "folder.csv"):
+        with pytest.raises(PredictionsError, match="cannot be read"):
+            evaluate(SPLIT, tmp_path / name)
+    np.savez(tmp_path / "f.npz", photo_id=np.array(IDS), scores=np.zeros((12, 3)))
+    with pytest.raises(PredictionsError, match="not \\(12, 4\\)"):
+        evaluate(SPLIT, tmp_path / "f.npz")
+    with pytest.raises(UsageError, match=r"\.parquet, \.csv"):
+        evaluate(SPLIT, tmp_path / "x.json")
+    with pytest.raises(UsageError, match="'error' or 'wrong'"):
+        evaluate(SPLIT, tmp_path / "x.csv", missing="right")
+    with pytest.raises(SplitError, match="no part"):
+        evaluate(SPLIT, tmp_path / "x.csv", part="dev")
+
+
+def test_missing_photos_may_count_as_wrong(tmp_path):
+    path = write(tmp_path / "p.csv", photo_id=IDS[3:], label=TRUTH[3:])
+    found = evaluate(SPLIT, path, missing="wrong")
+    assert found.missing == 3
+    assert found.top1.overall.value == 9 / 12
+    assert found.ranks["kingdom"].accuracy.value == 9 / 12
+    assert found.mistakes == 0
+    assert "3 photos have no prediction" in markdown(found)
+
+
+def test_the_report_is_written_and_replaces_only_a_report(tmp_path, monkeypatch):
+    monkeypatch.setenv("MPLCONFIGDIR", str(tmp_path / "mpl"))
+    found = hand(tmp_path, [0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 0, 0])
+    written = save(found, tmp_path / "r")
+    assert [path.name for path in written] == ["report.json", "report.md", "report.png"]
+    again = {path: path.read_bytes() for path in written}
+    save(found, tmp_path / "r")
+    assert again == {path: path.read_bytes() for path in written}
+    assert json.loads(written[0].read_text())["top1"]["overall"]["n"] == 12
+    text = written[1].read_text()
+    assert "| top-1 | 66.7 [39.1, 86.2] |" in text
+    assert "Mistake severity 4.00 ranks" in text
+    assert "| order | " in text
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("precious")
+    with pytest.raises(TargetExistsError):
+        save(found, tmp_path / "mine")
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.tex"]
+
+
+def test_look_alikes_are_reported_pair_by_pair():
+    import numpy as np
+
+    from arboretum_tools.evaluation.pairs import accuracies
+
+    classes = [{"class_key": key, "name": key.upper()} for key in "abc"]
+    truth = np.array([0, 0, 0, 0, 1, 1, 2])
+    predicted = np.array([0, 1, 2, -1, 1, 0, 0])
+    pairs = [["a", "b"], ["c", "a"], ["a", "nowhere"], "ab", ["a"]]
+    first, second = accuracies(pairs, classes, truth, predicted)
+    assert first.names == ("A", "B")
+    assert (first.top1.value, first.swapped.value, first.top1.n) == (2 / 6, 2 / 6, 6)
+    assert (second.top1.value, second.swapped.value) == (1 / 5, 2 / 5)
+    assert accuracies(None, classes, truth, predicted) == ()
