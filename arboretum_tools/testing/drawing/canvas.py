@@ -56,10 +56,6 @@ class Dice:
         """One of the values."""
         return values[int(self.number() * len(values))]
 
-    def point(self, width: float, height: float) -> complex:
-        """A point of the box of that size around 0."""
-        return complex(self.between(-width, width), self.between(-height, height))
-
 
 def hsl(hue: float, saturation: float, lightness: float) -> Colour:
     """A colour by hue (degree), saturation and lightness (0 to 1)."""
@@ -148,10 +144,6 @@ class Pen:
         pixels = max(1, round(width * abs(self.turn)))
         self.canvas.line(self._pixels(points), fill=colour, width=pixels, joint="curve")
 
-    def curve(self, points: Points, width: float, colour: Colour) -> None:
-        """A smooth line through the points."""
-        self.line(smooth(points), width, colour)
-
     def ribbon(self, points: Points, widths: Sequence[float], colour: Colour) -> None:
         """A smooth band through the points, as wide at each as `widths` says."""
         spine = smooth(points)
@@ -170,8 +162,8 @@ class Pen:
 
     def eye(self, centre: complex, radius: float, iris: Colour = BLACK) -> None:
         """An eye with a glint."""
-        self.disc(centre, radius, darker(iris, 0.2))
-        self.disc(centre, radius * 0.72, BLACK)
+        self.disc(centre, radius, iris)
+        self.disc(centre, radius * 0.7, BLACK)
         self.disc(centre + radius * (0.3 - 0.35j), radius * 0.3, WHITE)
 
     def _pixels(self, points: Iterable[complex]) -> list[tuple[float, float]]:
