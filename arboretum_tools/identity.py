@@ -18,8 +18,8 @@ from arboretum_tools.errors import UsageError
 #: The ranks that a class of a split may have.
 CLASS_RANKS = ("species", "genus", "family", "order")
 
-#: Names that carry a hybrid's mark: the multiplication sign, or `x` as a word of its own.
-HYBRID_SQL = "(contains(scientific_name, '×') OR contains(' ' || scientific_name || ' ', ' x '))"
+#: Names that carry a hybrid's mark: the multiplication sign, or `x` or `X` as a word of its own.
+HYBRID_SQL = "(contains(scientific_name, '×') OR contains(' ' || lower(scientific_name) || ' ', ' x '))"
 
 _FOLDER_CHARACTERS = 80
 

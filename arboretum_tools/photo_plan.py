@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 
 from arboretum_metadata.schema import REQUEST
 from arboretum_tools.atomic_files import PARTIAL, read_json, whole_file, write_json
-from arboretum_tools.errors import StoreError, UsageError
+from arboretum_tools.errors import SplitError, StoreError, UsageError
 from arboretum_tools.store import layout
 from arboretum_tools.tables import arrow_schema, one_line, write_table
 
@@ -119,8 +119,14 @@ def of_split(split: Splits, parts: Iterable[str] | None = None) -> PhotoPlan:
         parts: which parts of it; None = all.
 
     Raises:
-        SplitError: the split has no such part.
+        SplitError: the split has no such part, or its ids are not those of iNaturalist.
     """
+    if split.meta["recipe"].get("profile") == "imported":
+        raise SplitError(
+            f"the split {split.name} was imported: its photo ids are numbers of ours, and iNaturalist has "
+            "other photos under them",
+            hint="Get its images from those who published them. Nothing was fetched.",
+        )
     chosen = split.parts if parts is None else tuple(parts)
     tables = [split.part(part).select(_SCHEMA.names) for part in chosen]
     source = {

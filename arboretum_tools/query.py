@@ -111,6 +111,15 @@ def identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def whole_sql(text: str, sql_type: str = "BIGINT") -> str:
+    """The whole number that a text is, `12345.0` included; NULL for `12345.6` and `1.23457E+08`.
+
+    A cast alone would round both: to the id of another photo.
+    """
+    whole = f"regexp_full_match(trim({text}), '[+-]?[0-9]+([.]0*)?')"
+    return f"CASE WHEN {whole} THEN TRY_CAST(split_part(trim({text}), '.', 1) AS {sql_type}) END"
+
+
 def parquet_source(
     files: Sequence[Path], *, filename: bool = False, row: bool = False, alike: bool = False
 ) -> str:

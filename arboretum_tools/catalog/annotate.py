@@ -21,26 +21,19 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from arboretum_metadata.vocab import IUCN_CATEGORIES, LICENSES, LIFE_STAGES, QUALITY_GRADES
+from arboretum_metadata.vocab import VOCABULARIES
 from arboretum_tools.atomic_files import sha256_of_json
 from arboretum_tools.catalog import layout, parts
 from arboretum_tools.catalog.build import catalog_json, close_folder
 from arboretum_tools.catalog.files import default_path
 from arboretum_tools.catalog.sources.convert import spool, uuid_sql
 from arboretum_tools.catalog.sources.delimited import COMMA, TAB, file_member, header
+from arboretum_tools.catalog.spellings import value_sql
 from arboretum_tools.catalog.staging import refuse_foreign, replace_catalog, work_folder, working
 from arboretum_tools.errors import BadInputError, CatalogError, UsageError
 from arboretum_tools.events import OnEvent, StageFinished, StageStarted, UnitDone, ignore
 from arboretum_tools.query import Connection, identifier, literal, parquet_source, rows
 from arboretum_tools.tables import one_line
-
-#: Columns that can be annotated, and what may stand in them.
-VOCABULARIES: dict[str, tuple[str, ...]] = {
-    "life_stage": tuple(LIFE_STAGES),
-    "license": tuple(LICENSES),
-    "quality_grade": QUALITY_GRADES,
-    "iucn": IUCN_CATEGORIES,
-}
 
 #: Names of the column that joins, in the order in which they are looked for.
 KEYS = ("photo_id", "observation_id")
@@ -182,8 +175,7 @@ def _decide(
     key, relation = _relation(connection, table, column, work)
     number = f"coalesce(TRY_CAST({key} AS BIGINT), {uuid_sql(f'{key}::VARCHAR')})"
     # Vocabularies are small: their own spelling by that in lower case.
-    cases = " ".join(f"WHEN {literal(value.lower())} THEN {literal(value)}" for value in VOCABULARIES[column])
-    value = f"CASE lower(trim({column}::VARCHAR)) {cases} END"
+    value = value_sql(column, f"{column}::VARCHAR")
     connection.execute(
         f"CREATE TABLE votes AS SELECT {number} AS id, {value} AS value, trim({column}::VARCHAR) AS stated, "
         f"count(*) AS n FROM {relation} GROUP BY ALL"

@@ -99,7 +99,7 @@ def build_catalog(
 
     Args:
         source: files and folders: Parquet or CSV as published; the folder or tar of Open Data; a Darwin Core
-            archive of GBIF, zip or folder. Symbolic links out of a folder are not followed.
+            archive of GBIF, zip or folder. Links to files are followed.
         to: the catalogue's folder; default `$ARBORETUM_CATALOG`, else `./catalog`. A built catalogue there
             is replaced once the new one is whole; anything else is refused.
         threads: default all cores.
@@ -198,6 +198,12 @@ class _Build:
                     hint="iNaturalist Open Data has it. Nothing was changed.",
                 )
         base = ready[0]
+        for source in ready[1:]:
+            for column, texts in raw.unknown_values(self._connection, source.files).items():
+                named = ", ".join(f"{text[:40]!r} ({count:,})" for text, count in list(texts.items())[:8])
+                self._on_event(
+                    Note(f"{source.kind}: {column} outside the vocabulary, taken as unknown: {named}")
+                )
         self._say("counting names and duplicates", base.files.rows, "row")
         defects = raw.prepare(self._connection, base.files)
         rejected.of_rows(self._connection)
@@ -292,7 +298,12 @@ class _Build:
         meta = {
             **catalog_json(self._connection, every, self._state["taxonomy"]),
             "defects": self._state["defects"],
-            "columns": [column for column in parts.OPTIONAL if column in known],
+            # One without a single value counts as absent, as in a raw catalogue.
+            "columns": [
+                column
+                for column in parts.OPTIONAL
+                if column in known and (column == "life_stage_source" or any(known[column].values()))
+            ],
             "coverage": known,
             "notes": self._state["notes"],
             "sources": [

@@ -6,13 +6,12 @@ Of rows that are left out or changed the report says by which rule. Nothing here
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from arboretum_metadata.schema import REJECTED
-from arboretum_metadata.vocab import IUCN_CATEGORIES, LICENSES, LIFE_STAGES, QUALITY_GRADES, RANKS
+from arboretum_metadata.vocab import RANKS, VOCABULARIES
 from arboretum_tools.catalog import rejected
 from arboretum_tools.catalog.catalog import Catalog
 from arboretum_tools.query import identifier, literal
@@ -21,13 +20,6 @@ from arboretum_tools.wording import plural
 
 #: Examples that are kept of a finding.
 EXAMPLES = 20
-
-_VOCABULARIES: tuple[tuple[str, Sequence[str]], ...] = (
-    ("license", tuple(LICENSES)),
-    ("life_stage", tuple(LIFE_STAGES)),
-    ("quality_grade", QUALITY_GRADES),
-    ("iucn", IUCN_CATEGORIES),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,22 +205,25 @@ def _names(catalog: Catalog) -> list[Finding]:
 
 def _values(catalog: Catalog) -> list[Finding]:
     found = []
-    for column, vocabulary in _VOCABULARIES:
+    for column, vocabulary in VOCABULARIES.items():
+        counts = dict(catalog.defects.unknown_values.get(column, {}))
         if catalog.has(column):
+            # A catalogue of an older build has the spellings themselves.
             known = ", ".join(map(literal, vocabulary))
             values = catalog.rows(
                 f"SELECT {column}, count(*) FROM photos WHERE {column} NOT IN ({known}) GROUP BY 1 "
                 "ORDER BY 2 DESC, 1"
             )
-            found.append(
-                _finding(
-                    f"unknown_{column}",
-                    sum(int(str(count)) for _, count in values),
-                    f"photo whose {column} is outside the vocabulary, which no filter lets pass",
-                    False,
-                    tuple(f"{value} ({int(str(count)):,})" for value, count in values[:EXAMPLES]),
-                )
+            counts |= {str(value): int(str(count)) for value, count in values}
+        found.append(
+            _finding(
+                f"unknown_{column}",
+                sum(counts.values()),
+                f"photo whose {column} is outside the vocabulary: unknown, which no filter lets pass",
+                False,
+                tuple(f"{value} ({count:,})" for value, count in list(counts.items())[:EXAMPLES]),
             )
+        )
     found.append(
         _listed(
             catalog,

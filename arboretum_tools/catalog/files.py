@@ -14,10 +14,18 @@ from arboretum_tools.tables import one_line
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
+
+# Columns that count as absent where no row has a value: a saved selection always has all of them.
+_OPTIONAL = frozenset(c.name for c in CATALOG.columns) - {*CATALOG_REQUIRED, "photo_url", "ext"}
 
 #: Where a catalogue is looked for when none is named, after this environment variable.
 DEFAULT_FOLDER = "catalog"
 ENVIRONMENT = "ARBORETUM_CATALOG"
+
+
+# How a pointer file begins: https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md.
+_POINTER = b"version https://git-lfs.github.com/spec/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +102,10 @@ def _described(root: Path, files: tuple[Path, ...]) -> RawFiles:
     columns: dict[str, dict[str, pa.DataType]] = {}
     rows = 0
     for file in files:
-        schema, count = _footer(file)
+        schema, count, unknown = _footer(file)
         for column in _check(file, schema):
             for spelling in (column.name, *column.also):
-                if spelling in schema.names:
+                if spelling in schema.names and not (column.name in _OPTIONAL and spelling in unknown):
                     columns.setdefault(column.name, {})[spelling] = schema.field(spelling).type
         rows += count
     if rows == 0:
@@ -106,30 +114,62 @@ def _described(root: Path, files: tuple[Path, ...]) -> RawFiles:
 
 
 def _parquet_files(root: Path) -> Iterator[Path]:
-    inside = root.resolve()
     found = []
     for folder, _, names in os.walk(root):
-        found += [Path(folder, name) for name in names if name.endswith(".parquet")]
+        # Finder leaves a `._name` beside each file of a disk that is not its own.
+        found += [Path(folder, n) for n in names if n.endswith(".parquet") and not n.startswith("._")]
     for file in sorted(found):
-        # A link that leads out of the folder would let an unpacked archive read anything.
-        if file.resolve().is_relative_to(inside):
-            yield file
+        # A link may lead anywhere: the hub's cache keeps files as links, a second disk is one.
+        if file.is_symlink() and not file.is_file():
+            raise CatalogError(
+                f"{file} is a link to {file.readlink()}, where no file is",
+                path=file,
+                hint="Mend the link, or take it out of the catalogue. Nothing was changed.",
+            )
+        yield file
 
 
-def _footer(file: Path) -> tuple[pa.Schema, int]:
+def refuse_pointer(file: Path) -> None:
+    """Raises CatalogError if a file is a pointer that git-lfs left in the place of the file itself."""
+    try:
+        with file.open("rb") as stream:
+            begin = stream.read(len(_POINTER))
+    except OSError:
+        return
+    if begin == _POINTER:
+        raise CatalogError(
+            f"{file} is a pointer of git-lfs, not the file that it stands for",
+            path=file,
+            hint="Fetch it with `git lfs pull` in that repository, or download it from its web page. "
+            "Nothing was changed.",
+        )
+
+
+def _footer(file: Path) -> tuple[pa.Schema, int, frozenset[str]]:
+    """Schema, rows, and the columns of which the statistics say that every value is null."""
     # Loaded here, as a built catalogue is opened without it.
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         with pq.ParquetFile(file) as parquet:
-            return parquet.schema_arrow, parquet.metadata.num_rows
+            found = parquet.metadata
+            return parquet.schema_arrow, found.num_rows, frozenset(_all_null(found))
     except (pa.ArrowInvalid, OSError) as error:
+        refuse_pointer(file)
         raise CatalogError(
             f"{file} is not a whole Parquet file: {one_line(error)}",
             path=file,
             hint="Fetch it again, or take it out of the catalogue. Nothing was changed.",
         ) from error
+
+
+def _all_null(found: pq.FileMetaData) -> Iterator[str]:
+    for position in range(found.num_columns):
+        columns = (found.row_group(group).column(position) for group in range(found.num_row_groups))
+        # Ends at the first group with a value, which nearly always is the first group.
+        if all(c.statistics is not None and c.statistics.null_count == c.num_values for c in columns):
+            yield found.schema.column(position).path
 
 
 def _check(file: Path, schema: pa.Schema) -> list[Column]:
@@ -168,9 +208,9 @@ def _readable(column: Column, found: pa.DataType) -> bool:
     if column.type == "string":
         return bool(text)
     if column.type in ("int64", "int32"):
-        # pandas turns optional whole numbers into floats; observation ids may be UUIDs as text.
-        float_too = column.nullable and pa.types.is_floating(found)
-        return bool(pa.types.is_integer(found) or float_too or (column.name == "observation_id" and text))
+        # pandas turns whole numbers with gaps into floats; observation ids may be UUIDs as text.
+        number = pa.types.is_integer(found) or pa.types.is_floating(found)
+        return bool(number or (column.name == "observation_id" and text))
     if column.type == "float64":
         return bool(pa.types.is_floating(found) or pa.types.is_integer(found) or pa.types.is_decimal(found))
     return bool(text or pa.types.is_date(found) or pa.types.is_timestamp(found))

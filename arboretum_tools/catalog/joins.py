@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from arboretum_tools.catalog.parts import OPTIONAL
+from arboretum_tools.catalog.spellings import mapped
 from arboretum_tools.query import Connection, literal, rows
 
 _ONE_SOURCE = ("observation_id", "observer_id")
@@ -49,7 +50,7 @@ def joined(
     holders: dict[str, list[tuple[str, str]]] = {column: [(base, "b")] for column in has}
     source = f"{listed} b"
     for position, (kind, (relation, columns)) in enumerate(joins.items()):
-        chosen = ", ".join(columns)
+        chosen = ", ".join(map(mapped, columns))
         hits.append(f"{name}_hit{position}")
         # Of a photo that is there twice, the row that the rule for duplicates keeps.
         run(

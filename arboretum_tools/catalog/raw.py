@@ -9,15 +9,16 @@ is kept in memory but the names, the few repeated ids, and one slice of the phot
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from arboretum_metadata.schema import CATALOG, LINEAGE
-from arboretum_metadata.vocab import EXTENSIONS
+from arboretum_metadata.vocab import EXTENSIONS, VOCABULARIES
 from arboretum_tools.catalog.files import RawFiles
+from arboretum_tools.catalog.spellings import unknown, value_sql
 from arboretum_tools.identity import HYBRID_SQL, class_key_sql
-from arboretum_tools.query import Connection, identifier, parquet_source, rows
+from arboretum_tools.query import Connection, identifier, parquet_source, rows, whole_sql
 from arboretum_tools.wording import counted, plural
 
 #: Columns of `photos`, in the order in which they are written.
@@ -38,6 +39,9 @@ _ON_GLOBE = "latitude BETWEEN -90 AND 90 AND longitude BETWEEN -180 AND 180"
 
 # Photo ids that are compared with each other at a time, which bounds memory: about 0.5 GB.
 _IDS_AT_A_TIME = 16_000_000
+
+# Spellings that a sentence names.
+_SHOWN = 8
 
 _LINEAGE = ("kingdom", "phylum", "class", "order", "family", "genus", "species")
 _CONTROL = "[\\x00-\\x1f\\x7f-\\x9f]"
@@ -60,6 +64,7 @@ class Defects:
         conflicting_photos: those photos.
         no_class: kept, but in no species class: kingdom, genus or epithet is missing.
         control_characters: kept, with each control character in a name replaced by a space.
+        unknown_values: kept, with that value unknown: rows by column and spelling outside its vocabulary.
     """
 
     rows: int
@@ -71,6 +76,7 @@ class Defects:
     conflicting_photos: int
     no_class: int
     control_characters: int
+    unknown_values: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @property
     def photos(self) -> int:
@@ -102,7 +108,11 @@ class Defects:
             (self.no_class, "without kingdom, genus or epithet: kept, in no species class"),
             (self.control_characters, "with control characters in a name: kept, the characters made spaces"),
         )
-        return [f"{count:,} {what}" for count, what in kinds if count]
+        return [f"{count:,} {what}" for count, what in kinds if count] + [
+            f"{sum(texts.values()):,} with a {column} outside the vocabulary, taken as unknown: "
+            + ", ".join(f"{text[:40]!r} ({count:,})" for text, count in list(texts.items())[:_SHOWN])
+            for column, texts in self.unknown_values.items()
+        ]
 
 
 def prepare(connection: Connection, files: RawFiles) -> Defects:
@@ -161,7 +171,18 @@ def prepare(connection: Connection, files: RawFiles) -> Defects:
         conflicting_photos=conflict_photos,
         no_class=no_class,
         control_characters=control,
+        unknown_values=unknown_values(connection, files),
     )
+
+
+def unknown_values(connection: Connection, files: RawFiles) -> dict[str, dict[str, int]]:
+    """Rows by column and spelling of values that are in no vocabulary."""
+    columns = {column: _text(files, column) for column in VOCABULARIES if files.has(column)}
+    return unknown(connection, parquet_source(files.files), columns)
+
+
+def _text(files: RawFiles, column: str) -> str:
+    return f"coalesce({', '.join(map(identifier, files.columns[column]))})::VARCHAR"
 
 
 def where_is(
@@ -268,13 +289,22 @@ def _column_sql(files: RawFiles, name: str, type_name: str) -> str:
         uuid = f"(('0x' || {hexadecimal})::UBIGINT & 9223372036854775807::UBIGINT)::BIGINT"
         is_uuid = f"regexp_full_match(lower({column}::VARCHAR), '{_UUID}')"
         if any(str(t).endswith(("string", "string_view")) for t in map(_value_type, spellings.values())):
-            return f"CASE WHEN {is_uuid} THEN {uuid} ELSE TRY_CAST({column} AS BIGINT) END"
+            return f"CASE WHEN {is_uuid} THEN {uuid} ELSE {whole_sql(f'{column}::VARCHAR')} END"
     if name in NAME_COLUMNS or name == "photo_url":
         # Names are cleaned where some need it; most of a catalogue is names and addresses.
         return f"{column}::VARCHAR"
+    if name in VOCABULARIES:
+        return value_sql(name, f"{column}::VARCHAR")
     if sql_type == "VARCHAR":
         # Empty texts are how CSV exports write what is unknown.
         return f"nullif(trim({column}::VARCHAR), '')"
+    floats = any(str(found) in ("double", "float", "halffloat") for found in spellings.values())
+    if floats and type_name in ("int64", "int32"):
+        # pandas makes floats of whole numbers with gaps. A cast would round one that is not whole to another
+        # id; above 2^53 floats skip numbers, so the id that was meant is lost.
+        number = f"{column}::DOUBLE"
+        whole = f"{number} = trunc({number}) AND abs({number}) <= 9007199254740992"
+        return f"CASE WHEN {whole} THEN TRY_CAST({number} AS {sql_type}) END"
     return f"TRY_CAST({column} AS {sql_type})"
 
 
@@ -289,8 +319,26 @@ def _names_sql(*, clean: bool) -> str:
 
 
 def _cleaned(name: str) -> str:
-    """A name with control characters made spaces and no blanks around it; NULL where nothing is left."""
-    return f"nullif(trim(regexp_replace({identifier(name)}, '{_CONTROL}+', ' ', 'g')), '')"
+    """A name in NFC, with control characters made spaces and no blanks around; NULL where nothing is left.
+
+    Of `species`, the epithet alone where the column has a binomial. A hybrid whose epithet is that of one of
+    its parents is a taxon of its own: its epithet is then all that follows the genus, with the mark.
+    """
+    text = f"nullif(trim(regexp_replace(nfc_normalize({identifier(name)}), '{_CONTROL}+', ' ', 'g')), '')"
+    if name != "species":
+        return text
+    whole = f"regexp_replace({_cleaned('scientific_name')}, ' [xX] ', ' × ', 'g')"
+    genus = f"({_cleaned('genus')} || ' ')"
+    epithet = (
+        f"CASE WHEN starts_with({text}, {genus}) THEN substr({text}, length({genus}) + 1) ELSE {text} END"
+    )
+    words = f"string_split({whole}, ' ')"
+    # A mark alone as epithet, as published metadata have it, is nobody else's.
+    of_parent = f"({epithet}) <> '×' AND ({epithet}) IN ({words}[2], {words}[-1])"
+    return (
+        f"CASE WHEN {HYBRID_SQL} AND starts_with({whole}, {genus}) AND {of_parent} "
+        f"THEN substr({whole}, length({genus}) + 1) ELSE {epithet} END"
+    )
 
 
 def _resolve_repeated(connection: Connection) -> tuple[int, int, int, int, int]:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from arboretum_metadata.schema import SELECTION
 from arboretum_tools import criteria as criteria_to_sql
 from arboretum_tools.catalog.relations import Relations
-from arboretum_tools.criteria import Criteria
+from arboretum_tools.criteria import Criteria, Predicate
 from arboretum_tools.identity import joined_slugs
 from arboretum_tools.tables import arrow_schema, to_frame, write_table
+from arboretum_tools.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,20 +79,13 @@ class Selection:
     @cached_property
     def explanation(self) -> Explanation:
         """Its SQL, parameters and English."""
-        graded = self.catalog.has("quality_grade")
         queries: list[str] = []
         conditions: list[str] = []
         parameters: list[Any] = []
         phrases: list[str] = []
         everything = False
         for one in self.criteria:
-            found = criteria_to_sql.predicates(
-                one,
-                self.catalog.clade,
-                self.catalog.register_ids,
-                self.catalog.of_classes,
-                graded=graded,
-            )
+            found = self._predicates(one)
             condition, values = criteria_to_sql.where_sql(found)
             queries.append(criteria_to_sql.ids_sql(condition, one))
             # Row-wise conditions stand directly in later queries, so that those need only one scan.
@@ -107,6 +101,40 @@ class Selection:
             condition=" OR ".join(f"({condition})" for condition in conditions),
             everything=everything,
         )
+
+    def _predicates(self, one: Criteria) -> list[Predicate]:
+        return criteria_to_sql.predicates(
+            one,
+            self.catalog.clade,
+            self.catalog.register_ids,
+            self.catalog.of_classes,
+            graded=self.catalog.has("quality_grade"),
+        )
+
+    @cached_property
+    def emptied_by(self) -> tuple[str, ...]:
+        """For each of the criteria that no photo passes, the first filter that leaves none, as a sentence."""
+        found = []
+        for one in self.criteria:
+            left = len(self.catalog)
+            passed: list[Predicate] = []
+            for predicate in self._predicates(one):
+                passed.append(predicate)
+                condition, values = criteria_to_sql.where_sql(passed)
+                before = left
+                left = int(
+                    str(self.catalog.rows(f"SELECT count(*) FROM photos WHERE {condition}", values)[0][0])
+                )
+                if not left:
+                    asked = "; ".join(p.english for p in passed[:-1])
+                    of = f"{counted(before, 'photo')}{f' ({asked})' if asked else ''}"
+                    found.append(f"the filter {predicate.english!r} leaves none of {of}")
+                    break
+        return tuple(found)
+
+    def _tell_if_empty(self, photos: int) -> None:
+        if not photos and self.emptied_by:
+            self.catalog.note(f"no photo is selected: {'; '.join(self.emptied_by)}")
 
     def __repr__(self) -> str:
         # Asks the catalogue nothing, as its English would.
@@ -166,7 +194,9 @@ class Selection:
         relation, photos = self.tally("*")
         found = self.explanation
         sql = f"SELECT {photos} FROM {self.source(relation)} WHERE {found.condition}"
-        return int(str(self.catalog.rows(sql, found.parameters)[0][0]))
+        count = int(str(self.catalog.rows(sql, found.parameters)[0][0]))
+        self._tell_if_empty(count)
+        return count
 
     def __len__(self) -> int:
         return self.count()
@@ -184,7 +214,9 @@ class Selection:
             self.explanation.parameters,
         )[0]
         names = ("photos", "classes", "no_class", "no_license", "no_life_stage", "no_observation")
-        return {name: int(str(count)) for name, count in zip(names, counts, strict=True)}
+        summary = {name: int(str(count)) for name, count in zip(names, counts, strict=True)}
+        self._tell_if_empty(summary["photos"])
+        return summary
 
     def species_sql(self) -> tuple[str, tuple[Any, ...]]:
         """A query for what `SpeciesCount` has and the rest of `classes`, and its parameters; in no order."""

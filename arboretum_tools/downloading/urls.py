@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 
-from arboretum_metadata.vocab import EXTENSIONS, PHOTO_SIZES
+from arboretum_metadata.vocab import EXTENSIONS, OPEN_DATA_ADDRESS, PHOTO_SIZES
 from arboretum_tools.errors import UsageError
 
 #: The bucket of the iNaturalist Open Data (https://github.com/inaturalist/inaturalist-open-data).
@@ -25,6 +25,7 @@ STATIC_HOST = "static.inaturalist.org"
 KNOWN_HOSTS = frozenset({OPEN_DATA_HOST, STATIC_HOST})
 
 _PHOTO_PATH = re.compile(r"(.*/photos/\d+/)([a-z]+)(\.[A-Za-z]+)", re.ASCII)
+_OPEN_DATA = re.compile(OPEN_DATA_ADDRESS, re.ASCII | re.IGNORECASE)
 _HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", re.ASCII)
 _PORTS = {"http": 80, "https": 443}
 # An address is printable ASCII without spaces (RFC 3986).
@@ -100,6 +101,8 @@ class AddressRules:
         """
         if _UNPRINTABLE.search(url):
             raise AddressRefusedError("an address with spaces, control characters or others than ASCII")
+        # One bucket has many names; it is asked under the one that the rules know.
+        url = _OPEN_DATA.sub(f"https://{OPEN_DATA_HOST}/", url, count=1) if _OPEN_DATA.match(url) else url
         try:
             parts = urlsplit(url)
             port = parts.port
@@ -162,9 +165,10 @@ def variant(url: str) -> str | None:
     """
     if not url.startswith(_KNOWN_PLACES):
         return None
-    stem, dot, ext = url.rpartition(".")
+    path, mark, query = url.partition("?")
+    stem, dot, ext = path.rpartition(".")
     other = _VARIANTS.get(ext) if ext.islower() else ext.lower()
-    return f"{stem}{dot}{other}" if other else None
+    return f"{stem}{dot}{other}{mark}{query}" if other else None
 
 
 _KNOWN_PLACES = tuple(f"https://{host}/photos/" for host in sorted(KNOWN_HOSTS))

@@ -178,3 +178,31 @@ RARE_BELOW = 30
 #: many > 100, medium 20..100, few < 20 train photos.
 MANY_ABOVE = 100
 FEW_BELOW = 20
+
+#: Columns that hold values of a closed list, and those values.
+VOCABULARIES: dict[str, tuple[str, ...]] = {
+    "license": tuple(LICENSES),
+    "life_stage": tuple(LIFE_STAGES),
+    "quality_grade": QUALITY_GRADES,
+    "iucn": IUCN_CATEGORIES,
+}
+
+#: The value by folded spelling (see `data/spellings.toml`), by column.
+SPELLINGS: dict[str, dict[str, str]] = {
+    column: {value.lower().replace("_", "-"): value for value in values}
+    | {spelling: value for value, known in _table("spellings")[column].items() for spelling in known}
+    for column, values in VOCABULARIES.items()
+}
+
+_REGION = r"(?:[.-](?:dualstack\.)?[a-z]{2}(?:-[a-z]+)+-[0-9])?"
+
+#: How an address in the bucket of iNaturalist Open Data begins, up to the key; a pattern without groups.
+#: By name or path, with a region or without, and as tools for S3 write it
+#: (https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html).
+OPEN_DATA_ADDRESS: str = (
+    rf"(?:https?://inaturalist-open-data\.s3{_REGION}\.amazonaws\.com"
+    rf"|https?://s3{_REGION}\.amazonaws\.com/inaturalist-open-data|s3[an]?://inaturalist-open-data)/"
+)
+
+#: Address of a photo on a host of iNaturalist; the group is its id.
+INATURALIST_PHOTO: str = rf"^(?:{OPEN_DATA_ADDRESS}|https?://static\.inaturalist\.org/)photos/([0-9]+)/"

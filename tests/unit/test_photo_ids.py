@@ -42,3 +42,19 @@ def test_a_file_that_is_none_is_one_error(tmp_path):
     for name in ("a.parquet", "b.parquet", "c.parquet", "none.txt"):
         with pytest.raises(SelectionError, match=name):
             read_photo_ids(tmp_path / name)
+
+
+def test_a_whole_number_with_a_decimal_point_is_an_id(tmp_path):
+    (tmp_path / "a.csv").write_text("photo_id\n12345.0\n7\n")
+    pq.write_table(pa.table({"photo_id": [12345.0, 7.0]}), tmp_path / "a.parquet")
+    for path in tmp_path.iterdir():
+        assert read_photo_ids(path).array.to_pylist() == [7, 12345]
+
+
+def test_numbers_that_lost_digits_are_all_listed(tmp_path):
+    (tmp_path / "a.txt").write_text("12345.6\n1\n1.23457E+08\n")
+    pq.write_table(pa.table({"photo_id": [12345.6, 1.0, None]}), tmp_path / "a.parquet")
+    with pytest.raises(SelectionError, match=r"line 1: '12345.6'; line 3: '1.23457E\+08'"):
+        read_photo_ids(tmp_path / "a.txt")
+    with pytest.raises(SelectionError, match=r"row 1: '12345.6'; row 3: 'None'"):
+        read_photo_ids(tmp_path / "a.parquet")

@@ -13,7 +13,7 @@ from arboretum_tools.catalog.files import RawFiles, find_files
 from arboretum_tools.catalog.layout import INACTIVE
 from arboretum_tools.catalog.sources import gbif, open_data, published
 from arboretum_tools.errors import CatalogError, UsageError
-from arboretum_tools.query import Connection
+from arboretum_tools.query import Connection, literal, parquet_source
 
 #: Kinds of sources in the order in which they are asked: the first lists the photos, the others add to them.
 KINDS = (published.NAME, open_data.NAME, gbif.NAME)
@@ -50,10 +50,9 @@ def recognise(paths: Sequence[Path]) -> dict[str, list[Path]]:
         if not path.exists():
             raise CatalogError(f"the source {path} is not there", path=path)
         found[_kind(path)].append(path)
-    for kind in (open_data.NAME, gbif.NAME):
-        if len(found[kind]) > 1:
-            named = ", ".join(map(str, found[kind]))
-            raise UsageError(f"{kind} was named {len(found[kind])} times: {named}")
+    if len(dumps := found[open_data.NAME]) > 1:
+        named = ", ".join(map(str, dumps))
+        raise UsageError(f"{open_data.NAME} was named {len(dumps)} times: {named}")
     return {kind: members for kind, members in found.items() if members}
 
 
@@ -82,13 +81,33 @@ def read(
     if kind == published.NAME:
         return Source(kind, published.read(paths, spool, connection))
     listed = base.files if base else None
+    photos, told = spool / "photos.parquet", spool / INACTIVE
     if kind == open_data.NAME:
         note = open_data.read(paths[0], spool, connection, listed, uuids=uuids)
     else:
-        note = gbif.read(paths[0], spool, connection, listed)
-    photos, told = spool / "photos.parquet", spool / INACTIVE
-    files = replace(find_files(photos), origins={photos: (str(paths[0]), False)})
+        note = _read_gbif(paths, spool, connection, listed)
+    files = replace(find_files(photos), origins={photos: (", ".join(map(str, paths)), False)})
     return Source(kind, files, note, told if told.is_file() else None)
+
+
+def _read_gbif(paths: Sequence[Path], spool: Path, connection: Connection, listed: RawFiles | None) -> str:
+    """One or more archives of GBIF as one `photos.parquet`; their notes, joined."""
+    if len(paths) == 1:
+        return gbif.read(paths[0], spool, connection, listed)
+    notes: list[str] = []
+    written: list[Path] = []
+    # In the order of their paths, so that the content never depends on the order in which they were named.
+    for number, path in enumerate(sorted(paths)):
+        folder = spool / f"archive-{number:05d}"
+        folder.mkdir()
+        note = gbif.read(path, folder, connection, listed)
+        notes += [f"{path}: {note}"] if note else []
+        written.append(folder / "photos.parquet")
+    connection.execute(
+        f"COPY (SELECT DISTINCT * FROM {parquet_source(written)}) "
+        f"TO {literal(str(spool / 'photos.parquet'))} (FORMAT parquet)"
+    )
+    return "; ".join(notes)
 
 
 def _kind(path: Path) -> str:

@@ -10,26 +10,16 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
-from arboretum_metadata.vocab import IUCN_CATEGORIES, LIFE_STAGES, RANKS
+from arboretum_metadata.vocab import INATURALIST_PHOTO, RANKS
 from arboretum_tools.catalog.files import RawFiles
 from arboretum_tools.catalog.sources.convert import Bundle, spool_bundle
 from arboretum_tools.catalog.sources.delimited import folder_members, zip_members
-from arboretum_tools.query import Connection, identifier, literal, parquet_source, rows
+from arboretum_tools.catalog.spellings import value_sql
+from arboretum_tools.query import Connection, identifier, literal, parquet_source, rows, whole_sql
 
 NAME = "GBIF"
 
 _FILES = ("occurrence.txt", "multimedia.txt")
-
-_STAGES = ", ".join(map(literal, LIFE_STAGES))
-_CATEGORIES = ", ".join(map(literal, IUCN_CATEGORIES))
-
-# https://creativecommons.org/licenses/by-nc-sa/4.0/ is CC-BY-NC-SA.
-_LICENSE = (
-    "CASE WHEN contains(@license, 'publicdomain/zero') THEN 'CC0' "
-    "WHEN contains(@license, 'publicdomain/mark') THEN 'PD' "
-    "WHEN contains(@license, 'creativecommons.org/licenses/') "
-    "THEN 'CC-' || upper(regexp_extract(@license, 'licenses/([a-z-]+)', 1)) END"
-)
 
 _COLUMNS = {
     "occurrence.txt": {
@@ -37,22 +27,23 @@ _COLUMNS = {
         **{rank: f"@{rank}" for rank in RANKS if rank != "species"},
         "species": "coalesce(@specificEpithet, nullif(split_part(@species, ' ', 2), ''))",
         "scientific_name": "coalesce(@species, @genus || ' ' || @specificEpithet, @scientificName)",
-        "observation_id": "TRY_CAST(@catalogNumber AS BIGINT)",
+        "observation_id": whole_sql("@catalogNumber"),
         "observer_name": "@recordedBy",
-        "life_stage": f"CASE WHEN lower(@lifeStage) IN ({_STAGES}) THEN lower(@lifeStage) END",
+        "life_stage": value_sql("life_stage", "@lifeStage"),
         "stated_stage": "@lifeStage",
-        "iucn": (
-            f"CASE WHEN upper(@iucnRedListCategory) IN ({_CATEGORIES}) THEN upper(@iucnRedListCategory) END"
-        ),
+        "iucn": "@iucnRedListCategory",
         "latitude": "TRY_CAST(@decimalLatitude AS DOUBLE)",
         "longitude": "TRY_CAST(@decimalLongitude AS DOUBLE)",
         "observed_on": "TRY_CAST(substr(@eventDate, 1, 10) AS DATE)",
     },
     "multimedia.txt": {
         "gbif_id": "@gbifID",
-        "photo_id": "TRY_CAST(regexp_extract(@identifier, '/photos/([0-9]+)/', 1) AS BIGINT)",
+        "photo_id": (
+            # Other hosts number their photos as well: theirs are other organisms.
+            f"TRY_CAST(regexp_extract(@identifier, {literal(f'(?i){INATURALIST_PHOTO}')}, 1) AS BIGINT)"
+        ),
         "ext": "nullif(regexp_extract(@identifier, '\\.([A-Za-z0-9]+)([?#].*)?$', 1), '')",
-        "license": _LICENSE,
+        "license": "@license",
     },
 }
 

@@ -17,7 +17,7 @@ from arboretum_tools.catalog.files import RawFiles
 from arboretum_tools.catalog.layout import INACTIVE
 from arboretum_tools.catalog.sources.convert import Bundle, spool_bundle, uuid_sql
 from arboretum_tools.catalog.sources.delimited import folder_members, tar_members
-from arboretum_tools.query import Connection, identifier, literal, parquet_source
+from arboretum_tools.query import Connection, identifier, literal, parquet_source, whole_sql
 from arboretum_tools.wording import counted
 
 NAME = "iNaturalist Open Data"
@@ -26,9 +26,9 @@ _FILES = ("photos.csv", "observations.csv", "taxa.csv", "observers.csv")
 
 _COLUMNS = {
     "photos.csv": {
-        "photo_id": "TRY_CAST(@photo_id AS BIGINT)",
+        "photo_id": whole_sql("@photo_id"),
         "observation_id": uuid_sql("@observation_uuid"),
-        "observer_id": "TRY_CAST(@observer_id AS BIGINT)",
+        "observer_id": whole_sql("@observer_id"),
         "ext": "@extension",
         "license": "@license",
         "width": "TRY_CAST(@width AS INTEGER)",
@@ -39,19 +39,19 @@ _COLUMNS = {
         "observation_id": uuid_sql("@observation_uuid"),
         "latitude": "TRY_CAST(@latitude AS DOUBLE)",
         "longitude": "TRY_CAST(@longitude AS DOUBLE)",
-        "taxon_id": "TRY_CAST(@taxon_id AS BIGINT)",
+        "taxon_id": whole_sql("@taxon_id"),
         "quality_grade": "@quality_grade",
         "observed_on": "TRY_CAST(@observed_on AS DATE)",
     },
     "taxa.csv": {
-        "taxon_id": "TRY_CAST(@taxon_id AS BIGINT)",
+        "taxon_id": whole_sql("@taxon_id"),
         "ancestry": "@ancestry",
         "rank": "@rank",
         "name": "@name",
         "active": "lower(@active) IN ('true', 't', '1')",
     },
     "observers.csv": {
-        "observer_id": "TRY_CAST(@observer_id AS BIGINT)",
+        "observer_id": whole_sql("@observer_id"),
         "observer_name": "coalesce(@name, @login)",
     },
 }
@@ -65,6 +65,14 @@ _NEEDED = {
 }
 
 _LINEAGES = "lineages.parquet"
+
+_HYBRID = "rank IN ('hybrid', 'infrahybrid')"
+# A hybrid that iNaturalist knows by its rank alone gets the mark, by which the catalogue knows one.
+_MARKED = (
+    f"CASE WHEN {_HYBRID} AND contains(name, ' ') AND NOT contains(name, '×') "
+    "AND NOT contains(lower(name), ' x ') "
+    "THEN split_part(name, ' ', 1) || ' × ' || substr(name, strpos(name, ' ') + 1) ELSE name END"
+)
 
 _BUNDLE = Bundle(
     files=_FILES,
@@ -142,9 +150,9 @@ def read(
             observers AS (SELECT observer_id, min(observer_name) AS observer_name
                 FROM {tables["observers"]} GROUP BY observer_id),
             lineages AS (FROM {lineages})
-            SELECT photo_id, name AS scientific_name, {ranks}, NULL::VARCHAR AS common_name, ext, taxon_id,
-                observation_id, observer_id, observer_name, license, quality_grade, latitude, longitude,
-                observed_on, width, height, position{", observation_uuid" if uuids else ""}
+            SELECT photo_id, {_MARKED} AS scientific_name, {ranks}, NULL::VARCHAR AS common_name, ext,
+                taxon_id, observation_id, observer_id, observer_name, license, quality_grade, latitude,
+                longitude, observed_on, width, height, position{", observation_uuid" if uuids else ""}
             FROM listed LEFT JOIN observations USING (observation_id)
             LEFT JOIN observers USING (observer_id) LEFT JOIN lineages USING (taxon_id)
         ) TO {literal(str(spool_folder / "photos.parquet"))} (FORMAT parquet)
@@ -185,8 +193,8 @@ def _lineages(connection: Connection, taxa: str, folder: Path) -> str:
             JOIN taxa AS upper ON TRY_CAST(steps.step AS BIGINT) = upper.taxon_id GROUP BY 1
         )
         SELECT taxon_id, name, rank, active, {upper}, CASE
-            WHEN binomial IS NOT NULL THEN split_part(binomial, ' ', -1)
-            WHEN rank = 'hybrid' THEN split_part(name, ' ', -1) END AS species
+            WHEN {_HYBRID} THEN split_part(name, ' ', -1)
+            WHEN binomial IS NOT NULL THEN split_part(binomial, ' ', -1) END AS species
         FROM taxa LEFT JOIN ranked USING (taxon_id)
     """
     connection.execute(f"COPY ({sql}) TO {literal(str(folder / _LINEAGES))} (FORMAT parquet)")

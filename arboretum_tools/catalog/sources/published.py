@@ -8,18 +8,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from arboretum_metadata.schema import CATALOG
-from arboretum_tools.catalog.files import RawFiles, find_many
+from arboretum_tools.catalog.files import RawFiles, find_many, refuse_pointer
 from arboretum_tools.catalog.sources.convert import spool as write_spool
 from arboretum_tools.catalog.sources.delimited import COMMA, Member, file_member, header
 from arboretum_tools.errors import CatalogError
-from arboretum_tools.query import Connection
+from arboretum_tools.query import Connection, whole_sql
 
 NAME = "published metadata"
 
 _CSV = (".csv", ".csv.gz")
 
 _TYPED = {
-    "int64": "TRY_CAST(@{0} AS BIGINT)",
+    "int64": whole_sql("@{0}"),
     "int32": "TRY_CAST(@{0} AS INTEGER)",
     "float64": "TRY_CAST(@{0} AS DOUBLE)",
 }
@@ -49,13 +49,23 @@ def _csv_files(path: Path) -> list[Path]:
     if path.is_file():
         return [path] if path.name.endswith(_CSV) else []
     found = [
-        Path(folder, name) for folder, _, names in os.walk(path) for name in names if name.endswith(_CSV)
+        Path(folder, name)
+        for folder, _, names in os.walk(path)
+        for name in names
+        if name.endswith(_CSV) and not name.startswith("._")
     ]
     return sorted(found)
 
 
 def _to_parquet(connection: Connection, member: Member, target: Path) -> None:
+    refuse_pointer(Path(member.name))
     found = header(member, COMMA)
+    if "gbifID" in found[0].split("\t"):
+        raise CatalogError(
+            f"{member.name} is GBIF's simple download, which has no photos",
+            hint="Ask GBIF for the same records as Darwin Core Archive: its multimedia.txt lists the photos. "
+            "Nothing was changed.",
+        )
     columns = {
         spelling: _TYPED.get(column.type, "@{0}").format(spelling)
         for column in CATALOG.columns

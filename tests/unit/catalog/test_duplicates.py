@@ -120,3 +120,22 @@ def test_the_lineage_of_a_class_is_its_most_frequent_one(write_catalog, photos, 
 def test_a_repeat_is_found_across_files(write_catalog, photos, taxa, files):
     rows = photos(taxa["robin"], *range(1, 10)) * 3
     assert open_catalog(write_catalog(rows, files=files)).defects.exact_duplicates == 18
+
+
+def test_spellings_of_one_name_are_one_class(write_catalog, photos, taxa):
+    robin = taxa["robin"]
+    names = ("caf\u00e9", "cafe\u0301", "Turdus caf\u00e9")
+    rows = [row | {"species": name} for name, row in zip(names, photos(robin, 1, 2, 3), strict=True)]
+    catalog = open_catalog(write_catalog(rows))
+    assert catalog.rows("SELECT class_key, n_catalog FROM classes") == [("Animalia|Turdus caf\u00e9", 3)]
+
+
+def test_a_hybrid_is_not_counted_under_a_parent(write_catalog, photos, taxa):
+    robin = taxa["robin"]
+    names = ("Turdus migratorius", "Turdus iliacus × Turdus migratorius", "Turdus iliacus X migratorius")
+    rows = [row | {"scientific_name": name} for name, row in zip(names, photos(robin, 1, 2, 3), strict=True)]
+    catalog = open_catalog(write_catalog(rows))
+    assert catalog.rows("SELECT n_catalog FROM classes WHERE class_key = 'Animalia|Turdus migratorius'") == [
+        (1,)
+    ]
+    assert catalog.rows("SELECT photo_id FROM photos WHERE hybrid ORDER BY 1") == [(2,), (3,)]

@@ -5,6 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from arboretum_tools.catalog import open_catalog
+from arboretum_tools.catalog.build import build_catalog
 from arboretum_tools.errors import CatalogError
 
 
@@ -85,11 +86,14 @@ def test_names_that_look_like_patterns_or_sql_are_just_names(tmp_path, write_cat
     assert catalog.select("Quercus alba").count() == 3
 
 
-def test_a_link_out_of_the_folder_is_not_followed(tmp_path, write_catalog, photos, taxa):
+def test_a_link_to_a_file_is_followed_and_a_dead_one_named(tmp_path, write_catalog, photos, taxa):
     outside = write_catalog(photos(taxa["oak"], 9), name="outside")
     folder = write_catalog(photos(taxa["robin"], 1))
     (folder / "link.parquet").symlink_to(outside / "part-0.parquet")
-    assert len(open_catalog(folder)) == 1
+    assert len(open_catalog(folder)) == 2
+    (folder / "dead.parquet").symlink_to(outside / "part-1.parquet")
+    with pytest.raises(CatalogError, match=r"dead.parquet is a link to .*part-1.parquet"):
+        open_catalog(folder)
 
 
 def test_both_spellings_are_read_also_side_by_side(tmp_path, write_catalog, photos, taxa):
@@ -133,3 +137,26 @@ def test_optional_numbers_that_pandas_made_floats_are_read(write_catalog, photos
     rows = photos(taxa["robin"], 1, taxon_id=12727.0) + photos(taxa["robin"], 2, taxon_id=None)
     table = open_catalog(write_catalog(rows, taxon_id=pa.float64())).select().to_arrow()
     assert table["taxon_id"].to_pylist() == [12727, None]
+
+
+def test_what_the_finder_leaves_beside_the_chunks_is_passed_over(write_catalog, photos, taxa):
+    folder = write_catalog(photos(taxa["robin"], 1, 2))
+    for name in ("._part-0.parquet", ".DS_Store", "Thumbs.db"):
+        (folder / name).write_bytes(b"\x00\x05\x16\x07")
+    assert len(open_catalog(folder)) == 2
+
+
+@pytest.mark.parametrize("name", ["chunk_0.parquet", "chunk_0.csv"])
+def test_a_pointer_of_git_lfs_says_what_it_is(tmp_path, name):
+    text = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+    (tmp_path / name).write_text(text)
+    with pytest.raises(CatalogError, match="pointer of git-lfs") as caught:
+        build_catalog(tmp_path / name, tmp_path / "built")
+    assert "git lfs pull" in caught.value.hint
+
+
+def test_the_simple_download_of_gbif_says_which_one_has_photos(tmp_path):
+    (tmp_path / "0005901.csv").write_text("gbifID\tdatasetKey\tspecies\n1\tx\tTurdus migratorius\n")
+    with pytest.raises(CatalogError, match="simple download") as caught:
+        build_catalog(tmp_path / "0005901.csv", tmp_path / "built")
+    assert "Darwin Core Archive" in caught.value.hint

@@ -115,3 +115,18 @@ def test_rows_of_csv_are_named_by_the_text(source, tmp_path, write_catalog, phot
     pacsv.write_csv(pa.Table.from_pylist(rows), folder / "long.csv")
     with pytest.raises(CatalogError, match=r"long\.csv, row 123,456"):
         build_catalog(folder, tmp_path / "built", strict=True)
+
+
+def test_ids_are_whole_numbers_or_listed_as_bad(write_catalog, photos, taxa, tmp_path):
+    row = {key: value for key, value in photos(taxa["robin"], 1)[0].items() if value is not None}
+    ids = ("12345.0", "12345.6", "1.23457E+08", "7")
+    lines = [",".join(row), *(",".join({**row, "photo_id": text}.values()) for text in ids)]
+    (tmp_path / "ids.csv").write_text("\n".join(lines) + "\n")
+    build_catalog(tmp_path / "ids.csv", tmp_path / "built")
+    floats = write_catalog(
+        [{**row, "photo_id": value} for value in (12345.0, 12345.6, 2.0**60, 7.0)], photo_id=pa.float64()
+    )
+    for path in (tmp_path / "built", floats):
+        catalog = open_catalog(path)
+        assert catalog.rows("SELECT photo_id FROM photos ORDER BY 1") == [(7,), (12345,)]
+        assert catalog.rows("SELECT sum(rows)::INT FROM rejected WHERE reason = 'bad_photo_id'") == [(2,)]

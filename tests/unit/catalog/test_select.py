@@ -7,7 +7,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from arboretum_tools.catalog import open_catalog
+from arboretum_tools.catalog.build import build_catalog
 from arboretum_tools.errors import AmbiguousTaxonError, SelectionError, UnknownTaxonError, UsageError
+from arboretum_tools.events import Note
 from arboretum_tools.stable_key import key
 from arboretum_tools.tables import provenance_of
 
@@ -247,3 +249,22 @@ def test_metacharacters_in_names_are_data(write_catalog, photos, taxa, name):
     assert ids(catalog.select(exclude_taxa=f"family:{name}")) == [1]
     with pytest.raises(UnknownTaxonError):
         catalog.select(f"order:{name}")
+
+
+def test_a_saved_selection_is_a_catalogue_with_the_same_photos(tmp_path, write_catalog, photos, taxa):
+    catalog = open_catalog(write_catalog(photos(taxa["robin"], 1, 2, 3)))
+    catalog.select().save(tmp_path / "saved.parquet")
+    saved = open_catalog(tmp_path / "saved.parquet")
+    assert not saved.has("quality_grade")
+    assert saved.select().count() == 3
+    build_catalog(tmp_path / "saved.parquet", tmp_path / "built")
+    assert open_catalog(tmp_path / "built").select().count() == 3
+
+
+def test_a_filter_that_removes_everything_is_named(write_catalog, photos, taxa):
+    told = []
+    rows = [row | {"license": "CC0"} for row in photos(taxa["robin"], 1, 2)]
+    catalog = open_catalog(write_catalog(rows), on_event=told.append)
+    assert catalog.select("Aves", license="CC-BY").count() == 0
+    (note,) = [event.text for event in told if isinstance(event, Note)]
+    assert "the filter 'licence CC-BY' leaves none of 2 photos" in note

@@ -298,8 +298,71 @@ def test_sources_that_are_not_there_incomplete_or_twice(tmp_path):
     partial = {name: table for name, table in OPEN_DATA.items() if name != "taxa.csv"}
     with pytest.raises(CatalogError, match=r"lacks taxa\.csv"):
         build_catalog(folder_of(tmp_path / "dump", partial), tmp_path / "built")
-    two = [zip_of(tmp_path / name, GBIF) for name in ("a.zip", "b.zip")]
-    with pytest.raises(UsageError, match="GBIF was named 2 times"):
+    two = [folder_of(tmp_path / name, OPEN_DATA) for name in ("a", "b")]
+    with pytest.raises(UsageError, match="Open Data was named 2 times"):
         build_catalog(two, tmp_path / "built")
     with pytest.raises(ArboretumError):
         build_catalog([], tmp_path / "built")
+
+
+def test_ids_of_gbif_come_from_hosts_of_inaturalist_alone(tmp_path):
+    header, rows = GBIF["multimedia.txt"]
+    media = [
+        *rows,
+        ("g1", "https://observation.example/photos/55/large.jpg", ""),
+        ("g1", "https://example.org/?u=https://static.inaturalist.org/photos/56/large.jpg", ""),
+        ("g1", "s3://inaturalist-open-data/photos/57/original.jpg", ""),
+        ("g1", "https://s3.amazonaws.com/inaturalist-open-data/photos/58/original.jpg?9", ""),
+    ]
+    for name, table in {**GBIF, "multimedia.txt": (header, media)}.items():
+        (tmp_path / name).write_bytes(text(table))
+    build_catalog(tmp_path, tmp_path.parent / "built-hosts")
+    found = open_catalog(tmp_path.parent / "built-hosts").rows("SELECT photo_id FROM photos ORDER BY 1")
+    assert [photo_id for (photo_id,) in found] == [1, 3, 4, 57, 58]
+
+
+def test_hybrids_of_open_data_are_taxa_of_their_own(tmp_path):
+    above = "48460/1/2/3/7251/15/16"
+    taxa = [
+        *TAXA,
+        ("30", above, "species", "Turdus rubripes", "true"),
+        ("31", above, "hybrid", "Turdus migratorius × Turdus rubripes", "true"),
+        ("32", above, "hybrid", "Turdus hispanicus", "true"),
+        ("33", f"{above}/31", "infrahybrid", "Turdus migratorius X rubripes", "true"),
+        ("34", above, "species", "Turdus hispanicus", "true"),
+    ]
+    taxon_of = {101: "30", 102: "31", 103: "32", 104: "33", 105: "34"}
+    uuid = {photo: f"{photo:08x}-1111-4222-8333-444444444444" for photo in taxon_of}
+    rows = {
+        "photos.csv": [("p", str(n), uuid[n], "5", "jpg", "CC0", "1", "1", "0") for n in taxon_of],
+        "observations.csv": [
+            (uuid[n], "5", "", "", "", taxon, "research", "") for n, taxon in taxon_of.items()
+        ],
+        "taxa.csv": taxa,
+        "observers.csv": OBSERVERS,
+    }
+    folder = tmp_path / "source"
+    folder.mkdir()
+    for name, (header, _) in OPEN_DATA.items():
+        (folder / name).write_bytes(text((header, rows[name])))
+    build_catalog(folder, tmp_path / "built")
+    catalog = open_catalog(tmp_path / "built")
+    assert catalog.rows("SELECT photo_id, class_key, hybrid FROM photos ORDER BY 1") == [
+        (101, "Animalia|Turdus rubripes", False),
+        (102, "Animalia|Turdus migratorius × Turdus rubripes", True),
+        (103, "Animalia|Turdus × hispanicus", True),
+        (104, "Animalia|Turdus migratorius × rubripes", True),
+        (105, "Animalia|Turdus hispanicus", False),
+    ]
+    assert catalog.select("Turdus rubripes").count() == 1
+
+
+def test_several_archives_of_gbif_are_one_catalogue(tmp_path):
+    header, rows = GBIF["multimedia.txt"]
+    more = ("g2", "https://inaturalist-open-data.s3.amazonaws.com/photos/9/original.jpg", "")
+    first = zip_of(tmp_path / "a.zip", GBIF | {"multimedia.txt": (header, rows[:2])})
+    second = zip_of(tmp_path / "b.zip", GBIF | {"multimedia.txt": (header, [*rows[1:], more])})
+    one = build_catalog([first, second], tmp_path / "one")
+    two = build_catalog([second, first], tmp_path / "two")
+    assert sorted(rows_of(tmp_path / "one")) == [1, 3, 4, 9]
+    assert one.fingerprint == two.fingerprint

@@ -14,6 +14,7 @@ from arboretum_tools.downloading.urls import (
     AddressRefusedError,
     AddressRules,
 )
+from arboretum_tools.downloading.urls import variant as variant_of
 from arboretum_tools.errors import UsageError
 
 RULES = AddressRules()
@@ -222,3 +223,38 @@ def test_whatever_a_redirect_says_only_known_hosts_are_asked(location, local):
 )
 def test_which_addresses_are_public(address, public):
     assert is_public(address) is public
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        "s3://inaturalist-open-data",
+        "https://s3.amazonaws.com/inaturalist-open-data",
+        "http://s3.us-east-1.amazonaws.com/inaturalist-open-data",
+        "https://s3-us-west-2.amazonaws.com/inaturalist-open-data",
+        "https://inaturalist-open-data.s3.us-east-1.amazonaws.com",
+        "https://inaturalist-open-data.s3.dualstack.us-east-1.amazonaws.com",
+    ],
+)
+def test_the_bucket_is_known_under_each_of_its_names(start):
+    asked = RULES.photo(5, "jpg", f"{start}/photos/5/original.jpeg", "small")
+    assert asked == f"https://{OPEN_DATA_HOST}/photos/5/small.jpeg"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "s3://another-bucket/photos/5/medium.jpg",
+        "https://s3.amazonaws.com/another-bucket/photos/5/medium.jpg",
+        "https://s3.amazonaws.com.evil.example/inaturalist-open-data/photos/5/medium.jpg",
+        "https://inaturalist-open-data.s3.evil.amazonaws.com/photos/5/medium.jpg",
+    ],
+)
+def test_other_buckets_and_hosts_that_look_alike_are_refused(url):
+    with pytest.raises(AddressRefusedError):
+        RULES.photo(5, "jpg", url, "small")
+
+
+def test_the_other_spelling_keeps_what_follows_the_extension():
+    url = f"https://{STATIC_HOST}/photos/5/small.jpg?156"
+    assert variant_of(url) == f"https://{STATIC_HOST}/photos/5/small.jpeg?156"

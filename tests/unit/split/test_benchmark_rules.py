@@ -149,6 +149,9 @@ def reference(rows, wish, seen):
         selected = [row for row in unique if term_of(row, {"Laelia rosea"}) in named]
         seen.update(["two of one name"] * ("Plantae>Laelia rosea" in named))
         seen.update(["a species of two pairs"] * (len(wish["pairs"]) > 1))
+    if kind == "life-stage" and all(row["life_stage"] is None for row in rows):
+        # A column without a value counts as absent.
+        raise NothingError(SelectionError)
     group_by = wish["group_by"]
     if group_by == "auto":
         group_by = "photo" if any(row["observation_id"] is None for row in selected) else "observation"

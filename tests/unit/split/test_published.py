@@ -6,6 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from arboretum_tools import photo_plan
 from arboretum_tools.errors import RecipeError, SplitError
 from arboretum_tools.evaluation import evaluate
 from arboretum_tools.split import load_split
@@ -179,3 +180,18 @@ def test_it_is_imported_from_the_command_line(tmp_path, monkeypatch, capsys):
     assert "nothing written" in capsys.readouterr().out
     assert _errors.run(app, ["make-split", *files]) == 2
     assert _errors.run(app, ["make-split", "--import", files[0], "--seed", "1"]) == 2
+
+
+def test_an_imported_split_is_never_downloaded(tmp_path, monkeypatch, capsys):
+    from arboretum_cli import _errors
+    from arboretum_cli.main import app
+
+    split = import_split(write_lists(tmp_path, [120, 50, 10]))
+    with pytest.raises(SplitError, match="ids are numbers of ours"):
+        photo_plan.of(split)
+    folder = split.save(tmp_path / "split")
+    monkeypatch.chdir(tmp_path)
+    for more in ([], ["--dry-run"]):
+        assert _errors.run(app, ["download", "--split", str(folder), "--images", "images", *more]) == 3
+        assert "was imported" in capsys.readouterr().err
+    assert not (tmp_path / "images").exists()
