@@ -10,8 +10,14 @@ length, VP8, VP8L, VP8X).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import NamedTuple
+
+#: No image has more pixels on one side (JPEG and GIF cannot have more), nor more in all: above it, readers
+#: that use Pillow refuse what they then call a decompression bomb.
+MAX_SIDE = 65_535
+MAX_PIXELS = 178_956_970
 
 #: Bytes that some cameras and editors leave after the end of an image, and how many of them are accepted.
 _FILLING = b"\0 \t\r\n"
@@ -45,7 +51,8 @@ def inspect(data: bytes) -> ImageInfo:
     """Format and size of the image that `data` is, from its first byte to its last.
 
     Raises:
-        NotWholeError: `data` is cut off, or is no JPEG, PNG, GIF or WebP.
+        NotWholeError: `data` is cut off, is no JPEG, PNG, GIF or WebP, or says that it is larger than
+            `MAX_SIDE` or `MAX_PIXELS` allow.
     """
     for magic, read in _READERS:
         if data.startswith(magic):
@@ -55,6 +62,11 @@ def inspect(data: bytes) -> ImageInfo:
                 raise NotWholeError(f"cut off after {len(data)} bytes") from None
             if info.width < 1 or info.height < 1:
                 raise NotWholeError(f"a {info.format} without pixels ({info.width} x {info.height})")
+            if max(info.width, info.height) > MAX_SIDE or info.width * info.height > MAX_PIXELS:
+                raise NotWholeError(
+                    f"a {info.format} of {info.width} x {info.height} pixels; at most {MAX_SIDE:,} a side "
+                    f"and {MAX_PIXELS:,} in all are taken"
+                )
             return info
     raise NotWholeError(_what_else(data))
 
@@ -99,6 +111,46 @@ def _u16(data: bytes, at: int) -> int:
     if length < 2:
         raise NotWholeError(f"a jpeg with an impossible segment length at byte {at}")
     return length
+
+
+# In entropy-coded data an FF is followed by a stuffed 00, by a restart marker, or by the next segment.
+_MARKER = re.compile(rb"\xff+([^\x00\xff])")
+
+
+def scan_damage(data: bytes) -> str:
+    """What is wrong with the markers in and behind the pixels of a whole JPEG, in words; "" where nothing is.
+
+    Decoders pass over such faults in silence. Restart markers must count 0 to 7, over and over, from the
+    start of each scan; what follows must be a segment; and after the end only a second photo may come (MPO).
+    A flipped bit of the pixels mostly makes other pixels and no other marker: that cannot be seen.
+    """
+    at = 2
+    restarts = in_scan = False
+    expected = 0
+    try:
+        while True:
+            found = _MARKER.search(data, at) if in_scan else _MARKER.match(data, at)
+            if found is None:
+                return f"a jpeg with no marker where one must be, at byte {at}"
+            marker, at = found[1][0], found.end()
+            if 0xD0 <= marker <= 0xD7:
+                if not (in_scan and restarts and marker == 0xD0 + expected % 8):
+                    return f"a jpeg with a restart marker out of order, at byte {at}"
+                expected += 1
+            elif marker == 0xD9:
+                rest = data[at:]
+                second = rest.startswith(b"\xff\xd8") or not rest.strip(_FILLING)
+                return "" if second else f"a jpeg that ends at byte {at}, before the end of its data"
+            elif marker < 0xC0 or marker == 0xD8:
+                return f"a jpeg with a marker that cannot be there, at byte {at}"
+            else:
+                length = _u16(data, at)
+                if marker == 0xDD:
+                    restarts = data[at + 2 : at + 4] != b"\0\0"
+                in_scan, expected = marker == 0xDA, 0
+                at += length
+    except (IndexError, NotWholeError):
+        return f"a jpeg whose segments do not fit together, at byte {at}"
 
 
 def _png(data: bytes) -> ImageInfo:

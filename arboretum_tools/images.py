@@ -1,7 +1,7 @@
 """Decoding, converting, shrinking and drawing images: the one module of the library that uses Pillow.
 
-The bytes are untrusted. Pillow is handed a fixed list of formats, and what it calls a decompression bomb
-is an error here. Nothing in this module writes files.
+The bytes are untrusted. Pillow is handed a fixed list of formats, and an image of more pixels than a store
+takes is an error here. Nothing in this module writes files.
 """
 
 from __future__ import annotations
@@ -12,13 +12,29 @@ import math
 import unicodedata
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import (
+    GifImagePlugin,
+    Image,
+    ImageDraw,
+    ImageFont,
+    ImageOps,
+    JpegImagePlugin,
+    PngImagePlugin,
+    WebPImagePlugin,
+)
 
 from arboretum_tools.area import shrink_rows
 from arboretum_tools.errors import BadInputError
+from arboretum_tools.image_format import MAX_PIXELS
 
-#: The formats of an image store, as Pillow names them.
-FORMATS = ("JPEG", "PNG", "GIF", "WEBP")
+# The formats of an image store by their first bytes. Pillow's own `open` warns on standard error from half of
+# our bound on, and a filter of warnings is of the whole process.
+_OPENERS = (
+    (b"\xff\xd8\xff", JpegImagePlugin.JpegImageFile),
+    (b"\x89PNG\r\n\x1a\n", PngImagePlugin.PngImageFile),
+    (b"GIF8", GifImagePlugin.GifImageFile),
+    (b"RIFF", WebPImagePlugin.WebPImageFile),
+)
 
 #: Quality of JPEGs that are made from another format: the loss cannot be seen, and no artefact of it
 #: stands out at the sizes that models are trained at.
@@ -50,7 +66,7 @@ _PLAIN = str.maketrans(
 
 
 class UndecodableImageError(BadInputError):
-    """Bytes that Pillow cannot decode as one of `FORMATS`, or refuses as too large."""
+    """Bytes that Pillow cannot decode as a JPEG, PNG, GIF or WebP, or more pixels than a store takes."""
 
 
 def open_image(data: bytes, *, name: str) -> Image.Image:
@@ -61,17 +77,17 @@ def open_image(data: bytes, *, name: str) -> Image.Image:
         name: what to call the image in an error, such as `photo 123`.
 
     Raises:
-        UndecodableImageError: it is none of these, or has more pixels than `PIL.Image.MAX_IMAGE_PIXELS`.
+        UndecodableImageError: it is none of these, or has more pixels than `image_format.MAX_PIXELS`.
     """
+    opener = next((opener for magic, opener in _OPENERS if data.startswith(magic)), None)
+    if opener is None:
+        raise _refused(name, "it is not a readable JPEG, PNG, GIF or WebP")
     try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise _refused(name, str(error)) from error
-    except (OSError, ValueError, SyntaxError) as error:
+        image: Image.Image = opener(io.BytesIO(data))
+    except (OSError, ValueError, SyntaxError, RuntimeError) as error:
         raise _refused(name, "it is not a readable JPEG, PNG, GIF or WebP") from error
-    # Pillow only warns up to twice its bound, and whether a warning raises is the caller's setting.
-    if Image.MAX_IMAGE_PIXELS is not None and image.width * image.height > Image.MAX_IMAGE_PIXELS:
-        raise _refused(name, f"{image.width} x {image.height} pixels are more than Pillow's safety bound")
+    if image.width * image.height > MAX_PIXELS:
+        raise _refused(name, f"{image.width} x {image.height} pixels are more than {MAX_PIXELS:,}")
     return image
 
 

@@ -228,8 +228,10 @@ def keep(plan: SavedPlan, store: Path) -> SavedPlan:
 
     Raises:
         OutOfSpaceError: the disk is full.
+        StoreError: the folder of plans is a symbolic link.
     """
     folder = store / layout.REQUESTS
+    layout.check_own(folder, folder=True)
     kept = SavedPlan(folder / plan.path.name, plan.id, plan.photos, plan.source)
     # The JSON comes last, so a plan with one is whole.
     for path in (kept.path, kept.path.with_suffix(".json")):

@@ -61,8 +61,8 @@ def find_files(root: Path) -> RawFiles:
     """Lists and checks the Parquet files of a raw catalogue: only their footers are read.
 
     Raises:
-        CatalogError: nothing is there, a file is not Parquet, or one lacks columns or has them in a type
-            that cannot be read. The message names the file and the columns.
+        CatalogError: nothing is there, a file is not Parquet or no regular file, or one lacks columns or
+            has them in a type that cannot be read. The message names the file and the columns.
     """
     if not root.exists():
         raise CatalogError(
@@ -71,7 +71,11 @@ def find_files(root: Path) -> RawFiles:
             hint="Name one with --catalog or $ARBORETUM_CATALOG: a Parquet file, or a folder of "
             "Parquet files with the Arboretum columns. `arboretum demo` shows one that works.",
         )
-    files = tuple(_parquet_files(root)) if root.is_dir() else (root,)
+    if root.is_dir():
+        files = tuple(_parquet_files(root))
+    else:
+        _check_regular(root)
+        files = (root,)
     if not files:
         raise CatalogError(
             f"the catalogue {root} is empty: there is no .parquet file in it or below it",
@@ -115,18 +119,30 @@ def _described(root: Path, files: tuple[Path, ...]) -> RawFiles:
 
 def _parquet_files(root: Path) -> Iterator[Path]:
     found = []
-    for folder, _, names in os.walk(root):
-        # Finder leaves a `._name` beside each file of a disk that is not its own.
-        found += [Path(folder, n) for n in names if n.endswith(".parquet") and not n.startswith("._")]
+    for folder, folders, names in os.walk(root):
+        # A folder is no file of that name, but a link to one is nothing that is walked into.
+        links = [name for name in folders if Path(folder, name).is_symlink()]
+        found += [Path(folder, name) for name in (*names, *links) if name.endswith(".parquet")]
     for file in sorted(found):
-        # A link may lead anywhere: the hub's cache keeps files as links, a second disk is one.
-        if file.is_symlink() and not file.is_file():
-            raise CatalogError(
-                f"{file} is a link to {file.readlink()}, where no file is",
-                path=file,
-                hint="Mend the link, or take it out of the catalogue. Nothing was changed.",
-            )
-        yield file
+        # What macOS leaves beside each file on disks that are not its own.
+        if not file.name.startswith("._"):
+            _check_regular(file)
+            yield file
+
+
+def _check_regular(file: Path) -> None:
+    """Refuses what would be waited for without an end (a named pipe, a device), and links that lead nowhere.
+
+    Links to files are followed, wherever these lie: the Hugging Face hub's cache consists of them.
+    """
+    if file.is_file():
+        return
+    kind = "a link that leads to no file" if file.is_symlink() else "not a regular file"
+    raise CatalogError(
+        f"{file} is {kind}",
+        path=file,
+        hint="Take it out of the catalogue, or bring the file that it stands for. Nothing was changed.",
+    )
 
 
 def refuse_pointer(file: Path) -> None:

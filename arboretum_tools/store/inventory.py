@@ -127,7 +127,7 @@ def status(path: str | Path) -> StoreStatus:
         StoreError: there is no store, or an index is damaged.
     """
     store = ImageStore.open(path)
-    plans = sorted((store.path / layout.REQUESTS).glob("*.parquet"))
+    plans = layout.plan_files(store.path)
     index = _index_source(store.index_files())
     with _asking(store) as connection:
         # One row a host for the images, one a photo for what is none: few, and the one full pass.
@@ -199,7 +199,7 @@ def story(path: str | Path, photo_id: int) -> PhotoStory:
         StoreError: there is no store, or an index is damaged.
     """
     store = ImageStore.open(path)
-    plans = sorted((store.path / layout.REQUESTS).glob("*.parquet"))
+    plans = layout.plan_files(store.path)
     with _asking(store) as connection:
         rows = query.arrow_table(
             connection,

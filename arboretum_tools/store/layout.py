@@ -13,8 +13,10 @@ A shard is finished when its index (`.parquet`) exists.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -43,7 +45,11 @@ REQUESTS = "requests"
 # What a store says about how its images were scaled.
 _RESIZE = {"shorter_side", "filter", "quality"}
 
-_SHARD = re.compile(r"shard-(\d{6,})\.(tar|parquet|tar\.part|journal)")
+#: The highest number of a shard: what the arrays of `place` hold.
+MAX_SHARD = 2**31 - 1
+
+# As `shard_name` writes them: any other name is no file of ours, and is left alone.
+_SHARD = re.compile(r"shard-([0-9]{6}|[1-9][0-9]{6,9})\.(tar|parquet|tar\.part|journal)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,20 +108,87 @@ def shard_number(path: Path) -> int:
     Raises:
         ValueError: no name of a shard's file.
     """
-    match = _SHARD.fullmatch(path.name)
+    match = _shard_file(path.name)
     if match is None:
         raise ValueError(f"{path.name} is not a file of a shard")
     return int(match[1])
 
 
+def _shard_file(name: str) -> re.Match[str] | None:
+    match = _SHARD.fullmatch(name)
+    return match if match is not None and int(match[1]) <= MAX_SHARD else None
+
+
 def shard_files(store: Path) -> dict[int, frozenset[str]]:
-    """Which files each shard has, by number in ascending order: a set of tar, parquet, tar.part, journal."""
+    """Which files each shard has, by number in ascending order: a set of tar, parquet, tar.part, journal.
+
+    Raises:
+        StoreError: what has the name of one is no file.
+    """
     found: dict[int, set[str]] = {}
-    for entry in os.scandir(store):
-        match = _SHARD.fullmatch(entry.name)
-        if match is not None:
-            found.setdefault(int(match[1]), set()).add(match[2])
+    with os.scandir(store) as entries:
+        for entry in entries:
+            match = _shard_file(entry.name)
+            if match is not None:
+                if not entry.is_file():
+                    check_own(Path(entry.path))
+                found.setdefault(int(match[1]), set()).add(match[2])
     return {number: frozenset(found[number]) for number in sorted(found)}
+
+
+def plan_files(store: Path) -> list[Path]:
+    """The saved plans of a store, by id.
+
+    Raises:
+        StoreError: what has the name of one is no file.
+    """
+    found = sorted((store / REQUESTS).glob("*.parquet"))
+    for path in found:
+        if not path.is_file():
+            check_own(path)
+    return found
+
+
+def open_own(path: Path, flags: int) -> int:
+    """Opens a file that the writer of a store reads or changes, and makes it where `flags` say so.
+
+    A store may come from anywhere, and a link in it may lead anywhere: none is followed.
+
+    Raises:
+        StoreError: it is a symbolic link, or no regular file.
+    """
+    try:
+        # Without O_NONBLOCK a named pipe would be waited for.
+        descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EMLINK, errno.EISDIR, errno.ENXIO):
+            check_own(path)
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        check_own(path)
+    return descriptor
+
+
+def check_own(path: Path, *, folder: bool = False) -> None:
+    """Refuses what stands where a store has a file (or a folder) of its own; nothing there is fine.
+
+    Raises:
+        StoreError: it is a symbolic link, or something else than that.
+    """
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if (stat.S_ISDIR if folder else stat.S_ISREG)(mode):
+        return
+    kind = "a symbolic link" if stat.S_ISLNK(mode) else f"not a {'folder' if folder else 'regular file'}"
+    raise StoreError(
+        f"{path} is {kind}, and a store is never written through one; nothing was changed"
+        if stat.S_ISLNK(mode)
+        else f"{path} is {kind}; nothing was changed",
+        hint="Move it out of the store and run the same command again.",
+    )
 
 
 def leftovers(store: Path) -> Iterator[Path]:
@@ -140,6 +213,9 @@ def read_config(path: Path) -> StoreConfig:
     Raises:
         StoreError: there is no store, or not one that this toolkit reads.
     """
+    config = path / CONFIG
+    if config.exists() and not config.is_file():
+        raise StoreError(f"{config} is not a regular file; nothing was changed")
     try:
         payload = read_json(path / CONFIG)
     except (FileNotFoundError, NotADirectoryError):

@@ -71,16 +71,15 @@ def writer_lock(store: Path, task: Task = ALONE) -> Iterator[Callable[[], None] 
         called every open shard is one of a dead run.
 
     Raises:
-        StoreError: another process holds it, or tasks of another set do; the message names it.
+        StoreError: another process holds it, or tasks of another set do; the message names it. Or the
+            file is a symbolic link.
     """
-    descriptor = os.open(store / layout.LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    descriptor = layout.open_own(store / layout.LOCK, os.O_RDWR | os.O_CREAT)
     own = -1
     try:
         alone = _try(descriptor, fcntl.LOCK_EX)
         if task.of > 1:
-            own = os.open(
-                store / f"{layout.LOCK}-{task.number}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644
-            )
+            own = layout.open_own(store / f"{layout.LOCK}-{task.number}", os.O_RDWR | os.O_CREAT)
             if not _try(own, fcntl.LOCK_EX):
                 raise _refused(store, own)
             if not alone:

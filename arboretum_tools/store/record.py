@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json
 
-from arboretum_metadata.schema import INDEX
+from arboretum_metadata.schema import INDEX, Column
 from arboretum_tools.image_format import ImageInfo
 from arboretum_tools.store.layout import STATUSES
 from arboretum_tools.tables import arrow_schema
@@ -126,12 +127,25 @@ class PhotoRecord:
         """
         try:
             payload = json.loads(line)
-            payload["fetched_at"] = datetime.fromisoformat(payload["fetched_at"])
-            record = cls(**payload)
-        except (KeyError, TypeError) as error:
+            at = datetime.fromisoformat(payload["fetched_at"])
+            record = cls(**(payload | {"fetched_at": at.astimezone(UTC)}))
+        except (KeyError, TypeError, OverflowError, RecursionError) as error:
             raise ValueError(f"not a line of a journal: {error}") from error
-        if type(record.photo_id) is not int or record.status not in STATUSES:
-            raise ValueError("not a line of a journal: no photo_id or status")
+        # Whatever is let through here must fit into an index.
+        for name, holds in _HOLDS.items():
+            if not holds(getattr(record, name)):
+                raise ValueError(f"not a line of a journal: {name} cannot be {getattr(record, name)!r:.40}")
+        if at.tzinfo is None or record.photo_id < 1 or record.status not in STATUSES:
+            raise ValueError("not a line of a journal: no photo_id, status or time")
+        if (record.source_bytes is None) != (record.source_sha256 is None):
+            raise ValueError("not a line of a journal: bytes without a hash, or a hash without bytes")
+        image = {getattr(record, name) is not None for name in _OF_IMAGE}
+        if image != {record.status == "ok"}:
+            raise ValueError(
+                "not a line of a journal: a photo without its image, or an image without its photo"
+            )
+        if record.format and record.member != f"{record.photo_id}.{_EXT.get(record.format)}":
+            raise ValueError("not a line of a journal: the name of another photo")
         return record
 
 
@@ -139,6 +153,36 @@ _NAMES = tuple(field.name for field in fields(PhotoRecord))
 assert INDEX.names == _NAMES
 _SCHEMA = arrow_schema(INDEX)
 _quoted = json.encoder.encode_basestring_ascii
+
+# What only a stored image has, and its suffix.
+_OF_IMAGE = ("member", "offset", "size_bytes", "sha256", "width", "height", "format")
+_EXT = {"jpeg": "jpg", "png": "png", "gif": "gif", "webp": "webp"}
+
+
+_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
+
+
+def _holds(column: Column) -> Callable[[Any], bool]:
+    """Whether a value fits into a column of an index."""
+    if column.type in ("int32", "int64"):
+        end = 2 ** (int(column.type[3:]) - 1)
+        # Not True, and not 200.0, which is another number in JSON.
+        return lambda value: column.nullable if value is None else type(value) is int and -end <= value < end
+    # Hashes are written between quotation marks as they are.
+    is_text = _SHA256.fullmatch if column.name.endswith("sha256") else _is_text
+    return lambda value: column.nullable if value is None else isinstance(value, str) and bool(is_text(value))
+
+
+def _is_text(value: str) -> bool:
+    """Whether it can be written as UTF-8: JSON can hold half a character."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+_HOLDS = {column.name: _holds(column) for column in INDEX.columns if column.name != "fetched_at"}
 
 # Lines leave nulls out, so every field may be absent; the cast to _SCHEMA refuses those that may not be null.
 _PARSE = pyarrow.json.ParseOptions(

@@ -1,7 +1,8 @@
 """What a killed run left behind, made into finished shards.
 
 Called under the store's lock, before anything is written. For each shard without an index, the longest run
-of journal lines is kept whose bytes stand in the tar: same header, same SHA-256, one entry after the other.
+of journal lines is kept that are lines of ours and whose bytes stand in the tar: same header, same SHA-256,
+one entry after the other, no photo twice. The first line that is not ends it, whatever is in it.
 What lies behind it is cut off, and the shard is finished. So a kill costs at most the photos that were in
 flight; after a power cut, also those that the system had not written out yet.
 """
@@ -28,15 +29,20 @@ def recover(store: Path, task: Task = ALONE) -> list[ShardSummary]:
         task: only the shards of this one are touched, because others may be at work.
 
     Raises:
-        StoreError: there is a tar that has neither index nor journal, which no run leaves behind.
+        StoreError: there is a tar that has neither index nor journal, which no run leaves behind; or a
+            symbolic link where a file is to be written.
         OutOfSpaceError: the disk is full; nothing is lost, and it can be run again.
     """
+    layout.check_own(store / layout.REQUESTS, folder=True)
     for path in layout.leftovers(store) if task.of == 1 else ():
         path.unlink(missing_ok=True)
     salvaged = []
     for number, files in layout.shard_files(store).items():
         if not task.owns(number):
             continue
+        if "parquet" not in files:
+            for path_of in (layout.part_path, layout.journal_path, layout.tar_path):
+                layout.check_own(path_of(store, number))
         if "parquet" in files:
             # Killed between the index and the removal of the journal: the shard is finished.
             layout.journal_path(store, number).unlink(missing_ok=True)
@@ -58,16 +64,20 @@ def recover(store: Path, task: Task = ALONE) -> list[ShardSummary]:
 
 def _salvage(store: Path, number: int) -> ShardSummary | None:
     part = layout.part_path(store, number)
-    source = part if part.exists() else layout.tar_path(store, number)
-    descriptor = os.open(source, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    source = part if os.path.lexists(part) else layout.tar_path(store, number)
+    descriptor = layout.open_own(source, os.O_RDONLY | os.O_CREAT)
     try:
         kept = IndexBuilder()
+        ids: set[int] = set()
         end = 0
         for record, line in _lines(layout.journal_path(store, number)):
+            if record.photo_id in ids:
+                break
             if record.status == "ok":
                 if not _agrees(descriptor, end, record):
                     break
                 end += tar.entry_bytes(record.size_bytes or 0)
+            ids.add(record.photo_id)
             kept.add(record, line)
     finally:
         os.close(descriptor)
@@ -75,11 +85,11 @@ def _salvage(store: Path, number: int) -> ShardSummary | None:
 
 
 def _lines(journal: Path) -> Iterator[tuple[PhotoRecord, bytes]]:
-    with journal.open("rb") as lines:
+    with open(layout.open_own(journal, os.O_RDONLY), "rb") as lines:  # noqa: PTH123 - a descriptor
         for line in lines:
             try:
                 record = PhotoRecord.from_line(line if line.endswith(b"\n") else b"")
-            except ValueError:  # torn by the kill
+            except ValueError:  # torn by the kill, or damaged
                 return
             # Written anew: an index is made of nothing but lines of ours.
             yield record, record.to_line()

@@ -49,11 +49,11 @@ class OpenShard:
         self.tar_bytes = 0
         self._journal_bytes = 0
         self._part = layout.part_path(store, number)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
         # The journal first: a tar without one would say nothing about its photos.
-        self._journal = os.open(layout.journal_path(store, number), flags, 0o644)
+        self._journal = layout.open_own(layout.journal_path(store, number), flags)
         try:
-            self._tar = os.open(self._part, flags, 0o644)
+            self._tar = layout.open_own(self._part, flags)
         except BaseException:
             os.close(self._journal)
             raise
@@ -125,9 +125,9 @@ def finish(store: Path, number: int, index: IndexBuilder, tar_bytes: int) -> Sha
         for path in (part, final, layout.journal_path(store, number)):
             path.unlink(missing_ok=True)
         return None
-    source = part if part.exists() else final
+    source = part if os.path.lexists(part) else final
     with out_of_space(source):
-        descriptor = os.open(source, os.O_WRONLY | os.O_CLOEXEC)
+        descriptor = layout.open_own(source, os.O_WRONLY)
         try:
             os.ftruncate(descriptor, tar_bytes)
             os.lseek(descriptor, tar_bytes, os.SEEK_SET)

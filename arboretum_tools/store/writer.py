@@ -116,6 +116,13 @@ class StoreWriter:
             # Above all that is there, because the state of a photo is that of its highest shard.
             after = max(layout.shard_files(self.path), default=-1) + 1
             self._next_number = after + (self._task.number - after) % self._task.of
+            if self._next_number > layout.MAX_SHARD:
+                raise StoreError(
+                    f"{self.path} has a shard of number {after - 1}, and none is left above it; nothing was "
+                    "changed",
+                    hint="Move what is no shard of it out of the store, or download into another folder with "
+                    "--images.",
+                )
             if let_in is not None and self._task.of > 1:
                 let_in()
             self._stack = stack.pop_all()

@@ -20,6 +20,7 @@ def test_verify_says_whole_and_finds_damage_with_code_6(filled, arboretum):
     assert outcome.code == 0
     assert "12 images" in outcome.out
     assert "all whole" in outcome.out
+    assert "not seen by decoding" in outcome.out
     tar = layout.tar_path(filled, 0)
     data = bytearray(tar.read_bytes())
     data[700] ^= 1

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from arboretum_tools.image_format import ImageInfo, NotWholeError, inspect
+from arboretum_tools.image_format import ImageInfo, NotWholeError, inspect, scan_damage
 
 RULES = settings(deadline=None, derandomize=True, max_examples=200)
 
@@ -123,3 +123,89 @@ def test_one_changed_byte_never_crashes(kind, at, value):
     data[at % len(data)] = value
     with contextlib.suppress(NotWholeError):
         inspect(bytes(data))
+
+
+SIDES = st.integers(0, 2**32 - 1) | st.sampled_from([1, 10, 13_377, 13_378, 65_535, 65_536, 2**31 - 1, 2**31])
+
+
+def claiming(kind: str, width: int, height: int) -> bytes:
+    """A small whole file of a format whose header claims a size, as far as the format can say it."""
+    data = bytearray(drawn(kind))
+    if kind == "png":
+        data[16:24] = width.to_bytes(4) + height.to_bytes(4)
+    elif kind == "gif":
+        data[6:10] = (width % 2**16).to_bytes(2, "little") + (height % 2**16).to_bytes(2, "little")
+    elif kind == "jpeg":
+        at = data.index(b"\xff\xc0") + 5
+        data[at : at + 4] = (height % 2**16).to_bytes(2) + (width % 2**16).to_bytes(2)
+    else:
+        size = (max(width - 1, 0) % 2**24).to_bytes(3, "little") + (max(height - 1, 0) % 2**24).to_bytes(
+            3, "little"
+        )
+        body = b"WEBPVP8X" + (10).to_bytes(4, "little") + bytes(4) + size + bytes(data[12:])
+        data = bytearray(b"RIFF" + len(body).to_bytes(4, "little") + body)
+    return bytes(data)
+
+
+@RULES
+@given(st.sampled_from(sorted(MODES)), SIDES, SIDES)
+def test_whatever_size_a_header_claims_fits_an_index_and_a_reader(kind, width, height):
+    try:
+        info = inspect(claiming(kind, width, height))
+    except NotWholeError:
+        return
+    assert min(info.width, info.height) >= 1
+    assert max(info.width, info.height) <= 65_535
+    assert info.width * info.height <= 178_956_970
+
+
+@pytest.mark.parametrize(
+    ("kind", "width", "height"),
+    [
+        ("png", 2**31, 10),
+        ("png", 65_536, 1),
+        ("jpeg", 65_535, 65_535),
+        ("gif", 13_378, 13_378),
+        ("webp", 1, 2**24),
+    ],
+)
+def test_an_image_larger_than_readers_take_is_refused(kind, width, height):
+    with pytest.raises(NotWholeError, match=f"a {kind} of {width} x {height} pixels; at most 65,535 a side"):
+        inspect(claiming(kind, width, height))
+
+
+@pytest.mark.parametrize("kind", MODES)
+def test_the_largest_image_that_readers_take_is_taken(kind):
+    assert inspect(claiming(kind, 13_377, 13_377)) == ImageInfo(kind, 13_377, 13_377)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"progressive": True}, {"restart_marker_blocks": 1}, {"exif": b"Exif\0\0" + drawn("jpeg")}],
+)
+@pytest.mark.parametrize("mode", MODES["jpeg"])
+def test_the_markers_of_a_sound_jpeg_are_in_order(mode, options):
+    data = drawn("jpeg", mode, **options)
+    for photo in (data, data + b"\0\r\n", data + data):
+        assert scan_damage(photo) == ""
+
+
+@pytest.mark.parametrize(
+    ("marker", "message"),
+    [(b"\xff\xd3", "out of order"), (b"\xff\xd9", "before the end"), (b"\xff\x07", "cannot be")],
+)
+def test_a_marker_that_cannot_be_among_the_pixels_is_found(marker, message):
+    for options in ({}, {"restart_marker_blocks": 1}):
+        data = drawn("jpeg", **options)
+        at = data.index(b"\xff\xda") + 40
+        broken = data[:at] + marker + data[at + 2 :]
+        assert inspect(broken) == ImageInfo("jpeg", 37, 23)
+        assert message in scan_damage(broken)
+
+
+@RULES
+@given(st.integers(0, 10_000), st.binary(max_size=4))
+def test_damaged_markers_never_crash(at, other):
+    data = drawn("jpeg", restart_marker_blocks=1)
+    at %= len(data)
+    assert isinstance(scan_damage(data[:at] + other + data[at + 1 :]), str)

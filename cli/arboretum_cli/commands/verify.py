@@ -16,10 +16,17 @@ if TYPE_CHECKING:
     from arboretum_tools.store.verify import Verification
 
 
+_NOT_SEEN = "not seen by decoding: a JPEG that came with a changed bit nearly always decodes, to other pixels"
+
+
 def verify(
     store: Annotated[Path, typer.Argument(help="The image store.", metavar="STORE")] = Path("images"),
     decode: Annotated[
-        bool, typer.Option("--decode", help="Decode the pixels too: finds images that came damaged.")
+        bool,
+        typer.Option(
+            "--decode",
+            help="Decode the pixels too: finds what a decoder reports, not every changed bit of a JPEG.",
+        ),
     ] = False,
     json: Json = False,
 ) -> None:
@@ -56,6 +63,7 @@ def _lines(found: Verification) -> list[str]:
         f"{counted(found.shards, 'shard')} read{' and decoded' if found.decoded else ''} in "
         f"{duration(found.seconds)}; " + (f"{found.damaged:,} damaged" if found.damaged else "all whole"),
         *([f"{counted(found.open_shards, 'open shard')} not read"] if found.open_shards else []),
+        *([_NOT_SEEN] if found.decoded else []),
         *told,
         *([f"and {more:,} more"] if more else []),
     ]

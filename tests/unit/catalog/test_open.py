@@ -1,5 +1,7 @@
 """What is a catalogue, and what one error says where it is none."""
 
+import os
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -86,14 +88,33 @@ def test_names_that_look_like_patterns_or_sql_are_just_names(tmp_path, write_cat
     assert catalog.select("Quercus alba").count() == 3
 
 
-def test_a_link_to_a_file_is_followed_and_a_dead_one_named(tmp_path, write_catalog, photos, taxa):
+def test_a_link_to_a_file_is_followed_wherever_it_leads(tmp_path, write_catalog, photos, taxa):
     outside = write_catalog(photos(taxa["oak"], 9), name="outside")
     folder = write_catalog(photos(taxa["robin"], 1))
     (folder / "link.parquet").symlink_to(outside / "part-0.parquet")
     assert len(open_catalog(folder)) == 2
-    (folder / "dead.parquet").symlink_to(outside / "part-1.parquet")
-    with pytest.raises(CatalogError, match=r"dead.parquet is a link to .*part-1.parquet"):
-        open_catalog(folder)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link to a pipe", "link to a folder", "link to nothing"])
+def test_what_is_no_file_is_named_and_not_waited_for(tmp_path, write_catalog, photos, taxa, kind):
+    folder = write_catalog(photos(taxa["robin"], 1))
+    if kind == "link to a folder":
+        (tmp_path / "other").mkdir()
+    elif kind != "link to nothing":
+        os.mkfifo(folder / "x.parquet" if kind == "pipe" else tmp_path / "other")
+    if kind != "pipe":
+        (folder / "x.parquet").symlink_to(tmp_path / "other")
+    message = "not a regular file" if kind == "pipe" else "a link that leads to no file"
+    for path in (folder, folder / "x.parquet") if kind.endswith("pipe") else (folder,):
+        with pytest.raises(CatalogError, match=f"x.parquet is {message}"):
+            open_catalog(path)
+
+
+def test_what_systems_leave_beside_files_is_passed_over(write_catalog, photos, taxa):
+    folder = write_catalog(photos(taxa["robin"], 1))
+    for name in ("._part-0.parquet", ".DS_Store", "Thumbs.db"):
+        (folder / name).write_bytes(b"\0\5\x16\7")
+    assert len(open_catalog(folder)) == 1
 
 
 def test_both_spellings_are_read_also_side_by_side(tmp_path, write_catalog, photos, taxa):

@@ -84,3 +84,11 @@ def test_identity_is_no_encoding():
 def test_a_refused_answer_is_invalid_whatever_it_holds():
     verdict = judge(Answer(200, "u", PHOTO, refused="larger than 64 MiB"))
     assert (verdict.status, verdict.error, verdict.image) == ("invalid", "larger than 64 MiB", None)
+
+
+def test_a_header_of_more_pixels_than_an_index_holds_is_invalid():
+    body = bytearray(photo("png"))
+    body[16:24] = (2**31).to_bytes(4) + (10).to_bytes(4)
+    verdict = judge(Answer(200, "https://x/1.png", bytes(body)))
+    assert verdict.status == "invalid"
+    assert "a png of 2147483648 x 10 pixels" in verdict.error

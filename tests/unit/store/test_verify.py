@@ -109,6 +109,16 @@ def test_pixels_that_came_damaged_are_found_by_decoding_only(tmp_path, image):
     assert [photo for _, photo in damage(tmp_path / "images", decode=True)] == [1]
 
 
+def test_a_marker_among_the_pixels_that_no_decoder_reports_is_found(tmp_path, image):
+    jpeg = bytearray(image(1))
+    jpeg[-12:-10] = b"\xff\xd3"
+    with StoreWriter.create(tmp_path / "images") as writer:
+        writer.add_image(1, bytes(jpeg))
+    assert verify(tmp_path / "images").damaged == 0
+    [what] = damage(tmp_path / "images", decode=True).values()
+    assert "restart marker" in what
+
+
 def test_what_is_no_store_is_refused(tmp_path):
     with pytest.raises(StoreError, match="not an image store"):
         verify(tmp_path)
