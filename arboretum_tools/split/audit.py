@@ -17,7 +17,14 @@ from arboretum_metadata.schema import CLASSES, EXCLUDED, PART, UNUSED_CLASSES, T
 from arboretum_tools.atomic_files import read_json, write_json
 from arboretum_tools.errors import SplitError
 from arboretum_tools.events import OnEvent, ignore
-from arboretum_tools.split import audit_benchmark, audit_checks, audit_exclude, audit_images
+from arboretum_tools.split import (
+    audit_benchmark,
+    audit_checks,
+    audit_draw,
+    audit_exclude,
+    audit_images,
+    audit_rows,
+)
 from arboretum_tools.split.audit_checks import Check, Files
 from arboretum_tools.store import ImageStore
 from arboretum_tools.tables import arrow_schema, one_line, read_columns
@@ -98,6 +105,8 @@ def audit_split(
     files = _read(path)
     checks = list(audit_checks.all_checks(files))
     checks += audit_checks.guarded({"benchmark": lambda: audit_benchmark.checks(files)})
+    checks += audit_checks.guarded({"drawn": lambda: audit_draw.checks(files)})
+    checks += audit_checks.guarded({"rows and names": lambda: audit_rows.checks(files)})
     listed = [Path(one) for one in exclude]
     checks += audit_checks.guarded({"what is kept out": lambda: audit_exclude.checks(files, listed)})
     if store is not None:
