@@ -38,6 +38,16 @@ RARITIES: dict[str, tuple[int | None, int | None]] = {
 #: What may become of photos whose life stage is unknown.
 LIFE_STAGE_UNKNOWN = ("exclude", "include", "only")
 
+#: The criteria whose values are a closed list: field, what it is called, values.
+_CLOSED: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("rarity", "rarity", tuple(RARITIES)),
+    ("life_stage", "life stage", tuple(LIFE_STAGES)),
+    ("life_stage_unknown", "way with unknown life stages", LIFE_STAGE_UNKNOWN),
+    ("iucn", "IUCN category", tuple(IUCN_CATEGORIES)),
+    ("license", "licence", (*LICENSES, *LICENSE_PRESETS)),
+    ("quality_grade", "quality grade", (*QUALITY_GRADES, "any")),
+)
+
 #: Seed of the key that `limit` and `photos_per_observation` choose by.
 _LIMIT_SEED = 0
 
@@ -125,13 +135,13 @@ class Criteria:
     limit: int | None = None
 
     def __post_init__(self) -> None:
-        _known("rarity", self.rarity, RARITIES)
-        _known("life stage", self.life_stage, LIFE_STAGES)
-        if self.life_stage_unknown is not None:
-            _known("way with unknown life stages", (self.life_stage_unknown,), LIFE_STAGE_UNKNOWN)
-        _known("IUCN category", self.iucn, IUCN_CATEGORIES)
-        _known("licence", self.license, {**LICENSES, **LICENSE_PRESETS})
-        _known("quality grade", (self.quality_grade,), (*QUALITY_GRADES, "any"))
+        for name, what, vocabulary in _CLOSED:
+            value = getattr(self, name)
+            if isinstance(value, str):
+                value = _known(what, value, vocabulary)
+            elif value is not None:
+                value = tuple(_known(what, one, vocabulary) for one in value)
+            object.__setattr__(self, name, value)
         for name in ("min_photos", "max_photos", "photos_per_observation", "limit"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -365,7 +375,9 @@ def _marks(values: Sequence[Any]) -> str:
     return ", ".join("?" * len(values))
 
 
-def _known(what: str, values: Sequence[str], vocabulary: Sequence[str] | dict[str, Any]) -> None:
-    for value in values:
-        if value not in vocabulary:
-            raise SelectionError(f"{value!r} is no {what}", hint=f"Known are: {', '.join(vocabulary)}.")
+def _known(what: str, value: str, vocabulary: Sequence[str]) -> str:
+    """The value as the vocabulary writes it, whatever its case."""
+    for known in vocabulary:
+        if known.lower() == value.lower():
+            return known
+    raise UsageError(f"{value!r} is no {what}", hint=f"Known are: {', '.join(vocabulary)}.")

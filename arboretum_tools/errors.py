@@ -71,7 +71,7 @@ class CatalogError(BadInputError):
 
 
 class SelectionError(BadInputError):
-    """A filter that this catalogue cannot answer, or a value that its vocabulary does not hold."""
+    """A filter that this catalogue cannot answer."""
 
 
 class RecipeError(BadInputError):

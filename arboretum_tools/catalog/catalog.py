@@ -15,7 +15,7 @@ from arboretum_tools.catalog.layout import find_built, is_built
 from arboretum_tools.catalog.relations import Relations
 from arboretum_tools.catalog.selection import Selection
 from arboretum_tools.criteria import Box, Criteria
-from arboretum_tools.errors import SelectionError, SeveralTaxaError, TaxonError, UnknownTaxonError, UsageError
+from arboretum_tools.errors import SeveralTaxaError, TaxonError, UnknownTaxonError, UsageError
 from arboretum_tools.events import Note, OnEvent, ignore
 from arboretum_tools.photo_ids import PhotoIds, read_photo_ids
 from arboretum_tools.taxonomy import Candidate, Known, Taxon
@@ -137,7 +137,8 @@ class Catalog(Relations):
 
         Raises:
             TaxonError: a name that does not lead to exactly one taxon.
-            SelectionError: a column that this catalogue lacks, or a value outside its vocabulary.
+            SelectionError: a column that this catalogue lacks.
+            UsageError: a value outside its vocabulary, or no day.
             UsageError: a value that is no value of its kind.
         """
         if isinstance(photo_ids, str | Path):
@@ -226,4 +227,4 @@ def _day(value: dt.date | str | None) -> dt.date | None:
     try:
         return dt.date.fromisoformat(value)
     except ValueError:
-        raise SelectionError(f"{value!r} is no day", hint="Write it as 2023-06-30.") from None
+        raise UsageError(f"{value!r} is no day", hint="Write it as 2023-06-30.") from None

@@ -18,11 +18,11 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 from arboretum_metadata.vocab import BENCHMARKS, GROUPS
-from arboretum_tools.criteria import Criteria
-from arboretum_tools.errors import RecipeError
+from arboretum_tools.criteria import Box, Criteria
+from arboretum_tools.errors import RecipeError, UsageError
 from arboretum_tools.split.recipe import SplitRecipe, check_kinds
 
 # What comes from beside a recipe: lists and what is kept out are files, and the store is a folder.
@@ -30,7 +30,6 @@ _NOT_HERE = ("photo_ids", "store", "exclude")
 
 _SELECTION_KEYS = tuple(f.name for f in fields(Criteria) if f.name not in _NOT_HERE)
 _RECIPE_KEYS = tuple(f.name for f in fields(SplitRecipe) if f.name not in (*_NOT_HERE, "lt_ratios"))
-_LISTS = ("taxa", "exclude_taxa", "rarity", "life_stage", "license")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +86,10 @@ def read_recipe(path: str | Path) -> RecipeFile:
             raise _unknown(path, key, known)
         if isinstance(value, dict):
             raise RecipeError(f"the recipe {path}: {key} is a table; recipes have plain keys only")
-    preset = preset_values(values.pop("preset")) if "preset" in values else RecipeFile()
+    try:
+        preset = preset_values(values.pop("preset")) if "preset" in values else RecipeFile()
+    except UsageError as error:
+        raise RecipeError(f"the recipe {path}: {error}") from error
     selection = {key: _checked(path, key, values.pop(key)) for key in _SELECTION_KEYS if key in values}
     ratios = values.get("lt_ratio")
     if isinstance(ratios, list) and ratios and all(type(ratio) in (int, float) for ratio in ratios):
@@ -102,19 +104,21 @@ def read_recipe(path: str | Path) -> RecipeFile:
 
 def _checked(path: str | Path, key: str, value: Any) -> Any:
     """A selection value in the form in which `Catalog.select` takes it."""
-    if key in _LISTS:
+    # What a value may be follows from the type of the field: a criterion is declared in one place.
+    hint = get_type_hints(Criteria)[key]
+    kinds = get_args(hint) or (hint,)
+    if get_origin(hint) is tuple:
         value = [value] if isinstance(value, str) else value
         good = isinstance(value, list) and all(isinstance(one, str) for one in value)
-    elif key == "bbox":
+    elif Box in kinds:
         good = isinstance(value, list) and len(value) == 4 and all(type(n) in (int, float) for n in value)
-    elif key in ("since", "until"):
+    elif dt.date in kinds:
         good = isinstance(value, str) or type(value) is dt.date
-    elif key == "quality_grade":
-        good = isinstance(value, str)
     else:
-        good = type(value) is int
+        good = type(value) in kinds and value is not None
     if not good:
-        raise RecipeError(f"the recipe {path}: {key.replace('_', '-')} is {value!r}, which is none")
+        written = key.replace("_", "-")
+        raise RecipeError(f"the recipe {path}: {written} is {value!r}, which is not a value that it takes")
     return value
 
 
@@ -122,10 +126,10 @@ def preset_values(name: object) -> RecipeFile:
     """The selection and recipe that a preset stands for.
 
     Raises:
-        RecipeError: there is no preset of that name.
+        UsageError: there is no preset of that name.
     """
     if not isinstance(name, str) or name not in PRESETS:
-        raise RecipeError(f"{name!r} is no preset; known are {', '.join(PRESETS)}")
+        raise UsageError(f"{name!r} is no preset; known are {', '.join(PRESETS)}")
     return PRESETS[name]
 
 

@@ -142,13 +142,13 @@ def test_a_list_of_photos(catalog, tmp_path):
 @pytest.mark.parametrize(
     ("criteria", "error", "message"),
     [
-        ({"life_stage": "puppy"}, SelectionError, "Known are: egg"),
-        ({"license": "MIT"}, SelectionError, "no licence"),
-        ({"rarity": "very"}, SelectionError, "rare"),
-        ({"quality_grade": "best"}, SelectionError, "research"),
+        ({"life_stage": "puppy"}, UsageError, "Known are: egg"),
+        ({"license": "MIT"}, UsageError, "no licence"),
+        ({"rarity": "very"}, UsageError, "rare"),
+        ({"quality_grade": "best"}, UsageError, "research"),
         ({"bbox": "1,2,3"}, UsageError, "west,south,east,north"),
         ({"bbox": "0,50,10,40"}, UsageError, "must rise"),
-        ({"since": "yesterday"}, SelectionError, "2023-06-30"),
+        ({"since": "yesterday"}, UsageError, "2023-06-30"),
         ({"limit": 0}, UsageError, "1 or more"),
         ({"min_photos": 9, "max_photos": 3}, UsageError, "more than"),
         ({"since": "2021-01-01", "until": "2020-01-01"}, UsageError, "later"),
