@@ -19,23 +19,37 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from arboretum_tools.catalog import Catalog, Selection, open_catalog
-    from arboretum_tools.catalog.annotate import AnnotateReport, annotate
+    from arboretum_tools.catalog.annotate import AnnotateReport, annotate_catalog
     from arboretum_tools.catalog.build import BuildReport, build_catalog
     from arboretum_tools.catalog.check import CheckReport, check_catalog
-    from arboretum_tools.catalog.overview import TaxonReport, describe
+    from arboretum_tools.catalog.overview import TaxonReport, describe_taxon
     from arboretum_tools.catalog.stats import CatalogStats, catalog_stats
     from arboretum_tools.contact_sheets import contact_sheet
-    from arboretum_tools.downloading import DownloadReport, download, download_async, estimate_download
+    from arboretum_tools.downloading import (
+        DownloadEstimate,
+        DownloadFailedError,
+        DownloadReport,
+        TaskSpec,
+        download,
+        download_async,
+        estimate_download,
+        plan_task,
+        run_task,
+        save_plan,
+    )
     from arboretum_tools.errors import ArboretumError
-    from arboretum_tools.evaluation import evaluate
+    from arboretum_tools.evaluation import Evaluation, evaluate
     from arboretum_tools.exporting import export
-    from arboretum_tools.split import Split, load_split
-    from arboretum_tools.split.audit import audit_split
+    from arboretum_tools.exporting.report import ExportReport
+    from arboretum_tools.split import Split, open_split
+    from arboretum_tools.split.audit import Audit, audit_split
     from arboretum_tools.split.make import make_family, make_split
     from arboretum_tools.split.published import import_split
-    from arboretum_tools.split.stats import split_stats
-    from arboretum_tools.store import ImageStore
-    from arboretum_tools.store.verify import verify
+    from arboretum_tools.split.reproduce import RemadeSplit, remake_split
+    from arboretum_tools.split.samplers import LongTailSampler
+    from arboretum_tools.split.stats import SplitStats, split_stats
+    from arboretum_tools.store import ImageStore, open_store
+    from arboretum_tools.store.verify import Verification, verify_store
     from arboretum_tools.stored_photos import downloaded_selection
     from arboretum_tools.subset import Subset, load_subset
     from arboretum_tools.version import __version__
@@ -43,61 +57,86 @@ if TYPE_CHECKING:
 _HOME = {
     "AnnotateReport": "catalog.annotate",
     "ArboretumError": "errors",
+    "Audit": "split.audit",
     "BuildReport": "catalog.build",
     "Catalog": "catalog",
     "CatalogStats": "catalog.stats",
     "CheckReport": "catalog.check",
+    "DownloadEstimate": "downloading",
+    "DownloadFailedError": "downloading",
     "DownloadReport": "downloading",
+    "Evaluation": "evaluation",
+    "ExportReport": "exporting.report",
     "ImageStore": "store",
+    "LongTailSampler": "split.samplers",
+    "RemadeSplit": "split.reproduce",
     "Selection": "catalog",
     "Split": "split",
+    "SplitStats": "split.stats",
     "Subset": "subset",
+    "TaskSpec": "downloading",
     "TaxonReport": "catalog.overview",
+    "Verification": "store.verify",
     "__version__": "version",
-    "annotate": "catalog.annotate",
+    "annotate_catalog": "catalog.annotate",
+    "audit_split": "split.audit",
     "build_catalog": "catalog.build",
     "catalog_stats": "catalog.stats",
     "check_catalog": "catalog.check",
-    "audit_split": "split.audit",
     "contact_sheet": "contact_sheets",
-    "describe": "catalog.overview",
+    "describe_taxon": "catalog.overview",
     "download": "downloading",
     "download_async": "downloading",
     "downloaded_selection": "stored_photos",
+    "estimate_download": "downloading",
     "evaluate": "evaluation",
     "export": "exporting",
     "import_split": "split.published",
-    "load_split": "split",
     "load_subset": "subset",
     "make_family": "split.make",
     "make_split": "split.make",
     "open_catalog": "catalog",
-    "estimate_download": "downloading",
+    "open_split": "split",
+    "open_store": "store",
+    "plan_task": "downloading",
+    "remake_split": "split.reproduce",
+    "run_task": "downloading",
+    "save_plan": "downloading",
     "split_stats": "split.stats",
-    "verify": "store.verify",
+    "verify_store": "store.verify",
 }
 
 __all__ = [
     "AnnotateReport",
     "ArboretumError",
+    "Audit",
     "BuildReport",
     "Catalog",
     "CatalogStats",
     "CheckReport",
+    "DownloadEstimate",
+    "DownloadFailedError",
     "DownloadReport",
+    "Evaluation",
+    "ExportReport",
     "ImageStore",
+    "LongTailSampler",
+    "RemadeSplit",
     "Selection",
     "Split",
+    "SplitStats",
     "Subset",
+    "TaskSpec",
     "TaxonReport",
+    "Verification",
     "__version__",
-    "annotate",
+    "annotate_catalog",
     "audit_split",
     "build_catalog",
     "catalog_stats",
     "check_catalog",
     "contact_sheet",
-    "describe",
+    "describe_taxon",
     "download",
     "download_async",
     "downloaded_selection",
@@ -105,13 +144,18 @@ __all__ = [
     "evaluate",
     "export",
     "import_split",
-    "load_split",
     "load_subset",
     "make_family",
     "make_split",
     "open_catalog",
+    "open_split",
+    "open_store",
+    "plan_task",
+    "remake_split",
+    "run_task",
+    "save_plan",
     "split_stats",
-    "verify",
+    "verify_store",
 ]
 
 

@@ -16,7 +16,7 @@ from arboretum_tools.bands import BANDS, Band, shot_band
 from arboretum_tools.errors import SplitError, UsageError
 from arboretum_tools.images import Canvas, Color
 from arboretum_tools.samples import join
-from arboretum_tools.split.manifest import Split, load_split
+from arboretum_tools.split.manifest import Split, open_split
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.wording import counted
 
@@ -105,7 +105,7 @@ def contact_sheet(
     if max_classes > _MOST_CLASSES or photos_per_class > _MOST_PHOTOS:
         most = f"{counted(_MOST_CLASSES, 'class')} and {counted(_MOST_PHOTOS, 'photo')} of each"
         raise UsageError(f"a contact sheet has room for {most}")
-    opened = split if isinstance(split, Split) else load_split(split)
+    opened = split if isinstance(split, Split) else open_split(split)
     counts = opened.class_counts
     if not any(counts):
         raise SplitError(f"the split {opened.path or opened.name} has no train photos to show")

@@ -183,7 +183,7 @@ def of(what: Any) -> PhotoPlan:
         return of_split(what)
     raise UsageError(
         f"a {type(what).__name__} cannot be downloaded",
-        hint="Give a Selection (catalog.select(...)), a Split (load_split(...)) or PhotoPlan.",
+        hint="Give a Selection (catalog.select(...)), a Split (open_split(...)) or PhotoPlan.",
     )
 
 

@@ -37,7 +37,7 @@ from arboretum_metadata.schema import REQUEST
 from arboretum_tools.downloading import save_plan
 from arboretum_tools.photo_plan import PhotoPlan
 from arboretum_tools.store import ImageStore, inventory
-from arboretum_tools.store.verify import verify
+from arboretum_tools.store.verify import verify_store
 from arboretum_tools.tables import arrow_schema
 from arboretum_tools.testing.faults import Fault
 from arboretum_tools.testing.origin import Origin
@@ -210,7 +210,7 @@ class Soak:
 
     def check(self, images: Path, whole: Path) -> None:
         """Reads a store again, and looks for what should not be there."""
-        found = verify(images, decode=True)
+        found = verify_store(images, decode=True)
         self.counted["images verified, pixels too"] += found.photos
         store = ImageStore.open(images)
         if not inventory.contents(store).equals(inventory.contents(ImageStore.open(whole))):

@@ -16,7 +16,7 @@ import numpy as np
 from selection_and_split import make_catalogue
 from sklearn.metrics import balanced_accuracy_score, f1_score, top_k_accuracy_score
 
-from arboretum_tools import audit_split, evaluate, load_split, make_family, make_split, open_catalog
+from arboretum_tools import audit_split, evaluate, make_family, make_split, open_catalog, open_split
 from arboretum_tools.split.samplers import LongTailSampler
 
 
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def _report(folder: Path, rounds: int) -> None:
-    opened = load_split(folder / "split")
+    opened = open_split(folder / "split")
     table = opened.part("test")
     truth = table["label"].to_numpy()
     scores = np.random.default_rng(0).random((len(truth), opened.num_classes), dtype=np.float32)

@@ -76,7 +76,7 @@ class AnnotateReport:
         return {**asdict(self), "path": str(self.path)}
 
 
-def annotate(
+def annotate_catalog(
     catalog: str | Path | None,
     table: str | Path,
     column: str = "life_stage",

@@ -82,7 +82,7 @@ class TaxonReport:
         return asdict(self)
 
 
-def describe(catalog: Catalog, taxon: Taxon | str | None = None, *, levels: int = 1) -> TaxonReport:
+def describe_taxon(catalog: Catalog, taxon: Taxon | str | None = None, *, levels: int = 1) -> TaxonReport:
     """What a catalogue holds of a taxon, or in all.
 
     A built catalogue answers from its tables of names and counts alone.

@@ -22,7 +22,7 @@ from arboretum_tools.evaluation.metrics import (
 )
 from arboretum_tools.evaluation.pairs import PairAccuracy, accuracies
 from arboretum_tools.evaluation.predictions import Predictions, PredictionsError, read_predictions
-from arboretum_tools.split.manifest import Split, load_split
+from arboretum_tools.split.manifest import Split, open_split
 from arboretum_tools.split.stats import group_of_class
 from arboretum_tools.version import __version__
 
@@ -134,7 +134,7 @@ def evaluate(
         PredictionsError: the predictions do not answer the photos of the part.
         UsageError: a value that is no value of its kind.
     """
-    opened = split if isinstance(split, Split) else load_split(split)
+    opened = split if isinstance(split, Split) else open_split(split)
     table = opened.part(part)
     if not table.num_rows:
         raise SplitError(f"the part {part} of {opened.name} has no photos to evaluate")

@@ -33,7 +33,7 @@ from arboretum_tools.exporting.report import ExportReport, found_at, made_from, 
 from arboretum_tools.exporting.staging import other_leftovers, staging_for
 from arboretum_tools.exporting.webdataset import WebDataset
 from arboretum_tools.samples import Samples, join, missing_of, require
-from arboretum_tools.split import Split, load_split
+from arboretum_tools.split import Split, open_split
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.tables import write_table
 from arboretum_tools.version import __version__
@@ -216,7 +216,7 @@ def _split(what: Split | Selection | Catalog | str | Path) -> Split:
     if isinstance(what, Split):
         return what
     if isinstance(what, str | Path):
-        return load_split(what, in_memory=False)
+        return open_split(what, in_memory=False)
     # Only a selection needs the database that makes a split of it.
     from arboretum_tools.split.make import whole
 

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from arboretum_tools.errors import UsageError, VerificationError
 from arboretum_tools.events import OnEvent
-from arboretum_tools.exporting.photo_records import PhotoRecord, PhotoRecords
+from arboretum_tools.exporting.photo_records import PhotoInfo, PhotoRecords
 from arboretum_tools.exporting.staging import Staging
 from arboretum_tools.samples import Samples
 from arboretum_tools.split.manifest import Split
@@ -115,7 +115,7 @@ class Source:
                     raise self._damaged(photo_id, shard)
                 yield Sample(photo_id, label, data, sha256.hex(), *stated)
 
-    def images(self, part: str, positions: NDArray[np.int64]) -> tuple[pa.Array, PhotoRecord]:
+    def images(self, part: str, positions: NDArray[np.int64]) -> tuple[pa.Array, PhotoInfo]:
         """The images at these positions of a part as one array of binaries, and what is said of them.
 
         Args:

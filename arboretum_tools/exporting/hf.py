@@ -27,7 +27,7 @@ from arboretum_tools.errors import UsageError
 from arboretum_tools.events import PhotoDone, ShardFinished
 from arboretum_tools.exporting.base import SPLIT_NAMES, Source, even_pieces, pieces_of_at_most
 from arboretum_tools.exporting.card import SplitSize, write_card
-from arboretum_tools.exporting.photo_records import PhotoRecord
+from arboretum_tools.exporting.photo_records import PhotoInfo
 from arboretum_tools.exporting.staging import Staging
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ def _row_groups(sizes: NDArray[np.int32]) -> Iterator[slice]:
 
 def _batch(
     images: pa.Array,
-    about: PhotoRecord,
+    about: PhotoInfo,
     labels: pa.Array,
     photo_ids: list[int],
     of_class: list[pa.Array],

@@ -51,7 +51,7 @@ _SIZE = _RECORD.itemsize
 _FROM_INDEX = ("photo_id", "offset", "sha256", "format", "width", "height")
 
 
-class PhotoRecord(NamedTuple):
+class PhotoInfo(NamedTuple):
     """What is said of some photos: lists of one length.
 
     Attributes:
@@ -120,10 +120,10 @@ class PhotoRecords:
         self._records.close()
         self._texts.close()
 
-    def about(self, positions: NDArray[np.int64]) -> PhotoRecord:
+    def about(self, positions: NDArray[np.int64]) -> PhotoInfo:
         """What is said of the photos at some positions, in their order."""
         if not len(positions):
-            return PhotoRecord([], [], [], [], [], [], [])
+            return PhotoInfo([], [], [], [], [], [], [])
         file = self._records.fileno()
         if np.all(np.diff(positions) == 1):
             data = os.pread(file, _SIZE * len(positions), _SIZE * int(positions[0]))
@@ -143,7 +143,7 @@ class PhotoRecords:
                 else:
                     column.append(text[start : start + length].decode())
                     start += length
-        return PhotoRecord(
+        return PhotoInfo(
             [bytes(value) for value in records["sha256"]],
             [_FORMATS[number] for number in records["format"].tolist()],
             records["width"].tolist(),
@@ -231,7 +231,7 @@ def _rows(
         in_part += rows
 
 
-def in_order(samples: Samples, details: PhotoRecords, rows: int) -> Iterator[tuple[slice, PhotoRecord]]:
+def in_order(samples: Samples, details: PhotoRecords, rows: int) -> Iterator[tuple[slice, PhotoInfo]]:
     """Everything that is said of a part, from its first photo to its last, so many photos at a time."""
     for start in range(0, len(samples), rows):
         end = min(start + rows, len(samples))

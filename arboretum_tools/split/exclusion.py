@@ -29,7 +29,7 @@ from arboretum_tools.catalog.catalog import catalog_of
 from arboretum_tools.errors import RecipeError, UnknownTaxonError
 from arboretum_tools.identity import CLASS_RANKS
 from arboretum_tools.photo_ids import PhotoIds
-from arboretum_tools.split.manifest import load_split
+from arboretum_tools.split.manifest import open_split
 from arboretum_tools.tables import arrow_schema, one_line, read_columns
 from arboretum_tools.taxonomy import Taxon
 from arboretum_tools.wording import counted
@@ -216,7 +216,7 @@ def _species(keys: Iterable[object]) -> tuple[list[str], list[str]]:
 
 def _read(path: Path) -> dict[str, list[object]]:
     if path.is_dir():
-        split = load_split(path)
+        split = open_split(path)
         if split.files is not None:
             raise RecipeError(
                 f"{path} is an imported split: its photo ids are numbers of its own",

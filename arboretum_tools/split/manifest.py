@@ -143,7 +143,7 @@ class Split:
             TargetExistsError: the folder holds something else.
         """
         if (path / "split.json").is_file():
-            found = load_split(path, in_memory=False)
+            found = open_split(path, in_memory=False)
             same = all(found.meta[name] == self.meta[name] for name in ("recipe_sha256", "sha256"))
             if same and found.meta["catalog"]["fingerprint"] == self.meta["catalog"]["fingerprint"]:
                 return True
@@ -174,7 +174,7 @@ class Split:
         write_json(folder / "split.json", self.meta)
 
 
-def load_split(path: str | Path, *, in_memory: bool = True) -> Split:
+def open_split(path: str | Path, *, in_memory: bool = True) -> Split:
     """Opens a split folder.
 
     The files are untrusted: columns and types are checked, labels must be 0 to C-1, and no path is ever

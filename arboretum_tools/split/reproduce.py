@@ -20,7 +20,7 @@ from arboretum_tools.photo_ids import PhotoIds
 from arboretum_tools.split.benchmark_draw import class_key_of
 from arboretum_tools.split.exclusion import Exclusion
 from arboretum_tools.split.make import draw_recipes
-from arboretum_tools.split.manifest import PARTS, Split, load_split
+from arboretum_tools.split.manifest import PARTS, Split, open_split
 from arboretum_tools.split.pool import Available
 from arboretum_tools.split.recipe import GROUP_BY, SplitRecipe
 from arboretum_tools.tables import read_table
@@ -51,7 +51,7 @@ class Differences:
 
 
 @dataclass(frozen=True, slots=True)
-class Remade:
+class RemadeSplit:
     """A split that was made again.
 
     Attributes:
@@ -68,14 +68,14 @@ class Remade:
     differences: Differences | None
 
 
-def remake(
+def remake_split(
     source: str | Path,
     catalog: Catalog,
     *,
     photo_ids: PhotoIds | None = None,
     exclude: Exclusion | None = None,
     name: str | None = None,
-) -> Remade:
+) -> RemadeSplit:
     """Makes a split again from the recipe in its `split.json`.
 
     Args:
@@ -114,8 +114,8 @@ def remake(
     same = split.sha256 == meta["sha256"]
     changed = split.meta["catalog"]["fingerprint"] != meta["catalog"].get("fingerprint")
     complete = not same and all((file.parent / f"{part}.parquet").is_file() for part in _parts(meta))
-    differences = compare(load_split(file.parent), split, catalog) if complete else None
-    return Remade(split, same, changed, differences)
+    differences = compare(open_split(file.parent), split, catalog) if complete else None
+    return RemadeSplit(split, same, changed, differences)
 
 
 def selection_of(recipe: object, catalog: Catalog, photo_ids: PhotoIds | None = None) -> Selection:

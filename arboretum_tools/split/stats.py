@@ -15,7 +15,7 @@ from arboretum_metadata.vocab import FEW_BELOW, GROUPS, MANY_ABOVE, RANKS
 from arboretum_tools.atomic_files import whole_file
 from arboretum_tools.bands import BANDS
 from arboretum_tools.errors import BadInputError, UsageError
-from arboretum_tools.split.manifest import Split, load_split
+from arboretum_tools.split.manifest import Split, open_split
 from arboretum_tools.wording import counted
 
 #: The group of a class that is in none of the seven.
@@ -103,7 +103,7 @@ def split_stats(
     if not 0 <= few_below <= many_above + 1:
         raise UsageError(f"few-shot below {few_below} and many-shot above {many_above} leave no band between")
     if not isinstance(split, Split):
-        split = load_split(split)
+        split = open_split(split)
     part = split.parts[0]
     rows = split.classes.to_pylist()
     counts = sorted((row[f"n_{part}"] for row in rows), reverse=True)

@@ -27,6 +27,18 @@ if TYPE_CHECKING:
 _OPEN_FILES = 64
 
 
+def open_store(path: str | Path) -> ImageStore:
+    """The image store at `path`, to be read.
+
+    Args:
+        path: its folder.
+
+    Raises:
+        StoreError: there is none, or not one that this toolkit reads.
+    """
+    return ImageStore.open(path)
+
+
 class ImageStore:
     """An image store that is read; picklable, safe after a fork and from several threads.
 

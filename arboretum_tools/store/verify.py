@@ -96,7 +96,7 @@ class DamagedStoreError(VerificationError):
         self.verification = verification
 
 
-def verify(path: str | Path, *, decode: bool = False, on_event: OnEvent = ignore) -> Verification:
+def verify_store(path: str | Path, *, decode: bool = False, on_event: OnEvent = ignore) -> Verification:
     """Reads every image of the store at `path` and compares it with what its index says.
 
     Checked are: the tar header before each image, its length, its SHA-256, its type and whether it is whole;

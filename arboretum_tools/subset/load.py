@@ -6,7 +6,7 @@ from pathlib import Path
 
 from arboretum_metadata.schema import CLASSES
 from arboretum_tools.errors import SplitError
-from arboretum_tools.split.manifest import Split, load_split
+from arboretum_tools.split.manifest import Split, open_split
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.subset.dataset import OnError, Subset
 from arboretum_tools.tables import read_table
@@ -40,7 +40,7 @@ def load_subset(
         StoreError: `images` is not an image store.
         MissingPhotosError: the store lacks photos and `allow_missing` is not set.
     """
-    opened = split if isinstance(split, Split) else load_split(split, in_memory=False)
+    opened = split if isinstance(split, Split) else open_split(split, in_memory=False)
     if same_classes_as is not None:
         _check_classes(opened, Path(same_classes_as))
     store = ImageStore.open(images)

@@ -11,7 +11,7 @@ from arboretum_tools.wording import counted, does
 
 if TYPE_CHECKING:
     from arboretum_tools.split import Split
-    from arboretum_tools.split.reproduce import Remade
+    from arboretum_tools.split.reproduce import RemadeSplit
 
 
 def split_lines(split: Split, folder: Path, there: bool) -> list[str]:
@@ -107,7 +107,7 @@ def _set_aside(meta: Any) -> list[str]:
     return [f"{photos} of subspecies, varieties and forms {does(below, 'count')} with their species"]
 
 
-def again_lines(made: Remade, source: Path) -> list[str]:
+def again_lines(made: RemadeSplit, source: Path) -> list[str]:
     """A split that was made again: whether it is the same, and what differs."""
     if made.same:
         return [f"made again from {source}: the same split, by all content hashes"]

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from arboretum_tools.split import load_split
+from arboretum_tools.split import open_split
 from arboretum_tools.testing.faults import Fault
 from arboretum_tools.testing.origin import Origin
 
@@ -210,7 +210,7 @@ def test_ctrl_c_at_any_time_leaves_a_split_whole_or_not_there(position, process,
     assert "Traceback" not in err
     assert "internal error" not in err
     if (position / "s").exists():
-        assert load_split(position / "s").num_classes == 21
+        assert open_split(position / "s").num_classes == 21
     assert [name for name in everything_in(position) if ".partial-" in name] == []
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from arboretum_tools.split import load_split
+from arboretum_tools.split import open_split
 from arboretum_tools.split.drawn_parts import DrawnParts
 from arboretum_tools.split.part_files import SavedParts
 
@@ -15,7 +15,7 @@ def test_a_family_is_one_folder_a_ratio(arboretum, position):
     assert outcome.code == 0
     family = json.loads(outcome.out)["family"]
     assert [one["path"] for one in family] == [f"splits/aves-lt{ratio}" for ratio in (10, 50, 100)]
-    trains = [set(load_split(one["path"]).part("train")["photo_id"].to_pylist()) for one in family]
+    trains = [set(open_split(one["path"]).part("train")["photo_id"].to_pylist()) for one in family]
     assert trains[2] < trains[1] < trains[0]
     other = ("--profile", "step", "--rank", "family", "--out", "f", "--test-per-class", "2")
     outcome = arboretum("make-split", "--taxa", "Aves", "--lt-ratio", "2,4", *other)
@@ -31,9 +31,9 @@ def test_a_recipe_file_means_its_flags_and_flags_beside_it_win(arboretum, positi
     assert arboretum("make-split", "--recipe", "r.toml").code == 0
     flags = ("--taxa", "Aves", "--lt-ratio", "20", "--val-per-class", "2")
     assert arboretum("make-split", *flags, "--name", "from-flags").code == 0
-    assert load_split("splits/from-file").sha256 == load_split("splits/from-flags").sha256
+    assert open_split("splits/from-file").sha256 == open_split("splits/from-flags").sha256
     assert arboretum("make-split", "--recipe", "r.toml", "--lt-ratio", "10", "--name", "ten").code == 0
-    assert load_split("splits/ten").meta["ratio_asked"] == 10
+    assert open_split("splits/ten").meta["ratio_asked"] == 10
 
 
 def test_the_photos_of_a_split_are_never_in_memory_whole(arboretum, position, monkeypatch):
@@ -55,7 +55,7 @@ def test_the_preset_takes_the_seven_groups(arboretum, position):
     recipe = json.loads(outcome.out)["recipe"]
     assert (recipe["profile"], recipe["min_per_class"], recipe["max_per_class"]) == ("natural", 30, 50000)
     assert len(recipe["selection"]["any_of"][0]["taxa"]) == 7
-    split = load_split(json.loads(outcome.out)["path"])
+    split = open_split(json.loads(outcome.out)["path"])
     assert min(split.classes["n_selected"].to_pylist()) >= 30
 
 
@@ -64,7 +64,7 @@ def test_a_split_is_made_again_from_its_json(arboretum, position):
     outcome = arboretum("make-split", "--from", "splits/first/split.json", "--name", "second")
     assert outcome.code == 0
     assert "the same split, by all content hashes" in outcome.out
-    assert load_split("splits/first").sha256 == load_split("splits/second").sha256
+    assert open_split("splits/first").sha256 == open_split("splits/second").sha256
     outcome = arboretum("make-split", "--from", "splits/first", "--seed", "3")
     assert outcome.code == 2
     assert "--from takes everything" in outcome.err
@@ -123,8 +123,8 @@ def test_benchmarks_are_made_audited_counted_and_evaluated(arboretum, position):
         outcome = arboretum("make-split", *arguments)
         assert outcome.code == 0, outcome.err
         assert "test photos in all" in outcome.out
-    assert load_split("splits/ls").meta["recipe"]["stages"] == {"larva": 1, "adult": 4}
-    assert len(load_split("splits/pairs").meta["pairs"]) == 2
+    assert open_split("splits/ls").meta["recipe"]["stages"] == {"larva": 1, "adult": 4}
+    assert len(open_split("splits/pairs").meta["pairs"]) == 2
     for name in ("balanced", "unseen", "ls", "pairs"):
         assert arboretum("audit-split", f"splits/{name}").code == 0
         assert "test photos a class" in arboretum("stats", f"splits/{name}").out
@@ -145,7 +145,7 @@ def test_benchmarks_are_kept_out_of_other_splits(arboretum, position):
     outcome = arboretum("make-split", "--taxa", "Aves", "--lt-ratio", "10", *both, "--name", "clean")
     assert outcome.code == 0, outcome.err
     assert "kept out by --exclude" in outcome.out
-    assert "Passer domesticus" not in load_split("splits/clean").classes["name"].to_pylist()
+    assert "Passer domesticus" not in open_split("splits/clean").classes["name"].to_pylist()
     assert arboretum("audit-split", "splits/clean", *both).code == 0
     assert arboretum("make-split", "--taxa", "Aves", "--lt-ratio", "10").code == 0
     assert arboretum("audit-split", "splits/aves-lt10", *both).code == 6

@@ -49,7 +49,7 @@ def test_timm_learns_from_an_image_folder_and_its_predictions_are_evaluated(bird
     torch.manual_seed(0)
     # Threads that wait for a core that others use take longer than one thread.
     torch.set_num_threads(1)
-    split = at.load_split(birds / "split")
+    split = at.open_split(birds / "split")
     model = timm.create_model("test_vit", num_classes=split.num_classes, img_size=SIDE)
     # The tail counts as much as the head: what the class counts of a split are for.
     counts = torch.tensor(split.class_counts, dtype=torch.float)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from arboretum_tools.errors import MissingPhotosError, SplitError, StoreError
 from arboretum_tools.samples import join, missing_of, require
-from arboretum_tools.split.manifest import Split, load_split
+from arboretum_tools.split.manifest import Split, open_split
 from arboretum_tools.store.layout import StoreConfig, index_path
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.store.record import PhotoRecord
@@ -39,7 +39,7 @@ def test_samples_are_the_part_in_its_order_with_the_place_of_each_image(tmp_path
 def test_a_split_that_stays_on_disk_gives_the_same(tmp_path: Path) -> None:
     split = tiny_split()
     store = tiny_store(tmp_path / "images", split, pending=split.part("train")["photo_id"].to_pylist()[3:5])
-    lazy = load_split(split.save(tmp_path / "split"), in_memory=False)
+    lazy = open_split(split.save(tmp_path / "split"), in_memory=False)
     one, two = join(split, "train", store), join(lazy, "train", store)
     assert one.photo_ids.tolist() == two.photo_ids.tolist()
     assert one.positions.tolist() == two.positions.tolist() == [n for n in range(58) if n not in (3, 4)]
@@ -95,7 +95,7 @@ def test_missing_photos_are_refused_by_part_and_state(tmp_path: Path) -> None:
     assert "arboretum download with the same selection" in raised.value.hint
     split.save(tmp_path / "my split")
     with pytest.raises(MissingPhotosError) as raised:
-        require(samples, load_split(tmp_path / "my split"), store.path)
+        require(samples, open_split(tmp_path / "my split"), store.path)
     assert f"arboretum download --split '{tmp_path / 'my split'}' --images" in raised.value.hint
     assert raised.value.by_status == {"gone": 2, "pending": 2}
     assert missing_of(samples).to_pydict() == {

@@ -189,14 +189,14 @@ def annotate(
     """Fill in a column of a built catalogue from a table.
 
     Where rows of one photo do not agree the most frequent value stands, a tie is none; a photo keeps the
-    value that it has, unless --overwrite. In Python: `annotate(catalog, table, column)`.
+    value that it has, unless --overwrite. In Python: `annotate_catalog(catalog, table, column)`.
 
     \b
     Examples:
         arboretum catalog annotate --from stages.csv --column life_stage
         arboretum catalog annotate catalog --from iucn.parquet --column iucn --source "Red List 2026-1"
     """
-    from arboretum_tools.catalog.annotate import annotate as run
+    from arboretum_tools.catalog.annotate import annotate_catalog as run
 
     with Progress() as progress:
         report = run(catalog, table_file, column, source=source, overwrite=overwrite, on_event=progress)

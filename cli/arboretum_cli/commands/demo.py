@@ -134,10 +134,10 @@ def _shortened(item: dict[str, Any]) -> str:
 
 
 def _came_out() -> list[str]:
-    from arboretum_tools import load_split
+    from arboretum_tools import open_split
     from arboretum_tools.store import inventory
 
-    split = load_split(_SPLIT)
+    split = open_split(_SPLIT)
     store = inventory.status("images")
     parts = ", ".join(f"{split.num_photos(part):,} {part}" for part in split.parts)
     rows = [

@@ -134,7 +134,7 @@ def download(
     from arboretum_tools.downloading import TaskSpec, plan_task, run_task, save_plan
     from arboretum_tools.errors import UsageError
     from arboretum_tools.photo_plan import of_saved
-    from arboretum_tools.split import load_split
+    from arboretum_tools.split import open_split
 
     if (task_id is None) != (num_tasks is None) or (task_id is not None and plan_id is None):
         raise UsageError("--task-id, --num-tasks and --plan go together; --plan-only saves a plan")
@@ -179,7 +179,7 @@ def download(
         if plan_id is not None:
             what: Any = of_saved(images, plan_id)
         else:
-            what = load_split(split) if split is not None else flags.select(flags.open(progress))
+            what = open_split(split) if split is not None else flags.select(flags.open(progress))
         if plan_only:
             plan = save_plan(what, on_event=progress, **arguments)
             return result(json, plan.to_dict(), _saved_lines(plan))

@@ -317,7 +317,7 @@ def _again(
 ) -> None:
     from arboretum_tools.photo_ids import read_photo_ids
     from arboretum_tools.split.exclusion import read_exclusion
-    from arboretum_tools.split.reproduce import remake
+    from arboretum_tools.split.reproduce import remake_split
 
     beside = dataclasses.replace(flags, photo_ids=None)
     if beside.given or any(value is not None for value in other.values()):
@@ -328,7 +328,7 @@ def _again(
     with Progress() as progress:
         listed = None if flags.photo_ids is None else read_photo_ids(flags.photo_ids)
         kept_out = None if exclude is None else read_exclusion(exclude)
-        made = remake(source, flags.open(progress), photo_ids=listed, exclude=kept_out, name=name)
+        made = remake_split(source, flags.open(progress), photo_ids=listed, exclude=kept_out, name=name)
         folder = out or Path("splits", made.split.name)
         there = _save(made.split, folder)
     value = {

@@ -88,11 +88,11 @@ def stats(
     if csv:
         raise UsageError("--csv is for the tables of a catalogue; --json has the numbers of a split")
 
-    from arboretum_tools.split import load_split
+    from arboretum_tools.split import open_split
     from arboretum_tools.split.stats import save_figure, split_stats
     from arboretum_tools.split.weights import save_weights
 
-    opened = load_split(split, in_memory=False)
+    opened = open_split(split, in_memory=False)
     found = split_stats(opened, many_above=many_above, few_below=few_below)
     written = [] if figures is None else [save_figure(found, figures / f"{found.name}.{figure_format}")]
     if weights is not None:

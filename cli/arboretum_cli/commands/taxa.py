@@ -47,7 +47,7 @@ def taxa(
 ) -> None:
     """Show what a catalogue holds of a taxon: lineage, what is below, photos, rarity, coverage.
 
-    Photos of every grade are counted. In Python: `describe(catalog, name)`.
+    Photos of every grade are counted. In Python: `describe_taxon(catalog, name)`.
 
     \b
     Examples:
@@ -56,10 +56,10 @@ def taxa(
         arboretum taxa beetles --tree --levels 1
     """
     from arboretum_tools.catalog import open_catalog
-    from arboretum_tools.catalog.overview import describe
+    from arboretum_tools.catalog.overview import describe_taxon
 
     with Progress() as progress:
-        report = describe(open_catalog(catalog, on_event=progress), name, levels=levels if tree else 1)
+        report = describe_taxon(open_catalog(catalog, on_event=progress), name, levels=levels if tree else 1)
     result(json, report.to_dict(), _lines(report, tree=tree))
 
 

@@ -33,7 +33,7 @@ def verify(
     """Read every image of a store again and compare it with its index.
 
     Exits with 6 where anything is not as the index says; changes nothing. In Python:
-    `arboretum_tools.verify(path)`.
+    `arboretum_tools.verify_store(path)`.
 
     \b
     Examples:
@@ -41,7 +41,7 @@ def verify(
         arboretum verify images --decode --json
     """
     from arboretum_tools.store.verify import DamagedStoreError
-    from arboretum_tools.store.verify import verify as check
+    from arboretum_tools.store.verify import verify_store as check
 
     with Progress() as progress:
         try:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arboretum_tools.catalog import open_catalog
-from arboretum_tools.catalog.annotate import annotate
+from arboretum_tools.catalog.annotate import annotate_catalog
 from arboretum_tools.catalog.build import build_catalog
 from arboretum_tools.catalog.check import check_catalog
 from arboretum_tools.errors import CatalogError, TaxonError
@@ -89,7 +89,7 @@ def test_what_looks_like_sql_is_data_in_names_paths_and_values(
     built = position / f"built {file.replace('/', '_')}"
     stages = position / f"{file.replace('/', '_')}.csv"
     stages.write_text("photo_id,life_stage\n1,'; DROP TABLE taxa; --\n2,adult\n")
-    report = annotate(built, stages, source=file)
+    report = annotate_catalog(built, stages, source=file)
     assert list(report.unmapped) == ["'; DROP TABLE taxa; --"]
     catalog = open_catalog(built)
     found = {photo["photo_id"]: photo for photo in catalog.select().to_arrow().to_pylist()}

@@ -5,10 +5,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from arboretum_tools.catalog import open_catalog
-from arboretum_tools.catalog.annotate import annotate
+from arboretum_tools.catalog.annotate import annotate_catalog
 from arboretum_tools.catalog.build import build_catalog
 from arboretum_tools.catalog.layout import INACTIVE
-from arboretum_tools.catalog.overview import describe
+from arboretum_tools.catalog.overview import describe_taxon
 from arboretum_tools.errors import UnknownTaxonError
 from arboretum_tools.events import Note
 
@@ -120,7 +120,7 @@ def test_a_name_without_photos_leads_to_the_active_one(tmp_path, open_data):
         assert "probably Setophaga virens (taxon id 17)" in caught.value.hint
     # An active taxon has the same name: the name is nothing special, its old id is.
     assert catalog.inactive(catalog.taxon("Setophaga petechia")) is None
-    assert "petechia" in describe(catalog, "Setophaga petechia").name
+    assert "petechia" in describe_taxon(catalog, "Setophaga petechia").name
     # Of a name whose active one has no photos here nothing is kept.
     with pytest.raises(UnknownTaxonError) as caught:
         catalog.taxon("Dendroica nowhere")
@@ -129,19 +129,19 @@ def test_a_name_without_photos_leads_to_the_active_one(tmp_path, open_data):
 
 
 def test_a_report_has_old_and_former_names(joined, tmp_path, open_data):
-    report = describe(open_catalog(joined), "Dendroica coronata")
+    report = describe_taxon(open_catalog(joined), "Dendroica coronata")
     assert report.inactive.active_name == "Setophaga coronata"
     assert report.to_dict()["inactive"]["told_by"] == "photos"
     (tmp_path / "dump").rename(tmp_path / "first")
     build_catalog(open_data([(1, 10)]), tmp_path / "other")
-    report = describe(open_catalog(tmp_path / "other"), "Setophaga coronata")
+    report = describe_taxon(open_catalog(tmp_path / "other"), "Setophaga coronata")
     assert (report.inactive, report.former_names) == (None, ("Dendroica coronata",))
 
 
 def test_an_annotation_keeps_what_is_known_of_names(joined, tmp_path):
     before = (joined / INACTIVE).read_bytes()
     (tmp_path / "stages.csv").write_text("photo_id,life_stage\n1,adult\n")
-    annotate(joined, tmp_path / "stages.csv")
+    annotate_catalog(joined, tmp_path / "stages.csv")
     assert (joined / INACTIVE).read_bytes() == before
 
 
@@ -161,7 +161,7 @@ def test_the_whole_taxonomy_tells_that_a_name_is_not_active(
     names = ("Dendroica coronata", "Setophaga petechia", "Dendroica magnolia")
     rows = [row for n, name in enumerate(names, 1) for row in photos(species(taxa, name), n)]
     catalog = open_catalog(write_catalog(rows))
-    moved, active, unknown = (describe(catalog, name).inactive for name in names)
+    moved, active, unknown = (describe_taxon(catalog, name).inactive for name in names)
     assert (moved.active_name, moved.active_taxon_id, moved.told_by) == ("Setophaga coronata", 10, "epithet")
     assert active is None
     assert (unknown.active_name, unknown.photos) == (None, 1)

@@ -13,7 +13,7 @@ from arboretum_metadata.sample import catalog_path
 from arboretum_metadata.vocab import COMMON_NAMES, RANKS
 from arboretum_tools.catalog import names, open_catalog
 from arboretum_tools.catalog.build import build_catalog
-from arboretum_tools.catalog.overview import describe
+from arboretum_tools.catalog.overview import describe_taxon
 from arboretum_tools.errors import ArboretumError, UnknownTaxonError
 from arboretum_tools.taxonomy import Taxon, group_of
 
@@ -31,12 +31,12 @@ def layouts(tmp_path_factory):
 def test_both_layouts_say_the_same(layouts, name):
     if name == "Laelia rosea":
         name = "Animalia>species:Laelia rosea"
-    raw, built = (describe(catalog, name, levels=7) for catalog in layouts)
+    raw, built = (describe_taxon(catalog, name, levels=7) for catalog in layouts)
     assert json.dumps(built.to_dict()) == json.dumps(raw.to_dict())
 
 
 def test_a_taxon_is_described(layouts):
-    report = describe(layouts[1], "dragonflies and damselflies")
+    report = describe_taxon(layouts[1], "dragonflies and damselflies")
     assert (report.rank, report.name, report.photos, report.classes) == ("order", "Odonata", 29, 3)
     assert report.lineage == {"kingdom": "Animalia", "phylum": "Arthropoda", "class": "Insecta"}
     assert [(b.rank, b.name, b.photos) for b in report.branches] == [
@@ -49,7 +49,7 @@ def test_a_taxon_is_described(layouts):
 
 
 def test_every_level_of_a_tree_adds_up(layouts):
-    report = describe(layouts[1], levels=3)
+    report = describe_taxon(layouts[1], levels=3)
     for depth in (1, 2):
         for position, branch in enumerate(report.branches):
             if branch.depth == depth and branch.name:

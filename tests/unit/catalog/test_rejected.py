@@ -7,7 +7,7 @@ import pytest
 
 from arboretum_metadata.sample import catalog_path
 from arboretum_tools.catalog import open_catalog
-from arboretum_tools.catalog.annotate import annotate
+from arboretum_tools.catalog.annotate import annotate_catalog
 from arboretum_tools.catalog.build import build_catalog
 from arboretum_tools.catalog.check import check_catalog, write_rejected
 from arboretum_tools.catalog.layout import REJECTED
@@ -90,7 +90,7 @@ def test_a_catalogue_without_defects_has_no_list_and_an_annotation_keeps_one(
     assert check_catalog(open_catalog(tmp_path / "clean-built")).findings == ()
     build_catalog(source, tmp_path / "built")
     (tmp_path / "stages.csv").write_text("photo_id,life_stage\n1,adult\n")
-    annotate(tmp_path / "built", tmp_path / "stages.csv")
+    annotate_catalog(tmp_path / "built", tmp_path / "stages.csv")
     assert listed(tmp_path / "built" / REJECTED) == EXPECTED
 
 

@@ -11,7 +11,7 @@ from arboretum_tools.downloading import TaskSpec, download, estimate_download, r
 from arboretum_tools.errors import StoreError, UsageError
 from arboretum_tools.image_format import inspect
 from arboretum_tools.store import ImageStore, inventory
-from arboretum_tools.store.verify import verify
+from arboretum_tools.store.verify import verify_store
 from arboretum_tools.testing.faults import Fault
 
 PHOTOS = range(1, 41)
@@ -45,7 +45,7 @@ def test_the_store_holds_what_was_shrunk_and_says_so(tmp_path, resized, origin):
         assert (row["size_bytes"], row["sha256"]) == (len(data), hashlib.sha256(data).hexdigest())
         assert row["source_bytes"] > row["size_bytes"]
         assert row["source_sha256"] != row["sha256"]
-    assert report.size_bytes == verify(tmp_path / "images", decode=True).size_bytes
+    assert report.size_bytes == verify_store(tmp_path / "images", decode=True).size_bytes
 
 
 def test_the_same_photos_give_the_same_store(tmp_path, resized, origin):

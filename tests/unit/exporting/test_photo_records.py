@@ -10,7 +10,7 @@ from arboretum_tools.errors import OutOfSpaceError, SplitError, StoreError
 from arboretum_tools.exporting import export
 from arboretum_tools.exporting.photo_records import PhotoRecords, in_order
 from arboretum_tools.samples import join
-from arboretum_tools.split.manifest import Split, load_split
+from arboretum_tools.split.manifest import Split, open_split
 from arboretum_tools.store.layout import index_path
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.testing.tiny import tiny_image, tiny_split, tiny_store
@@ -96,7 +96,7 @@ def test_a_store_or_split_that_changes_meanwhile_is_refused(
     split: Split, store: ImageStore, tmp_path: Path
 ) -> None:
     split.save(tmp_path / "split")
-    lazy = load_split(tmp_path / "split", in_memory=False)
+    lazy = open_split(tmp_path / "split", in_memory=False)
     samples = join(lazy, "train", store)
     index = index_path(store.path, 2)
     before = index.read_bytes()

@@ -14,7 +14,7 @@ from arboretum_tools.catalog.build import build_catalog
 from arboretum_tools.errors import InfeasibleSplitError, SelectionError, UnknownTaxonError
 from arboretum_tools.split.audit import audit_split
 from arboretum_tools.split.make import make_split
-from arboretum_tools.split.reproduce import remake
+from arboretum_tools.split.reproduce import remake_split
 from arboretum_tools.stable_key import key
 
 SAME = {"ext": "jpg", "phylum": "P", "order": "O", "family": "F", "common_name": None}
@@ -259,7 +259,7 @@ def check(wish, rows, rng, folder):
     saved = split.save(folder / "split")
     audit = audit_split(saved)
     assert audit.ok, audit.broken
-    assert rng.randrange(6) or remake(saved, catalog).same
+    assert rng.randrange(6) or remake_split(saved, catalog).same
 
 
 @pytest.mark.parametrize("kind", sorted(CASES))

@@ -21,7 +21,7 @@ from arboretum_tools.split.audit import audit_split
 from arboretum_tools.split.benchmarks import parse_pairs, parse_stages, read_pairs
 from arboretum_tools.split.make import make_family, make_split
 from arboretum_tools.split.recipe_file import PRESETS
-from arboretum_tools.split.reproduce import remake
+from arboretum_tools.split.reproduce import remake_split
 from arboretum_tools.split.stats import split_stats, text_figure
 from arboretum_tools.split.weights import class_weights
 from arboretum_tools.stable_key import key
@@ -169,7 +169,7 @@ def test_a_benchmark_is_what_its_rule_says(catalog, kind, arguments, rule, tmp_p
     folder = split.save(tmp_path / "s")
     audit = audit_split(folder)
     assert audit.ok, audit.broken
-    made = remake(folder, catalog)
+    made = remake_split(folder, catalog)
     assert made.same
     assert made.split.meta == split.meta
 
@@ -243,7 +243,7 @@ def test_the_classes_of_a_pair_share_photos_and_names_with_no_one(catalog, tmp_p
     assert photos_of(split) == requested
     folder = split.save(tmp_path / "s")
     assert audit_split(folder).ok
-    assert remake(folder, catalog).same
+    assert remake_split(folder, catalog).same
 
 
 def test_a_stage_of_a_species_is_a_class_of_its_own(catalog):
@@ -272,14 +272,14 @@ def test_only_photos_of_the_store_are_taken(catalog, tmp_path):
     split = make_split(catalog, benchmark="balanced", test_per_class=8, store=some)
     assert all(i % 2 for photos in photos_of(split).values() for i in photos)
     assert split.left_out["photo_id"].to_pylist() == [r["photo_id"] for r in rows() if r["photo_id"] % 2 == 0]
-    assert remake(split.save(tmp_path / "s"), catalog).same
+    assert remake_split(split.save(tmp_path / "s"), catalog).same
 
 
 def test_photos_that_have_another_stage_now_are_renamed(catalog, bird_catalog, tmp_path):
     split = make_split(catalog, benchmark="life-stage", stages="larva=3,adult=6")
     changed = {min(photos_of(split)["Animalia|Actias luna|adult"])}
     later = [row | ({"life_stage": "pupa"} if row["photo_id"] in changed else {}) for row in rows()]
-    found = remake(split.save(tmp_path / "s"), bird_catalog(later, "later")).differences
+    found = remake_split(split.save(tmp_path / "s"), bird_catalog(later, "later")).differences
     assert found.renamed == 1
     assert found.renamings == (("Animalia|Actias luna|adult", "Animalia|Actias luna|pupa", 1),)
 

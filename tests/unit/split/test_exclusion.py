@@ -10,11 +10,11 @@ import pytest
 from arboretum_tools.catalog import open_catalog
 from arboretum_tools.errors import RecipeError, SelectionError, SplitError
 from arboretum_tools.photo_ids import PhotoIds
-from arboretum_tools.split import load_split
+from arboretum_tools.split import open_split
 from arboretum_tools.split.audit import audit_split
 from arboretum_tools.split.exclusion import Exclusion, read_exclusion
 from arboretum_tools.split.make import make_family, make_split, whole
-from arboretum_tools.split.reproduce import remake
+from arboretum_tools.split.reproduce import remake_split
 
 ARGUMENTS = {"lt_ratio": 5, "val_per_class": 2, "test_per_class": 3}
 #: A UUID's number has 63 bits: more than a float holds.
@@ -106,7 +106,7 @@ def test_the_photos_and_observations_of_a_split_are_kept_out(birds_with_observer
     assert "exclude" not in free.meta["recipe"]
     saved = split.save(tmp_path / "s")
     assert str(tmp_path) not in (saved / "split.json").read_text()
-    assert load_split(saved).excluded == split.excluded
+    assert open_split(saved).excluded == split.excluded
     audit = audit_split(saved, exclude=[folder])
     assert audit.ok, audit.broken
     assert not audit_split(free.save(tmp_path / "free"), exclude=[folder]).ok
@@ -136,9 +136,9 @@ def test_each_kind_is_kept_out_and_made_again_and_proved(birds_with_observers, t
     audit = audit_split(folder)
     assert audit.ok, audit.broken
     assert {"hash of what is kept out", "kept out: excluded.parquet"} <= {c.name for c in audit.checks}
-    made = remake(folder, birds_with_observers)
+    made = remake_split(folder, birds_with_observers)
     assert made.same
-    assert made.split.meta == load_split(folder).meta
+    assert made.split.meta == open_split(folder).meta
 
 
 def test_a_family_keeps_out_the_same(birds_with_observers):
@@ -157,7 +157,7 @@ def test_a_store_and_what_is_kept_out_are_told_apart(birds_with_observers, tmp_p
     assert split.meta["counts"]["not_in_store"] == 105
     folder = split.save(tmp_path / "s")
     assert audit_split(folder).ok
-    made = remake(folder, birds_with_observers)
+    made = remake_split(folder, birds_with_observers)
     assert made.same
     assert made.split.meta == split.meta
 
@@ -178,14 +178,14 @@ def test_what_lies_beside_a_split_json_must_be_what_was_kept_out(birds_with_obse
     (tmp_path / "alone").mkdir()
     alone = shutil.copy(folder / "split.json", tmp_path / "alone")
     with pytest.raises(RecipeError, match=r"made with --exclude, and .*is not there") as caught:
-        remake(alone, birds_with_observers)
+        remake_split(alone, birds_with_observers)
     assert "name the same files with --exclude" in caught.value.hint
-    assert remake(alone, birds_with_observers, exclude=exclusion).same
+    assert remake_split(alone, birds_with_observers, exclude=exclusion).same
     with pytest.raises(RecipeError, match="not what was kept out then"):
-        remake(alone, birds_with_observers, exclude=Exclusion.of(photos=[1]))
+        remake_split(alone, birds_with_observers, exclude=Exclusion.of(photos=[1]))
     free = make_split(birds_with_observers, **ARGUMENTS).save(tmp_path / "free")
     with pytest.raises(RecipeError, match="without --exclude"):
-        remake(free, birds_with_observers, exclude=exclusion)
+        remake_split(free, birds_with_observers, exclude=exclusion)
 
 
 def test_what_the_catalogue_cannot_answer(birds_with_observers, write_catalog, photos, taxa, tmp_path):

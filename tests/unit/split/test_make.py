@@ -10,7 +10,7 @@ import pytest
 from arboretum_tools.catalog import open_catalog
 from arboretum_tools.errors import InfeasibleSplitError, SelectionError, SplitError, TargetExistsError
 from arboretum_tools.photo_ids import PhotoIds
-from arboretum_tools.split import hold_out, load_split
+from arboretum_tools.split import hold_out, open_split
 from arboretum_tools.split.make import make_split, whole
 from arboretum_tools.split.manifest import part_sha256
 
@@ -125,7 +125,7 @@ def test_a_split_is_saved_loaded_and_left_alone_the_second_time(birds, tmp_path)
     }
     make_split(birds.select("Aves"), lt_ratio=20).save(folder)
     assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == before
-    loaded = load_split(folder)
+    loaded = open_split(folder)
     assert loaded.sha256 == split.sha256
     assert loaded.part("train") == split.part("train")
     assert loaded.classes == split.classes
@@ -138,7 +138,7 @@ def test_its_representation_is_one_line(birds, tmp_path):
     split = make_split(birds, lt_ratio=10)
     message = f"{split.num_classes} classes; photos: {split.part('train').num_rows} train, "
     assert repr(split).startswith(f"Split({split.name!r}: {message}")
-    assert repr(load_split(split.save(tmp_path / split.name), in_memory=False)) == repr(split)
+    assert repr(open_split(split.save(tmp_path / split.name), in_memory=False)) == repr(split)
 
 
 def test_the_files_are_the_same_bytes_twice(birds, tmp_path):
@@ -161,7 +161,7 @@ def test_a_store_restricts_the_split_and_says_what_was_left_out(birds, tmp_path)
     assert drawn <= set(held)
     assert split.left_out["photo_id"].to_pylist() == [i for i in range(1, 603) if i % 3 == 0]
     assert split.meta["counts"]["not_in_store"] == 200
-    assert load_split(split.save(tmp_path / "s")).left_out == split.left_out
+    assert open_split(split.save(tmp_path / "s")).left_out == split.left_out
 
 
 def test_the_whole_selection_is_one_part(birds):
@@ -232,16 +232,16 @@ def test_grouping_by_observation_needs_the_column(write_catalog, photos, taxa):
 )
 def test_a_damaged_split_is_one_error(birds, tmp_path, damage, message):
     folder = make_split(birds, lt_ratio=5, val_per_class=1, test_per_class=1).save(tmp_path / "s")
-    assert load_split(folder).num_classes == 4
+    assert open_split(folder).num_classes == 4
     damage(folder)
     for in_memory in (True, False):
         with pytest.raises(SplitError, match=message):
-            load_split(folder, in_memory=in_memory)
+            open_split(folder, in_memory=in_memory)
 
 
 def test_a_split_that_stays_on_disk_is_the_same_one(birds, tmp_path):
     folder = make_split(birds, lt_ratio=5, val_per_class=1, test_per_class=1).save(tmp_path / "s")
-    held, read = load_split(folder), load_split(folder, in_memory=False)
+    held, read = open_split(folder), open_split(folder, in_memory=False)
     assert read.parts == held.parts == ("train", "val", "test")
     for part in held.parts:
         assert read.part(part).equals(held.part(part))

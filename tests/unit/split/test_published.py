@@ -9,10 +9,10 @@ import pytest
 from arboretum_tools import photo_plan
 from arboretum_tools.errors import RecipeError, SplitError
 from arboretum_tools.evaluation import evaluate
-from arboretum_tools.split import load_split
+from arboretum_tools.split import open_split
 from arboretum_tools.split.audit import audit_split
 from arboretum_tools.split.published import import_split
-from arboretum_tools.split.reproduce import remake
+from arboretum_tools.split.reproduce import remake_split
 from arboretum_tools.split.stats import split_stats
 
 
@@ -51,7 +51,7 @@ def test_places_lt_comes_out_as_published(tmp_path):
         "many": 131, "medium": 163, "few": 71
     }  # fmt: skip
     assert split.classes["name"].to_pylist()[:2] == ["a/place_0/indoor", "b/place_1/indoor"]
-    loaded = load_split(split.save(tmp_path / "s"))
+    loaded = open_split(split.save(tmp_path / "s"))
     assert loaded.files == split.files
     audit = audit_split(tmp_path / "s")
     assert audit.ok, audit.broken
@@ -78,7 +78,7 @@ def test_validation_photos_that_are_the_test_photos_are_a_leak_that_the_audit_se
     files[2].write_text(files[1].read_text())
     folder = import_split(files).save(tmp_path / "s")
     with pytest.raises(RecipeError, match="was imported") as caught:
-        remake(folder, None)
+        remake_split(folder, None)
     assert "iNaturalist18_val.txt" in caught.value.hint
     (check,) = audit_split(folder).broken
     assert check.name == "parts disjoint by photo"
@@ -175,7 +175,7 @@ def test_it_is_imported_from_the_command_line(tmp_path, monkeypatch, capsys):
     files = [f"ImageNet_LT_{part}.txt" for part in ("train", "val", "test")]
     assert _errors.run(app, ["make-split", "--import", *files]) == 0
     assert "3 classes, 120 to 10 train photos, ratio 12; 1 many, 1 medium, 1 few" in capsys.readouterr().out
-    assert load_split("splits/imagenet-lt").num_classes == 3
+    assert open_split("splits/imagenet-lt").num_classes == 3
     assert _errors.run(app, ["make-split", "--import", *files]) == 0
     assert "nothing written" in capsys.readouterr().out
     assert _errors.run(app, ["make-split", *files]) == 2

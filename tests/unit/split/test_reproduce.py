@@ -9,7 +9,7 @@ from arboretum_tools.errors import RecipeError, SplitError
 from arboretum_tools.photo_ids import PhotoIds
 from arboretum_tools.split.make import make_family, make_split
 from arboretum_tools.split.recipe_file import preset_values, read_recipe
-from arboretum_tools.split.reproduce import remake
+from arboretum_tools.split.reproduce import remake_split
 
 
 def bird_rows(catalog):
@@ -36,7 +36,7 @@ def test_the_same_catalogue_gives_the_same_split(birds_with_observers, bird_cata
     (tmp_path / "alone").mkdir()
     shutil.copy(tmp_path / "splits" / "s" / "split.json", tmp_path / "alone")
     for source in (tmp_path / "splits" / "s", tmp_path / "alone" / "split.json"):
-        made = remake(source, bird_catalog(rows, f"again-{source.name}"))
+        made = remake_split(source, bird_catalog(rows, f"again-{source.name}"))
         assert made.same
         assert not made.catalog_changed
         assert made.split.meta == split.meta
@@ -46,7 +46,7 @@ def test_the_same_catalogue_gives_the_same_split(birds_with_observers, bird_cata
 def test_a_member_of_a_family_is_made_again_by_itself(birds_with_observers, tmp_path):
     members = list(make_family(birds_with_observers, lt_ratios=[2, 10]))
     for member in members:
-        made = remake(member.save(tmp_path / member.name), birds_with_observers)
+        made = remake_split(member.save(tmp_path / member.name), birds_with_observers)
         assert made.same
         assert made.split.meta["recipe_sha256"] == member.meta["recipe_sha256"]
 
@@ -64,7 +64,7 @@ def test_gone_renamed_and_new_photos_are_counted(birds_with_observers, bird_cata
             row = row | {"species": "torquatus", "scientific_name": "Turdus torquatus"}
         if row["photo_id"] not in gone:
             rows.append(row)
-    made = remake(folder, bird_catalog(rows, "later"))
+    made = remake_split(folder, bird_catalog(rows, "later"))
     found = made.differences
     assert not made.same
     assert made.catalog_changed
@@ -80,21 +80,21 @@ def test_gone_renamed_and_new_photos_are_counted(birds_with_observers, bird_cata
 def test_a_store_is_replaced_by_the_list_of_what_it_lacked(birds_with_observers, tmp_path):
     held = PhotoIds.of([i for i in range(1, 626) if i % 5])
     folder = make_split(birds_with_observers, **ARGUMENTS, store=held).save(tmp_path / "s")
-    assert remake(folder, birds_with_observers).same
+    assert remake_split(folder, birds_with_observers).same
     (folder / "left_out.parquet").unlink()
     with pytest.raises(RecipeError, match=r"image store.*is not there") as caught:
-        remake(folder, birds_with_observers)
+        remake_split(folder, birds_with_observers)
     assert "left_out.parquet" in caught.value.hint
 
 
 def test_a_list_of_photos_must_be_given_again(birds_with_observers, tmp_path):
     listed = PhotoIds.of(range(1, 500))
     folder = make_split(birds_with_observers.select(photo_ids=listed), **ARGUMENTS).save(tmp_path / "s")
-    assert remake(folder, birds_with_observers, photo_ids=listed).same
+    assert remake_split(folder, birds_with_observers, photo_ids=listed).same
     with pytest.raises(RecipeError, match="a list of photos"):
-        remake(folder, birds_with_observers)
+        remake_split(folder, birds_with_observers)
     with pytest.raises(RecipeError, match="another list"):
-        remake(folder, birds_with_observers, photo_ids=PhotoIds.of([1]))
+        remake_split(folder, birds_with_observers, photo_ids=PhotoIds.of([1]))
 
 
 def test_a_column_that_came_since_does_not_change_what_auto_meant(bird_catalog, tmp_path):
@@ -102,7 +102,7 @@ def test_a_column_that_came_since_does_not_change_what_auto_meant(bird_catalog, 
     rows = [{**row, "observation_id": None} for row in bird_rows(with_all)]
     split = make_split(bird_catalog(rows, "bare"), **ARGUMENTS)
     assert split.meta["group_by"] == "photo"
-    assert remake(split.save(tmp_path / "s"), with_all).same
+    assert remake_split(split.save(tmp_path / "s"), with_all).same
 
 
 @pytest.mark.parametrize(
@@ -121,9 +121,9 @@ def test_a_split_json_that_is_none_is_one_error(birds_with_observers, tmp_path, 
     change(meta)
     (folder / "split.json").write_text(json.dumps(meta))
     with pytest.raises(error, match=message):
-        remake(folder, birds_with_observers)
+        remake_split(folder, birds_with_observers)
     with pytest.raises(SplitError, match="cannot be read"):
-        remake(tmp_path / "nowhere", birds_with_observers)
+        remake_split(tmp_path / "nowhere", birds_with_observers)
 
 
 RECIPE = """

@@ -11,9 +11,9 @@ from arboretum_tools.contact_sheets import contact_sheet
 from arboretum_tools.errors import BadInputError, SplitError
 from arboretum_tools.evaluation import evaluate
 from arboretum_tools.exporting import export
-from arboretum_tools.split import load_split
+from arboretum_tools.split import open_split
 from arboretum_tools.split.audit import audit_split
-from arboretum_tools.split.reproduce import remake
+from arboretum_tools.split.reproduce import remake_split
 from arboretum_tools.split.stats import split_stats
 from arboretum_tools.subset import load_subset
 from arboretum_tools.testing.tiny import tiny_split, tiny_store
@@ -96,18 +96,18 @@ def test_a_split_that_is_none_is_refused_with_the_reason(whole, tmp_path, case):
     change(folder)
     for in_memory in (True, False):
         with pytest.raises(SplitError, match=reason) as caught:
-            load_split(folder, in_memory=in_memory)
+            open_split(folder, in_memory=in_memory)
         assert str(folder) in str(caught.value)
 
 
 READERS = {
     "audit": lambda folder, whole: audit_split(folder),
-    "stats": lambda folder, whole: split_stats(load_split(folder)),
+    "stats": lambda folder, whole: split_stats(open_split(folder)),
     "evaluate": lambda folder, whole: evaluate(folder, whole / "split" / "test.parquet"),
     "export": lambda folder, whole: export(folder, images=whole / "images", to=folder.parent / "out"),
     "subset": lambda folder, whole: load_subset(folder, images=whole / "images"),
     "sheet": lambda folder, whole: contact_sheet(folder, images=whole / "images", to=folder.parent / "p.png"),
-    "again": lambda folder, whole: remake(folder, None),
+    "again": lambda folder, whole: remake_split(folder, None),
 }
 
 

@@ -15,7 +15,6 @@ from arboretum_tools.errors import ArboretumError, StoreError
 from arboretum_tools.store import ImageStore, StoreWriter, inventory, layout
 from arboretum_tools.store.lock import Task
 from arboretum_tools.store.recovery import recover
-from arboretum_tools.store.verify import verify
 
 QUICK = settings(
     deadline=None,
@@ -207,7 +206,7 @@ def test_any_name_in_a_store_is_ignored_or_an_error_of_ours(copied, image, tmp_p
         os.mkfifo(target)
     else:
         target.write_bytes(b"" if kind == "file" else b"something else")
-    for ask in (inventory.status, verify, lambda path: inventory.story(path, 101)):
+    for ask in (inventory.status, verify_store, lambda path: inventory.story(path, 101)):
         with contextlib.suppress(ArboretumError):
             ask(path)
     with contextlib.suppress(ArboretumError):

@@ -10,7 +10,7 @@ import pytest
 
 from arboretum_tools.errors import StoreError
 from arboretum_tools.store import ImageStore, StoreWriter, layout
-from arboretum_tools.store.verify import DamagedStoreError, verify
+from arboretum_tools.store.verify import DamagedStoreError, verify_store
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def store(tmp_path, image):
 
 def damage(store, *, decode=False):
     with pytest.raises(DamagedStoreError) as caught:
-        verify(store, decode=decode)
+        verify_store(store, decode=decode)
     assert caught.value.exit_code == 6
     json.dumps(caught.value.verification.to_dict())
     return {(d.shard, d.photo_id): d.what for d in caught.value.verification.damages}
@@ -41,7 +41,7 @@ def overwrite(path, at, data):
 
 
 def test_a_whole_store_is_whole(store):
-    found = verify(store, decode=True)
+    found = verify_store(store, decode=True)
     assert (found.shards, found.photos, found.damaged, found.open_shards) == (2, 6, 0, 0)
     assert found.size_bytes > 0
 
@@ -54,7 +54,7 @@ def test_any_changed_byte_of_an_image_is_found(store, photo_id):
         overwrite(path, record.offset + at, bytes([before[record.offset + at] ^ 1]))
         assert damage(store) == {(path.name, photo_id): "its bytes do not have the SHA-256 of the index"}
         path.write_bytes(before)
-    assert verify(store).damaged == 0
+    assert verify_store(store).damaged == 0
 
 
 def test_a_changed_header_is_found(store):
@@ -105,7 +105,7 @@ def test_pixels_that_came_damaged_are_found_by_decoding_only(tmp_path, image):
     png[start : start + 4] = b"\xff\xff\xff\xff"
     with StoreWriter.create(tmp_path / "images") as writer:
         writer.add_image(1, bytes(png))
-    assert verify(tmp_path / "images").damaged == 0
+    assert verify_store(tmp_path / "images").damaged == 0
     assert [photo for _, photo in damage(tmp_path / "images", decode=True)] == [1]
 
 
@@ -114,11 +114,11 @@ def test_a_marker_among_the_pixels_that_no_decoder_reports_is_found(tmp_path, im
     jpeg[-12:-10] = b"\xff\xd3"
     with StoreWriter.create(tmp_path / "images") as writer:
         writer.add_image(1, bytes(jpeg))
-    assert verify(tmp_path / "images").damaged == 0
+    assert verify_store(tmp_path / "images").damaged == 0
     [what] = damage(tmp_path / "images", decode=True).values()
     assert "restart marker" in what
 
 
 def test_what_is_no_store_is_refused(tmp_path):
     with pytest.raises(StoreError, match="not an image store"):
-        verify(tmp_path)
+        verify_store(tmp_path)
