@@ -142,7 +142,7 @@ def require(samples: Iterable[Samples], split: Split, store: Path) -> None:
     by_status: Counter[str] = Counter()
     for found in samples:
         by_status.update(found.missing_by_status)
-    hint = "Go on without them by --allow-missing, or make the split from what is there: make-split --store."
+    hint = "Go on without them by --allow-missing, or make the split of what is there: make-split --images."
     if by_status["pending"] or by_status["failed"]:
         what = f"--split {shlex.quote(str(split.path))}" if split.path else "with the same selection"
         hint = f"Fetch them: arboretum download {what} --images {shlex.quote(str(store))}. {hint}"

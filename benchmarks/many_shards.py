@@ -99,10 +99,10 @@ def main() -> None:
             store = Path(name, "images")
             plan = make(store, shards, options.rows)
             commands: tuple[tuple[object, ...], ...] = (
-                ("status", store),
-                ("status", store, "--photo", shards * options.rows // 2),
+                ("status", "--images", store),
+                ("status", "--images", store, "--photo", shards * options.rows // 2),
                 ("download", "--plan", plan, "--images", store, "--dry-run"),
-                ("verify", store),
+                ("verify", "--images", store),
             )
             for command in commands:
                 seconds, cpu, peak = measure(*command)

@@ -110,7 +110,7 @@ def annotate_catalog(
         raise CatalogError(
             f"{target} is not a built catalogue, and published files are never changed",
             path=target,
-            hint="Build one first: arboretum catalog build SRC --to DIR.",
+            hint="Build one first: arboretum catalog build SRC --out DIR.",
         )
     refuse_foreign(target)
     files = layout.find_built(target)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from arboretum_tools.arrays import from_numpy, text, texts
 from arboretum_tools.split.audit_checks import Check, Files, found
 from arboretum_tools.wording import counted
 
@@ -65,9 +66,9 @@ def _selected(files: Files, rows: list[dict[str, Any]]) -> Check:
     wrong: list[str] = []
     classes = [[_clade(one, row) for row in rows] for one in criteria]
     for part, table in files.parts.items():
-        passed = pa.array([False] * len(table))
+        passed = from_numpy(np.zeros(len(table), np.bool_))
         for one, by_label in zip(criteria, classes, strict=True):
-            labels = pa.array([label for label, ok in enumerate(by_label) if ok], table["label"].type)
+            labels = from_numpy(np.flatnonzero(by_label).astype(np.int32))
             passed = pc.or_(passed, pc.and_(pc.is_in(table["label"], labels), _obeys(one, table)))
         wrong += [f"{part}: photo {i}" for i in table.filter(pc.invert(passed))["photo_id"].to_pylist()]
     detail = "by taxa, licence, life stage, dates and positions"
@@ -97,30 +98,32 @@ def _in(term: str, row: Mapping[str, Any], unknown: bool) -> bool:
 
 def _obeys(one: Mapping[str, Any], table: pa.Table) -> Any:
     """Which rows obey the criteria that a row shows; unknown passes only where the criteria let it."""
-    passed: Any = pa.array([True] * len(table))
+    passed: Any = from_numpy(np.ones(len(table), np.bool_))
     tests = []
     if "license" in one:
-        tests.append(pc.is_in(table["license"], pa.array(one["license"], pa.string())))
+        tests.append(pc.is_in(table["license"], texts(one["license"])))
     unknown, stages = one.get("life_stage_unknown"), one.get("life_stage")
     if unknown == "only":
         tests.append(pc.is_null(table["life_stage"]))
     elif stages:
-        own = pc.is_in(table["life_stage"], pa.array(stages, pa.string()))
+        own = pc.is_in(table["life_stage"], texts(stages))
         tests.append(pc.or_(own, pc.is_null(table["life_stage"])) if unknown == "include" else own)
     elif unknown == "exclude":
         tests.append(pc.is_valid(table["life_stage"]))
     day = table["observed_on"].cast(pa.date32())
     if "since" in one:
-        tests.append(pc.greater_equal(day, pa.scalar(dt.date.fromisoformat(one["since"]), pa.date32())))
+        tests.append(pc.greater_equal(day, text(one["since"]).cast(pa.date32())))
     if "until" in one:
-        tests.append(pc.less_equal(day, pa.scalar(dt.date.fromisoformat(one["until"]), pa.date32())))
+        tests.append(pc.less_equal(day, text(one["until"]).cast(pa.date32())))
     if "bbox" in one:
         west, south, east, north = one["bbox"]
         # As wide as a position loses where it is stored in 32 bits.
         x, y, near = table["longitude"].cast(pa.float64()), table["latitude"].cast(pa.float64()), 1e-4
-        tests += [pc.greater_equal(y, south - near), pc.less_equal(y, north + near)]
-        sides = pc.greater_equal(x, west - near), pc.less_equal(x, east + near)
+        bounds = from_numpy(np.array([west - near, south - near, east + near, north + near]))
+        tests += [pc.greater_equal(y, bounds[1]), pc.less_equal(y, bounds[3])]
+        sides = pc.greater_equal(x, bounds[0]), pc.less_equal(x, bounds[2])
         tests.append((pc.and_ if west <= east else pc.or_)(*sides))
+    no = from_numpy(np.zeros(1, np.bool_))[0]
     for test in tests:
-        passed = pc.and_(passed, pc.fill_null(test, False))
+        passed = pc.and_(passed, pc.fill_null(test, no))
     return passed

@@ -241,7 +241,7 @@ class ImageStore:
     def _disagrees(self, shard: int, photo_id: int, what: str) -> VerificationError:
         return VerificationError(
             f"{layout.tar_path(self.path, shard)} and its index do not agree about photo {photo_id}: {what}",
-            hint=f"`arboretum verify {self.path}` lists what is damaged.",
+            hint=f"`arboretum verify --images {self.path}` lists what is damaged.",
         )
 
 

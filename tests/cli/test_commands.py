@@ -85,7 +85,7 @@ def test_the_source_of_a_split_is_said_on_its_first_line(arboretum, position):
         "from the photos downloaded into images: class Aves"
     )
     assert (position / "splits" / "aves-lt5" / "left_out.parquet").exists()
-    assert arboretum("make-split", *small, "--store", "none").out.startswith("from the catalogue catalog: ")
+    assert arboretum("make-split", *small, "--images", "none").out.startswith("from the catalogue catalog: ")
     assert (position / "splits" / "all-lt5").exists()
 
 
@@ -130,12 +130,12 @@ def test_an_export_says_what_it_left_out_and_repeated(arboretum, position):
 
 
 def test_a_build_says_what_it_left_out_and_refuses_it_if_strict(arboretum, position):
-    strict = arboretum("catalog", "build", "catalog", "--to", "built", "--strict")
+    strict = arboretum("catalog", "build", "catalog", "--out", "built", "--strict")
     assert strict.code == 3
     assert "photos.parquet, row" in strict.err
     assert not (position / "built").exists()
-    assert arboretum("catalog", "build", "catalog", "--to", "built", "--observation-uuid").code == 2
-    outcome = arboretum("catalog", "build", "catalog", "--to", "built")
+    assert arboretum("catalog", "build", "catalog", "--out", "built", "--observation-uuid").code == 2
+    outcome = arboretum("catalog", "build", "catalog", "--out", "built")
     assert (outcome.code, "listed in built/rejected.parquet" in outcome.out) == (0, True)
     assert "  of 4,018 rows:\n    3 exact duplicates: left out\n" in outcome.out
     for path in ("catalog", "built"):

@@ -16,7 +16,7 @@ def printed_commands(out):
 
 
 def test_it_runs_the_whole_chain_and_what_it_prints_can_be_run(tmp_path, process):
-    running = process("demo", "--dir", tmp_path / "d", "--serve", cwd=tmp_path)
+    running = process("demo", "--out", tmp_path / "d", "--serve", cwd=tmp_path)
     out = ""
     try:
         for line in running.stdout:
@@ -53,12 +53,12 @@ def test_it_runs_the_whole_chain_and_what_it_prints_can_be_run(tmp_path, process
 
 
 def test_it_says_that_its_server_has_ended(tmp_path, arboretum):
-    outcome = arboretum("demo", "--dir", tmp_path / "d")
+    outcome = arboretum("demo", "--out", tmp_path / "d")
     assert outcome.out.endswith("`arboretum demo --serve` keeps it up, to type along.\n")
 
 
 def test_the_python_lines_that_it_prints_run(tmp_path, arboretum, monkeypatch):
-    outcome = arboretum("demo", "--dir", tmp_path / "d")
+    outcome = arboretum("demo", "--out", tmp_path / "d")
     assert outcome.code == 0, outcome.err
     lines = [line.removeprefix(">>> ") for line in outcome.out.splitlines() if line.startswith(">>> ")]
     assert len(lines) == 4

@@ -30,7 +30,7 @@ BAD = [
     (["make-split", "--lt-ratio", "many"], 2, "Usage:"),
     (["make-split", "--taxa", "Mollusca", "--lt-ratio", "100"], 3, "two classes of it could carry is"),
     (["make-split", "--max-per-class", "290"], 3, "--max-per-class 200 and 300"),
-    (["make-split", "--store", "catalog"], 3, "not an image store"),
+    (["make-split", "--images", "catalog"], 3, "not an image store"),
     (["select", "--taxa", "Avess"], 5, "did you mean Aves"),
     (["download", "--taxa", "Dinosauria"], 5, "no taxon called 'Dinosauria'"),
     (["download", "--taxa", "Laelia"], 5, "Plantae>genus:Laelia"),
@@ -41,7 +41,7 @@ BAD = [
     (["make-split", "--taxa", "Aves", "--license", " , "], 2, "license is given without a value"),
     (["audit-split", "nowhere"], 3, "there is no split nowhere"),
     (["audit-split", "catalog"], 3, "it has no split.json"),
-    (["demo", "--dir", "catalog"], 3, "--dir"),
+    (["demo", "--out", "catalog"], 3, "--out"),
     (["select", "--bbox", "1,2"], 2, "west,south,east,north"),
     (["select", "--limit", "0"], 2, "1 or more"),
     (["select", "--catalog", "nowhere"], 3, "--catalog"),
@@ -51,8 +51,8 @@ BAD = [
     (["download", "--taxa", "Aves", "--connections", "0"], 2, "1 to 256"),
     (["download", "--split", "nowhere"], 3, "there is no split nowhere"),
     (["download", "--taxa", "Aves", "--images", "catalog"], 3, "something else"),
-    (["status", "nowhere"], 3, "there is no image store nowhere"),
-    (["status", "catalog"], 3, "not an image store"),
+    (["status", "--images", "nowhere"], 3, "there is no image store nowhere"),
+    (["status", "--images", "catalog"], 3, "not an image store"),
     (["export", "nowhere", "--out", "x"], 3, "there is no split nowhere"),
     (["export", "catalog", "--out", "x"], 3, "split.json"),
     (["export", "--taxa", "Aves", "--out", "x", "--images", "nowhere"], 3, "there is no image store"),
@@ -107,7 +107,7 @@ def test_a_target_that_holds_something_else_is_left_alone(arboretum, position):
         ["make-split", *flags, "--out", "mine"],
         ["export", "splits/s", "--out", "mine"],
         ["download", "--split", "splits/s", "--images", "mine"],
-        ["demo", "--dir", "mine"],
+        ["demo", "--out", "mine"],
     ):
         outcome = arboretum(*command)
         assert outcome.code == 3

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 _To = Annotated[
     Path | None,
     typer.Option(
-        "--to",
+        "--out",
+        "-o",
         help="The catalogue's folder. [default: $ARBORETUM_CATALOG, else ./catalog]",
         metavar="DIR",
         show_default=False,
@@ -62,9 +63,9 @@ def build(
 
     \b
     Examples:
-        arboretum catalog build BioTrove-Train/ --to catalog
-        arboretum catalog build BioTrove-Train/ inaturalist-open-data/ gbif.zip --to catalog
-        arboretum catalog build inaturalist-open-data/ --observation-uuid --to catalog
+        arboretum catalog build BioTrove-Train/ --out catalog
+        arboretum catalog build BioTrove-Train/ inaturalist-open-data/ gbif.zip --out catalog
+        arboretum catalog build inaturalist-open-data/ --observation-uuid --out catalog
     """
     from arboretum_tools.catalog.build import build_catalog
 
@@ -120,7 +121,7 @@ def pull(
     include: Annotated[
         str, typer.Option("--include", help="Pattern of file names.", metavar="PATTERN")
     ] = "**/*.parquet",
-    to: Annotated[Path, typer.Option("--to", help="Where to put the files.", metavar="DIR")] = Path(
+    to: Annotated[Path, typer.Option("--out", "-o", help="Where to put the files.", metavar="DIR")] = Path(
         "published"
     ),
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be fetched.")] = False,
@@ -134,7 +135,7 @@ def pull(
     \b
     Examples:
         arboretum catalog pull --dry-run
-        arboretum catalog pull --to published && arboretum catalog build published --to catalog
+        arboretum catalog pull --out published && arboretum catalog build published --out catalog
     """
     from arboretum_tools.catalog import pull as library
 

@@ -40,7 +40,7 @@ _MARK = ".arboretum-demo"
 def demo(
     context: typer.Context,
     folder: Annotated[
-        Path, typer.Option("--dir", help="Folder to work in; made if it is not there.", metavar="DIR")
+        Path, typer.Option("--out", "-o", help="Folder to work in; made if it is not there.", metavar="DIR")
     ] = Path("arboretum-demo"),
     serve: Annotated[
         bool,
@@ -56,7 +56,7 @@ def demo(
     \b
     Examples:
         arboretum demo
-        arboretum demo --dir /tmp/demo --serve
+        arboretum demo --out /tmp/demo --serve
     """
     from arboretum_metadata.sample import catalog_path
     from arboretum_tools.testing.origin import Origin
@@ -90,7 +90,7 @@ def _prepare(folder: Path, sample: Path) -> None:
         try:
             refuse_existing(folder)
         except TargetExistsError as error:
-            raise TargetExistsError(error.message, hint="Choose another folder with --dir.") from error
+            raise TargetExistsError(error.message, hint="Choose another folder with --out.") from error
         folder.mkdir(parents=True, exist_ok=True)
         (folder / _MARK).touch()
     shutil.copytree(sample, folder / "catalog", dirs_exist_ok=True)

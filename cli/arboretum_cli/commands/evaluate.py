@@ -36,6 +36,7 @@ def evaluate(
         Path | None,
         typer.Option(
             "--out",
+            "-o",
             help="Folder of the report. [default: <name>-report beside PREDICTIONS]",
             metavar="DIR",
             show_default=False,

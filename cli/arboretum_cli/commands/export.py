@@ -27,7 +27,7 @@ def export(
         ),
     ] = None,
     out: Annotated[
-        Path, typer.Option("--out", help="Folder to write.", metavar="DIR", show_default=False)
+        Path, typer.Option("--out", "-o", help="Folder to write.", metavar="DIR", show_default=False)
     ] = ...,  # type: ignore[assignment]
     format_name: Annotated[
         str,

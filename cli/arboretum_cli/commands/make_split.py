@@ -175,7 +175,7 @@ def make_split(
         _option(
             "Only photos that this image store holds; `none` for the whole catalogue. [default: without "
             "selection flags ./images if it is a store]",
-            "--store",
+            "--images",
             metavar="DIR",
         ),
     ] = None,
@@ -198,6 +198,7 @@ def make_split(
         _option(
             "Folder of the split; of a family the folder that its splits are put in. [default: splits/NAME]",
             "--out",
+            "-o",
             metavar="DIR",
         ),
     ] = None,
@@ -215,7 +216,7 @@ def make_split(
         arboretum make-split --lt-ratio 100
         arboretum make-split --lt-ratio 2,5,10 --group-by observer-per-species --name birds
         arboretum make-split --taxa Insecta --lt-ratio 10 --val-per-class 2 --test-per-class 2
-        arboretum make-split --taxa Aves --lt-ratio 50 --store images --name birds-on-disk
+        arboretum make-split --taxa Aves --lt-ratio 50 --images images --name birds-on-disk
         arboretum make-split --preset arboretum-40m --exclude splits/balanced --name 40m-apart
         arboretum make-split --benchmark balanced --taxa Aves,Insecta --test-per-class 20 --name balanced
         arboretum make-split --benchmark confounding --pair 'Ardea alba / Ardea herodias'

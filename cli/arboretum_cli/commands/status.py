@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 
 def status(
-    store: Annotated[Path, typer.Argument(help="The image store.", metavar="STORE")] = Path("images"),
+    images: Annotated[Path, typer.Option("--images", help="The image store.", metavar="DIR")] = Path(
+        "images"
+    ),
     photo: Annotated[
         int | None,
         typer.Option("--photo", help="Everything that the store knows about this photo.", metavar="ID"),
@@ -31,16 +33,16 @@ def status(
     \b
     Examples:
         arboretum status
-        arboretum status images --json
-        arboretum status images --photo 159565485
+        arboretum status --images bird-images --json
+        arboretum status --images bird-images --photo 159565485
     """
     from arboretum_tools.store import inventory
     from arboretum_tools.store.layout import resized_in_words
 
     if photo is not None:
-        told = inventory.story(store, photo)
-        return result(json, told.to_dict(), _story_lines(told, store))
-    found = inventory.status(store)
+        told = inventory.story(images, photo)
+        return result(json, told.to_dict(), _story_lines(told, images))
+    found = inventory.status(images)
     rows = [(state, count) for state, count in found.photos.items() if count]
     lines = [
         f"{found.path}: photos of size {found.size}"

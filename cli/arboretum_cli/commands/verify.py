@@ -20,7 +20,9 @@ _NOT_SEEN = "not seen by decoding: a JPEG that came with a changed bit nearly al
 
 
 def verify(
-    store: Annotated[Path, typer.Argument(help="The image store.", metavar="STORE")] = Path("images"),
+    images: Annotated[Path, typer.Option("--images", help="The image store.", metavar="DIR")] = Path(
+        "images"
+    ),
     decode: Annotated[
         bool,
         typer.Option(
@@ -38,14 +40,14 @@ def verify(
     \b
     Examples:
         arboretum verify
-        arboretum verify images --decode --json
+        arboretum verify --images bird-images --decode --json
     """
     from arboretum_tools.store.verify import DamagedStoreError
     from arboretum_tools.store.verify import verify_store as check
 
     with Progress() as progress:
         try:
-            found = check(store, decode=decode, on_event=progress)
+            found = check(images, decode=decode, on_event=progress)
         except DamagedStoreError as error:
             result(json, error.verification.to_dict(), _lines(error.verification))
             raise

@@ -176,7 +176,7 @@ def test_of_two_processes_that_build_one_catalogue_the_second_is_refused(
         assert first.stdout.readline() == "writing\n"
         before = {path: path.read_bytes() for path in sorted(tmp_path.rglob("*")) if path.is_file()}
         second = subprocess.run(
-            [sys.executable, "-m", "arboretum_cli", "catalog", "build", source, "--to", target],
+            [sys.executable, "-m", "arboretum_cli", "catalog", "build", source, "--out", target],
             check=False,
             capture_output=True,
             text=True,

@@ -101,17 +101,17 @@ def pull(hub, position, *arguments):
 
 
 def test_size_first_then_files_then_nothing_again(hub, tmp_path):
-    dry = pull(hub, tmp_path, "--repo", "org/data", "--to", "raw", "--dry-run", "--json")
+    dry = pull(hub, tmp_path, "--repo", "org/data", "--out", "raw", "--dry-run", "--json")
     assert dry.returncode == 0, dry.stderr
     message = json.loads(dry.stdout)
     assert message["files"] == ["BioTrove-Train/chunk_0.parquet", "chunk_1.parquet"]
     assert message["revision"] == COMMIT
     assert not (tmp_path / "raw").exists()
-    done = pull(hub, tmp_path, "--repo", "org/data", "--to", "raw")
+    done = pull(hub, tmp_path, "--repo", "org/data", "--out", "raw")
     assert done.returncode == 0, done.stderr
     assert len(open_catalog(tmp_path / "raw")) == 4008
     hub.seen.clear()
-    assert pull(hub, tmp_path, "--repo", "org/data", "--to", "raw").returncode == 0
+    assert pull(hub, tmp_path, "--repo", "org/data", "--out", "raw").returncode == 0
     assert not [seen for seen in hub.seen if seen[0] == "GET" and "resolve" in seen[1]]
 
 
@@ -124,13 +124,13 @@ def test_a_fetch_that_was_cut_off_in_mid_file_asks_for_the_rest_only(hub, tmp_pa
     pq.write_table(table, tmp_path / "large.parquet", compression="none", use_dictionary=False)
     hub.cut = hub.files["chunk_1.parquet"] = (tmp_path / "large.parquet").read_bytes()
     hub.cut_after = 15 * 2**20
-    first = pull(hub, tmp_path, "--repo", "org/data", "--include", "chunk_1*", "--to", "raw")
+    first = pull(hub, tmp_path, "--repo", "org/data", "--include", "chunk_1*", "--out", "raw")
     assert first.returncode == 3, first.stderr
     assert "goes on where it stopped" in first.stderr
     assert not list((tmp_path / "raw").glob("*.parquet"))
     hub.seen.clear()
     hub.cut_after, hub.down = None, False
-    second = pull(hub, tmp_path, "--repo", "org/data", "--include", "chunk_1*", "--to", "raw")
+    second = pull(hub, tmp_path, "--repo", "org/data", "--include", "chunk_1*", "--out", "raw")
     assert second.returncode == 0, second.stderr
     asked = [given for method, path, given in hub.seen if method == "GET" and "resolve" in path]
     assert asked == [f"bytes={10 * 2**20}-"]
@@ -143,19 +143,19 @@ def test_what_came_damaged_is_not_kept(hub, tmp_path):
     folder.mkdir()
     file = folder / "chunk_1.parquet"
     file.write_bytes(b"x" * len(hub.cut))  # as long, but something else: fetched again
-    assert pull(hub, tmp_path, "--repo", "org/data", "--include", "chunk_1*", "--to", "raw").returncode == 0
+    assert pull(hub, tmp_path, "--repo", "org/data", "--include", "chunk_1*", "--out", "raw").returncode == 0
     assert file.read_bytes() == hub.cut
     hub.etag, before = "0" * 64, file.read_bytes()
-    bad = pull(hub, tmp_path, "--repo", "org/data", "--include", "chunk_1*", "--to", "raw")
+    bad = pull(hub, tmp_path, "--repo", "org/data", "--include", "chunk_1*", "--out", "raw")
     assert (bad.returncode, "its SHA-256 differs" in bad.stderr) == (3, True)
     assert [path.name for path in folder.iterdir()] == ["chunk_1.parquet"]
     assert file.read_bytes() == before
 
 
 def test_what_is_not_there_is_one_error(hub, tmp_path):
-    none = pull(hub, tmp_path, "--repo", "org/data", "--include", "*.csv", "--to", "raw")
+    none = pull(hub, tmp_path, "--repo", "org/data", "--include", "*.csv", "--out", "raw")
     assert (none.returncode, "no file of org/data matches" in none.stderr) == (3, True)
-    absent = pull(hub, tmp_path, "--repo", "org/absent", "--to", "raw")
+    absent = pull(hub, tmp_path, "--repo", "org/absent", "--out", "raw")
     assert absent.returncode == 3
     assert "cannot be had from the hub" in absent.stderr
     assert "Traceback" not in absent.stderr

@@ -15,6 +15,7 @@ from arboretum_tools.errors import ArboretumError, StoreError
 from arboretum_tools.store import ImageStore, StoreWriter, inventory, layout
 from arboretum_tools.store.lock import Task
 from arboretum_tools.store.recovery import recover
+from arboretum_tools.store.verify import verify_store
 
 QUICK = settings(
     deadline=None,
