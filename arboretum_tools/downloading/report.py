@@ -78,7 +78,7 @@ class DownloadFailedError(TooManyFailuresError):
             + (f"; most often: {reason}" if reason else "")
             + f"), more than the {max_failure_rate:.0%} that --max-failure-rate allows; what came is kept in "
             f"{report.store}",
-            hint=f"`arboretum status --images {report.store}` says why. Run the same command again to try the "
-            "failed ones, or raise --max-failure-rate.",
+            hint=f"`arboretum status --images {report.store}` says why. Run the same command again to try "
+            "the failed ones, or raise --max-failure-rate.",
         )
         self.report = report
