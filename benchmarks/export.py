@@ -68,132 +68,132 @@ def peak_megabytes() -> float:
     return int(peak.split()[1]) / 1024
 
 
-def with_cat(position: Path) -> None:
-    shards = " ".join(str(path) for path in sorted((position / "images").glob("*.tar")))
-    subprocess.run(f"cat {shards} | cat > {position}/out.cat", shell=True, check=True)
-    (position / "out.cat").unlink()
+def with_cat(workdir: Path) -> None:
+    shards = " ".join(str(path) for path in sorted((workdir / "images").glob("*.tar")))
+    subprocess.run(f"cat {shards} | cat > {workdir}/out.cat", shell=True, check=True)
+    (workdir / "out.cat").unlink()
 
 
-def with_us(position: Path, **options: Any) -> None:
-    export(position / "split", images=position / "images", to=position / "ours", **options)
+def with_us(workdir: Path, **options: Any) -> None:
+    export(workdir / "split", images=workdir / "images", to=workdir / "ours", **options)
 
 
-def with_subset(position: Path) -> None:
-    subset = load_subset(position / "split", images=position / "images")
+def with_subset(workdir: Path) -> None:
+    subset = load_subset(workdir / "split", images=workdir / "images")
     subset.read_many(range(len(subset) - 256, len(subset)))
 
 
-def members(position: Path) -> Iterator[dict[str, Any]]:
+def members(workdir: Path) -> Iterator[dict[str, Any]]:
     """Samples of our export, member by member, as the peers take them."""
     import webdataset
 
-    shards = [str(path) for path in sorted((position / "reference").glob("*.tar"))]
+    shards = [str(path) for path in sorted((workdir / "reference").glob("*.tar"))]
     for sample in webdataset.WebDataset(shards, shardshuffle=False, empty_check=False):
         yield {name: value for name, value in sample.items() if name not in ("__url__", "__local_path__")}
 
 
-def with_shard_writer(position: Path) -> None:
+def with_shard_writer(workdir: Path) -> None:
     import webdataset
 
-    (position / "theirs").mkdir()
+    (workdir / "theirs").mkdir()
     # Bytes are written as they are, so no encoder is measured.
     with webdataset.ShardWriter(
-        str(position / "theirs" / "%06d.tar"), maxcount=1_000, verbose=0, encoder=False
+        str(workdir / "theirs" / "%06d.tar"), maxcount=1_000, verbose=0, encoder=False
     ) as out:
-        for sample in members(position):
+        for sample in members(workdir):
             out.write(sample)
 
 
-def with_reading_alone(position: Path) -> None:
-    for _ in members(position):
+def with_reading_alone(workdir: Path) -> None:
+    for _ in members(workdir):
         pass
 
 
-def with_authors(position: Path, module: Path) -> None:
+def with_authors(workdir: Path, module: Path) -> None:
     spec = importlib.util.spec_from_file_location("gen_img_txt_pair", module)
     assert spec is not None
     assert spec.loader is not None
     theirs = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(theirs)
     theirs.GenImgTxtPair(
-        str(position / "metadata"), str(position / "folders"), generate_tar=True
+        str(workdir / "metadata"), str(workdir / "folders"), generate_tar=True
     ).create_image_text_pairs()
 
 
-def with_datasets(position: Path) -> None:
+def with_datasets(workdir: Path) -> None:
     import datasets
     import pyarrow.parquet as pq
 
     def rows() -> Iterator[dict[str, Any]]:
-        for path in sorted((position / "reference-hf" / "data").glob("*.parquet")):
+        for path in sorted((workdir / "reference-hf" / "data").glob("*.parquet")):
             for batch in pq.ParquetFile(path).iter_batches(batch_size=100):
                 yield from batch.to_pylist()
 
-    one = str(next((position / "reference-hf" / "data").iterdir()))
+    one = str(next((workdir / "reference-hf" / "data").iterdir()))
     features = datasets.Features.from_arrow_schema(pq.read_schema(one))
-    made = datasets.Dataset.from_generator(rows, features=features, cache_dir=str(position / "c2"))
-    made.to_parquet(str(position / "theirs.parquet"))
+    made = datasets.Dataset.from_generator(rows, features=features, cache_dir=str(workdir / "c2"))
+    made.to_parquet(str(workdir / "theirs.parquet"))
 
 
-def with_reading_parquet(position: Path) -> None:
+def with_reading_parquet(workdir: Path) -> None:
     import pyarrow.parquet as pq
 
-    for path in sorted((position / "reference-hf" / "data").glob("*.parquet")):
+    for path in sorted((workdir / "reference-hf" / "data").glob("*.parquet")):
         for batch in pq.ParquetFile(path).iter_batches(batch_size=100):
             batch.to_pylist()
 
 
-def clean(position: Path) -> None:
+def clean(workdir: Path) -> None:
     for name in ("ours", "theirs", "folders_tar", "c2"):
-        shutil.rmtree(position / name, ignore_errors=True)
-    (position / "theirs.parquet").unlink(missing_ok=True)
+        shutil.rmtree(workdir / name, ignore_errors=True)
+    (workdir / "theirs.parquet").unlink(missing_ok=True)
 
 
-def lay_out_folders(position: Path) -> None:
+def lay_out_folders(workdir: Path) -> None:
     """Images in folders and metadata, as `GenImgTxtPair` wants them: five folders."""
     import pandas as pd
 
-    shutil.rmtree(position / "folders", ignore_errors=True)
+    shutil.rmtree(workdir / "folders", ignore_errors=True)
     rows: dict[int, list[dict[str, Any]]] = {}
-    for number, sample in enumerate(members(position)):
-        folder = position / "folders" / f"chunk_{number % 5}"
+    for number, sample in enumerate(members(workdir)):
+        folder = workdir / "folders" / f"chunk_{number % 5}"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{sample['__key__']}.jpg").write_bytes(sample["jpg"])
         payload = json.loads(sample["json"])
         rows.setdefault(number % 5, []).append({**payload, "scientificName": payload["scientific_name"]})
-    (position / "metadata").mkdir(exist_ok=True)
+    (workdir / "metadata").mkdir(exist_ok=True)
     for number, table in rows.items():
-        pd.DataFrame(table).to_parquet(position / "metadata" / f"chunk_{number}.parquet")
+        pd.DataFrame(table).to_parquet(workdir / "metadata" / f"chunk_{number}.parquet")
 
 
-def compare(position: Path, count: int, rounds: int, authors: Path | None) -> None:
+def compare(workdir: Path, count: int, rounds: int, authors: Path | None) -> None:
     split = photos.make_split(count)
-    total = photos.make_store(position / "images", split, photos.pictures())
-    split.save(position / "split")
-    export(split, images=position / "images", to=position / "reference", captions="all")
-    export(split, images=position / "images", to=position / "reference-hf", format="hf")
+    total = photos.make_store(workdir / "images", split, photos.pictures())
+    split.save(workdir / "split")
+    export(split, images=workdir / "images", to=workdir / "reference", captions="all")
+    export(split, images=workdir / "images", to=workdir / "reference-hf", format="hf")
     jobs: dict[str, Job] = {
-        "cat": functools.partial(with_cat, position),
-        "webdataset, no captions": functools.partial(with_us, position, captions="none"),
-        "webdataset, all captions": functools.partial(with_us, position, captions="all"),
-        "webdataset.ShardWriter": functools.partial(with_shard_writer, position),
-        "  of it, reading its members": functools.partial(with_reading_alone, position),
-        "hf": functools.partial(with_us, position, format="hf"),
-        "datasets to_parquet": functools.partial(with_datasets, position),
-        "  of it, reading its rows": functools.partial(with_reading_parquet, position),
+        "cat": functools.partial(with_cat, workdir),
+        "webdataset, no captions": functools.partial(with_us, workdir, captions="none"),
+        "webdataset, all captions": functools.partial(with_us, workdir, captions="all"),
+        "webdataset.ShardWriter": functools.partial(with_shard_writer, workdir),
+        "  of it, reading its members": functools.partial(with_reading_alone, workdir),
+        "hf": functools.partial(with_us, workdir, format="hf"),
+        "datasets to_parquet": functools.partial(with_datasets, workdir),
+        "  of it, reading its rows": functools.partial(with_reading_parquet, workdir),
     }
     if authors is not None:
-        jobs["GenImgTxtPair with tar"] = functools.partial(with_authors, position, authors)
+        jobs["GenImgTxtPair with tar"] = functools.partial(with_authors, workdir, authors)
     least: dict[str, float] = {}
     for turn in range(rounds):
         for name, job in jobs.items():
             if turn and name in SLOW:
                 continue
-            clean(position)
+            clean(workdir)
             if name.startswith("GenImg"):
-                lay_out_folders(position)
+                lay_out_folders(workdir)
             least[name] = min(least.get(name, float("inf")), cpu_seconds(job)[0])
-    clean(position)
+    clean(workdir)
     print(f"{count:,} photos, {total / count:,.0f} bytes each; CPU microseconds a photo")
     for name, seconds in least.items():
         print(f"  {name:<32}{seconds / count * 1e6:>10.1f}")
@@ -211,11 +211,11 @@ def compare(position: Path, count: int, rounds: int, authors: Path | None) -> No
         print(f"  {name:<48}{ratio:>6.2f}  wanted: at most {most}")
 
 
-def memory(position: Path, formats: Sequence[str]) -> None:
+def memory(workdir: Path, formats: Sequence[str]) -> None:
     """Peak memory at 2,000 and at 200,000 photos of about 3 KB."""
     peaks: dict[str, list[float]] = {name: [] for name in (*formats, "load_subset")}
     for count in (2_000, 200_000):
-        here = position / str(count)
+        here = workdir / str(count)
         split = photos.make_split(count)
         photos.make_store(here / "images", split, photos.pictures((64, 48), 3_000))
         split.save(here / "split")

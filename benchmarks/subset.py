@@ -50,7 +50,7 @@ def through(function: Callable[[Any], object], values: Iterable[Any]) -> Callabl
     return run
 
 
-def raw(position: Path, subset: Subset, rounds: int) -> None:
+def raw(workdir: Path, subset: Subset, rounds: int) -> None:
     import datasets
 
     order = np.random.default_rng(0).permutation(len(subset)).tolist()
@@ -60,8 +60,8 @@ def raw(position: Path, subset: Subset, rounds: int) -> None:
     where = subset.locations
     plan = [(shards[where.shard.item(i)], where.size_bytes.item(i), where.offset.item(i)) for i in order]
     batches = [order[start : start + 256] for start in range(0, len(order), 256)]
-    folder = str(position / "hf")
-    theirs = datasets.load_dataset(folder, split="train", cache_dir=str(position / "cache"))
+    folder = str(workdir / "hf")
+    theirs = datasets.load_dataset(folder, split="train", cache_dir=str(workdir / "cache"))
     theirs = theirs.cast_column("image", datasets.Image(decode=False))
     few = order[: len(order) // 4]
     plans = [plan[start : start + 256] for start in range(0, len(plan), 256)]
@@ -119,12 +119,12 @@ def from_sample(sample: dict[str, Any]) -> tuple[Any, int]:
     return to_array(Image.open(io.BytesIO(sample["jpg"])).convert("RGB")), int(sample["cls"])
 
 
-def loaders(position: Path, subset: Subset, rounds: int) -> None:
+def loaders(workdir: Path, subset: Subset, rounds: int) -> None:
     import torch
     import webdataset
 
     torch.set_num_threads(1)
-    shards = [str(path) for path in sorted((position / "wds").glob("*.tar"))]
+    shards = [str(path) for path in sorted((workdir / "wds").glob("*.tar"))]
     stream = webdataset.WebDataset(shards, shardshuffle=False).map(from_sample)
     options: dict[str, Any] = {"batch_size": 64, "num_workers": 2}
     ours = torch.utils.data.DataLoader(subset.to_torch(to_array), shuffle=True, **options)
@@ -149,17 +149,17 @@ def main() -> None:
     parser.add_argument("--torch", action="store_true", help="the DataLoader instead")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        position = Path(folder)
+        workdir = Path(folder)
         split = photos.make_split(given.photos)
-        photos.make_store(position / "images", split, photos.pictures())
-        subset = load_subset(split.save(position / "split"), images=position / "images")
+        photos.make_store(workdir / "images", split, photos.pictures())
+        subset = load_subset(split.save(workdir / "split"), images=workdir / "images")
         print(f"{len(subset):,} photos of about 90 KB, warm page cache")
         if given.torch:
-            export(split, images=position / "images", to=position / "wds", captions="none")
-            loaders(position, subset, given.rounds)
+            export(split, images=workdir / "images", to=workdir / "wds", captions="none")
+            loaders(workdir, subset, given.rounds)
         else:
-            export(split, images=position / "images", to=position / "hf", format="hf")
-            raw(position, subset, given.rounds)
+            export(split, images=workdir / "images", to=workdir / "hf", format="hf")
+            raw(workdir, subset, given.rounds)
             decoded(subset, given.rounds)
 
 

@@ -48,7 +48,7 @@ def origin() -> Iterator[Origin]:
 
 
 @pytest.fixture
-def position(tmp_path: Path, origin: Origin, monkeypatch: pytest.MonkeyPatch) -> Path:
+def workdir(tmp_path: Path, origin: Origin, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder to work in, with the bundled sample as its `catalog/` and the origin in the environment."""
     (tmp_path / "catalog").symlink_to(catalog_path())
     monkeypatch.chdir(tmp_path)

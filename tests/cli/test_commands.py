@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 from arboretum_tools.exporting import FORMATS
 
 
-def test_select_counts_explains_and_saves(arboretum, position):
+def test_select_counts_explains_and_saves(arboretum, workdir):
     outcome = arboretum("select", "--taxa", "birds", "--license", "open", "--explain", "-o", "sel.parquet")
     assert outcome.code == 0
     assert outcome.out.startswith("class Aves; licence open; research grade\n")
@@ -18,18 +18,18 @@ def test_select_counts_explains_and_saves(arboretum, position):
     assert message["photos"] == pq.read_metadata("sel.parquet").num_rows > 100
 
 
-def test_select_without_flags_shows_what_there_is(arboretum, position):
+def test_select_without_flags_shows_what_there_is(arboretum, workdir):
     outcome = arboretum("select")
     assert "House Sparrow" in outcome.out
     assert "more" in outcome.out
 
 
-def test_download_says_first_and_fetches_then(arboretum, position, origin):
+def test_download_says_first_and_fetches_then(arboretum, workdir, origin):
     flags = ("--taxa", "Mollusca", "--size", "thumb")
     dry = arboretum("download", *flags, "--dry-run")
     assert dry.code == 0
     assert "nothing was fetched" in dry.out
-    assert not (position / "images").exists()
+    assert not (workdir / "images").exists()
     first = json.loads(arboretum("download", *flags, "--json").out)
     assert first["fetched"] == first["requested"] == first["by_status"]["ok"] > 20
     origin.clear()
@@ -41,7 +41,7 @@ def test_download_says_first_and_fetches_then(arboretum, position, origin):
     assert "ok" in arboretum("status").out
 
 
-def test_a_split_is_made_downloaded_exported_and_made_again(arboretum, position):
+def test_a_split_is_made_downloaded_exported_and_made_again(arboretum, workdir):
     made = arboretum(
         "make-split", "--taxa", "Mollusca", "--lt-ratio", "4", "--val-per-class", "1", "--test-per-class", "1"
     )
@@ -61,13 +61,13 @@ def test_a_split_is_made_downloaded_exported_and_made_again(arboretum, position)
         assert "nothing written" in arboretum("export", split, "--format", form, "--out", form).out
     titled = arboretum("export", split, "--format", "csv", "--captions", "com", "--out", "titled")
     assert titled.code == 0, titled.err
-    assert "with common name" not in (position / "titled" / "train.csv").read_text("utf-8")
+    assert "with common name" not in (workdir / "titled" / "train.csv").read_text("utf-8")
     small = arboretum("export", split, "--format", "hf", "--shard-bytes", "20000", "--out", "small")
     assert small.code == 0, small.err
-    assert len(list((position / "small" / "data").glob("train-*.parquet"))) > 2
+    assert len(list((workdir / "small" / "data").glob("train-*.parquet"))) > 2
 
 
-def test_a_selection_is_exported_without_a_split(arboretum, position):
+def test_a_selection_is_exported_without_a_split(arboretum, workdir):
     flags = ("--taxa", "Insecta", "--life-stage", "larva", "--license", "non-commercial-ok")
     assert arboretum("download", *flags, "--size", "thumb").code == 0
     outcome = arboretum("export", *flags, "--out", "larvae", "--json")
@@ -77,26 +77,26 @@ def test_a_selection_is_exported_without_a_split(arboretum, position):
     assert message["photos"]["train"] == json.loads(arboretum("select", *flags, "--json").out)["photos"] > 0
 
 
-def test_the_source_of_a_split_is_said_on_its_first_line(arboretum, position):
+def test_the_source_of_a_split_is_said_on_its_first_line(arboretum, workdir):
     assert arboretum("make-split", "--lt-ratio", "20").out.startswith("from the whole catalogue catalog: ")
     arboretum("download", "--taxa", "Aves", "--size", "square", "--limit", "600")
     small = ("--lt-ratio", "5", "--val-per-class", "1", "--test-per-class", "1")
     assert arboretum("make-split", *small).out.startswith(
         "from the photos downloaded into images: class Aves"
     )
-    assert (position / "splits" / "aves-lt5" / "left_out.parquet").exists()
+    assert (workdir / "splits" / "aves-lt5" / "left_out.parquet").exists()
     assert arboretum("make-split", *small, "--images", "none").out.startswith("from the catalogue catalog: ")
-    assert (position / "splits" / "all-lt5").exists()
+    assert (workdir / "splits" / "all-lt5").exists()
 
 
-def test_no_split_is_one_part(arboretum, position):
+def test_no_split_is_one_part(arboretum, workdir):
     outcome = arboretum("make-split", "--taxa", "Fungi", "--no-split", "--name", "fungi", "--json")
     message = json.loads(outcome.out)
     assert message["path"] == "splits/fungi"
     assert set(message["sha256"]) == {"train", "classes"}
 
 
-def test_json_is_all_that_stands_on_stdout(arboretum, position):
+def test_json_is_all_that_stands_on_stdout(arboretum, workdir):
     for command in (
         ["select", "--taxa", "Aves"],
         ["download", "--taxa", "Fungi", "--limit", "3", "--size", "square"],
@@ -114,32 +114,32 @@ def test_names_from_the_metadata_cannot_move_the_cursor():
     assert printable("a\x1b[2Jb\u202ec\nd") == "a\N{REPLACEMENT CHARACTER}[2Jb\N{REPLACEMENT CHARACTER}c\nd"
 
 
-def test_an_export_says_what_it_left_out_and_repeated(arboretum, position):
+def test_an_export_says_what_it_left_out_and_repeated(arboretum, workdir):
     arboretum("download", "--taxa", "Mollusca", "--size", "thumb")
-    (position / "captions.toml").write_text('txt = "one $genus"\n')
+    (workdir / "captions.toml").write_text('txt = "one $genus"\n')
     flags = ("--taxa", "Mollusca", "--even", "drop", "--world-size", "2", "--workers", "2")
     outcome = arboretum("export", *flags, "--caption-template", "captions.toml", "--out", "wds")
     assert outcome.code == 0, outcome.err
     assert "photos left out, 0 repeated" in outcome.out
-    assert len(list((position / "wds").glob("train-*.tar"))) % 4 == 0
-    message = json.loads((position / "wds" / "export.json").read_text())
+    assert len(list((workdir / "wds").glob("train-*.tar"))) % 4 == 0
+    message = json.loads((workdir / "wds" / "export.json").read_text())
     assert message["options"]["templates"] == {"txt": ["one $genus"]}
     wrong = arboretum("export", "--taxa", "Mollusca", "--format", "hf", "--even", "drop", "--out", "hf")
     assert wrong.code == 2
     assert "the format hf has no option even" in wrong.err
 
 
-def test_a_build_says_what_it_left_out_and_refuses_it_if_strict(arboretum, position):
+def test_a_build_says_what_it_left_out_and_refuses_it_if_strict(arboretum, workdir):
     strict = arboretum("catalog", "build", "catalog", "--out", "built", "--strict")
     assert strict.code == 3
     assert "photos.parquet, row" in strict.err
-    assert not (position / "built").exists()
+    assert not (workdir / "built").exists()
     assert arboretum("catalog", "build", "catalog", "--out", "built", "--observation-uuid").code == 2
     outcome = arboretum("catalog", "build", "catalog", "--out", "built")
     assert (outcome.code, "listed in built/rejected.parquet" in outcome.out) == (0, True)
     assert "  of 4,018 rows:\n    3 exact duplicates: left out\n" in outcome.out
     for path in ("catalog", "built"):
         assert arboretum("catalog", "check", path, "--rejected", f"{path}.rejected.parquet").code == 0
-    lists = [pq.read_table(position / f"{path}.rejected.parquet") for path in ("catalog", "built")]
+    lists = [pq.read_table(workdir / f"{path}.rejected.parquet") for path in ("catalog", "built")]
     assert lists[0].equals(lists[1])
     assert lists[0].num_rows == 10

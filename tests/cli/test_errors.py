@@ -64,31 +64,31 @@ BAD = [
 
 
 @pytest.mark.parametrize(("arguments", "code", "message"), BAD, ids=lambda value: str(value)[:50])
-def test_bad_input_is_one_error(arboretum, position, arguments, code, message):
+def test_bad_input_is_one_error(arboretum, workdir, arguments, code, message):
     outcome = arboretum(*arguments)
     assert outcome.code == code
     assert message in outcome.err
     assert "Traceback" not in outcome.err
-    assert everything_in(position) == []
+    assert everything_in(workdir) == []
 
 
-def test_a_catalogue_without_the_needed_columns(arboretum, position):
+def test_a_catalogue_without_the_needed_columns(arboretum, workdir):
     pq.write_table(pa.table({"photo_id": [1], "species": ["x"]}), "bad.parquet")
     outcome = arboretum("select", "--catalog", "bad.parquet")
     assert outcome.code == 3
     assert "bad.parquet lacks the columns scientific_name or scientificName, kingdom" in outcome.err
 
 
-def test_a_corrupt_catalogue_and_an_empty_one(arboretum, position):
-    (position / "bad").mkdir()
+def test_a_corrupt_catalogue_and_an_empty_one(arboretum, workdir):
+    (workdir / "bad").mkdir()
     assert "is empty" in arboretum("select", "--catalog", "bad").err
-    (position / "bad" / "x.parquet").write_bytes(b"PAR1nonsensePAR1")
+    (workdir / "bad" / "x.parquet").write_bytes(b"PAR1nonsensePAR1")
     outcome = arboretum("select", "--catalog", "bad")
     assert outcome.code == 3
     assert "x.parquet is not a whole Parquet file" in outcome.err
 
 
-def test_a_column_that_the_catalogue_lacks(arboretum, position):
+def test_a_column_that_the_catalogue_lacks(arboretum, workdir):
     table = pq.read_table("catalog/photos.parquet").drop_columns(["life_stage", "license"])
     pq.write_table(table, "bare.parquet")
     for flags, source in ((["--life-stage", "adult"], "GBIF"), (["--license", "open"], "Open Data")):
@@ -97,9 +97,9 @@ def test_a_column_that_the_catalogue_lacks(arboretum, position):
         assert source in outcome.err
 
 
-def test_a_target_that_holds_something_else_is_left_alone(arboretum, position):
-    (position / "mine").mkdir()
-    (position / "mine" / "thesis.tex").write_text("precious")
+def test_a_target_that_holds_something_else_is_left_alone(arboretum, workdir):
+    (workdir / "mine").mkdir()
+    (workdir / "mine" / "thesis.tex").write_text("precious")
     flags = ("--taxa", "Mollusca", "--lt-ratio", "2", "--val-per-class", "1", "--test-per-class", "1")
     assert arboretum("make-split", *flags, "--name", "s").code == 0
     assert arboretum("download", "--split", "splits/s", "--size", "square").code == 0
@@ -112,14 +112,14 @@ def test_a_target_that_holds_something_else_is_left_alone(arboretum, position):
         outcome = arboretum(*command)
         assert outcome.code == 3
         assert "nothing was written" in outcome.err
-    assert [path.name for path in (position / "mine").iterdir()] == ["thesis.tex"]
+    assert [path.name for path in (workdir / "mine").iterdir()] == ["thesis.tex"]
 
 
-def test_too_many_failures_are_exit_4_and_what_came_is_kept(arboretum, position, monkeypatch):
+def test_too_many_failures_are_exit_4_and_what_came_is_kept(arboretum, workdir, monkeypatch):
     ids = pq.read_table("catalog/photos.parquet", filters=[("class", "=", "Reptilia")])[
         "photo_id"
     ].to_pylist()
-    with Origin(position / "catalog", faults=dict.fromkeys(ids[::2], Fault("forbidden"))) as origin:
+    with Origin(workdir / "catalog", faults=dict.fromkeys(ids[::2], Fault("forbidden"))) as origin:
         monkeypatch.setenv("ARBORETUM_ORIGIN", origin.url)
         outcome = arboretum("download", "--taxa", "Reptilia", "--size", "square")
         assert outcome.code == 4
@@ -135,23 +135,23 @@ def test_too_many_failures_are_exit_4_and_what_came_is_kept(arboretum, position,
         assert lenient.code == 0
 
 
-def test_photos_that_are_missing_are_counted_by_reason(arboretum, position):
+def test_photos_that_are_missing_are_counted_by_reason(arboretum, workdir):
     assert arboretum("make-split", "--taxa", "Aves").code == 0
     assert arboretum("download", "--taxa", "Aves", "--limit", "20", "--size", "square").code == 0
     outcome = arboretum("export", "splits/aves-lt100", "--out", "x")
     assert outcome.code == 3
     assert "pending" in outcome.err
     assert "arboretum download --split" in outcome.err
-    assert not (position / "x").exists()
+    assert not (workdir / "x").exists()
 
 
 @pytest.mark.parametrize(
     ("sent", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
 )
-def test_an_interrupted_download_keeps_its_state_and_goes_on(position, process, arboretum, sent, code, word):
-    with Origin(position / "catalog", faults={}) as origin:
+def test_an_interrupted_download_keeps_its_state_and_goes_on(workdir, process, arboretum, sent, code, word):
+    with Origin(workdir / "catalog", faults={}) as origin:
         flags = ("--taxa", "Aves", "--limit", "400", "--size", "small", "--connections", "2")
-        running = process("download", *flags, cwd=position, ARBORETUM_ORIGIN=origin.url)
+        running = process("download", *flags, cwd=workdir, ARBORETUM_ORIGIN=origin.url)
         deadline = time.monotonic() + 60
         while len(origin.requests) < 60 and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -163,7 +163,7 @@ def test_an_interrupted_download_keeps_its_state_and_goes_on(position, process, 
         assert "Traceback" not in err
         before = len(origin.requests)
         assert before < 400
-        running = process("download", *flags, "--json", cwd=position, ARBORETUM_ORIGIN=origin.url)
+        running = process("download", *flags, "--json", cwd=workdir, ARBORETUM_ORIGIN=origin.url)
         out, err = running.communicate(timeout=60)
         assert running.returncode == 0, err
         assert json.loads(out)["by_status"]["ok"] == 400
@@ -185,23 +185,23 @@ def everything_but_images(folder):
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_a_full_disk_is_one_error_and_leaves_nothing(position, process, arboretum, command, limit):
+def test_a_full_disk_is_one_error_and_leaves_nothing(workdir, process, arboretum, command, limit):
     """A file size limit in a child process is what a full disk looks like to it."""
     assert arboretum("download", "--taxa", "Reptilia", "--size", "square").code == 0
-    running = process(*command, cwd=position, limit=limit)
+    running = process(*command, cwd=workdir, limit=limit)
     _, err = running.communicate(timeout=60)
     assert running.returncode == 3, err
     assert "no room left" in err
     assert "Traceback" not in err
-    assert [name for name in everything_but_images(position) if name != "splits"] == []
-    running = process(*command, cwd=position)
-    assert running.communicate(timeout=60)
-    assert running.returncode == 0
+    assert [name for name in everything_but_images(workdir) if name != "splits"] == []
+    running = process(*command, cwd=workdir)
+    _, err = running.communicate(timeout=60)
+    assert running.returncode == 0, err
 
 
 @pytest.mark.parametrize("wait", [0.3, 0.5, 0.7, 0.8, 0.9, 1.1])
-def test_ctrl_c_at_any_time_leaves_a_split_whole_or_not_there(position, process, wait):
-    running = process("make-split", "--taxa", "Aves", "--out", "s", cwd=position)
+def test_ctrl_c_at_any_time_leaves_a_split_whole_or_not_there(workdir, process, wait):
+    running = process("make-split", "--taxa", "Aves", "--out", "s", cwd=workdir)
     time.sleep(wait)
     running.send_signal(signal.SIGINT)
     _, err = running.communicate(timeout=60)
@@ -209,12 +209,12 @@ def test_ctrl_c_at_any_time_leaves_a_split_whole_or_not_there(position, process,
     assert running.returncode in (130, -signal.SIGINT, 0), err
     assert "Traceback" not in err
     assert "internal error" not in err
-    if (position / "s").exists():
-        assert open_split(position / "s").num_classes == 21
-    assert [name for name in everything_in(position) if ".partial-" in name] == []
+    if (workdir / "s").exists():
+        assert open_split(workdir / "s").num_classes == 21
+    assert [name for name in everything_in(workdir) if ".partial-" in name] == []
 
 
-def test_ctrl_c_that_a_module_swallows_while_it_loads_is_still_one(arboretum, position, monkeypatch):
+def test_ctrl_c_that_a_module_swallows_while_it_loads_is_still_one(arboretum, workdir, monkeypatch):
     """As pandas does: its C code drops the KeyboardInterrupt, and what it was loading is half there."""
     import arboretum_tools.catalog
 
@@ -231,8 +231,8 @@ def test_ctrl_c_that_a_module_swallows_while_it_loads_is_still_one(arboretum, po
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_a_reader_that_has_enough_is_no_error(position, process):
-    running = process("select", "--explain", cwd=position)
+def test_a_reader_that_has_enough_is_no_error(workdir, process):
+    running = process("select", "--explain", cwd=workdir)
     running.stdout.close()
     running.stdout = None
     _, err = running.communicate(timeout=60)
@@ -240,7 +240,7 @@ def test_a_reader_that_has_enough_is_no_error(position, process):
     assert "Traceback" not in err
 
 
-def test_output_that_cannot_be_written_is_no_defect_of_ours(position):
+def test_output_that_cannot_be_written_is_no_defect_of_ours(workdir):
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [sys.executable, "-m", "arboretum_cli", "select", "--json"],
@@ -252,9 +252,9 @@ def test_output_that_cannot_be_written_is_no_defect_of_ours(position):
 
 
 @pytest.mark.parametrize("form", [[], ["--json"]])
-def test_a_terminal_that_knows_no_unicode_gets_what_it_can_show(position, tmp_path, form):
+def test_a_terminal_that_knows_no_unicode_gets_what_it_can_show(workdir, tmp_path, form):
     catalogue = tmp_path / "catalogue-\u00fc"
-    shutil.copytree(position / "catalog", catalogue)
+    shutil.copytree(workdir / "catalog", catalogue)
     done = subprocess.run(
         [sys.executable, "-m", "arboretum_cli", "catalog", "check", str(catalogue), *form],
         capture_output=True, text=True, check=False, env={**os.environ, "PYTHONIOENCODING": "ascii"},
@@ -263,7 +263,7 @@ def test_a_terminal_that_knows_no_unicode_gets_what_it_can_show(position, tmp_pa
     assert ("catalogue-\\u00fc" if form else "catalogue-?") in done.stdout
 
 
-def test_a_defect_of_ours_says_so_without_a_traceback(arboretum, position, monkeypatch):
+def test_a_defect_of_ours_says_so_without_a_traceback(arboretum, workdir, monkeypatch):
     import arboretum_tools.catalog
 
     def broken(*_, **__):
@@ -276,7 +276,7 @@ def test_a_defect_of_ours_says_so_without_a_traceback(arboretum, position, monke
     assert "Traceback" not in outcome.err
 
 
-def test_an_error_cannot_move_the_cursor(arboretum, position):
+def test_an_error_cannot_move_the_cursor(arboretum, workdir):
     outcome = arboretum("select", "--taxa", "Aves\x1b[2J")
     assert outcome.code == 5
     assert "\x1b" not in outcome.err

@@ -6,8 +6,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 
-def test_it_prints_the_table_and_writes_the_report(arboretum, position, monkeypatch):
-    monkeypatch.setenv("MPLCONFIGDIR", str(position / "mpl"))
+def test_it_prints_the_table_and_writes_the_report(arboretum, workdir, monkeypatch):
+    monkeypatch.setenv("MPLCONFIGDIR", str(workdir / "mpl"))
     assert arboretum("make-split", "--taxa", "Aves", "--lt-ratio", "20").code == 0
     test = pq.read_table("splits/aves-lt20/test.parquet").select(["photo_id", "label"])
     pq.write_table(test, "mine.parquet")

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 
-def test_it_prints_numbers_and_figure_and_writes_what_it_is_asked_for(arboretum, position, monkeypatch):
-    monkeypatch.setenv("MPLCONFIGDIR", str(position / "mpl"))
+def test_it_prints_numbers_and_figure_and_writes_what_it_is_asked_for(arboretum, workdir, monkeypatch):
+    monkeypatch.setenv("MPLCONFIGDIR", str(workdir / "mpl"))
     assert arboretum("make-split", "--taxa", "Aves", "--lt-ratio", "20").code == 0
     outcome = arboretum("stats", "splits/aves-lt20", "--figures", "f", "--weights", "w")
     assert outcome.code == 0
@@ -24,7 +24,7 @@ def test_it_prints_numbers_and_figure_and_writes_what_it_is_asked_for(arboretum,
     assert "--json has the numbers of a split" in outcome.err
 
 
-def test_without_a_split_it_counts_the_catalogue_or_a_selection(arboretum, position):
+def test_without_a_split_it_counts_the_catalogue_or_a_selection(arboretum, workdir):
     whole = json.loads(arboretum("stats", "--json").out)
     birds = json.loads(arboretum("stats", "--taxa", "Aves", "--json").out)
     assert whole["photos"] > birds["photos"] == 1436

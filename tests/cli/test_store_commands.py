@@ -10,9 +10,9 @@ from arboretum_tools.store import ImageStore, layout
 
 
 @pytest.fixture
-def filled(position, arboretum):
+def filled(workdir, arboretum):
     assert arboretum("download", "--taxa", "Reptilia", "--size", "thumb", "--limit", 12).code == 0
-    return position / "images"
+    return workdir / "images"
 
 
 def test_verify_says_whole_and_finds_damage_with_code_6(filled, arboretum):
@@ -56,7 +56,7 @@ def test_doctor_says_what_is_well_and_exits_with_3_where_something_is_not(filled
     assert json.loads(outcome.out)["level"] == "problem"
 
 
-def test_a_plan_is_saved_and_its_shares_are_fetched(position, arboretum):
+def test_a_plan_is_saved_and_its_shares_are_fetched(workdir, arboretum):
     outcome = arboretum(
         "download", "--taxa", "Reptilia", "--limit", 9, "--size", "thumb", "--plan-only", "--json"
     )
@@ -80,7 +80,7 @@ def test_a_plan_is_saved_and_its_shares_are_fetched(position, arboretum):
     assert arboretum("download", "--plan", "nowhere").code == 3
 
 
-def test_a_dry_run_of_a_share_fetches_nothing(position, arboretum, origin):
+def test_a_dry_run_of_a_share_fetches_nothing(workdir, arboretum, origin):
     flags = ("--taxa", "Reptilia", "--limit", 9, "--size", "thumb", "--json")
     plan = json.loads(arboretum("download", *flags, "--plan-only").out)["plan_id"]
     before = len(origin.requests)
@@ -97,7 +97,7 @@ def test_a_dry_run_of_a_share_fetches_nothing(position, arboretum, origin):
     assert json.loads(arboretum("status", "--json").out)["photos"]["pending"] == 9
 
 
-def test_a_dry_run_tells_classes_and_licences_of_a_selection_and_of_a_split(position, arboretum):
+def test_a_dry_run_tells_classes_and_licences_of_a_selection_and_of_a_split(workdir, arboretum):
     flags = ("download", "--size", "thumb", "--dry-run", "--json")
     told = json.loads(arboretum(*flags, "--taxa", "Reptilia").out)
     assert told["classes"] > 1
@@ -109,7 +109,7 @@ def test_a_dry_run_tells_classes_and_licences_of_a_selection_and_of_a_split(posi
     assert "licences: " in arboretum("download", "--taxa", "Reptilia", "--dry-run").out
 
 
-def test_photos_are_resized_as_they_come_and_every_command_says_so(position, arboretum):
+def test_photos_are_resized_as_they_come_and_every_command_says_so(workdir, arboretum):
     flags = ("download", "--taxa", "Reptilia", "--limit", 6, "--size", "small", "--resize", 64, "--json")
     dry = json.loads(arboretum(*flags, "--dry-run").out)
     assert dry["kept_bytes"] < dry["photo_bytes"]
@@ -120,15 +120,15 @@ def test_photos_are_resized_as_they_come_and_every_command_says_so(position, arb
     assert outcome.code == 3
     assert "go on with --size small --resize 64 --filter area" in outcome.err
     # The plan of the store needs no flags: size and resize are settled.
-    [plan] = [path.stem for path in (position / "images" / "requests").glob("*.json")]
+    [plan] = [path.stem for path in (workdir / "images" / "requests").glob("*.json")]
     assert json.loads(arboretum("download", "--plan", plan, "--json").out)["tried"] == 0
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_stops_all_processes_with_the_state_kept(position, process, arboretum, number, code):
+def test_a_signal_stops_all_processes_with_the_state_kept(workdir, process, arboretum, number, code):
     flags = ("download", "--taxa", "Aves", "--size", "small", "--processes", 2, "--connections", 4)
-    started = process(*flags, cwd=position)
-    images = position / "images"
+    started = process(*flags, cwd=workdir)
+    images = workdir / "images"
     while started.poll() is None and len(list(images.glob("*.journal"))) < 2:
         time.sleep(0.01)
     started.send_signal(number)
@@ -143,6 +143,6 @@ def test_a_signal_stops_all_processes_with_the_state_kept(position, process, arb
     assert arboretum("verify").code == 0
 
 
-def test_tasks_and_processes_exclude_each_other(position, arboretum):
+def test_tasks_and_processes_exclude_each_other(workdir, arboretum):
     flags = ("download", "--plan", "x", "--task-id", 0, "--num-tasks", 2, "--processes", 2)
     assert arboretum(*flags).code == 2

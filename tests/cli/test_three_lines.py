@@ -5,9 +5,9 @@ import shlex
 import arboretum_tools
 
 
-def test_the_three_lines_give_a_subset_that_loads(position, process):
+def test_the_three_lines_give_a_subset_that_loads(workdir, process):
     for line in ("arboretum download --taxa Aves", "arboretum make-split --lt-ratio 100"):
-        running = process(*shlex.split(line)[1:], cwd=position)
+        running = process(*shlex.split(line)[1:], cwd=workdir)
         out, err = running.communicate(timeout=120)
         assert running.returncode == 0, err
     assert out.splitlines()[0] == "from the photos downloaded into images: class Aves; research grade"

@@ -30,11 +30,11 @@ def test_a_schema_that_drifts_between_files_is_named(write_catalog, photos, taxa
     folder = write_catalog(photos(taxa["robin"], 1, license="CC0"))
     table = pq.read_table(folder / "part-0.parquet")
     for name, kind in change.items():
-        position = table.schema.get_field_index(name)
+        workdir = table.schema.get_field_index(name)
         if kind is None:
-            table = table.remove_column(position)
+            table = table.remove_column(workdir)
         else:
-            table = table.set_column(position, name, pa.nulls(table.num_rows, kind))
+            table = table.set_column(workdir, name, pa.nulls(table.num_rows, kind))
     pq.write_table(table, folder / "b.parquet")
     for read in (open_catalog, lambda path: build_catalog(path, tmp_path / "built")):
         with pytest.raises(CatalogError, match=message):
@@ -76,18 +76,18 @@ _NAME = st.one_of(
 def test_what_looks_like_sql_is_data_in_names_paths_and_values(
     tmp_path_factory, taxa, genus, epithet, common, file
 ):
-    position = tmp_path_factory.mktemp("sql")
+    workdir = tmp_path_factory.mktemp("sql")
     row = taxa["robin"] | {
         "photo_id": 1, "ext": "jpg", "genus": genus, "species": epithet, "common_name": common,
         "scientific_name": f"{genus} {epithet}",
     }  # fmt: skip
     rows = [row, taxa["oak"] | {"photo_id": 2, "ext": "jpg"}]
-    folder = position / file.replace("/", "_")
+    folder = workdir / file.replace("/", "_")
     folder.mkdir()
     pq.write_table(pa.Table.from_pylist(rows), folder / f"{file.replace('/', '_')}.parquet")
-    build_catalog(folder, position / f"built {file.replace('/', '_')}")
-    built = position / f"built {file.replace('/', '_')}"
-    stages = position / f"{file.replace('/', '_')}.csv"
+    build_catalog(folder, workdir / f"built {file.replace('/', '_')}")
+    built = workdir / f"built {file.replace('/', '_')}"
+    stages = workdir / f"{file.replace('/', '_')}.csv"
     stages.write_text("photo_id,life_stage\n1,'; DROP TABLE taxa; --\n2,adult\n")
     report = annotate_catalog(built, stages, source=file)
     assert list(report.unmapped) == ["'; DROP TABLE taxa; --"]

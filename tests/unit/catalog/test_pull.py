@@ -82,18 +82,18 @@ def hub():
     server.server_close()
 
 
-def pull(hub, position, *arguments):
+def pull(hub, workdir, *arguments):
     hidden = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE")
     environment = {name: value for name, value in os.environ.items() if name not in hidden}
     environment |= {
         "HF_ENDPOINT": f"http://127.0.0.1:{hub.server_address[1]}",
-        "HF_HOME": str(position / "home"),
+        "HF_HOME": str(workdir / "home"),
         "HF_HUB_DISABLE_XET": "1",
     }
     return subprocess.run(
         [sys.executable, "-m", "arboretum_cli", "catalog", "pull", *map(str, arguments)],
         env=environment,
-        cwd=position,
+        cwd=workdir,
         capture_output=True,
         text=True,
         check=False,

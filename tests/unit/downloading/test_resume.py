@@ -211,11 +211,15 @@ def test_a_second_download_is_refused_while_the_first_one_runs(children, undistu
     process = children.start()
     while process.poll() is None and children.journalled() < 1:
         time.sleep(0.001)
-    second = children.start()
-    message, complaint = second.communicate(timeout=60)
-    first_ended = process.poll()
+    # Held still, so that it cannot end before the second one has been refused.
+    process.send_signal(signal.SIGSTOP)
+    try:
+        assert process.poll() is None
+        second = children.start()
+        message, complaint = second.communicate(timeout=60)
+    finally:
+        process.send_signal(signal.SIGCONT)
     assert process.wait(60) == 0
-    if first_ended is None:
-        assert second.returncode == 3, complaint
-        assert f"process {process.pid} on" in message
+    assert second.returncode == 3, complaint
+    assert f"process {process.pid} on" in message
     check(children.images, undisturbed)
