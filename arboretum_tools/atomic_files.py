@@ -15,7 +15,7 @@ import math
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +126,33 @@ def refuse_existing(path: Path) -> None:
         raise TargetExistsError(
             f"{path} already holds something else; nothing was written",
             hint="Choose another name with --out (or --name), or move that folder away first.",
+        )
+
+
+def check_output(path: Path, *, overwrite: bool = False, inputs: Iterable[Path] = ()) -> None:
+    """Refuses to put a file where something is that the caller did not name as replaceable.
+
+    Args:
+        path: the file that is to be written.
+        overwrite: whether a file that is there may be replaced.
+        inputs: files and folders that are being read; nothing is ever written over or into one of them.
+
+    Raises:
+        TargetExistsError: `path` lies in an input, is a folder, or is there and may not be replaced.
+    """
+    real = path.resolve()
+    for source in inputs:
+        if real == source.resolve() or source.resolve() in real.parents:
+            raise TargetExistsError(
+                f"{path} lies in {source}, which is being read; nothing was written",
+                hint="Choose a file outside of it.",
+            )
+    if path.is_dir():
+        raise TargetExistsError(f"{path} is a folder; nothing was written", hint="Name a file in it.")
+    if (path.exists() or path.is_symlink()) and not overwrite:
+        raise TargetExistsError(
+            f"{path} is there already; nothing was written",
+            hint="Choose another file, or allow it to be replaced with --overwrite.",
         )
 
 

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from arboretum_metadata.schema import SELECTION
 from arboretum_tools import criteria as criteria_to_sql
+from arboretum_tools.atomic_files import check_output, whole_file
 from arboretum_tools.catalog.relations import Relations
 from arboretum_tools.criteria import Criteria, Predicate
+from arboretum_tools.errors import UsageError
 from arboretum_tools.identity import joined_slugs
 from arboretum_tools.tables import arrow_schema, to_frame, write_table
 from arboretum_tools.wording import counted
@@ -298,17 +300,44 @@ class Selection:
         sql, parameters = self.query("photo_id, ext, url")
         yield from self.catalog.batches(f"{sql} ORDER BY photo_id", parameters)
 
-    def save(self, path: str | Path) -> int:
-        """Writes the selected rows as Parquet with recipe and fingerprint; returns how many.
+    def save(self, path: str | Path, *, overwrite: bool = False) -> int:
+        """Writes the selected rows and returns how many they are.
 
         `photo_url` is set only where id and extension do not give it.
+
+        Args:
+            path: a file ending in `.parquet`, which also holds recipe and fingerprint, or in `.csv`, which has
+                the rows alone.
+            overwrite: replace a file that is there.
+
+        Raises:
+            UsageError: the name ends in something else.
+            TargetExistsError: the file is there and may not be replaced, or lies in the catalogue.
         """
+        path = Path(path)
+        if path.suffix not in (".parquet", ".csv"):
+            raise UsageError(
+                f"{path} ends in neither .parquet nor .csv", hint="The suffix decides the format."
+            )
+        check_output(path, overwrite=overwrite, inputs=[self.catalog.path])
+        if path.suffix == ".csv":
+            return self._save_csv(path)
         payload: Mapping[str, Any] = {
             "selection": self.recipe(),
             "english": self.english,
             "catalog": {"rows": len(self.catalog), "fingerprint": self.catalog.fingerprint},
         }
-        return write_table(Path(path), self.batches(), SELECTION, payload)
+        return write_table(path, self.batches(), SELECTION, payload)
+
+    def _save_csv(self, path: Path) -> int:
+        from pyarrow import csv
+
+        rows = 0
+        with whole_file(path) as temporary, csv.CSVWriter(temporary, _photo_schema()) as writer:
+            for batch in self.batches():
+                writer.write_batch(batch.cast(_photo_schema()))
+                rows += batch.num_rows
+        return rows
 
 
 def _photo_schema() -> pa.Schema:

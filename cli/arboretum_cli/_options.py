@@ -1,4 +1,4 @@
-"""Options that several commands share, said once."""
+"""Options that several commands share, declared once."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the file that is to be written.")]
 
 Contact = Annotated[
     str | None,

@@ -115,6 +115,47 @@ def test_a_target_that_holds_something_else_is_left_alone(arboretum, workdir):
     assert [path.name for path in (workdir / "mine").iterdir()] == ["thesis.tex"]
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["select", "--taxa", "Aves", "--out"],
+        ["catalog", "check", "--out"],
+        ["catalog", "check", "--rejected"],
+    ],
+    ids=" ".join,
+)
+def test_no_file_is_replaced_that_was_not_named_as_replaceable(arboretum, workdir, command):
+    mine = workdir / "mine.parquet"
+    mine.write_text("precious")
+    outcome = arboretum(*command, mine)
+    assert (outcome.code, mine.read_text()) == (3, "precious")
+    assert "mine.parquet is there already; nothing was written" in outcome.err
+    table = pq.read_table("catalog/photos.parquet")
+    (workdir / "raw").mkdir()
+    pq.write_table(table, "raw/photos.parquet")
+    for inside in ("raw/photos.parquet", "raw/new.parquet"):
+        named = ["raw"] if command[0] == "catalog" else ["--catalog", "raw"]
+        at = 2 if command[0] == "catalog" else 1
+        outcome = arboretum(*command[:at], *named, *command[at:], inside, "--overwrite")
+        assert outcome.code == 3
+        assert "lies in" in outcome.err
+    assert pq.read_table("raw/photos.parquet").equals(table)
+    assert not (workdir / "raw" / "new.parquet").exists()
+    assert arboretum(*command, mine, "--overwrite").code == 0
+    assert mine.read_bytes() != b"precious"
+
+
+def test_the_suffix_decides_how_a_selection_is_saved(arboretum, workdir):
+    flags = ("select", "--taxa", "Aves", "--limit", "5", "--out")
+    assert arboretum(*flags, "ids.csv").code == 0
+    header, *rows = (workdir / "ids.csv").read_text().splitlines()
+    assert header.startswith('"photo_id"')
+    assert len(rows) == 5
+    outcome = arboretum(*flags, "ids.xlsx")
+    assert outcome.code == 2
+    assert "neither .parquet nor .csv" in outcome.err
+
+
 def test_too_many_failures_are_exit_4_and_what_came_is_kept(arboretum, workdir, monkeypatch):
     ids = pq.read_table("catalog/photos.parquet", filters=[("class", "=", "Reptilia")])[
         "photo_id"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from arboretum_cli._options import Json
+from arboretum_cli._options import Json, Overwrite
 from arboretum_cli._output import result, say, size, table
 from arboretum_cli._progress import Progress
 from arboretum_tools.wording import counted, does
@@ -235,6 +235,7 @@ def check(
         Path | None,
         typer.Option("--rejected", help="Also write the rows that are left out as Parquet.", metavar="FILE"),
     ] = None,
+    overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
     """Say what is wrong with a catalogue, raw or built.
@@ -249,12 +250,14 @@ def check(
         arboretum catalog check BioTrove-Train/ --strict -o defects.json
         arboretum catalog check BioTrove-Train/ --rejected rejected.parquet
     """
-    from arboretum_tools.atomic_files import write_json
+    from arboretum_tools.atomic_files import check_output, write_json
     from arboretum_tools.catalog import open_catalog
     from arboretum_tools.catalog.check import check_catalog, write_rejected
     from arboretum_tools.errors import VerificationError
 
     opened = open_catalog(catalog)
+    for file in filter(None, (out, rejected)):
+        check_output(file, overwrite=overwrite, inputs=[opened.path])
     report = check_catalog(opened)
     if rejected is not None:
         lines = write_rejected(opened, rejected)

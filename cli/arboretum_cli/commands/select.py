@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from arboretum_cli._options import Json
+from arboretum_cli._options import Json, Overwrite
 from arboretum_cli._output import result, table
 from arboretum_cli._progress import Progress
 from arboretum_cli._selection import SelectionFlags, takes_selection
@@ -25,8 +25,12 @@ _SHOWN = 10
 def select(
     flags: SelectionFlags,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Save the selected rows as Parquet.", metavar="FILE")
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="Save the selected rows; .parquet or .csv decides the format.", metavar="FILE"
+        ),
     ] = None,
+    overwrite: Overwrite = False,
     explain: Annotated[
         bool, typer.Option("--explain", help="Also print the SQL and its parameters.")
     ] = False,
@@ -48,7 +52,7 @@ def select(
         summary = selection.summary()
         species = selection.species(_SHOWN)
         if out is not None:
-            selection.save(out)
+            selection.save(out, overwrite=overwrite)
     explanation = selection.explanation
     value = {
         "english": selection.english,
