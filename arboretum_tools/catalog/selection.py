@@ -306,7 +306,7 @@ class Selection:
         `photo_url` is set only where id and extension do not give it.
 
         Args:
-            path: a file ending in `.parquet`, which also holds recipe and fingerprint, or in `.csv`, which has
+            path: a file ending in `.parquet`, which also holds recipe and fingerprint, or in `.csv`, with
                 the rows alone.
             overwrite: replace a file that is there.
 

@@ -33,8 +33,8 @@ def status(
     \b
     Examples:
         arboretum status
-        arboretum status --images bird-images --json
-        arboretum status --images bird-images --photo 159565485
+        arboretum status --images images --json
+        arboretum status --images images --photo 159565485
     """
     from arboretum_tools.store import inventory
     from arboretum_tools.store.layout import resized_in_words

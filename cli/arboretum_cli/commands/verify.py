@@ -40,7 +40,7 @@ def verify(
     \b
     Examples:
         arboretum verify
-        arboretum verify --images bird-images --decode --json
+        arboretum verify --images images --decode --json
     """
     from arboretum_tools.store.verify import DamagedStoreError
     from arboretum_tools.store.verify import verify_store as check
