@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 
-def test_it_prints_a_table_and_writes_the_report(arboretum, position):
+def test_it_prints_a_table_and_writes_the_report(arboretum, workdir):
     assert arboretum("make-split", "--taxa", "Aves", "--lt-ratio", "20").code == 0
     outcome = arboretum("audit-split", "splits/aves-lt20")
     assert outcome.code == 0
@@ -16,7 +16,7 @@ def test_it_prints_a_table_and_writes_the_report(arboretum, position):
     assert "nothing written" in arboretum("make-split", "--taxa", "Aves", "--lt-ratio", "20").out
 
 
-def test_a_broken_promise_is_exit_6(arboretum, position):
+def test_a_broken_promise_is_exit_6(arboretum, workdir):
     assert arboretum("make-split", "--taxa", "Aves", "--lt-ratio", "20").code == 0
     path = Path("splits/aves-lt20/train.parquet")
     pq.write_table(pq.read_table(path).slice(1), path)

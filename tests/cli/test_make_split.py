@@ -10,7 +10,7 @@ from arboretum_tools.split.drawn_parts import DrawnParts
 from arboretum_tools.split.part_files import SavedParts
 
 
-def test_a_family_is_one_folder_a_ratio(arboretum, position):
+def test_a_family_is_one_folder_a_ratio(arboretum, workdir):
     outcome = arboretum("make-split", "--taxa", "Aves", "--lt-ratio", "10,50,100", "--json")
     assert outcome.code == 0
     family = json.loads(outcome.out)["family"]
@@ -26,7 +26,7 @@ def test_a_family_is_one_folder_a_ratio(arboretum, position):
     assert outcome.out.count("written to") == 2
 
 
-def test_a_recipe_file_means_its_flags_and_flags_beside_it_win(arboretum, position):
+def test_a_recipe_file_means_its_flags_and_flags_beside_it_win(arboretum, workdir):
     Path("r.toml").write_text('taxa = ["Aves"]\nlt-ratio = 20\nval-per-class = 2\nname = "from-file"\n')
     assert arboretum("make-split", "--recipe", "r.toml").code == 0
     flags = ("--taxa", "Aves", "--lt-ratio", "20", "--val-per-class", "2")
@@ -36,7 +36,7 @@ def test_a_recipe_file_means_its_flags_and_flags_beside_it_win(arboretum, positi
     assert open_split("splits/ten").meta["ratio_asked"] == 10
 
 
-def test_the_photos_of_a_split_are_never_in_memory_whole(arboretum, position, monkeypatch):
+def test_the_photos_of_a_split_are_never_in_memory_whole(arboretum, workdir, monkeypatch):
     """Made, made again where it is, counted and weighed: 100 bytes a photo would be gigabytes."""
 
     def refuse(*_):
@@ -49,7 +49,7 @@ def test_the_photos_of_a_split_are_never_in_memory_whole(arboretum, position, mo
     assert "train" in arboretum("stats", "splits/all-lt5", "--weights", "w").out
 
 
-def test_the_preset_takes_the_seven_groups(arboretum, position):
+def test_the_preset_takes_the_seven_groups(arboretum, workdir):
     outcome = arboretum("make-split", "--preset", "arboretum-40m", "--json")
     assert outcome.code == 0
     recipe = json.loads(outcome.out)["recipe"]
@@ -59,7 +59,7 @@ def test_the_preset_takes_the_seven_groups(arboretum, position):
     assert min(split.classes["n_selected"].to_pylist()) >= 30
 
 
-def test_a_split_is_made_again_from_its_json(arboretum, position):
+def test_a_split_is_made_again_from_its_json(arboretum, workdir):
     assert arboretum("make-split", "--taxa", "Aves", "--name", "first").code == 0
     outcome = arboretum("make-split", "--from", "splits/first/split.json", "--name", "second")
     assert outcome.code == 0
@@ -90,14 +90,14 @@ def test_a_split_is_made_again_from_its_json(arboretum, position):
         (["--stages", "egg"], 3, "Add --benchmark life-stage"),
     ],
 )
-def test_bad_input_is_one_error_and_writes_nothing(arboretum, position, arguments, code, message):
+def test_bad_input_is_one_error_and_writes_nothing(arboretum, workdir, arguments, code, message):
     outcome = arboretum("make-split", *arguments)
     assert outcome.code == code
     assert message in outcome.err
     assert not Path("splits").exists()
 
 
-def test_benchmarks_are_made_audited_counted_and_evaluated(arboretum, position):
+def test_benchmarks_are_made_audited_counted_and_evaluated(arboretum, workdir):
     Path("pairs.txt").write_text("Harmonia axyridis, Adalia bipunctata  # ladybirds\n")
     Path("r.toml").write_text(
         'benchmark = "life-stage"\nstages = "larva=1,adult"\ntest-per-class = 4\nname = "ls"\n'
@@ -138,7 +138,7 @@ def test_benchmarks_are_made_audited_counted_and_evaluated(arboretum, position):
     assert "the same split, by all content hashes" in again.out
 
 
-def test_benchmarks_are_kept_out_of_other_splits(arboretum, position):
+def test_benchmarks_are_kept_out_of_other_splits(arboretum, workdir):
     assert arboretum("make-split", "--preset", "arboretum-unseen", "--name", "unseen").code == 0
     Path("taxa.txt").write_text("Passer domesticus\n")
     both = ("--exclude", "splits/unseen", "--exclude", "taxa.txt")
@@ -159,14 +159,14 @@ def test_benchmarks_are_kept_out_of_other_splits(arboretum, position):
     assert "--exclude" in outcome.err
 
 
-def test_a_ratio_that_is_not_whole_is_met_from_above_and_both_are_said(arboretum, position):
+def test_a_ratio_that_is_not_whole_is_met_from_above_and_both_are_said(arboretum, workdir):
     outcome = arboretum("make-split", "--taxa", "Aves", "--lt-ratio", "7.5", "--min-per-class", "3")
     assert outcome.code == 0
     assert "ratio 7.66667 (7.5 asked): 23 train photos" in outcome.out
     assert "asked" not in arboretum("make-split", "--taxa", "Aves", "--lt-ratio", "10").out
 
 
-def test_why_encounters_were_not_kept_together_is_said(arboretum, position):
+def test_why_encounters_were_not_kept_together_is_said(arboretum, workdir):
     parts = ("--test-per-class", "2", "--lt-ratio", "5")
     outcome = arboretum("make-split", "--taxa", "Plantae", *parts)
     assert "grouped by photo, as some of the selected photos have no observation" in outcome.err
@@ -177,14 +177,14 @@ def test_why_encounters_were_not_kept_together_is_said(arboretum, position):
 
 
 @pytest.mark.parametrize("name", ["a/b", "../../outside", "", "..", "a\nb", "\x1b[31m"])
-def test_a_name_that_is_none_of_a_folder_is_refused(arboretum, position, name):
+def test_a_name_that_is_none_of_a_folder_is_refused(arboretum, workdir, name):
     outcome = arboretum("make-split", "--taxa", "Aves", "--name", name)
     assert outcome.code == 2
     assert "cannot be the name of a split" in outcome.err
     assert not Path("splits").exists()
 
 
-def test_folders_that_cannot_be_made_are_one_error(arboretum, position):
+def test_folders_that_cannot_be_made_are_one_error(arboretum, workdir):
     Path("file").write_text("in the way")
     outcome = arboretum("make-split", "--taxa", "Aves", "--out", "file/s")
     assert outcome.code == 3

@@ -93,7 +93,7 @@ def test_on_a_terminal_the_bar_tells_states_and_moves_by_itself(capsys, monkeypa
         assert "2/10" in capsys.readouterr().err
 
 
-def test_the_command_itself_says_where_it_stands_while_a_host_stalls(position, arboretum, monkeypatch):
+def test_the_command_itself_says_where_it_stands_while_a_host_stalls(workdir, arboretum, monkeypatch):
     monkeypatch.setattr(_progress, "LINE_EVERY_S", 0.2)
     ids = arboretum(
         "download", "--taxa", "Reptilia", "--limit", 1, "--size", "thumb", "--plan-only", "--json"
