@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from arboretum_metadata.vocab import FEW_BELOW, MANY_ABOVE
-from arboretum_tools.atomic_files import whole_file
+from arboretum_tools.atomic_files import check_output, whole_file
 from arboretum_tools.bands import BANDS, Band, shot_band
 from arboretum_tools.errors import SplitError, UsageError
-from arboretum_tools.images import Canvas, Color
+from arboretum_tools.images import PICTURES, Canvas, Color
 from arboretum_tools.samples import join
 from arboretum_tools.split.manifest import Split, open_split
 from arboretum_tools.store.reader import ImageStore
@@ -80,8 +80,9 @@ def contact_sheet(
     max_classes: int = MAX_CLASSES,
     photos_per_class: int = PHOTOS_PER_CLASS,
     note: str = "",
+    overwrite: bool = False,
 ) -> Path:
-    """Draws the classes of a split as a PNG, 2,000 pixels wide, and returns its path.
+    """Draws the classes of a split as one picture, 2,000 pixels wide, and returns its path.
 
     The same split and images give the same picture. Where a class has fewer photos, or the store lacks them,
     a tile stays empty.
@@ -89,13 +90,15 @@ def contact_sheet(
     Args:
         split: the folder of a split, or a split; it needs a part `train`.
         images: the image store.
-        to: the file to write; replaced if it is there.
+        to: the file to write, ending in .png, .jpg, .jpeg or .webp.
         max_classes: at most so many classes are shown, 1 to 2,000.
         photos_per_class: photos of each class, 1 to 10.
         note: a line at the foot, such as where the photos come from.
+        overwrite: replace a file that is there.
 
     Raises:
-        UsageError: a number out of these bounds.
+        UsageError: a number out of these bounds, or a name that ends in something else.
+        TargetExistsError: the file is there and may not be replaced, or lies in the split or the store.
         SplitError: the split cannot be read, or has no train photos.
         StoreError: `images` is not an image store.
         UndecodableImageError: one of the photos cannot be decoded.
@@ -105,7 +108,12 @@ def contact_sheet(
     if max_classes > _MOST_CLASSES or photos_per_class > _MOST_PHOTOS:
         most = f"{counted(_MOST_CLASSES, 'class')} and {counted(_MOST_PHOTOS, 'photo')} of each"
         raise UsageError(f"a contact sheet has room for {most}")
+    to = Path(to)
+    form = PICTURES.get(to.suffix.lower())
+    if form is None:
+        raise UsageError(f"{to} ends in none of {', '.join(PICTURES)}", hint="The suffix decides the format.")
     opened = split if isinstance(split, Split) else open_split(split)
+    check_output(to, overwrite=overwrite, inputs=[Path(images), *([opened.path] if opened.path else [])])
     counts = opened.class_counts
     if not any(counts):
         raise SplitError(f"the split {opened.path or opened.name} has no train photos to show")
@@ -116,9 +124,9 @@ def contact_sheet(
     _chart(canvas, counts)
     _grid(canvas, classes, len(counts), max(counts), photos_per_class)
     canvas.text((_MARGIN, canvas.size[1] - 34), canvas.fitted(note, 22, _WIDTH - 2 * _MARGIN), 22, _FAINT)
-    with whole_file(Path(to)) as temporary:
-        temporary.write_bytes(canvas.png())
-    return Path(to)
+    with whole_file(to) as temporary:
+        temporary.write_bytes(canvas.encoded(form))
+    return to
 
 
 def _evenly(total: int, most: int) -> list[int]:

@@ -40,6 +40,9 @@ _OPENERS = (
 #: stands out at the sizes that models are trained at.
 JPEG_QUALITY = 95
 
+#: Formats that a drawn picture can be written in, by the suffix of its file.
+PICTURES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+
 #: What transparent pixels become in a format without transparency.
 BACKGROUND = (255, 255, 255)
 
@@ -312,10 +315,10 @@ class Canvas:
         size = (box[2] - box[0], box[3] - box[1])
         self._image.paste(tile(data, size, name=name), box[:2], _round_mask(size, radius))
 
-    def png(self) -> bytes:
-        """The picture as a PNG."""
+    def encoded(self, form: str) -> bytes:
+        """The picture in one of the formats of `PICTURES`."""
         out = io.BytesIO()
-        self._image.save(out, format="PNG")
+        self._image.save(out, format=form, quality=JPEG_QUALITY)
         return out.getvalue()
 
 

@@ -118,7 +118,7 @@ def parse_term(text: str) -> Term:
         rest = after
         rank = rank.strip().lower()
         if rank not in RANKS:
-            raise UsageError(f"{rank!r} in {text!r} is no rank; ranks are {', '.join(RANKS)}")
+            raise UsageError(f"there is no rank {rank!r} ({text!r}); the ranks are {', '.join(RANKS)}")
     else:
         rank = ""
     name = " ".join(rest.split())

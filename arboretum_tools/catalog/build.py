@@ -123,7 +123,7 @@ def build_catalog(
         if target.resolve().is_relative_to(path.resolve()) or path.resolve().is_relative_to(target.resolve()):
             raise UsageError(
                 f"the source {path} and the catalogue {target} lie one in the other",
-                hint="Name another folder with --to.",
+                hint="Name another folder with --out.",
             )
     refuse_foreign(target)
     plan = {

@@ -107,6 +107,13 @@ def _described(root: Path, files: tuple[Path, ...]) -> RawFiles:
     rows = 0
     for file in files:
         schema, count, unknown = _footer(file)
+        twice = sorted({name for name in schema.names if schema.names.count(name) > 1})
+        if twice:
+            raise CatalogError(
+                f"{file} has more than one column {', '.join(twice)}",
+                path=file,
+                hint="Write it again with each column once. Nothing was changed.",
+            )
         for column in _check(file, schema):
             for spelling in (column.name, *column.also):
                 if spelling in schema.names and not (column.name in _OPTIONAL and spelling in unknown):

@@ -123,7 +123,7 @@ def pull(plan: PullPlan, to: str | Path, *, on_event: OnEvent = ignore) -> list[
     if missing > (free := shutil.disk_usage(folder).free):
         raise OutOfSpaceError(
             f"{missing:,} bytes are to be fetched into {folder}, where {free:,} are free",
-            hint="Choose another folder with --to, or fewer files with --include.",
+            hint="Choose another folder with --out, or fewer files with --include.",
         )
     on_event(StageStarted("pull", plan.size_bytes, "byte"))
     paths = []

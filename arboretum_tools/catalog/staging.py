@@ -41,7 +41,7 @@ def refuse_foreign(target: Path) -> None:
         return
     raise TargetExistsError(
         f"{target} already holds something that is no built catalogue; nothing was changed",
-        hint="Name another folder with --to, or move that one away first.",
+        hint="Name another folder with --out, or move that one away first.",
     )
 
 
@@ -59,7 +59,7 @@ def work_folder(target: Path, plan: str) -> Iterator[Path]:
         return CatalogError(
             f"another build of {target} is running: {holder}; nothing was changed",
             path=target,
-            hint="Wait for it to end, or build into another folder with --to.",
+            hint="Wait for it to end, or build into another folder with --out.",
         )
 
     with out_of_space(path):

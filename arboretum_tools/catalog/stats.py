@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from arboretum_metadata.vocab import GROUPS, RANKS
-from arboretum_tools.atomic_files import whole_file
+from arboretum_tools.atomic_files import check_output, whole_file
 from arboretum_tools.catalog.catalog import Catalog
 from arboretum_tools.catalog.selection import Selection, SpeciesCount
 from arboretum_tools.errors import BadInputError, UsageError
@@ -147,15 +147,19 @@ def catalog_stats(what: Catalog | Selection, *, top: int = 10) -> CatalogStats:
     )
 
 
-def figures(stats: CatalogStats, folder: str | Path, *, form: str = "png") -> list[Path]:
+def figures(
+    stats: CatalogStats, folder: str | Path, *, form: str = "png", overwrite: bool = False
+) -> list[Path]:
     """Draws the groups and the long tail; gives the files.
 
     Args:
         stats: of a catalogue.
         folder: where the figures are written.
         form: png, pdf or svg.
+        overwrite: replace files that are there.
 
     Raises:
+        TargetExistsError: a file is there and may not be replaced.
         BadInputError: matplotlib is not installed, or there is nothing to draw.
     """
     if form not in ("png", "pdf", "svg"):
@@ -187,13 +191,13 @@ def figures(stats: CatalogStats, folder: str | Path, *, form: str = "png") -> li
         panel.barh([row[0] for row in groups.rows], [row[column] for row in groups.rows], color=color)
         panel.invert_yaxis()
         panel.spines[["top", "right"]].set_visible(False)
-    written = []
-    for name, figure in (("long-tail", long_tail), ("groups", by_group)):
-        path = Path(folder) / f"{name}.{form}"
+    drawn = {Path(folder) / f"long-tail.{form}": long_tail, Path(folder) / f"groups.{form}": by_group}
+    for path in drawn:
+        check_output(path, overwrite=overwrite)
+    for path, figure in drawn.items():
         with whole_file(path) as temporary:
             figure.savefig(temporary, format=form, dpi=200)
-        written.append(path)
-    return written
+    return list(drawn)
 
 
 def _group_sql() -> str:

@@ -253,7 +253,7 @@ def _whole(values: NDArray[np.generic], name: str) -> NDArray[np.int64]:
 def best(ids: NDArray[np.int64], scores: NDArray[np.floating]) -> NDArray[np.int64]:
     """The TOP classes of each row by descending score, of equal ones the lower label first."""
     if not np.issubdtype(scores.dtype, np.integer) and not np.issubdtype(scores.dtype, np.floating):
-        raise ValueError(f"scores are of the type {scores.dtype}, which is none of numbers")
+        raise ValueError(f"scores are of the type {scores.dtype}, not numbers")
     if np.isnan(scores).any():
         row = int(np.flatnonzero(np.isnan(scores).any(axis=1))[0])
         raise ValueError(f"photo {ids[row]} has a score that is no number")

@@ -73,7 +73,7 @@ def known(benchmark: str) -> str:
         UsageError: it is none.
     """
     if benchmark not in BENCHMARKS:
-        raise UsageError(f"{benchmark!r} is no benchmark; known are {', '.join(BENCHMARKS)}")
+        raise UsageError(f"there is no benchmark {benchmark!r}; the benchmarks are {', '.join(BENCHMARKS)}")
     return benchmark
 
 

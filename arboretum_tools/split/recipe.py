@@ -226,7 +226,7 @@ def check_kinds(values: Mapping[str, Any]) -> None:
         each = value if isinstance(value, list | tuple) and name == "lt_ratios" else ()
         wrong = not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed)
         if wrong or any(not isinstance(ratio, int) for ratio in each):
-            raise RecipeError(f"the recipe's {name.replace('_', '-')} is {value!r}, which is none")
+            raise RecipeError(f"the recipe's {name.replace('_', '-')} cannot be {value!r}")
 
 
 def parse_ratio(value: float) -> float:
@@ -235,6 +235,8 @@ def parse_ratio(value: float) -> float:
     Raises:
         UsageError: it is 0, negative, infinite or not a number.
     """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise UsageError(f"an imbalance ratio is a number, such as 100, not {value!r}")
     if not math.isfinite(value) or not 1 / _MOST <= value <= _MOST:
         raise UsageError(f"an imbalance ratio is a number above 0, such as 100, not {value:g}")
     if value >= 1:

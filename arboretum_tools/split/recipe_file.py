@@ -129,7 +129,7 @@ def preset_values(name: object) -> RecipeFile:
         UsageError: there is no preset of that name.
     """
     if not isinstance(name, str) or name not in PRESETS:
-        raise UsageError(f"{name!r} is no preset; known are {', '.join(PRESETS)}")
+        raise UsageError(f"there is no preset {name!r}; the presets are {', '.join(PRESETS)}")
     return PRESETS[name]
 
 

@@ -132,7 +132,9 @@ def selection_of(recipe: object, catalog: Catalog, photo_ids: PhotoIds | None = 
     known = {field.name for field in fields(Criteria)}
     for one in any_of:
         if not isinstance(one, dict) or not set(one) <= known:
-            raise RecipeError(f"the recipe's selection {one!r} is none", hint="It was changed by hand?")
+            raise RecipeError(
+                f"the recipe's selection {one!r} cannot be read", hint="It was changed by hand?"
+            )
         try:
             criteria += catalog.select(**_with_list(one, photo_ids)).criteria
         except (TypeError, AttributeError) as error:

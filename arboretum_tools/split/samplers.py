@@ -67,7 +67,7 @@ class LongTailSampler:
             UsageError: an unknown kind, no photos, a rank outside the world, fewer than one draw.
         """
         if kind not in POWERS:
-            raise UsageError(f"{kind!r} is no sampler; known are {', '.join(POWERS)}")
+            raise UsageError(f"there is no sampler {kind!r}; the samplers are {', '.join(POWERS)}")
         self._labels: NDArray[np.int64] = np.asarray(labels, dtype=np.int64)
         if self._labels.ndim != 1 or not len(self._labels):
             raise UsageError("a sampler needs the labels of one photo or more, in one dimension")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from arboretum_metadata.vocab import FEW_BELOW, GROUPS, MANY_ABOVE, RANKS
-from arboretum_tools.atomic_files import whole_file
+from arboretum_tools.atomic_files import check_output, whole_file
 from arboretum_tools.bands import BANDS
 from arboretum_tools.errors import BadInputError, UsageError
 from arboretum_tools.split.manifest import Split, open_split
@@ -188,14 +188,16 @@ def text_figure(stats: SplitStats, *, width: int = 64, height: int = 10) -> list
     return lines
 
 
-def save_figure(stats: SplitStats, path: str | Path) -> Path:
+def save_figure(stats: SplitStats, path: str | Path, *, overwrite: bool = False) -> Path:
     """Draws the sorted class counts on a logarithmic axis with the shot bands, as papers print it.
 
     Args:
         stats: of the split.
         path: .png, .pdf or .svg.
+        overwrite: replace a file that is there.
 
     Raises:
+        TargetExistsError: the file is there and may not be replaced.
         BadInputError: matplotlib is not installed.
         UsageError: the file has another ending.
     """
@@ -203,6 +205,7 @@ def save_figure(stats: SplitStats, path: str | Path) -> Path:
     kind = path.suffix.lower().lstrip(".")
     if kind not in ("png", "pdf", "svg"):
         raise UsageError(f"a figure is a .png, .pdf or .svg file, not {path.name}")
+    check_output(path, overwrite=overwrite)
     pyplot_figure = matplotlib_figure()
     figure = pyplot_figure(figsize=(6.4, 3.6), layout="constrained")
     axes = figure.add_subplot()

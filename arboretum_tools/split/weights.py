@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arboretum_tools.arrays import to_numpy
-from arboretum_tools.atomic_files import whole_file, write_json
+from arboretum_tools.atomic_files import check_output, whole_file, write_json
 from arboretum_tools.errors import SplitError, UsageError
 from arboretum_tools.split.manifest import Split
 from arboretum_tools.wording import counted, does
@@ -97,21 +97,36 @@ def sample_weights(split: Split, weights: NDArray[np.float64], part: str = "trai
     return found
 
 
-def save_weights(split: Split, folder: str | Path, *, beta: float = BETA) -> list[Path]:
+def save_weights(
+    split: Split, folder: str | Path, *, beta: float = BETA, overwrite: bool = False
+) -> list[Path]:
     """Writes `cls_num_list.json`, `class_weights.json` and `sample_weights.npz` for training code.
 
     The NPZ holds `photo_id` and one weight a photo of `train` for each weighting, in the order of
     train.parquet.
 
-    Raises: as `class_weights`.
+    Args:
+        split: of which the train part is weighted.
+        folder: where the three files are written; made if it is not there.
+        beta: of the class-balanced weights.
+        overwrite: replace files that are there.
+
+    Raises:
+        TargetExistsError: a file is there and may not be replaced, or lies in the split.
+        UsageError: as `class_weights`.
     """
-    folder = Path(folder)
+    files = [
+        Path(folder) / name for name in ("cls_num_list.json", "class_weights.json", "sample_weights.npz")
+    ]
+    for one in files:
+        check_output(one, overwrite=overwrite, inputs=[split.path] if split.path else [])
+    counts, of_classes, of_samples = files
     weights = class_weights(split, beta=beta)
-    with whole_file(folder / "cls_num_list.json") as temporary:
+    with whole_file(counts) as temporary:
         # BalancedMetaSoftmax and others read a plain list.
         temporary.write_text(str(weights.cls_num_list.tolist()) + "\n", encoding="utf-8")
-    write_json(folder / "class_weights.json", weights.to_dict())
-    with whole_file(folder / "sample_weights.npz") as temporary, temporary.open("wb") as file:
+    write_json(of_classes, weights.to_dict())
+    with whole_file(of_samples) as temporary, temporary.open("wb") as file:
         np.savez(
             file,
             photo_id=_column(split, "train", "photo_id"),
@@ -119,7 +134,7 @@ def save_weights(split: Split, folder: str | Path, *, beta: float = BETA) -> lis
             inverse=sample_weights(split, weights.inverse),
             square_root=sample_weights(split, weights.square_root),
         )
-    return [folder / name for name in ("cls_num_list.json", "class_weights.json", "sample_weights.npz")]
+    return files
 
 
 def _column(split: Split, part: str, name: str) -> NDArray[np.int64]:

@@ -43,7 +43,7 @@ class Task:
     def __post_init__(self) -> None:
         if self.of < 1 or not 0 <= self.number < self.of:
             raise UsageError(
-                f"task {self.number} of {self.of} is none",
+                f"there is no task {self.number} among {self.of}",
                 hint="Tasks are numbered from 0 to one less than --num-tasks.",
             )
 

@@ -284,8 +284,15 @@ class Subset(Sequence[Item]):
 
         Raises:
             IndexError: there is no such label.
+            UsageError: `label` is not a whole number.
         """
-        requested = operator.index(label)
+        try:
+            requested = operator.index(label)
+        except TypeError:
+            raise UsageError(
+                f"by_class takes a label, a whole number, not {label!r}",
+                hint="`where(scientific_name=...)` takes photos by the name of their class.",
+            ) from None
         if not 0 <= requested < self.classes.num_rows:
             raise IndexError(f"there is no label {requested}: there are {self.classes.num_rows} classes")
         return self._taken(np.flatnonzero(self.labels == requested))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from types import FrameType
@@ -11,8 +12,32 @@ import typer
 from arboretum_cli import _output
 
 INTERNAL_ERROR = 1
+BAD_INPUT = 3
 INTERRUPTED = 130
 TERMINATED = 143
+
+_RIGHTS = "Ask for the right to, or name another file or folder. What was finished is kept."
+_PATH = "Name a file or folder that can be there. What was finished is kept."
+_ROOM = "Free some room and run the same command again. What was finished is kept."
+
+#: What the system may refuse for reasons that are not ours, and what to do then.
+_OF_THE_SYSTEM = {
+    errno.EACCES: _RIGHTS,
+    errno.EPERM: _RIGHTS,
+    errno.EROFS: _RIGHTS,
+    errno.ENOENT: _PATH,
+    errno.ENOTDIR: _PATH,
+    errno.EISDIR: _PATH,
+    errno.ELOOP: _PATH,
+    errno.ENAMETOOLONG: _PATH,
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: _ROOM,
+    errno.EFBIG: _ROOM,
+    errno.EIO: "The disk or network below it fails: look at the system's log.",
+    errno.EMFILE: "Let the process open more files (ulimit -n), or use fewer --connections.",
+    errno.ENFILE: "The system has too many files open: end what is not needed.",
+    errno.ENOMEM: "Give the process more memory, or use fewer --connections.",
+}
 
 _KEPT = "What was finished is kept; the same command goes on from there."
 
@@ -79,6 +104,15 @@ def _of(error: Exception) -> int:
         return _say(f"error: {error}", error.exit_code)
     if os.environ.get("ARBORETUM_DEBUG"):
         raise error
+    if isinstance(error, OSError) and error.errno in _OF_THE_SYSTEM:
+        about = f"{os.fsdecode(error.filename)}: " if error.filename else ""
+        return _say(f"error: {about}{os.strerror(error.errno)}\n{_OF_THE_SYSTEM[error.errno]}", BAD_INPUT)
+    if isinstance(error, MemoryError):
+        return _say(
+            "error: out of memory\nGive the process more, or let queries spill to disk earlier: "
+            "$ARBORETUM_MEMORY_LIMIT.",
+            BAD_INPUT,
+        )
     return _say(
         f"internal error: {type(error).__name__}: {error}\n"
         "This is a defect of arboretum, not of your input. Run the same command with ARBORETUM_DEBUG=1 "

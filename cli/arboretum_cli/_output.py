@@ -21,6 +21,14 @@ def result(as_json: bool, value: Mapping[str, Any], lines: Iterable[str]) -> Non
     Raises:
         NotWritableError: stdout takes no more: a file on a full disk, say. What was done stays done.
     """
+    if sys.stdout is None:
+        # Python has none where the shell closed it (`>&-`).
+        from arboretum_tools.errors import NotWritableError
+
+        raise NotWritableError(
+            "the result cannot be printed: standard output is closed",
+            hint="What the command does was done; only its output is lost.",
+        )
     if as_json:
         text = json.dumps(value, ensure_ascii=not _speaks_unicode(), indent=2)
     else:

@@ -43,6 +43,14 @@ def ratios(text: str) -> float | list[float]:
     return values[0] if len(values) == 1 else values
 
 
+def inverted(text: str) -> str | None:
+    """The line that says how ratios below 1 were read; None where there are none."""
+    from arboretum_tools.split.recipe import parse_ratio
+
+    below = [float(part) for part in text.split(",") if float(part) < 1]
+    return "; ".join(f"the ratio {one:g} is read as {parse_ratio(one):g}" for one in below) or None
+
+
 def all_pairs(named: list[str] | None, file: Path | None) -> list[Any] | None:
     """The pairs of the command line and of the file; None where there are neither."""
     from arboretum_tools.errors import RecipeError
@@ -86,7 +94,7 @@ def what_to_split(
         held = Path(store) if store and store != "none" else None
         selection = flags.select(catalog)
         of = f" that are in {held}" if held else ""
-        return selection, held, f"from the catalogue {catalog.path}: {selection.english}{of}"
+        return selection, held, f"from the catalogue at {catalog.path}: {selection.english}{of}"
     if store is not None or has_selections(_STORE):
         held = Path(store) if store else _STORE
         selection = downloaded_selection(catalog, held)
@@ -95,4 +103,4 @@ def what_to_split(
             selection = catalog.selection(*others)
         return selection, held, f"from the photos downloaded into {held}: {selection.english}"
     selection = flags.select(catalog)
-    return selection, None, f"from the whole catalogue {catalog.path}: {selection.english}"
+    return selection, None, f"from the whole catalogue at {catalog.path}: {selection.english}"

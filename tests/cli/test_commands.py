@@ -46,7 +46,7 @@ def test_a_split_is_made_downloaded_exported_and_made_again(arboretum, workdir):
         "make-split", "--taxa", "Mollusca", "--lt-ratio", "4", "--val-per-class", "1", "--test-per-class", "1"
     )
     assert made.code == 0, made.err
-    assert made.out.splitlines()[0].startswith("from the catalogue catalog: phylum Mollusca")
+    assert made.out.splitlines()[0].startswith("from the catalogue at catalog: phylum Mollusca")
     assert "written to splits/mollusca-lt4" in made.out
     again = arboretum(
         "make-split", "--taxa", "Mollusca", "--lt-ratio", "4", "--val-per-class", "1", "--test-per-class", "1"
@@ -78,14 +78,16 @@ def test_a_selection_is_exported_without_a_split(arboretum, workdir):
 
 
 def test_the_source_of_a_split_is_said_on_its_first_line(arboretum, workdir):
-    assert arboretum("make-split", "--lt-ratio", "20").out.startswith("from the whole catalogue catalog: ")
+    assert arboretum("make-split", "--lt-ratio", "20").out.startswith("from the whole catalogue at catalog: ")
     arboretum("download", "--taxa", "Aves", "--size", "square", "--limit", "600")
     small = ("--lt-ratio", "5", "--val-per-class", "1", "--test-per-class", "1")
     assert arboretum("make-split", *small).out.startswith(
         "from the photos downloaded into images: class Aves"
     )
     assert (workdir / "splits" / "aves-lt5" / "left_out.parquet").exists()
-    assert arboretum("make-split", *small, "--images", "none").out.startswith("from the catalogue catalog: ")
+    assert arboretum("make-split", *small, "--images", "none").out.startswith(
+        "from the catalogue at catalog: "
+    )
     assert (workdir / "splits" / "all-lt5").exists()
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -143,6 +144,97 @@ def test_no_file_is_replaced_that_was_not_named_as_replaceable(arboretum, workdi
     assert not (workdir / "raw" / "new.parquet").exists()
     assert arboretum(*command, mine, "--overwrite").code == 0
     assert mine.read_bytes() != b"precious"
+
+
+def test_figures_weights_and_lists_replace_nothing_either(arboretum, workdir):
+    assert arboretum("make-split", "--taxa", "Aves", "--out", "s").code == 0
+    (workdir / "raw").mkdir()
+    pq.write_table(pq.read_table("catalog/photos.parquet"), "raw/photos.parquet")
+    (workdir / "mine").mkdir()
+    for name in ("groups.png", "s.png", "class_weights.json"):
+        (workdir / "mine" / name).write_text("precious")
+    (workdir / "ids.csv").write_text("photo_id\n9000000001\n")
+    before = {file: file.read_bytes() for file in workdir.rglob("*") if file.is_file()}
+    for command, message in (
+        (["stats", "--catalog", "raw", "--figures", "mine"], "groups.png is there already"),
+        (["stats", "--catalog", "raw", "--figures", "raw", "--overwrite"], "lies in raw"),
+        (["stats", "s", "--weights", "mine"], "class_weights.json is there already"),
+        (["stats", "s", "--weights", "s", "--overwrite"], "lies in s"),
+        (["stats", "s", "--figures", "s", "--overwrite"], "lies in s"),
+        (["select", "--photo-ids", "ids.csv", "--out", "ids.csv", "--overwrite"], "lies in ids.csv"),
+    ):
+        outcome = arboretum(*command)
+        assert (outcome.code, message in outcome.err) == (3, True), outcome
+        assert {file: file.read_bytes() for file in workdir.rglob("*") if file.is_file()} == before
+    assert arboretum("catalog", "check", "--out", "f", "--rejected", "./f").code == 2
+    assert arboretum("stats", "s", "--weights", "mine", "--overwrite").code == 0
+
+
+def test_a_family_is_refused_as_a_whole(arboretum, workdir):
+    (workdir / "family" / "aves-lt20").mkdir(parents=True)
+    (workdir / "family" / "aves-lt20" / "thesis.tex").write_text("precious")
+    outcome = arboretum("make-split", "--taxa", "Aves", "--lt-ratio", "10,20", "--out", "family")
+    assert outcome.code == 3
+    assert "nothing was written" in outcome.err
+    assert [path.name for path in (workdir / "family").iterdir()] == ["aves-lt20"]
+
+
+def test_a_ratio_below_1_is_told_as_what_it_is_read_as(arboretum, workdir):
+    outcome = arboretum("make-split", "--taxa", "Aves", "--lt-ratio", "0.05", "--out", "s")
+    assert outcome.code == 0
+    assert "the ratio 0.05 is read as 20" in outcome.err
+    assert "ratio 20" in outcome.out
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["demo", "--out", "file/x"],
+        ["catalog", "build", "catalog", "--out", "file/x"],
+        ["select", "--taxa", "Aves", "--out", "file/x.parquet"],
+        ["catalog", "check", "--rejected", "/proc/x.parquet"],
+        ["make-split", "--taxa", "Aves", "--out", "/proc/x"],
+    ],
+    ids=" ".join,
+)
+def test_what_the_system_refuses_is_told_as_that(arboretum, workdir, command):
+    (workdir / "file").write_text("precious")
+    outcome = arboretum(*command)
+    assert outcome.code == 3, outcome.err
+    assert "defect" not in outcome.err
+    assert (workdir / "file").read_text() == "precious"
+
+
+@pytest.mark.parametrize("command", [["select"], ["stats"], ["taxa"], ["catalog", "check"]], ids=" ".join)
+def test_a_closed_output_is_no_defect_of_ours(workdir, command):
+    line = shlex.join([sys.executable, "-m", "arboretum_cli", *command]) + " >&-"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
+    assert done.returncode == 3, done.stderr
+    assert "standard output is closed" in done.stderr
+
+
+@pytest.mark.parametrize("flag", ["--version", "--help"])
+def test_help_onto_a_full_disk_is_no_defect_of_ours(workdir, flag):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "arboretum_cli", flag],
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert done.returncode == 3, done.stderr
+    assert "No space left on device" in done.stderr
+    assert "defect" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "command", [["select"], ["catalog", "check"], ["catalog", "build", "-o", "built"]], ids=" ".join
+)
+def test_a_column_that_stands_twice_is_named(arboretum, workdir, command):
+    table = pq.read_table("catalog/photos.parquet")
+    pq.write_table(table.append_column("photo_id", table["photo_id"]), "twice.parquet")
+    named = ["--catalog", "twice.parquet"] if command == ["select"] else ["twice.parquet"]
+    outcome = arboretum(*command, *named)
+    assert outcome.code == 3, outcome
+    assert "twice.parquet has more than one column photo_id" in outcome.err
 
 
 def test_the_suffix_decides_how_a_selection_is_saved(arboretum, workdir):

@@ -9,7 +9,7 @@ from PIL import Image
 
 from arboretum_metadata.schema import CLASSES, PART
 from arboretum_tools.contact_sheets import _evenly, contact_sheet
-from arboretum_tools.errors import SplitError, UsageError
+from arboretum_tools.errors import SplitError, TargetExistsError, UsageError
 from arboretum_tools.images import Canvas, UndecodableImageError
 from arboretum_tools.split.manifest import Split
 from arboretum_tools.store.layout import StoreConfig, tar_path
@@ -108,7 +108,7 @@ def test_what_cannot_be_shown_is_refused(tmp_path: Path, numbers: dict[str, int]
 def test_a_split_without_train_photos_is_refused(tmp_path: Path) -> None:
     split = tiny_split({"train": (0, 0), "test": (1, 1)})
     with pytest.raises(SplitError, match="no train photos"):
-        contact_sheet(split, images=tmp_path, to=tmp_path / "sheet.png")
+        contact_sheet(split, images=tmp_path / "images", to=tmp_path / "sheet.png")
 
 
 @settings(deadline=None, derandomize=True)
@@ -138,3 +138,19 @@ def test_names_beyond_ascii_are_drawn_in_their_plain_form() -> None:
     assert canvas.fitted("Ōʻū × naïve Ærø", 25, 1_000) == "O'u x naive Aero"
     assert canvas.fitted("Ruby-throated Hummingbird", 25, 150).endswith("…")
     assert canvas.fitted("鳥", 25, 100) == "?"
+
+
+@pytest.mark.parametrize(("suffix", "form"), [("png", "PNG"), ("jpg", "JPEG"), ("webp", "WEBP")])
+def test_the_suffix_decides_the_format_and_nothing_is_replaced(tmp_path, suffix, form):
+    split = tiny_split()
+    store = tiny_store(tmp_path / "images", split)
+    path = contact_sheet(split, images=store.path, to=tmp_path / f"sheet.{suffix}")
+    with Image.open(path) as image:
+        assert image.format == form
+    with pytest.raises(TargetExistsError, match="is there already"):
+        contact_sheet(split, images=store.path, to=path)
+    assert contact_sheet(split, images=store.path, to=path, overwrite=True) == path
+    with pytest.raises(TargetExistsError, match="lies in"):
+        contact_sheet(split, images=store.path, to=store.path / "sheet.png", overwrite=True)
+    with pytest.raises(UsageError, match=r"ends in none of \.png"):
+        contact_sheet(split, images=store.path, to=tmp_path / "photos.parquet")

@@ -428,3 +428,8 @@ def test_labels_must_mean_the_classes_of_the_export(images: Path, tmp_path: Path
         load_subset(gap, images=tmp_path / "gap", same_classes_as=tmp_path / "anew")
     with pytest.raises(SplitError, match=r"classes\.parquet"):
         load_subset(SPLIT, images=images, same_classes_as=tmp_path)
+
+
+def test_a_class_is_asked_for_by_its_label(train):
+    with pytest.raises(UsageError, match=r"by_class takes a label.*'Passer domesticus'"):
+        train.by_class("Passer domesticus")

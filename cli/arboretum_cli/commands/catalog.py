@@ -253,9 +253,11 @@ def check(
     from arboretum_tools.atomic_files import check_output, write_json
     from arboretum_tools.catalog import open_catalog
     from arboretum_tools.catalog.check import check_catalog, write_rejected
-    from arboretum_tools.errors import VerificationError
+    from arboretum_tools.errors import UsageError, VerificationError
 
     opened = open_catalog(catalog)
+    if out is not None and rejected is not None and out.resolve() == rejected.resolve():
+        raise UsageError(f"--out and --rejected name one file, {out}: give each its own")
     for file in filter(None, (out, rejected)):
         check_output(file, overwrite=overwrite, inputs=[opened.path])
     report = check_catalog(opened)

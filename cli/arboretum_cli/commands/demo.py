@@ -83,15 +83,16 @@ def demo(
 
 def _prepare(folder: Path, sample: Path) -> None:
     """Makes the folder with a copy of the sample as `catalog/`; a demo's own folder is used again."""
-    from arboretum_tools.atomic_files import refuse_existing
+    from arboretum_tools.atomic_files import placed, refuse_existing
     from arboretum_tools.errors import TargetExistsError
 
     if not (folder / _MARK).exists():
         try:
-            refuse_existing(folder)
+            with placed(folder):
+                refuse_existing(folder)
+                folder.mkdir(parents=True, exist_ok=True)
         except TargetExistsError as error:
             raise TargetExistsError(error.message, hint="Choose another folder with --out.") from error
-        folder.mkdir(parents=True, exist_ok=True)
         (folder / _MARK).touch()
     shutil.copytree(sample, folder / "catalog", dirs_exist_ok=True)
 
@@ -119,13 +120,14 @@ def _python() -> None:
         "import arboretum_tools",
         f'train = arboretum_tools.load_subset("{_SPLIT}", images="images", part="train")',
         "train[0]",
-        f'arboretum_tools.contact_sheet("{_SPLIT}", images="images", to="{_SHEET}", note="{_NOTE}")',
+        f'arboretum_tools.contact_sheet("{_SPLIT}", images="images", to="{_SHEET}", note="{_NOTE}", '
+        "overwrite=True)",
     )
     train = load_subset(_SPLIT, images="images", part="train")
     _typed(*lines[:3], prompt=">>>")
     typer.echo(_shortened(dict(train[0])))
     _typed(lines[3], prompt=">>>")
-    contact_sheet(_SPLIT, images="images", to=_SHEET, note=_NOTE)
+    contact_sheet(_SPLIT, images="images", to=_SHEET, note=_NOTE, overwrite=True)
 
 
 def _shortened(item: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ from arboretum_cli._options import Json
 from arboretum_cli._output import result, say
 from arboretum_cli._progress import Progress
 from arboretum_cli._selection import SelectionFlags, takes_selection
-from arboretum_cli._split_flags import all_pairs, checked_name, merged, ratios, what_to_split
+from arboretum_cli._split_flags import all_pairs, checked_name, inverted, merged, ratios, what_to_split
 from arboretum_cli._split_lines import again_lines, grouping_note, imported_lines, split_lines
 
 if TYPE_CHECKING:
@@ -260,11 +260,17 @@ def make_split(
         )
         if not json:
             typer.echo(source)
+        if isinstance(lt_ratio, str) and (inverse := inverted(lt_ratio)):
+            say(inverse)
         made: list[dict[str, Any]] = []
         beside_it = {"store": held, "exclude": exclude, "name": name}
-        for split in _draw(selection, {**arguments, **beside_it}):
-            folder = _folder(split, out, family=isinstance(arguments.get("lt_ratio"), list))
-            there = _save(split, folder)
+        family = isinstance(arguments.get("lt_ratio"), list)
+        drawn = list(_draw(selection, {**arguments, **beside_it}))
+        # Every folder is looked at before the first is written, so that a family is refused as a whole.
+        folders = [(_folder(split, out, family=family), split) for split in drawn]
+        saved = [_is_saved(split, folder) for folder, split in folders]
+        for (folder, split), there in zip(folders, saved, strict=True):
+            split.save(folder)
             note = grouping_note(split, observations=selection.catalog.has("observation_id"))
             if note and not made:
                 say(note)
@@ -281,12 +287,17 @@ def _folder(split: Split, out: Path | None, *, family: bool) -> Path:
     return out / split.name if family else out
 
 
-def _save(split: Split, folder: Path) -> bool:
-    """Saves a split; whether it was there already."""
+def _is_saved(split: Split, folder: Path) -> bool:
+    """Whether this very split is there already; refuses a folder that holds anything else."""
     from arboretum_tools.atomic_files import placed
 
     with placed(folder):
-        there = folder.exists()
+        return split.is_saved_at(folder)
+
+
+def _save(split: Split, folder: Path) -> bool:
+    """Saves a split; whether it was there already."""
+    there = _is_saved(split, folder)
     split.save(folder)
     return there
 

@@ -47,6 +47,10 @@ def select(
         arboretum select --taxa Insecta --life-stage larva --license open -o larvae.parquet
         arboretum select --taxa birds --rarity rare --explain
     """
+    from arboretum_tools.atomic_files import check_output
+
+    if out is not None and flags.photo_ids is not None:
+        check_output(out, overwrite=True, inputs=[flags.photo_ids])
     with Progress() as progress:
         selection = flags.select(flags.open(progress))
         summary = selection.summary()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from arboretum_cli._options import Json
+from arboretum_cli._options import Json, Overwrite
 from arboretum_cli._output import result, say, table
 from arboretum_cli._progress import Progress
 from arboretum_cli._selection import SelectionFlags, takes_selection
@@ -61,6 +61,7 @@ def stats(
     few_below: Annotated[
         int, typer.Option("--few-below", help="Split: few-shot is fewer train photos than this.", metavar="N")
     ] = 20,
+    overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
     """Count a catalogue, a selection of it, or a split: the tables and figures that papers print.
@@ -79,24 +80,31 @@ def stats(
     """
     from arboretum_tools.errors import UsageError
 
+    if csv and json:
+        raise UsageError("--csv and --json are two forms of one result: leave one of them out")
     if split is None:
         if weights is not None:
             raise UsageError("--weights are those of a split: name its folder")
-        return _of_catalogue(flags, figures, figure_format, top, csv=csv, json=json)
+        return _of_catalogue(flags, figures, figure_format, top, csv=csv, overwrite=overwrite, json=json)
     if flags.given:
         raise UsageError("a split says what is in it; leave the selection flags out")
     if csv:
         raise UsageError("--csv is for the tables of a catalogue; --json has the numbers of a split")
 
+    from arboretum_tools.atomic_files import check_output
     from arboretum_tools.split import open_split
     from arboretum_tools.split.stats import save_figure, split_stats
     from arboretum_tools.split.weights import save_weights
 
     opened = open_split(split, in_memory=False)
     found = split_stats(opened, many_above=many_above, few_below=few_below)
-    written = [] if figures is None else [save_figure(found, figures / f"{found.name}.{figure_format}")]
+    written = []
+    if figures is not None:
+        figure = figures / f"{found.name}.{figure_format}"
+        check_output(figure, overwrite=overwrite, inputs=[split])
+        written.append(save_figure(found, figure, overwrite=overwrite))
     if weights is not None:
-        written += save_weights(opened, weights, beta=beta)
+        written += save_weights(opened, weights, beta=beta, overwrite=overwrite)
     result(json, {**found.to_dict(), "written": [str(path) for path in written]}, _split_lines(found))
     for path in written:
         say(f"written to {path}")
@@ -104,14 +112,28 @@ def stats(
 
 
 def _of_catalogue(
-    flags: SelectionFlags, figures: Path | None, figure_format: str, top: int, *, csv: bool, json: bool
+    flags: SelectionFlags,
+    figures: Path | None,
+    figure_format: str,
+    top: int,
+    *,
+    csv: bool,
+    overwrite: bool,
+    json: bool,
 ) -> None:
+    from arboretum_tools.atomic_files import check_output
     from arboretum_tools.catalog import stats as library
 
     with Progress() as progress:
         catalog = flags.open(progress)
+        if figures is not None:
+            check_output(figures / "figure", overwrite=True, inputs=[catalog.path])
         found = library.catalog_stats(flags.select(catalog) if flags.given else catalog, top=top)
-        drawn = [] if figures is None else library.figures(found, figures, form=figure_format)
+        drawn = (
+            []
+            if figures is None
+            else library.figures(found, figures, form=figure_format, overwrite=overwrite)
+        )
     text = found.to_csv() if csv else found.to_markdown()
     result(json, found.to_dict(), [text.rstrip("\n")])
     for path in drawn:

@@ -99,7 +99,7 @@ def test_a_spec_goes_through_json_and_pickle(tmp_path):
 
 @pytest.mark.parametrize(("number", "of"), [(4, 4), (-1, 4), (0, 0)])
 def test_a_task_that_is_none_is_refused(number, of):
-    with pytest.raises(UsageError, match="is none"):
+    with pytest.raises(UsageError, match="there is no task"):
         Task(number, of)
 
 

@@ -8,7 +8,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from arboretum_tools.catalog import open_catalog
-from arboretum_tools.errors import InfeasibleSplitError, SelectionError, SplitError, TargetExistsError
+from arboretum_tools.errors import (
+    InfeasibleSplitError,
+    SelectionError,
+    SplitError,
+    TargetExistsError,
+    UsageError,
+)
 from arboretum_tools.photo_ids import PhotoIds
 from arboretum_tools.split import hold_out, open_split
 from arboretum_tools.split.make import make_split, whole
@@ -273,3 +279,9 @@ def test_order_files_and_threads_change_nothing(birds, write_catalog):
     other = open_catalog(write_catalog(rows, files=5, name="other"), threads=1)
     arguments = {"lt_ratio": 20, "val_per_class": 2, "test_per_class": 3}
     assert make_split(birds, **arguments).sha256 == make_split(other, **arguments).sha256
+
+
+@pytest.mark.parametrize("ratio", ["100", True, [100]])
+def test_a_ratio_that_is_no_number_is_one_error(birds, ratio):
+    with pytest.raises(UsageError, match="an imbalance ratio is a number"):
+        make_split(birds, lt_ratio=ratio)
