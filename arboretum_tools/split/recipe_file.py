@@ -138,7 +138,8 @@ def _unknown(path: str | Path, key: str, known: tuple[str, ...]) -> RecipeError:
     if key in _NOT_HERE or key in ("catalog", "images", "out"):
         return RecipeError(
             f"the recipe {path} names {written}, which no recipe holds",
-            hint=f"Recipes hold no paths: give --{written} on the command line instead.",
+            hint=f"Recipes hold no paths: give --{'images' if key == 'store' else written} on the command line "
+            "instead.",
         )
     near = difflib.get_close_matches(key, known, n=1)
     return RecipeError(

@@ -159,7 +159,7 @@ def test_a_recipe_in_toml_is_the_flags(tmp_path):
     ("text", "message", "hint"),
     [
         ("lt-ration = 10", "lt-ration", "Did you mean lt-ratio?"),
-        ("store = 'images'", "store", "give --store"),
+        ("store = 'images'", "store", "give --images"),
         ("photo-ids = 'x.txt'", "photo-ids", "no paths"),
         ("seed = 'zero'", "seed cannot be 'zero'", ""),
         ("lt-ratio = ['many']", "lt-ratio", ""),
