@@ -12,6 +12,7 @@ from typing import Any
 
 from arboretum_metadata.schema import REJECTED
 from arboretum_metadata.vocab import RANKS, VOCABULARIES
+from arboretum_tools.atomic_files import check_output
 from arboretum_tools.catalog import rejected
 from arboretum_tools.catalog.catalog import Catalog
 from arboretum_tools.query import identifier, literal
@@ -101,13 +102,18 @@ def check_catalog(catalog: Catalog) -> CheckReport:
     )
 
 
-def write_rejected(catalog: Catalog, to: str | Path) -> int:
+def write_rejected(catalog: Catalog, to: str | Path, *, overwrite: bool = False) -> int:
     """Writes the rows that a catalogue leaves out, with the reason, as Parquet; gives how many lines.
 
     Args:
         catalog: raw or built.
         to: the file; columns as `rejected.parquet` of a built catalogue.
+        overwrite: replace a file that is there.
+
+    Raises:
+        TargetExistsError: the file is there and may not be replaced, or lies in the catalogue.
     """
+    check_output(Path(to), overwrite=overwrite, inputs=[catalog.path])
     batches = catalog.batches(rejected.listed_sql())
     return write_table(Path(to), batches, REJECTED, {"fingerprint": catalog.fingerprint})
 

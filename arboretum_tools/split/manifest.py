@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import pyarrow.compute as pc
 
 from arboretum_metadata.schema import CLASSES, EXCLUDED, LEFT_OUT, PART, PUBLISHED_FILES, UNUSED_CLASSES
 from arboretum_tools.arrays import text
-from arboretum_tools.atomic_files import read_json, refuse_existing, whole_folder, write_json
+from arboretum_tools.atomic_files import placed, read_json, refuse_existing, whole_folder, write_json
 from arboretum_tools.errors import SplitError
 from arboretum_tools.split.part_files import BATCH_ROWS, PartFiles, SavedParts
 from arboretum_tools.tables import PHOTO_ENCODINGS, read_table, write_table
@@ -133,7 +134,7 @@ class Split:
         path = Path(path)
         if not self.is_saved_at(path):
             with whole_folder(path) as folder:
-                self._write(folder)
+                self.write_into(folder)
         return path
 
     def is_saved_at(self, path: Path) -> bool:
@@ -150,7 +151,8 @@ class Split:
         refuse_existing(path)
         return False
 
-    def _write(self, folder: Path) -> None:
+    def write_into(self, folder: Path) -> None:
+        """Writes the files of the split into an empty folder, `split.json` last."""
         payload = {"recipe_sha256": self.meta["recipe_sha256"], "catalog": self.meta["catalog"]}
         write_table(folder / "classes.parquet", self.classes, CLASSES, payload)
         for part in self.tables:
@@ -172,6 +174,29 @@ class Split:
             write_table(folder / "files.parquet", self.files, PUBLISHED_FILES, payload)
         # Last, so that a folder with a split.json is a whole split.
         write_json(folder / "split.json", self.meta)
+
+
+@contextmanager
+def saving() -> Iterator[Callable[[Split, Path], bool]]:
+    """Gives what saves splits that belong together: all of them are there at the end, or none of them.
+
+    It takes a split and its folder, and returns whether that very split was there already. Each split is
+    written when it is given, under another name, so that only one is held at a time.
+
+    Raises:
+        TargetExistsError: a folder holds something else; nothing was written then.
+    """
+    with ExitStack() as stack:
+
+        def save(split: Split, path: Path) -> bool:
+            with placed(path):
+                path.exists()  # An error of the system names this path here, and a file in it below.
+            if split.is_saved_at(path):
+                return True
+            split.write_into(stack.enter_context(whole_folder(path)))
+            return False
+
+        yield save
 
 
 def open_split(path: str | Path, *, in_memory: bool = True) -> Split:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 import operator
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -235,7 +236,8 @@ def parse_ratio(value: float) -> float:
     Raises:
         UsageError: it is 0, negative, infinite or not a number.
     """
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    given: object = value
+    if isinstance(given, bool) or not isinstance(given, numbers.Real):
         raise UsageError(f"an imbalance ratio is a number, such as 100, not {value!r}")
     if not math.isfinite(value) or not 1 / _MOST <= value <= _MOST:
         raise UsageError(f"an imbalance ratio is a number above 0, such as 100, not {value:g}")

@@ -136,10 +136,10 @@ def preset_values(name: object) -> RecipeFile:
 def _unknown(path: str | Path, key: str, known: tuple[str, ...]) -> RecipeError:
     written = key.replace("_", "-")
     if key in _NOT_HERE or key in ("catalog", "images", "out"):
+        flag = "images" if key == "store" else written
         return RecipeError(
             f"the recipe {path} names {written}, which no recipe holds",
-            hint=f"Recipes hold no paths: give --{'images' if key == 'store' else written} on the command line "
-            "instead.",
+            hint=f"Recipes hold no paths: give --{flag} on the command line instead.",
         )
     near = difflib.get_close_matches(key, known, n=1)
     return RecipeError(

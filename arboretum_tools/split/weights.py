@@ -22,6 +22,9 @@ from arboretum_tools.wording import counted, does
 #: Cui et al. 2019 (arXiv 1901.05555) use 0.9999 on iNaturalist and ImageNet.
 BETA = 0.9999
 
+#: What `save_weights` writes.
+WEIGHT_FILES = ("cls_num_list.json", "class_weights.json", "sample_weights.npz")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClassWeights:
@@ -115,9 +118,7 @@ def save_weights(
         TargetExistsError: a file is there and may not be replaced, or lies in the split.
         UsageError: as `class_weights`.
     """
-    files = [
-        Path(folder) / name for name in ("cls_num_list.json", "class_weights.json", "sample_weights.npz")
-    ]
+    files = [Path(folder) / name for name in WEIGHT_FILES]
     for one in files:
         check_output(one, overwrite=overwrite, inputs=[split.path] if split.path else [])
     counts, of_classes, of_samples = files

@@ -1,9 +1,12 @@
 """The demo: what it prints can be typed, what it leaves can be opened, and it may be run twice."""
 
+import os
 import re
 import shlex
 import signal
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -31,7 +34,15 @@ def test_it_runs_the_whole_chain_and_what_it_prints_can_be_run(tmp_path, process
         assert re.fullmatch(r"export ARBORETUM_ORIGIN=http://127\.0\.0\.1:\d+", commands[1])
         assert [c.split()[1] for c in commands[2:]] == ["download", "make-split", "export", "export"]
         script = "set -e\n" + "\n".join(commands).replace("$ arboretum", "arboretum")
-        again = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
+        # `arboretum` is the one of the environment that runs the tests, whether that was activated or not.
+        search = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        again = subprocess.run(
+            ["bash", "-c", script],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "PATH": search},
+        )
         assert again.returncode == 0, again.stderr
         assert "0 tried, 0 fetched" in again.stdout
         assert again.stdout.count("nothing written") == 3

@@ -159,6 +159,7 @@ def test_figures_weights_and_lists_replace_nothing_either(arboretum, workdir):
         (["stats", "--catalog", "raw", "--figures", "mine"], "groups.png is there already"),
         (["stats", "--catalog", "raw", "--figures", "raw", "--overwrite"], "lies in raw"),
         (["stats", "s", "--weights", "mine"], "class_weights.json is there already"),
+        (["stats", "s", "--figures", "new", "--weights", "mine"], "class_weights.json is there already"),
         (["stats", "s", "--weights", "s", "--overwrite"], "lies in s"),
         (["stats", "s", "--figures", "s", "--overwrite"], "lies in s"),
         (["select", "--photo-ids", "ids.csv", "--out", "ids.csv", "--overwrite"], "lies in ids.csv"),

@@ -79,7 +79,7 @@ def test_a_split_is_made_again_from_its_json(arboretum, workdir):
         (["--profile", "natural", "--lt-ratio", "10"], 3, "no imbalance ratio"),
         (["--no-split", "--test-per-class", "3"], 2, "--test-per-class: with --no-split"),
         (["--profile", "zipf"], 2, "known are exp"),
-        (["--preset", "inat"], 2, "known are arboretum-40m"),
+        (["--preset", "inat"], 2, "the presets are arboretum-40m"),
         (["--rank", "kingdom"], 2, "species, genus, family, order"),
         (["--recipe", "nowhere.toml"], 3, "nowhere.toml"),
         (["--from", "nowhere"], 3, "nowhere"),

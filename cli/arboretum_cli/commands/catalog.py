@@ -262,7 +262,7 @@ def check(
         check_output(file, overwrite=overwrite, inputs=[opened.path])
     report = check_catalog(opened)
     if rejected is not None:
-        lines = write_rejected(opened, rejected)
+        lines = write_rejected(opened, rejected, overwrite=overwrite)
         say(f"{counted(lines, 'line')} on rows left out in {rejected}")
     if out is not None:
         write_json(out, report.to_dict())

@@ -222,6 +222,8 @@ def make_split(
         arboretum make-split --benchmark confounding --pair 'Ardea alba / Ardea herodias'
         arboretum make-split --from splits/aves-lt100/split.json --name again
     """
+    from arboretum_tools.split.manifest import saving
+
     given = {
         "profile": "all" if no_split else profile,
         "rank": rank,
@@ -265,18 +267,18 @@ def make_split(
         made: list[dict[str, Any]] = []
         beside_it = {"store": held, "exclude": exclude, "name": name}
         family = isinstance(arguments.get("lt_ratio"), list)
-        drawn = list(_draw(selection, {**arguments, **beside_it}))
-        # Every folder is looked at before the first is written, so that a family is refused as a whole.
-        folders = [(_folder(split, out, family=family), split) for split in drawn]
-        saved = [_is_saved(split, folder) for folder, split in folders]
-        for (folder, split), there in zip(folders, saved, strict=True):
-            split.save(folder)
-            note = grouping_note(split, observations=selection.catalog.has("observation_id"))
-            if note and not made:
-                say(note)
-            made.append({"path": str(folder), "name": split.name, "source": source, **split.meta})
-            if not json:
-                typer.echo("\n".join(split_lines(split, folder, there)))
+        lines: list[str] = []
+        with saving() as save:
+            for split in _draw(selection, {**arguments, **beside_it}):
+                folder = _folder(split, out, family=family)
+                there = save(split, folder)
+                note = grouping_note(split, observations=selection.catalog.has("observation_id"))
+                if note and not made:
+                    say(note)
+                made.append({"path": str(folder), "name": split.name, "source": source, **split.meta})
+                lines += split_lines(split, folder, there)
+        if not json:
+            typer.echo("\n".join(lines))
     if json:
         result(True, made[0] if len(made) == 1 else {"family": made}, ())
 
@@ -287,19 +289,12 @@ def _folder(split: Split, out: Path | None, *, family: bool) -> Path:
     return out / split.name if family else out
 
 
-def _is_saved(split: Split, folder: Path) -> bool:
-    """Whether this very split is there already; refuses a folder that holds anything else."""
-    from arboretum_tools.atomic_files import placed
-
-    with placed(folder):
-        return split.is_saved_at(folder)
-
-
 def _save(split: Split, folder: Path) -> bool:
     """Saves a split; whether it was there already."""
-    there = _is_saved(split, folder)
-    split.save(folder)
-    return there
+    from arboretum_tools.split.manifest import saving
+
+    with saving() as save:
+        return save(split, folder)
 
 
 def _draw(selection: Selection, arguments: dict[str, Any]) -> Iterator[Split]:

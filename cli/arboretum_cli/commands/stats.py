@@ -94,15 +94,15 @@ def stats(
     from arboretum_tools.atomic_files import check_output
     from arboretum_tools.split import open_split
     from arboretum_tools.split.stats import save_figure, split_stats
-    from arboretum_tools.split.weights import save_weights
+    from arboretum_tools.split.weights import WEIGHT_FILES, save_weights
 
     opened = open_split(split, in_memory=False)
     found = split_stats(opened, many_above=many_above, few_below=few_below)
-    written = []
-    if figures is not None:
-        figure = figures / f"{found.name}.{figure_format}"
-        check_output(figure, overwrite=overwrite, inputs=[split])
-        written.append(save_figure(found, figure, overwrite=overwrite))
+    figure = None if figures is None else figures / f"{found.name}.{figure_format}"
+    # All of them before the first is written.
+    for file in ([figure] if figure else []) + ([weights / name for name in WEIGHT_FILES] if weights else []):
+        check_output(file, overwrite=overwrite, inputs=[split])
+    written = [] if figure is None else [save_figure(found, figure, overwrite=overwrite)]
     if weights is not None:
         written += save_weights(opened, weights, beta=beta, overwrite=overwrite)
     result(json, {**found.to_dict(), "written": [str(path) for path in written]}, _split_lines(found))

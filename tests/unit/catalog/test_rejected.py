@@ -53,7 +53,7 @@ def test_each_row_that_is_left_out_is_listed_with_its_reason(source, tmp_path):
     build_catalog(source, built)
     assert listed(built / REJECTED) == EXPECTED
     for path in (source, built):
-        assert write_rejected(open_catalog(path), tmp_path / "list.parquet") == len(EXPECTED)
+        assert write_rejected(open_catalog(path), tmp_path / "list.parquet", overwrite=True) == len(EXPECTED)
         assert listed(tmp_path / "list.parquet") == EXPECTED
     catalog = open_catalog(built)
     assert sum(row[-1] for row in EXPECTED) == catalog.defects.rows - len(catalog)

@@ -3,6 +3,7 @@
 import pickle
 import random
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -285,3 +286,8 @@ def test_order_files_and_threads_change_nothing(birds, write_catalog):
 def test_a_ratio_that_is_no_number_is_one_error(birds, ratio):
     with pytest.raises(UsageError, match="an imbalance ratio is a number"):
         make_split(birds, lt_ratio=ratio)
+
+
+@pytest.mark.parametrize("ratio", [np.int64(2), np.float32(2)])
+def test_a_ratio_of_numpy_is_a_number(birds, ratio):
+    assert make_split(birds, lt_ratio=ratio).sha256 == make_split(birds, lt_ratio=2).sha256
