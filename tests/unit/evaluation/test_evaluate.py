@@ -196,8 +196,8 @@ BAD = [
     ({"photo_id": np.array([2**64 - 1, *IDS[1:]], np.uint64), "label": TRUTH}, "too large"),
     ({"photo_id": IDS, "label": list(map(str, TRUTH))}, "whole numbers without gaps"),
     ({"photo_id": IDS, "scores": TRUTH}, "not lists of numbers"),
-    ({"photo_id": IDS, "scores": [["a"] * 4] * 12}, "none of numbers"),
-    ({"photo_id": IDS, "scores": [[True] * 4] * 12}, "none of numbers"),
+    ({"photo_id": IDS, "scores": [["a"] * 4] * 12}, "not numbers"),
+    ({"photo_id": IDS, "scores": [[True] * 4] * 12}, "not numbers"),
 ]
 
 
