@@ -128,8 +128,8 @@ def _tagged_lineage(names: Names) -> str:
     return _words(tagged, names.life_stage and f"{LIFE_STAGE_RANK} {names.life_stage}")
 
 
-def _words(*stated: str | None) -> str:
-    return " ".join(text for text in stated if text)
+def _words(*words: str | None) -> str:
+    return " ".join(text for text in words if text)
 
 
 def _with_common_name(text: str, names: Names) -> str:

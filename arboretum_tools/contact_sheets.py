@@ -218,12 +218,12 @@ def _legend(canvas: Canvas, counts: list[int], baseline: int) -> None:
         "medium": f"{FEW_BELOW} to {MANY_ABOVE}",
         "few": f"fewer than {FEW_BELOW}",
     }
-    position = float(_MARGIN)
+    left = float(_MARGIN)
     for band in BANDS:
-        canvas.rectangle((position, baseline - 21, position + 22, baseline + 1), _BAND_COLORS[band], radius=5)
+        canvas.rectangle((left, baseline - 21, left + 22, baseline + 1), _BAND_COLORS[band], radius=5)
         text = f"{band}, {meaning[band]}: {counted(bands[band], 'class')}"
-        canvas.text((position + 34, baseline), text, 26, _INK)
-        position += 34 + canvas.text_width(text, 26) + 56
+        canvas.text((left + 34, baseline), text, 26, _INK)
+        left += 34 + canvas.text_width(text, 26) + 56
 
 
 def _grid(canvas: Canvas, classes: list[_Class], total: int, most: int, photos_per_class: int) -> None:

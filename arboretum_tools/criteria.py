@@ -165,8 +165,8 @@ class Criteria:
     @property
     def by_counts(self) -> bool:
         """Whether taxon, grade, licence, life stage and IUCN category of a photo decide whether it passes."""
-        positions = (self.bbox, self.since, self.until, self.photo_ids)
-        return self.row_wise and all(value is None for value in positions)
+        row_filters = (self.bbox, self.since, self.until, self.photo_ids)
+        return self.row_wise and all(value is None for value in row_filters)
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -287,7 +287,8 @@ class Canvas:
             size: of the font.
             fill: colour.
             bold: drawn twice, a pixel apart; the font has one weight.
-            anchor: what `place` is, in Pillow's words: `ls` = left end of the baseline, `rs` = its right end.
+            anchor: which point `position` is, as Pillow names it: `ls` = left end of the baseline, `rs` = its
+                right end.
         """
         plain = _plain(text)
         for shift in (0, 1) if bold else (0,):

@@ -41,16 +41,16 @@ def exclusive(path: Path, refuse: Callable[[str], ArboretumError]) -> Iterator[N
 
 def sign(descriptor: int, **more: int) -> None:
     """Writes into a lock file who holds it, and what else its readers should know."""
-    payload = {"pid": os.getpid(), "host": socket.gethostname(), "since": datetime.now(UTC).isoformat()}
+    owner = {"pid": os.getpid(), "host": socket.gethostname(), "since": datetime.now(UTC).isoformat()}
     os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, json.dumps(payload | more).encode(), 0)
+    os.pwrite(descriptor, json.dumps(owner | more).encode(), 0)
 
 
 def holder(descriptor: int) -> str:
     """A phrase that names the process which holds a lock file."""
     try:
-        payload = json.loads(os.pread(descriptor, 4096, 0))
-        return f"process {payload['pid']} on {payload['host']}, since {payload['since']}"
+        owner = json.loads(os.pread(descriptor, 4096, 0))
+        return f"process {owner['pid']} on {owner['host']}, since {owner['since']}"
     except (ValueError, KeyError, TypeError):
         # It has locked the file and not written its name yet.
         return "its process has just started"

@@ -98,7 +98,7 @@ def plain_errors(doing: str) -> Iterator[None]:
 def out_of_room(error: duckdb.Error) -> bool:
     """Whether DuckDB met a full disk, or a limit on what it may spill."""
     text = str(error)
-    return isinstance(error, duckdb.OutOfMemoryException) or any(stated in text for stated in _NO_ROOM)
+    return isinstance(error, duckdb.OutOfMemoryException) or any(phrase in text for phrase in _NO_ROOM)
 
 
 def literal(text: str) -> str:

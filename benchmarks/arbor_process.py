@@ -65,11 +65,11 @@ def run(python: str, code: str, folder: Path, to: Path) -> tuple[float, float]:
     child = subprocess.Popen(
         [python, "-c", code, str(folder), str(to)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     )
-    stated = child.stderr.read()
+    complaint = child.stderr.read()
     _, status, usage = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:
-        raise SystemExit(stated.decode()[-2000:])
+        raise SystemExit(complaint.decode()[-2000:])
     return time.perf_counter() - started, usage.ru_maxrss / 1024
 
 

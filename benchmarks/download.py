@@ -79,9 +79,9 @@ def measure(command: Sequence[str], environment: dict[str, str]) -> Cost:
         SystemExit: it fails.
     """
     began = time.monotonic()
-    with tempfile.TemporaryFile() as stated:
+    with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
-            list(command), env=os.environ | environment, stdout=subprocess.DEVNULL, stderr=stated
+            list(command), env=os.environ | environment, stdout=subprocess.DEVNULL, stderr=errors
         )
         peaks = [0]
 
@@ -99,9 +99,9 @@ def measure(command: Sequence[str], environment: dict[str, str]) -> Cost:
         watcher.join()
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
-            stated.seek(0)
+            errors.seek(0)
             raise SystemExit(
-                f"{' '.join(command)} ended with {process.returncode}:\n{stated.read()[-2000:].decode()}"
+                f"{' '.join(command)} ended with {process.returncode}:\n{errors.read()[-2000:].decode()}"
             )
     return Cost(used.ru_utime + used.ru_stime, seconds, max(peaks))
 

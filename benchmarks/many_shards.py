@@ -72,17 +72,17 @@ def make(store: Path, shards: int, rows: int) -> str:
 def measure(*command: object) -> tuple[float, float, int]:
     """Seconds, CPU seconds and peak bytes of the command line."""
     began = time.monotonic()
-    with tempfile.TemporaryFile() as stated:
+    with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
             [sys.executable, "-m", "arboretum_cli", *map(str, command)],
             stdout=subprocess.DEVNULL,
-            stderr=stated,
+            stderr=errors,
         )
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
-            stated.seek(0)
-            raise SystemExit(f"{command} ended with {process.returncode}: {stated.read()[-2000:].decode()}")
+            errors.seek(0)
+            raise SystemExit(f"{command} ended with {process.returncode}: {errors.read()[-2000:].decode()}")
     return time.monotonic() - began, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024
 
 

@@ -85,14 +85,14 @@ def write_plan(path: Path, ids: list[int]) -> None:
 def measure(command: list[str]) -> tuple[float, float]:
     """CPU seconds of a command with all that it waited for, and wall seconds."""
     began = time.monotonic()
-    with tempfile.TemporaryFile() as stated:
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=stated)
+    with tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors)
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
-            stated.seek(0)
+            errors.seek(0)
             raise SystemExit(
-                f"{command[:4]} ended with {process.returncode}: {stated.read()[-2000:].decode()}"
+                f"{command[:4]} ended with {process.returncode}: {errors.read()[-2000:].decode()}"
             )
     return used.ru_utime + used.ru_stime, time.monotonic() - began
 

@@ -146,17 +146,17 @@ class Soak:
 
     def finish(self, process: subprocess.Popen[str], *allowed: int) -> dict[str, Any] | None:
         """Waits for a run; its report if it ended by itself."""
-        out, stated = process.communicate(timeout=600)
+        out, err = process.communicate(timeout=600)
         code = process.returncode if process.returncode >= 0 else 128 - process.returncode
         if code == 0:
             return dict(json.loads(out))
-        if code == 3 and "another download writes" in stated:
+        if code == 3 and "another download writes" in err:
             # Started at once after a kill, while the processes of the dead one were still ending.
             self.counted["refused, started too soon"] += 1
             time.sleep(0.2)
             return None
         if code not in allowed:
-            raise SystemExit(f"a run ended with {code}: {stated}\n{out}")
+            raise SystemExit(f"a run ended with {code}: {err}\n{out}")
         return None
 
     def disturbed(self, images: Path, plan: str, processes: int, until: float) -> None:

@@ -171,7 +171,7 @@ def annotate_catalog(
 def _decide(
     connection: Connection, table: Path, column: str, work: Path
 ) -> tuple[str, int, dict[str, int], int]:
-    """Makes `said`: one value an id. Gives the key, rows, values outside the vocabulary, ties."""
+    """Makes `decided`: one value an id. Gives the key, rows, values outside the vocabulary, ties."""
     key, relation = _relation(connection, table, column, work)
     number = f"coalesce(TRY_CAST({key} AS BIGINT), {uuid_sql(f'{key}::VARCHAR')})"
     # Vocabularies are small: their own spelling by that in lower case.
@@ -187,14 +187,14 @@ def _decide(
         "GROUP BY 1 ORDER BY 2 DESC, 1",
     )
     connection.execute(
-        "CREATE TABLE said AS SELECT id, value, ties FROM ("
+        "CREATE TABLE decided AS SELECT id, value, ties FROM ("
         "SELECT id, value, n, count(*) OVER (PARTITION BY id, n) AS ties, "
         "max(n) OVER (PARTITION BY id) AS most FROM ("
         "SELECT id, value, sum(n) AS n FROM votes WHERE id IS NOT NULL AND value IS NOT NULL GROUP BY ALL)) "
         "WHERE n = most"
     )
-    (undecided,) = rows(connection, "SELECT count(DISTINCT id) FROM said WHERE ties > 1")[0]
-    connection.execute("DELETE FROM said WHERE ties > 1")
+    (undecided,) = rows(connection, "SELECT count(DISTINCT id) FROM decided WHERE ties > 1")[0]
+    connection.execute("DELETE FROM decided WHERE ties > 1")
     connection.execute("DROP TABLE votes")
     counts = {str(stated): int(str(count)) for stated, count in unmapped}
     return key, int(str(listed)), counts, int(str(undecided))
@@ -248,22 +248,22 @@ def _part(
     """Makes `bucket` out of a part; gives its columns, coverage of this column, and five counts."""
     old = f"p.{column}" if files.has(column) else "NULL::VARCHAR"
     has_source = files.has("life_stage_source")
-    new = f"coalesce(said.value, {old})" if overwrite else f"coalesce({old}, said.value)"
-    taken = "said.value IS NOT NULL" + ("" if overwrite else f" AND {old} IS NULL")
+    new = f"coalesce(decided.value, {old})" if overwrite else f"coalesce({old}, decided.value)"
+    taken = "decided.value IS NOT NULL" + ("" if overwrite else f" AND {old} IS NULL")
     values = {c: f"p.{identifier(c)}" for c in parts.OPTIONAL if files.has(c)} | {column: new}
     if column == "life_stage":
         was = "p.life_stage_source" if has_source else "NULL::VARCHAR"
         values["life_stage_source"] = f"CASE WHEN {taken} THEN {literal(name)} ELSE {was} END"
     columns = [c for c in parts.OPTIONAL if c in values]
-    source = f"{parquet_source([part])} p LEFT JOIN said ON p.{key} = said.id"
+    source = f"{parquet_source([part])} p LEFT JOIN decided ON p.{key} = decided.id"
     chosen = ", ".join(f"{values[c]} AS {identifier(c)}" for c in columns)
     connection.execute(
         f"CREATE TABLE bucket AS SELECT p.photo_id, p.tax, p.ext, p.url, {chosen} FROM {source}"
     )
-    differs = f"said.value IS NOT NULL AND {old} IS NOT NULL AND said.value <> {old}"
+    differs = f"decided.value IS NOT NULL AND {old} IS NOT NULL AND decided.value <> {old}"
     counted = rows(
         connection,
-        f"SELECT count(said.value), count(*) FILTER (said.value IS NOT NULL AND {old} IS NULL), "
+        f"SELECT count(decided.value), count(*) FILTER (decided.value IS NOT NULL AND {old} IS NULL), "
         f"count(*) FILTER ({differs} AND {overwrite}), count(*) FILTER ({differs} AND NOT {overwrite}), "
         f"count({old}), count(*) FILTER ({taken}) FROM {source}",
     )[0]

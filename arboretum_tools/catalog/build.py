@@ -368,9 +368,9 @@ class _Build:
 
     def _refuse_rejected(self, base: Source, defects: raw.Defects) -> None:
         listed = "; ".join(f"{count:,} {what}" for what, count in rejected.counts(defects).items())
-        positions = "\n  ".join(rejected.first_places(self._connection, base.files))
+        locations = "\n  ".join(rejected.first_locations(self._connection, base.files))
         raise CatalogError(
-            f"rows of {base.kind} would be left out ({listed.replace('_', ' ')}):\n  {positions}",
+            f"rows of {base.kind} would be left out ({listed.replace('_', ' ')}):\n  {locations}",
             hint="Without --strict they are left out by fixed rules and listed in rejected.parquet of the "
             "catalogue. Nothing was changed.",
         )

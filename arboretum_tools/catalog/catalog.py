@@ -138,8 +138,7 @@ class Catalog(Relations):
         Raises:
             TaxonError: a name that does not lead to exactly one taxon.
             SelectionError: a column that this catalogue lacks.
-            UsageError: a value outside its vocabulary, or no day.
-            UsageError: a value that is no value of its kind.
+            UsageError: a value outside its vocabulary, or otherwise not of its kind.
         """
         if isinstance(photo_ids, str | Path):
             photo_ids = read_photo_ids(photo_ids)

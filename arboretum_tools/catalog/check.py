@@ -258,12 +258,12 @@ def _values(catalog: Catalog) -> list[Finding]:
 def _part_taxa(catalog: Catalog) -> Finding:
     """Whether each part holds no taxa but those that catalog.json says, by which files are left shut."""
     taxa = "SELECT parse_filename(filename), min(tax), max(tax) FROM parts GROUP BY 1 ORDER BY 1"
-    payload = catalog.meta.get("part_taxa", ())
+    part_taxa = catalog.meta.get("part_taxa", ())
     # Who has not said anything promises nothing.
     wrong = [
         str(part)
         for (part, least, most), (first, last) in zip(
-            catalog.rows(taxa) if payload else (), payload, strict=True
+            catalog.rows(taxa) if part_taxa else (), part_taxa, strict=True
         )
         if int(str(least)) < first or int(str(most)) > last
     ]

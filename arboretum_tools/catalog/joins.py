@@ -62,9 +62,9 @@ def joined(
         for column in columns:
             if not (column in _ONE_SOURCE and column in holders):
                 holders.setdefault(column, []).append((kind, f"j{position}"))
-    text = any(alias != "b" for _, alias in holders.get("life_stage", ()))
-    columns = [c for c in OPTIONAL if c in holders or (c == "life_stage_source" and text)]
-    chosen = "".join(f", {_value(c, holders, text)} AS {c}" for c in columns)
+    stage_joined = any(alias != "b" for _, alias in holders.get("life_stage", ()))
+    columns = [c for c in OPTIONAL if c in holders or (c == "life_stage_source" and stage_joined)]
+    chosen = "".join(f", {_value(c, holders, stage_joined)} AS {c}" for c in columns)
     run(f"CREATE TABLE {name} AS SELECT b.photo_id, b.tax, b.ext, b.url{chosen} FROM {source}")
     counted = [(c, *holder) for c in columns if c in holders for holder in holders[c]]
     sql = ", ".join(f"count(*) FILTER ({_chosen(c, alias, holders)})" for c, _, alias in counted)
@@ -83,8 +83,8 @@ def _nulls_last(columns: Sequence[str]) -> str:
     return ", ".join(f"{column} NULLS LAST" for column in order)
 
 
-def _value(column: str, holders: Mapping[str, Sequence[tuple[str, str]]], payload: bool) -> str:
-    if column in _POSITION or (column == "life_stage_source" and payload):
+def _value(column: str, holders: Mapping[str, Sequence[tuple[str, str]]], stage_joined: bool) -> str:
+    if column in _POSITION or (column == "life_stage_source" and stage_joined):
         asked = "life_stage" if column == "life_stage_source" else column
         cases = []
         for name, alias in holders[asked]:

@@ -68,11 +68,11 @@ class BuiltFiles:
 
         All parts where that is not known, or where none can.
         """
-        expected = list(taxa)
+        asked = list(taxa)
         held = [
             position
             for position, (first, last) in enumerate(self.part_taxa)
-            if any(first <= most and least <= last for least, most in expected)
+            if any(first <= most and least <= last for least, most in asked)
         ]
         return self.parts[held[0] : held[-1] + 1] if held else self.parts
 

@@ -25,9 +25,9 @@ def candidates(connection: Connection, name: str) -> list[Candidate]:
     for rank, canonical, lineage, kingdom, photos, species in found:
         names = tuple(part for part in lineage or () if part)
         candidate = Candidate(rank, canonical, names, kingdom, int(photos), int(species))
-        position = (rank, canonical, kingdom)
-        if position not in best or best[position].photos < candidate.photos:
-            best[position] = candidate
+        key = (rank, canonical, kingdom)
+        if key not in best or best[key].photos < candidate.photos:
+            best[key] = candidate
     # A row that lacks its kingdom makes no second taxon of a name that has one elsewhere.
     with_kingdom = {(rank, canonical) for rank, canonical, kingdom in best if kingdom}
     return [
@@ -38,7 +38,7 @@ def candidates(connection: Connection, name: str) -> list[Candidate]:
 
 
 def _spelled(connection: Connection, requested: str) -> list[tuple[str, str]]:
-    """The scientific names that are `wanted` but for case, with their ranks.
+    """The scientific names that are `requested` but for case, with their ranks.
 
     A look at one column at a time: names above species repeat, and are compared once each. Only a name of two
     words can be that of a species, whose names are compared where the genus fits.

@@ -218,13 +218,13 @@ def _branches(
         rows.append((tuple(path[:depth]), common, int(str(photos)), int(str(classes))))
     photos_of = {path: photos for path, _, photos, _ in rows}
 
-    def position(row: tuple[Any, ...]) -> list[tuple[int, bool, str]]:
+    def order(row: tuple[Any, ...]) -> list[tuple[int, bool, str]]:
         path = row[0]
         steps = [path[: depth + 1] for depth in range(len(path))]
         return [(-photos_of[step], step[-1] is None, str(step[-1])) for step in steps]
 
     branches = []
-    for path, common, photos, classes in sorted(rows, key=position):
+    for path, common, photos, classes in sorted(rows, key=order):
         # Below photos that have no name at a rank nothing is told apart.
         if None in path[:-1]:
             continue

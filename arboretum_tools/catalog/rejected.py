@@ -71,7 +71,7 @@ def listed_sql() -> str:
     return f"SELECT {_COLUMNS} FROM rejected ORDER BY ALL"
 
 
-def first_places(connection: Connection, files: RawFiles) -> list[str]:
+def first_locations(connection: Connection, files: RawFiles) -> list[str]:
     """For each reason that occurs, where the first row of it stands, as a phrase."""
     phrases = []
     for reason in REASONS:
@@ -80,6 +80,6 @@ def first_places(connection: Connection, files: RawFiles) -> list[str]:
         )
         if found:
             (photo_id,) = found[0]
-            position = where_is(connection, files, "@photo_id IS NOT DISTINCT FROM ?", [photo_id])
-            phrases.append(f"{reason.replace('_', ' ')}, such as photo {photo_id}: {position}")
+            location = where_is(connection, files, "@photo_id IS NOT DISTINCT FROM ?", [photo_id])
+            phrases.append(f"{reason.replace('_', ' ')}, such as photo {photo_id}: {location}")
     return phrases

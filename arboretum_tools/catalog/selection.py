@@ -322,12 +322,12 @@ class Selection:
         check_output(path, overwrite=overwrite, inputs=[self.catalog.path])
         if path.suffix == ".csv":
             return self._save_csv(path)
-        payload: Mapping[str, Any] = {
+        provenance: Mapping[str, Any] = {
             "selection": self.recipe(),
             "english": self.english,
             "catalog": {"rows": len(self.catalog), "fingerprint": self.catalog.fingerprint},
         }
-        return write_table(path, self.batches(), SELECTION, payload)
+        return write_table(path, self.batches(), SELECTION, provenance)
 
     def _save_csv(self, path: Path) -> int:
         from pyarrow import csv

@@ -19,7 +19,7 @@ from arboretum_tools.downloading.http1 import (
     UntrustedError,
     WireError,
 )
-from arboretum_tools.downloading.urls import AddressRules, place_of
+from arboretum_tools.downloading.urls import AddressRules, base_url_of
 from arboretum_tools.errors import BadInputError
 from arboretum_tools.tables import one_line
 
@@ -40,12 +40,12 @@ _IDLE_S = 15.0
 _SWEEP_S = 0.1
 
 
-class _Place:
+class _Endpoint:
     """One `scheme://host[:port]`: its addresses, and its connections that wait to be asked."""
 
-    def __init__(self, position: str, headers: Mapping[str, str]) -> None:
-        parts = urlsplit(position)
-        self.name = position
+    def __init__(self, endpoint: str, headers: Mapping[str, str]) -> None:
+        parts = urlsplit(endpoint)
+        self.name = endpoint
         self.host = parts.hostname or ""
         self.port = parts.port or (443 if parts.scheme == "https" else 80)
         self.tls = parts.scheme == "https"
@@ -85,7 +85,7 @@ class DirectClient:
         self._read_s = read_s
         self._loop = asyncio.get_running_loop()
         self._buffer = ReadBuffer()
-        self._places: dict[str, _Place] = {}
+        self._endpoints: dict[str, _Endpoint] = {}
         self._open: set[Connection] = set()
         self._tls: ssl.SSLContext | None = None
         self._sweeper = self._loop.call_later(_SWEEP_S, self._sweep)
@@ -102,16 +102,16 @@ class DirectClient:
             WireError: no whole answer came.
             BadInputError: this process may not open so many connections.
         """
-        name = place_of(target)
-        position = self._places.get(name)
-        if position is None:
-            position = self._places[name] = _Place(name, self._headers)
-        request = f"GET {target[len(name) :]}{position.tail}".encode("ascii")
+        name = base_url_of(target)
+        endpoint = self._endpoints.get(name)
+        if endpoint is None:
+            endpoint = self._endpoints[name] = _Endpoint(name, self._headers)
+        request = f"GET {target[len(name) :]}{endpoint.tail}".encode("ascii")
         while True:
-            connection, kept = self._kept(position), True
+            connection, kept = self._kept(endpoint), True
             if connection is None:
                 async with asyncio.timeout_at(until):
-                    connection, kept = await self._connect(position), False
+                    connection, kept = await self._connect(endpoint), False
             self._open.add(connection)
             try:
                 return await connection.ask(request, until)
@@ -123,35 +123,35 @@ class DirectClient:
             finally:
                 self._open.discard(connection)
                 if connection.usable:
-                    position.idle.append(connection)
+                    endpoint.idle.append(connection)
 
     async def close(self) -> None:
         """Closes every connection."""
         self._sweeper.cancel()
         for connection in (
             *self._open,
-            *(one for position in self._places.values() for one in position.idle),
+            *(one for endpoint in self._endpoints.values() for one in endpoint.idle),
         ):
             connection.close()
-        self._places.clear()
+        self._endpoints.clear()
         # The loop closes the sockets in its next turn.
         await asyncio.sleep(0)
 
-    def _kept(self, position: _Place) -> Connection | None:
-        while position.idle:
-            connection = position.idle.pop()
+    def _kept(self, endpoint: _Endpoint) -> Connection | None:
+        while endpoint.idle:
+            connection = endpoint.idle.pop()
             if connection.usable and self._loop.time() - connection.heard_at < _IDLE_S:
                 return connection
             connection.close()
         return None
 
-    async def _connect(self, position: _Place) -> Connection:
-        waiting = [one for other in self._places.values() for one in other.idle]
+    async def _connect(self, endpoint: _Endpoint) -> Connection:
+        waiting = [one for other in self._endpoints.values() for one in other.idle]
         if len(waiting) + len(self._open) >= self._connections:
             for one in waiting:
                 one.close()
-        addresses = await self._addresses(position)
-        context = self._context() if position.tls else None
+        addresses = await self._addresses(endpoint)
+        context = self._context() if endpoint.tls else None
         for at, address in enumerate(addresses):
             last = at == len(addresses) - 1
             try:
@@ -159,46 +159,46 @@ class DirectClient:
                     _, connection = await self._loop.create_connection(
                         lambda: Connection(self._loop, self._buffer),
                         address,
-                        position.port,
+                        endpoint.port,
                         ssl=context,
-                        server_hostname=position.host if context else None,
+                        server_hostname=endpoint.host if context else None,
                     )
             except (OSError, TimeoutError) as error:
                 if not last:
                     # Not tried again until the name is looked up anew.
-                    if address in position.addresses and len(position.addresses) > 1:
-                        position.addresses.remove(address)
+                    if address in endpoint.addresses and len(endpoint.addresses) > 1:
+                        endpoint.addresses.remove(address)
                     continue
-                position.believed_until = float("-inf")
-                raise _no_connection(position, error) from error
+                endpoint.believed_until = float("-inf")
+                raise _no_connection(endpoint, error) from error
             self.connected = True
-            if address in position.addresses:
+            if address in endpoint.addresses:
                 # The next connection goes to another of the host's machines.
-                position.addresses.remove(address)
-                position.addresses.append(address)
+                endpoint.addresses.remove(address)
+                endpoint.addresses.append(address)
             return connection
-        raise UnreachedError(f"cannot connect to {position.name}: its name has no address")
+        raise UnreachedError(f"cannot connect to {endpoint.name}: its name has no address")
 
-    async def _addresses(self, position: _Place) -> list[str]:
+    async def _addresses(self, endpoint: _Endpoint) -> list[str]:
         """The addresses of a host, the one that is to be tried first in front.
 
         Raises:
             UnreachedError: its name has none.
             UntrustedError: it has only private ones.
         """
-        async with position.looking:
-            if self._loop.time() >= position.believed_until:
+        async with endpoint.looking:
+            if self._loop.time() >= endpoint.believed_until:
                 try:
                     found = await self._loop.getaddrinfo(
-                        position.host, position.port, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
+                        endpoint.host, endpoint.port, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
                     )
                 # The second one is of a name that is none, such as one with an empty label.
                 except (OSError, UnicodeError) as error:
-                    raise _no_connection(position, error) from error
+                    raise _no_connection(endpoint, error) from error
                 addresses = list(dict.fromkeys(str(one[4][0]) for one in found))
-                position.addresses = public_only(self._rules, position.host, addresses)
-                position.believed_until = self._loop.time() + _NAMES_S
-            return list(position.addresses)
+                endpoint.addresses = public_only(self._rules, endpoint.host, addresses)
+                endpoint.believed_until = self._loop.time() + _NAMES_S
+            return list(endpoint.addresses)
 
     def _context(self) -> ssl.SSLContext:
         if self._tls is None:
@@ -216,18 +216,18 @@ class DirectClient:
         self._sweeper = self._loop.call_later(_SWEEP_S, self._sweep)
 
 
-def _no_connection(position: _Place, error: Exception) -> Exception:
+def _no_connection(endpoint: _Endpoint, error: Exception) -> Exception:
     """What is to be raised where no connection could be made."""
     if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
         # No fault of the host or of the photos, each of which would end as failed.
         return BadInputError(
-            f"no further connection to {position.name} can be opened: {error.strerror}; what came is kept",
+            f"no further connection to {endpoint.name} can be opened: {error.strerror}; what came is kept",
             hint="Allow more open files (`ulimit -n`), or use fewer --connections.",
         )
     if isinstance(error, ssl.SSLCertVerificationError):
-        return UntrustedError(untrusted(position.host, error))
-    stated = one_line(error)[:200] or f"no connection within {CONNECT_S:g} s"
-    return UnreachedError(f"cannot connect to {position.name}: {stated}")
+        return UntrustedError(untrusted(endpoint.host, error))
+    reason = one_line(error)[:200] or f"no connection within {CONNECT_S:g} s"
+    return UnreachedError(f"cannot connect to {endpoint.name}: {reason}")
 
 
 def tls_context() -> ssl.SSLContext:

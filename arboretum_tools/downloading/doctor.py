@@ -248,21 +248,21 @@ def _answer(origin: str, host: str, proxy: Proxy | None, options: DownloadOption
     opener.add_handler(urllib.request.HTTPHandler())
     opener.add_handler(urllib.request.HTTPSHandler())
     if proxy is not None:
-        position = urlsplit(proxy.url)
-        request.set_proxy(position.netloc, position.scheme)
+        address = urlsplit(proxy.url)
+        request.set_proxy(address.netloc, address.scheme)
         if proxy.authorization is not None:
             request.add_unredirected_header("Proxy-Authorization", proxy.authorization)
     try:
         with opener.open(request, timeout=_TIMEOUT_S) as response:
             status, headers = response.status, response.headers
     except (OSError, http.client.HTTPException) as error:
-        stated = one_line(error)
+        reason = one_line(error)
         advice = "Check the network, the proxy ($HTTPS_PROXY) and the firewall."
-        if "CERTIFICATE" in stated.upper():
+        if "CERTIFICATE" in reason.upper():
             advice = (
                 "Something reads the traffic (then name its CA with $SSL_CERT_FILE), or the clock is wrong."
             )
-        yield Check("answer", "problem", f"{host} cannot be asked: {stated}", advice)
+        yield Check("answer", "problem", f"{host} cannot be asked: {reason}", advice)
         return
     seconds = time.monotonic() - began
     if status == 407:

@@ -56,7 +56,7 @@ async def run(
     *,
     transform: Transform | None = None,
 ) -> None:
-    """Fetches every photo of `wanted` into the store; each ends in exactly one state.
+    """Fetches every photo of `pending` into the store; each ends in exactly one state.
 
     When it is cancelled, or anything else than a photo goes wrong, every worker is stopped before it returns,
     and the writer holds what was written until then.

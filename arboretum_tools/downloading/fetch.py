@@ -15,7 +15,7 @@ from arboretum_tools.downloading.http1 import Reply, UnreachedError, UntrustedEr
 from arboretum_tools.downloading.limiter import HostLimiter, parse_retry_after
 from arboretum_tools.downloading.options import DownloadOptions
 from arboretum_tools.downloading.proxy import Proxy, proxy_for
-from arboretum_tools.downloading.urls import STATIC_HOST, AddressRefusedError, place_of, variant
+from arboretum_tools.downloading.urls import STATIC_HOST, AddressRefusedError, base_url_of, variant
 from arboretum_tools.downloading.verify import THROTTLING, Answer, Verdict, judge
 from arboretum_tools.errors import BadInputError
 from arboretum_tools.events import Note, OnEvent, ignore
@@ -191,7 +191,7 @@ class Fetcher:
 
     async def _ask(self, url: str, patience: _OutageTimer) -> Answer:
         for _ in range(MOST_REDIRECTS + 1):
-            base_url = place_of(url)
+            base_url = base_url_of(url)
             host = self._hosts.get(base_url) or self._host(base_url)
             target = host.asked_at + url[len(base_url) :]
             reply = await self._ask_host(host, target, patience)
@@ -260,7 +260,7 @@ class Fetcher:
 
     def _host(self, base_url: str) -> _Host:
         """A host that was not asked before."""
-        asked_at = place_of(self._rules.target(f"{base_url}/"))
+        asked_at = base_url_of(self._rules.target(f"{base_url}/"))
         budget = self._budget if base_url == f"https://{STATIC_HOST}" else None
         pace = HostLimiter(
             self._options.manners, self._options.connections, budget=budget, on_wait=self._say_budget

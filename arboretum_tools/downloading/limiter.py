@@ -107,9 +107,9 @@ class HostLimiter:
                 self._active += 1
                 return
             else:
-                position = asyncio.get_running_loop().create_future()
-                self._waiting.append(position)
-                await position
+                turn = asyncio.get_running_loop().create_future()
+                self._waiting.append(turn)
+                await turn
 
     def leave(self) -> None:
         """Gives the place back."""
@@ -162,9 +162,9 @@ class HostLimiter:
     def _wake(self) -> None:
         free = int(self.window) - self._active
         while self._waiting and free > 0:
-            position = self._waiting.popleft()
-            if not position.done():
-                position.set_result(None)
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
                 free -= 1
 
     def _ask_budget(self, budget: ByteBudget) -> float:

@@ -57,5 +57,5 @@ class Done:
 
 def pack(message: Any) -> bytes:
     """A message as it goes over the socket."""
-    stated = pickle.dumps(message)
-    return LENGTH.pack(len(stated)) + stated
+    body = pickle.dumps(message)
+    return LENGTH.pack(len(body)) + body

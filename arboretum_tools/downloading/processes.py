@@ -66,12 +66,12 @@ class _Link(asyncio.Protocol):
             (length,) = LENGTH.unpack_from(came)
             if len(came) < start + length:
                 return
-            stated = pickle.loads(came[start : start + length])  # noqa: S301 - of a process of ours
+            message = pickle.loads(came[start : start + length])  # noqa: S301 - of a process of ours
             del came[: start + length]
-            if isinstance(stated, Done):
-                self.ended.set_result(stated)
+            if isinstance(message, Done):
+                self.ended.set_result(message)
             else:
-                for event in stated:
+                for event in message:
                     self._take(event)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - named by asyncio

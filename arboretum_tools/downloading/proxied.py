@@ -94,7 +94,7 @@ class ProxiedClient:
         """
         # As it is, where yarl would write it anew.
         url = URL(target, encoded=True)
-        payload = {"Proxy-Authorization": proxy.authorization} if proxy.authorization else None
+        login = {"Proxy-Authorization": proxy.authorization} if proxy.authorization else None
         # Over https only the proxy may hear it, in the CONNECT that comes first.
         tunnel = url.scheme == "https"
         async with asyncio.timeout_at(until):
@@ -105,8 +105,8 @@ class ProxiedClient:
                         url,
                         allow_redirects=False,
                         proxy=proxy.url,
-                        proxy_headers=payload if tunnel else None,
-                        headers=None if tunnel else payload,
+                        proxy_headers=login if tunnel else None,
+                        headers=None if tunnel else login,
                         trace_request_ctx=way,
                     ) as response:
                         way.kept = False
@@ -206,8 +206,8 @@ def _in_words(error: Exception) -> str:
         return "the connection ended before the whole body had come"
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "the host closed the connection without an answer"
-    stated = one_line(error)[:200] or type(error).__name__
-    return stated if isinstance(error, aiohttp.ClientConnectionError) else f"{type(error).__name__}: {stated}"
+    reason = one_line(error)[:200] or type(error).__name__
+    return reason if isinstance(error, aiohttp.ClientConnectionError) else f"{type(error).__name__}: {reason}"
 
 
 class PublicResolver(AbstractResolver):

@@ -38,15 +38,15 @@ def proxy_for(url: str) -> Proxy | None:
     if is_loopback(host) or proxy_bypass(host) or proxy_bypass(parts.netloc):
         return None
     named = getproxies()
-    stated = named.get(parts.scheme) or named.get("all")
-    return _parse(stated, parts.scheme) if stated else None
+    address = named.get(parts.scheme) or named.get("all")
+    return _parse(address, parts.scheme) if address else None
 
 
-def _parse(payload: str, scheme: str) -> Proxy:
+def _parse(address: str, scheme: str) -> Proxy:
     # As curl takes it: `host:port` is a proxy that is spoken to over http.
-    payload = payload if "://" in payload else f"http://{payload}"
+    address = address if "://" in address else f"http://{address}"
     try:
-        parts = urlsplit(payload)
+        parts = urlsplit(address)
         host, port = parts.hostname, parts.port
     except ValueError:
         host = port = None

@@ -53,8 +53,8 @@ class DownloadReport:
 
     def to_dict(self) -> dict[str, Any]:
         """The same, JSON-able."""
-        payload = asdict(self) | {"store": str(self.store), "by_status": dict(self.by_status)}
-        return payload | {"failures": self.failures, "failure_rate": self.failure_rate}
+        value = asdict(self) | {"store": str(self.store), "by_status": dict(self.by_status)}
+        return value | {"failures": self.failures, "failure_rate": self.failure_rate}
 
 
 class DownloadFailedError(TooManyFailuresError):

@@ -125,7 +125,7 @@ class AddressRules:
         """Where a checked address is really asked: the origin's scheme, host and port, if there is one."""
         if self._origin is None:
             return url
-        return f"{self._origin.scheme}://{self._origin.netloc}{url[len(place_of(url)) :]}"
+        return f"{self._origin.scheme}://{self._origin.netloc}{url[len(base_url_of(url)) :]}"
 
     def redirect(self, asked: str, location: str) -> str:
         """The address, before any origin override, that a redirect leads to.
@@ -174,7 +174,7 @@ def variant(url: str) -> str | None:
 _KNOWN_PLACES = tuple(f"https://{host}/photos/" for host in sorted(KNOWN_HOSTS))
 
 
-def place_of(url: str) -> str:
+def base_url_of(url: str) -> str:
     """`scheme://host[:port]` of an address that passed the rules."""
     # Such an address has a host and a path; the slash after the host is the first behind the eighth byte.
     return url[: url.index("/", 8)]

@@ -68,10 +68,10 @@ async def _telling(work: Coroutine[Any, Any, None], end: socket.socket, events: 
         while True:
             await asyncio.sleep(_TELL_S)
             if events:
-                stated = pack(events)
+                message = pack(events)
                 events.clear()
                 # Blocks, but is short and soon read.
-                end.sendall(stated)
+                end.sendall(message)
 
     loop.add_reader(end, hear)
     telling = asyncio.create_task(tell())

@@ -76,9 +76,9 @@ def f1_per_class(
     """F1 of each class, 2 TP / (2 TP + FP + FN); NaN for a class without photos of its own."""
     right = np.bincount(truth[truth == predicted], minlength=num_classes)
     photos = np.bincount(truth, minlength=num_classes)
-    stated = np.bincount(predicted[predicted >= 0], minlength=num_classes)
+    times_predicted = np.bincount(predicted[predicted >= 0], minlength=num_classes)
     f1: NDArray[np.float64] = np.divide(
-        2.0 * right, photos + stated, out=np.full(num_classes, np.nan), where=photos > 0
+        2.0 * right, photos + times_predicted, out=np.full(num_classes, np.nan), where=photos > 0
     )
     return f1
 

@@ -167,9 +167,9 @@ def _export(exporter: Exporter, source: Source, to: Path, dropped: list[str]) ->
     """Writes what `export` has found out about, unless it is there already."""
     split, on_event = source.split, source.on_event
     made = {**made_from(exporter, source), "dropped_classes": dropped}
-    payload = found_at(to, made)
-    if payload is not None:
-        return report(to, made, payload, written=False)
+    earlier = found_at(to, made)
+    if earlier is not None:
+        return report(to, made, earlier, written=False)
     refuse_existing(to)
     # Another version may lay files out in another way, so it takes up no work of this one.
     identity = sha256_of_json({**made, "toolkit_version": __version__})
@@ -188,9 +188,9 @@ def _export(exporter: Exporter, source: Source, to: Path, dropped: list[str]) ->
             pq.write_table(missing, folder / "missing.parquet")
         write_export_json(folder, made, {**details, "licenses": by_license})
     on_event(events.StageFinished("export"))
-    payload = found_at(to, made)
-    assert payload is not None, "an export that was just written is found again"
-    return report(to, made, payload, written=True)
+    earlier = found_at(to, made)
+    assert earlier is not None, "an export that was just written is found again"
+    return report(to, made, earlier, written=True)
 
 
 def _exporter(chosen: str | Exporter, options: Mapping[str, Any]) -> Exporter:

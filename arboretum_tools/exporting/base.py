@@ -109,11 +109,11 @@ class Source:
                 *about,
                 strict=True,
             )
-            for photo_id, label, shard, offset, size_bytes, sha256, *stated in rows:
+            for photo_id, label, shard, offset, size_bytes, sha256, *texts in rows:
                 data = self.store.read_bytes(shard, offset, size_bytes, photo_id)
                 if hashlib.sha256(data).digest() != sha256:
                     raise self._damaged(photo_id, shard)
-                yield Sample(photo_id, label, data, sha256.hex(), *stated)
+                yield Sample(photo_id, label, data, sha256.hex(), *texts)
 
     def images(self, part: str, positions: NDArray[np.int64]) -> tuple[pa.Array, PhotoInfo]:
         """The images at these positions of a part as one array of binaries, and what is said of them.

@@ -87,7 +87,7 @@ class Lists:
             for folder, row in zip(folders, classes, strict=True)
         ]
         work.path("classnames.txt").write_text("".join(names), encoding="utf-8")
-        phrases = [captions(Names.of(row)) for row in classes]
-        prompts = {kind: [of_class[kind] for of_class in phrases] for kind in CAPTION_TYPES}
+        texts = [captions(Names.of(row)) for row in classes]
+        prompts = {kind: [of_class[kind] for of_class in texts] for kind in CAPTION_TYPES}
         work.path("prompts.json").write_text(canonical_json(prompts, indent=1) + "\n", encoding="utf-8")
         return {"lists": name, "made_anew": dict(sorted(made_anew.items()))}

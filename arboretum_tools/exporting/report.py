@@ -90,7 +90,7 @@ def found_at(folder: Path, made: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def report(path: Path, made: Mapping[str, Any], payload: Mapping[str, Any], *, written: bool) -> ExportReport:
-    """The report on the export that lies at `path`; `said` is the `written` of its export.json."""
+    """The report on the export that lies at `path`; `payload` is the `written` of its export.json."""
     listed = payload["files"].values()
     own = (path / EXPORT_JSON).stat().st_size
     return ExportReport(

@@ -260,9 +260,9 @@ class _SampleWriter:
         self._texts: list[Members] = []
         for row in source.classes():
             names = Names.of(row)
-            stated = captions(names)
-            texts = {"txt": stated[DEFAULT_CAPTION]}
-            texts |= {f"{kind}.txt": stated[kind] for kind in options.caption_types()}
+            by_type = captions(names)
+            texts = {"txt": by_type[DEFAULT_CAPTION]}
+            texts |= {f"{kind}.txt": by_type[kind] for kind in options.caption_types()}
             own = options.templates.captions(names)
             texts |= {"txt" if name == "txt" else f"{name}.txt": text for name, text in own.items()}
             members = [("cls", str(row["label"])), *texts.items()]

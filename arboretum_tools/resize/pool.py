@@ -152,7 +152,7 @@ class ResizePool:
             link = self._links[position]
             try:
                 async with asyncio.timeout(_DEADLINE_S):
-                    kind, width, height, digest, stated = await link.ask(record.photo_id, data)
+                    kind, width, height, digest, body = await link.ask(record.photo_id, data)
             except _Died as died:
                 died_at_it += died.guilty
                 continue
@@ -165,17 +165,17 @@ class ResizePool:
             if kind == messages.KEPT:
                 return record, data
             if kind == messages.UNDECODABLE:
-                return _invalid(record, stated.decode()), None
+                return _invalid(record, body.decode()), None
             shrunk = replace(
                 record,
                 member=f"{record.photo_id}.jpg",
-                size_bytes=len(stated),
+                size_bytes=len(body),
                 sha256=digest.hex(),
                 width=width,
                 height=height,
                 format="jpeg",
             )
-            return shrunk, stated
+            return shrunk, body
         return _invalid(record, f"{died_at_it} processes died while they decoded it"), None
 
     async def _least_busy(self) -> int:

@@ -36,8 +36,8 @@ def _answer(photo_id: int, body: bytes, resize: Resize) -> bytes:
             quality=resize.quality,
         )
     except UndecodableImageError as error:
-        stated = error.message.encode("utf-8", "replace")
-        return ANSWER.pack(UNDECODABLE, 0, 0, b"", len(stated)) + stated
+        message = error.message.encode("utf-8", "replace")
+        return ANSWER.pack(UNDECODABLE, 0, 0, b"", len(message)) + message
     if shrunk is None:
         return ANSWER.pack(KEPT, 0, 0, b"", 0)
     jpeg, width, height = shrunk

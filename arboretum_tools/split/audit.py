@@ -123,11 +123,11 @@ def _read(path: Path) -> Files:
         meta = read_json(path / "split.json")
     except (OSError, ValueError) as error:
         raise _refuse(f"{path} is not a split: its split.json cannot be read: {error}") from error
-    payload = meta.get("sha256") if isinstance(meta, dict) else None
-    if not isinstance(payload, dict) or not isinstance(meta.get("recipe"), dict):
+    hashes = meta.get("sha256") if isinstance(meta, dict) else None
+    if not isinstance(hashes, dict) or not isinstance(meta.get("recipe"), dict):
         raise _refuse(f"{path / 'split.json'} lacks recipe and sha256")
     parts = {
-        name: _table(path / f"{name}.parquet", PART) for name in payload if name in ("train", "val", "test")
+        name: _table(path / f"{name}.parquet", PART) for name in hashes if name in ("train", "val", "test")
     }
     there = sorted(file.stem for file in path.glob("*.parquet") if file.stem in ("train", "val", "test"))
     unused, excluded = path / "unused_classes.parquet", path / "excluded.parquet"

@@ -32,13 +32,13 @@ def checks(files: Files, listed: Sequence[Path]) -> Iterator[Check]:
     Raises:
         SplitError: one of them cannot be read.
     """
-    payload = files.recipe.get("exclude")
-    if payload is not None:
+    stored = files.recipe.get("exclude")
+    if stored is not None:
         name = "kept out: excluded.parquet"
         if files.excluded is None:
             yield found(name, True, "the recipe keeps something out and the file is not there")
         else:
-            yield found("hash of what is kept out", _hash(files.excluded) != payload, str(payload)[:16])
+            yield found("hash of what is kept out", _hash(files.excluded) != stored, str(stored)[:16])
             yield _apart(files, name, _own(files.excluded))
     for path in listed:
         yield _apart(files, f"kept out: {path.name}", _read(path))

@@ -181,10 +181,10 @@ def read_pairs(text: str, name: str) -> Pairs:
     """
     found: list[Sequence[str]] = []
     for number, line in enumerate(text.splitlines(), start=1):
-        stated = line.partition("#")[0].strip()
-        if not stated:
+        content = line.partition("#")[0].strip()
+        if not content:
             continue
-        names = re.split(r"[\t,/]", stated)
+        names = re.split(r"[\t,/]", content)
         try:
             parse_pairs([names])
         except UsageError:

@@ -102,7 +102,7 @@ def make_split(
         SelectionError: the catalogue lacks the column to group by.
         StoreError: `store` is not an image store.
     """
-    payload: dict[str, Any] = {
+    options: dict[str, Any] = {
         "profile": profile,
         "lt_ratio": lt_ratio,
         "rank": rank,
@@ -119,7 +119,7 @@ def make_split(
         "hybrids": hybrids,
         "seed": seed,
     }
-    given = {key: value for key, value in payload.items() if value is not None}
+    given = {key: value for key, value in options.items() if value is not None}
     if benchmark is not None:
         given = benchmarks.completed(given)
     exclusion = _exclusion(exclude)
@@ -281,13 +281,13 @@ def _split(
     """The split that was drawn; `more` is what its split.json says besides."""
     rank = LIFE_STAGE_RANK if recipe.benchmark == "life-stage" else recipe.rank
     classes = _classes(drawn, rank)
-    payload = {"selection": selection.recipe(), **recipe.to_json()}
+    options = {"selection": selection.recipe(), **recipe.to_json()}
     largest, smallest = classes["n_train"][0].as_py(), classes["n_train"][-1].as_py()
     meta: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
         "toolkit_version": __version__,
-        "recipe": payload,
-        "recipe_sha256": sha256_of_json(payload),
+        "recipe": options,
+        "recipe_sha256": sha256_of_json(options),
         "selection_english": selection.english,
         "catalog": {
             "layout": selection.catalog.layout,
@@ -299,7 +299,7 @@ def _split(
         "M": largest,
         "m": smallest,
         "C": classes.num_rows,
-        "ratio_asked": payload["lt_ratio"] if recipe.profile in (*RATIO_PROFILES, "balanced") else None,
+        "ratio_asked": options["lt_ratio"] if recipe.profile in (*RATIO_PROFILES, "balanced") else None,
         "ratio_achieved": largest / smallest if smallest else None,
         "counts": {**drawn.counts, "classes_left_out": drawn.unused_classes.num_rows},
         "photos_rolled_up": drawn.rolled_up,

@@ -153,25 +153,25 @@ class Split:
 
     def write_into(self, folder: Path) -> None:
         """Writes the files of the split into an empty folder, `split.json` last."""
-        payload = {"recipe_sha256": self.meta["recipe_sha256"], "catalog": self.meta["catalog"]}
-        write_table(folder / "classes.parquet", self.classes, CLASSES, payload)
+        provenance = {"recipe_sha256": self.meta["recipe_sha256"], "catalog": self.meta["catalog"]}
+        write_table(folder / "classes.parquet", self.classes, CLASSES, provenance)
         for part in self.tables:
             batches = part_batches(self.tables, part, PART.names)
             write_table(
                 folder / f"{part}.parquet",
                 batches,
                 PART,
-                {"part": part, **payload},
+                {"part": part, **provenance},
                 encodings=PHOTO_ENCODINGS,
             )
         if self.left_out is not None:
-            write_table(folder / "left_out.parquet", self.left_out, LEFT_OUT, payload)
+            write_table(folder / "left_out.parquet", self.left_out, LEFT_OUT, provenance)
         if self.unused_classes is not None:
-            write_table(folder / "unused_classes.parquet", self.unused_classes, UNUSED_CLASSES, payload)
+            write_table(folder / "unused_classes.parquet", self.unused_classes, UNUSED_CLASSES, provenance)
         if self.excluded is not None:
-            write_table(folder / "excluded.parquet", self.excluded, EXCLUDED, payload)
+            write_table(folder / "excluded.parquet", self.excluded, EXCLUDED, provenance)
         if self.files is not None:
-            write_table(folder / "files.parquet", self.files, PUBLISHED_FILES, payload)
+            write_table(folder / "files.parquet", self.files, PUBLISHED_FILES, provenance)
         # Last, so that a folder with a split.json is a whole split.
         write_json(folder / "split.json", self.meta)
 
@@ -315,9 +315,9 @@ def _sha256_of_lines(rows: pa.Table | Iterable[pa.RecordBatch], columns: tuple[s
     digest = hashlib.sha256()
     tab, end, nothing = text("\t"), text("\n"), text("")
     for batch in rows.to_batches(max_chunksize=_BLOCK) if isinstance(rows, pa.Table) else rows:
-        phrases = [pc.cast(batch.column(column), pa.string()) for column in columns]
-        between = [one for value in phrases[:-1] for one in (value, tab)]
-        lines = pc.binary_join_element_wise(*between, phrases[-1], end, nothing)
+        texts = [pc.cast(batch.column(column), pa.string()) for column in columns]
+        between = [one for value in texts[:-1] for one in (value, tab)]
+        lines = pc.binary_join_element_wise(*between, texts[-1], end, nothing)
         # The values of a text column stand one behind the other: they are the text.
         _, ends, data = lines.buffers()
         if batch.num_rows:

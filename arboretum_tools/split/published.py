@@ -226,10 +226,10 @@ def _part_table(photos: Sequence[_Photo], number: Mapping[str, int]) -> pa.Table
 
 def _classes(sources: Sequence[_Source], extra: Mapping[int, Mapping[str, Any]]) -> pa.Table:
     counts = {source.part: Counter(photo.label for photo in source.photos) for source in sources}
-    payload: dict[int, Mapping[str, Any]] = {}
+    described: dict[int, Mapping[str, Any]] = {}
     for source in sources:
-        payload.update(source.classes)
-    labels = set(payload).union(*counts.values())
+        described.update(source.classes)
+    labels = set(described).union(*counts.values())
     total = len(labels)
     missing = next((label for label in range(total) if label not in labels), None)
     if missing is not None:
@@ -239,7 +239,7 @@ def _classes(sources: Sequence[_Source], extra: Mapping[int, Mapping[str, Any]])
         )
     folders = _folders(sources)
     rows = [
-        _class(label, {**payload.get(label, {}), **extra.get(label, {})}, folders) for label in range(total)
+        _class(label, {**described.get(label, {}), **extra.get(label, {})}, folders) for label in range(total)
     ]
     names = Counter(row["name"] for row in rows)
     for label, row in enumerate(rows):
@@ -266,22 +266,22 @@ def _folders(sources: Sequence[_Source]) -> dict[int, str]:
     return {label: str(path.relative_to(shared)) if shared else str(path) for label, path in first.items()}
 
 
-def _class(label: int, payload: Mapping[str, Any], folders: Mapping[int, str]) -> dict[str, Any]:
+def _class(label: int, described: Mapping[str, Any], folders: Mapping[int, str]) -> dict[str, Any]:
     """A class as the competition describes it: a taxon with what is known of its lineage."""
-    known = {rank: _word(payload.get(rank)) for rank in RANKS}
-    known["species"] = _word(payload.get("specific_epithet"))
-    group = GROUPS.get(str(payload.get("supercategory")))
+    known = {rank: _word(described.get(rank)) for rank in RANKS}
+    known["species"] = _word(described.get("specific_epithet"))
+    group = GROUPS.get(str(described.get("supercategory")))
     if group is not None and not known[group.rank]:
         known[group.rank] = group.name
-    name = _word(payload.get("name"))
+    name = _word(described.get("name"))
     folder = folders.get(label, "")
     return {
         "label": label,
         "name": name or (folder if folder not in ("", ".") else f"class {label}"),
         "scientific_name": name or folder or f"class {label}",
-        "common_name": _word(payload.get("common_name")),
+        "common_name": _word(described.get("common_name")),
         "taxon_id": None,
-        "rank": "species" if payload else CATEGORY,
+        "rank": "species" if described else CATEGORY,
         **known,
     }
 

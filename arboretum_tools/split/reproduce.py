@@ -94,14 +94,14 @@ def remake_split(
     """
     file = Path(source) / "split.json" if Path(source).is_dir() else Path(source)
     meta = _meta(file)
-    payload = meta["recipe"]
-    if payload.get("profile") == "imported":
+    stored = meta["recipe"]
+    if stored.get("profile") == "imported":
         raise RecipeError(
             f"the split of {file} was imported, not made from a catalogue",
-            hint="Import its files again with --import: " + ", ".join(_names(payload)) + ".",
+            hint="Import its files again with --import: " + ", ".join(_names(stored)) + ".",
         )
-    recipe = SplitRecipe.from_json(payload)
-    selection = selection_of(payload.get("selection"), catalog, photo_ids)
+    recipe = SplitRecipe.from_json(stored)
+    selection = selection_of(stored.get("selection"), catalog, photo_ids)
     available = Available(but=_left_out(file.parent) if recipe.store else None)
     (split,) = draw_recipes(
         selection,

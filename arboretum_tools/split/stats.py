@@ -180,11 +180,11 @@ def text_figure(stats: SplitStats, *, width: int = 64, height: int = 10) -> list
         row = "".join(marks[stats.band(n)] if n >= at and n else " " for n in shown)
         lines.append(f"{f'{round(at):,}':>{edge}} |{row}".rstrip())
     bands = ", ".join(f"{marks[name]} {name}" for name, found in stats.bands.items() if found.classes)
-    message = f"{stats.part} photos a class, log axis, {counted(stats.classes, 'class')}" + (
+    title = f"{stats.part} photos a class, log axis, {counted(stats.classes, 'class')}" + (
         f"; {bands}" if bands else ""
     )
     lines.append(f"{'':>{edge}} +{'-' * columns}")
-    lines.append(f"{'':>{edge}}  {message}")
+    lines.append(f"{'':>{edge}}  {title}")
     return lines
 
 

@@ -45,7 +45,7 @@ REQUESTS = "requests"
 # What a store says about how its images were scaled.
 _RESIZE = {"shorter_side", "filter", "quality"}
 
-#: The highest number of a shard: what the arrays of `place` hold.
+#: The highest number of a shard: what the arrays of `Locations` hold.
 MAX_SHARD = 2**31 - 1
 
 # As `shard_name` writes them: any other name is no file of ours, and is left alone.

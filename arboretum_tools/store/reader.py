@@ -136,11 +136,11 @@ class ImageStore:
         if len(data) == size and tar.agrees(header, b"%d." % photo_id, size):
             return data
         try:
-            name, payload = tar.parse(header)
+            name, length = tar.parse(header)
         except ValueError as error:
             raise self._disagrees(shard, photo_id, f"{error} at {offset - tar.BLOCK}") from None
-        if payload != size or name.partition(".")[0] != str(photo_id):
-            raise self._disagrees(shard, photo_id, f"{name} of {payload} bytes at {offset}, not {size} bytes")
+        if length != size or name.partition(".")[0] != str(photo_id):
+            raise self._disagrees(shard, photo_id, f"{name} of {length} bytes at {offset}, not {size} bytes")
         if len(data) != size:
             raise self._disagrees(shard, photo_id, f"a file that ends after {offset + len(data)} bytes")
         return data

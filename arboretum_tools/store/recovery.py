@@ -104,8 +104,8 @@ def _agrees(descriptor: int, at: int, record: PhotoRecord) -> bool:
     if len(entry) != expected:
         return False
     try:
-        payload = tar.parse(entry[: tar.BLOCK])
+        parsed = tar.parse(entry[: tar.BLOCK])
     except ValueError:
         return False
     data = memoryview(entry)[tar.BLOCK : tar.BLOCK + size]
-    return payload == (record.member, size) and hashlib.sha256(data).hexdigest() == record.sha256
+    return parsed == (record.member, size) and hashlib.sha256(data).hexdigest() == record.sha256

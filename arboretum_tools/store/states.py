@@ -247,10 +247,10 @@ def _range(file: Path) -> tuple[int, int]:
     low, high = _INT64.max, _INT64.min
     for group in range(footer.num_row_groups):
         # The first column of an index.
-        stated = footer.row_group(group).column(0).statistics
-        if stated is None or not stated.has_min_max:
+        statistics = footer.row_group(group).column(0).statistics
+        if statistics is None or not statistics.has_min_max:
             return _INT64.min, _INT64.max
-        low, high = min(low, stated.min), max(high, stated.max)
+        low, high = min(low, statistics.min), max(high, statistics.max)
     return low, high
 
 

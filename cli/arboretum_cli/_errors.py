@@ -12,7 +12,6 @@ import typer
 from arboretum_cli import _output
 
 INTERNAL_ERROR = 1
-BAD_INPUT = 3
 INTERRUPTED = 130
 TERMINATED = 143
 
@@ -88,7 +87,7 @@ def _was_meant(error: Exception) -> bool:
 
 
 def _of(error: Exception) -> int:
-    from arboretum_tools.errors import ArboretumError
+    from arboretum_tools.errors import ArboretumError, BadInputError
 
     if isinstance(error, typer.TyperException):
         # Typer prints usage errors with the command's usage line.
@@ -106,12 +105,15 @@ def _of(error: Exception) -> int:
         raise error
     if isinstance(error, OSError) and error.errno in _OF_THE_SYSTEM:
         about = f"{os.fsdecode(error.filename)}: " if error.filename else ""
-        return _say(f"error: {about}{os.strerror(error.errno)}\n{_OF_THE_SYSTEM[error.errno]}", BAD_INPUT)
+        return _say(
+            f"error: {about}{os.strerror(error.errno)}\n{_OF_THE_SYSTEM[error.errno]}",
+            BadInputError.exit_code,
+        )
     if isinstance(error, MemoryError):
         return _say(
             "error: out of memory\nGive the process more, or let queries spill to disk earlier: "
             "$ARBORETUM_MEMORY_LIMIT.",
-            BAD_INPUT,
+            BadInputError.exit_code,
         )
     return _say(
         f"internal error: {type(error).__name__}: {error}\n"

@@ -85,7 +85,7 @@ def _built_lines(report: BuildReport) -> list[str]:
         f"{counted(report.taxa, 'taxon')}, "
         f"{size(report.size_bytes)} ({per_photo:.1f} bytes a photo), fingerprint {report.fingerprint}",
         *([f"  of {counted(report.defects.rows, 'row')}:"] if report.defects.sentences else []),
-        *(f"    {stated}" for stated in report.defects.sentences),
+        *(f"    {sentence}" for sentence in report.defects.sentences),
     ]
     if (listed := report.path / REJECTED).is_file():
         lines.append(f"  rows left out are listed in {listed}")

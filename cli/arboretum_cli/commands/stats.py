@@ -129,11 +129,9 @@ def _of_catalogue(
         if figures is not None:
             check_output(figures / "figure", overwrite=True, inputs=[catalog.path])
         found = library.catalog_stats(flags.select(catalog) if flags.given else catalog, top=top)
-        drawn = (
-            []
-            if figures is None
-            else library.figures(found, figures, form=figure_format, overwrite=overwrite)
-        )
+        drawn = []
+        if figures is not None:
+            drawn = library.figures(found, figures, form=figure_format, overwrite=overwrite)
     text = found.to_csv() if csv else found.to_markdown()
     result(json, found.to_dict(), [text.rstrip("\n")])
     for path in drawn:
