@@ -26,7 +26,7 @@ _WIDER = 16
 
 
 def limit_sql(requested: str, there: str) -> str:
-    """SQL of a limit under which `requested` of `there` keys lie, but for SPARE standard deviations.
+    """SQL of a limit under which `requested` of `there` keys lie almost surely, SPARE deviations wide.
 
     Whoever uses it looks whether they do, and where they do not asks again with a wider one.
     """
