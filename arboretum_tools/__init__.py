@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from arboretum_tools.split.audit import Audit, audit_split
     from arboretum_tools.split.make import make_family, make_split
     from arboretum_tools.split.published import import_split
+    from arboretum_tools.split.rebalancing.samplers import LongTailSampler
     from arboretum_tools.split.reproduce import RemadeSplit, remake_split
-    from arboretum_tools.split.samplers import LongTailSampler
     from arboretum_tools.split.stats import SplitStats, split_stats
     from arboretum_tools.store import ImageStore, open_store
     from arboretum_tools.store.verify import Verification, verify_store

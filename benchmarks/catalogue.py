@@ -161,7 +161,7 @@ def _split(folder: Path, taxa: str, **recipe: Any) -> object:
     import tempfile
 
     from arboretum_tools import make_split
-    from arboretum_tools.split.drawn_parts import DrawnParts
+    from arboretum_tools.split.drawing.drawn_parts import DrawnParts
 
     started, cpu = time.perf_counter(), time.process_time()
     marks, write = [], DrawnParts.write

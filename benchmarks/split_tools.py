@@ -17,7 +17,7 @@ from selection_and_split import make_catalogue
 from sklearn.metrics import balanced_accuracy_score, f1_score, top_k_accuracy_score
 
 from arboretum_tools import audit_split, evaluate, make_family, make_split, open_catalog, open_split
-from arboretum_tools.split.samplers import LongTailSampler
+from arboretum_tools.split.rebalancing.samplers import LongTailSampler
 
 
 def timed(run: Callable[[], object], rounds: int) -> float:

@@ -1,4 +1,4 @@
-"""Long-tailed splits: recipe, profiles (pure); pool, groups, draw (carry them out); manifest (files).
+"""Long-tailed splits: the recipe, the files, and three rooms: `drawing`, `audit`, `rebalancing`.
 
 `make` is not imported here: reading a split should not load the database that making one needs.
 """

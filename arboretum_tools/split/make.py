@@ -19,12 +19,12 @@ from arboretum_tools.catalog import Catalog, Selection
 from arboretum_tools.identity import folder_names, unique_names
 from arboretum_tools.photo_ids import PhotoIds
 from arboretum_tools.split import benchmarks
-from arboretum_tools.split.benchmark_draw import draw_benchmark, prepared
-from arboretum_tools.split.draw import Drawn, draw
-from arboretum_tools.split.exclusion import Exclusion, read_exclusion
-from arboretum_tools.split.groups import resolve_group_by
+from arboretum_tools.split.drawing.benchmark import draw_benchmark, prepared
+from arboretum_tools.split.drawing.draw import Drawn, draw
+from arboretum_tools.split.drawing.exclusion import Exclusion, read_exclusion
+from arboretum_tools.split.drawing.groups import resolve_group_by
+from arboretum_tools.split.drawing.pool import Available
 from arboretum_tools.split.manifest import FORMAT_VERSION, Split, classes_sha256, part_batches, part_sha256
-from arboretum_tools.split.pool import Available
 from arboretum_tools.split.recipe import RATIO_PROFILES, SplitRecipe, parse_family
 from arboretum_tools.store import ImageStore
 from arboretum_tools.stored_photos import ok_photo_ids
@@ -92,7 +92,7 @@ def make_split(
         seed: draws other photos by the same rules.
         store: an image store's folder (or the ids of photos): only what it holds is drawn.
         exclude: files or splits whose photos, observations or taxa are kept out; see
-            `arboretum_tools.split.exclusion`.
+            `arboretum_tools.split.drawing.exclusion`.
         name: the split's name; default from taxa, profile, ratio and seed.
 
     Raises:

@@ -20,7 +20,7 @@ GROUP_BY = ("auto", "photo", "observation", "observer-per-species")
 #: Profiles whose class sizes follow from the ratio.
 RATIO_PROFILES = ("exp", "step", "pareto")
 
-#: See `arboretum_tools.split.profiles`; `all` is one part `train` with every photo and no hold-out,
+#: See `arboretum_tools.split.drawing.profiles`; `all` is one part `train` with every photo and no hold-out,
 #: `benchmark` one part `test` (`arboretum_tools.split.benchmarks`).
 PROFILES = (*RATIO_PROFILES, "balanced", "natural", "all", benchmarks.PROFILE)
 
@@ -71,7 +71,7 @@ class SplitRecipe:
         stages: of the benchmark `life-stage`, (life stage, photos), in the order of a life; `test_per_class`
             is the largest of these numbers.
         pairs: of the benchmark `confounding`, terms of the taxa.
-        exclude: SHA-256 of what was kept out (`arboretum_tools.split.exclusion`); None where nothing was.
+        exclude: SHA-256 of what was kept out (`arboretum_tools.split.drawing.exclusion`), or None.
     """
 
     profile: str = "exp"

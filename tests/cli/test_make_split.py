@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from arboretum_tools.split import open_split
-from arboretum_tools.split.drawn_parts import DrawnParts
+from arboretum_tools.split.drawing.drawn_parts import DrawnParts
 from arboretum_tools.split.part_files import SavedParts
 
 

@@ -323,7 +323,7 @@ def _again(
     json: bool,
 ) -> None:
     from arboretum_tools.photo_ids import read_photo_ids
-    from arboretum_tools.split.exclusion import read_exclusion
+    from arboretum_tools.split.drawing.exclusion import read_exclusion
     from arboretum_tools.split.reproduce import remake_split
 
     beside = dataclasses.replace(flags, photo_ids=None)

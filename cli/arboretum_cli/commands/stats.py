@@ -69,7 +69,7 @@ def stats(
     A catalogue by group, rarity, licence, life stage and rank, every photo of any grade unless flags say
     otherwise; as Markdown. A split by its parts, shot bands, groups and ranks, with its sorted class counts.
     In Python: `catalog_stats(catalog)`, `split_stats(split)`; weights and samplers for training code:
-    `arboretum_tools.split.weights`, `arboretum_tools.split.samplers`.
+    `arboretum_tools.split.rebalancing.weights`, `arboretum_tools.split.rebalancing.samplers`.
 
     \b
     Examples:
@@ -93,8 +93,8 @@ def stats(
 
     from arboretum_tools.atomic_files import check_output
     from arboretum_tools.split import open_split
+    from arboretum_tools.split.rebalancing.weights import WEIGHT_FILES, save_weights
     from arboretum_tools.split.stats import save_figure, split_stats
-    from arboretum_tools.split.weights import WEIGHT_FILES, save_weights
 
     opened = open_split(split, in_memory=False)
     found = split_stats(opened, many_above=many_above, few_below=few_below)

@@ -215,7 +215,7 @@ def test_the_same_image_in_two_parts_is_seen_by_its_bytes_and_a_like_one_by_its_
 def test_near_duplicates_are_those_that_every_pair_compared_would_find():
     import random
 
-    from arboretum_tools.split.audit_images import _pairs
+    from arboretum_tools.split.audit.pictures import _pairs
 
     rng = random.Random(5)
     values = [rng.getrandbits(64) for _ in range(30)]

@@ -20,10 +20,10 @@ from arboretum_tools.photo_ids import PhotoIds
 from arboretum_tools.split.audit import audit_split
 from arboretum_tools.split.benchmarks import parse_pairs, parse_stages, read_pairs
 from arboretum_tools.split.make import make_family, make_split
+from arboretum_tools.split.rebalancing.weights import class_weights
 from arboretum_tools.split.recipe_file import PRESETS
 from arboretum_tools.split.reproduce import remake_split
 from arboretum_tools.split.stats import split_stats, text_figure
-from arboretum_tools.split.weights import class_weights
 from arboretum_tools.stable_key import key
 
 #: Photos of each species, by group: at and around 30 and 10.

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from arboretum_metadata.schema import PART
 from arboretum_tools.catalog.partitions import MOST_BUCKETS
-from arboretum_tools.split import draw
-from arboretum_tools.split.drawn_parts import DrawnParts
+from arboretum_tools.split.drawing import draw
+from arboretum_tools.split.drawing.drawn_parts import DrawnParts
 from arboretum_tools.split.make import make_split
 from arboretum_tools.tables import arrow_schema
 

@@ -12,7 +12,7 @@ from arboretum_tools.errors import RecipeError, SelectionError, SplitError
 from arboretum_tools.photo_ids import PhotoIds
 from arboretum_tools.split import open_split
 from arboretum_tools.split.audit import audit_split
-from arboretum_tools.split.exclusion import Exclusion, read_exclusion
+from arboretum_tools.split.drawing.exclusion import Exclusion, read_exclusion
 from arboretum_tools.split.make import make_family, make_split, whole
 from arboretum_tools.split.reproduce import remake_split
 

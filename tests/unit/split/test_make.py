@@ -17,7 +17,8 @@ from arboretum_tools.errors import (
     UsageError,
 )
 from arboretum_tools.photo_ids import PhotoIds
-from arboretum_tools.split import hold_out, open_split
+from arboretum_tools.split import open_split
+from arboretum_tools.split.drawing import hold_out
 from arboretum_tools.split.make import make_split, whole
 from arboretum_tools.split.manifest import part_sha256
 

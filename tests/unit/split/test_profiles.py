@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arboretum_tools.errors import InfeasibleSplitError, RecipeError, UsageError
-from arboretum_tools.split.profiles import exponential, largest_for, pareto, step, targets
+from arboretum_tools.split.drawing.profiles import exponential, largest_for, pareto, step, targets
 from arboretum_tools.split.recipe import SplitRecipe, parse_family, parse_ratio
 from arboretum_tools.split.recipe_file import PRESETS
 

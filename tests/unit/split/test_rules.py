@@ -13,8 +13,8 @@ from arboretum_tools.catalog import open_catalog
 from arboretum_tools.catalog.build import build_catalog
 from arboretum_tools.errors import InfeasibleSplitError
 from arboretum_tools.photo_ids import PhotoIds
-from arboretum_tools.split import draw, hold_out
-from arboretum_tools.split.exclusion import Exclusion
+from arboretum_tools.split.drawing import draw, hold_out
+from arboretum_tools.split.drawing.exclusion import Exclusion
 from arboretum_tools.split.make import make_split
 from arboretum_tools.stable_key import key
 

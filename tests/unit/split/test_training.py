@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arboretum_tools.errors import SplitError, UsageError
-from arboretum_tools.split.samplers import POWERS, LongTailSampler
-from arboretum_tools.split.weights import class_weights, sample_weights, save_weights
+from arboretum_tools.split.rebalancing.samplers import POWERS, LongTailSampler
+from arboretum_tools.split.rebalancing.weights import class_weights, sample_weights, save_weights
 from arboretum_tools.testing.tiny import tiny_split
 
 COUNTS = [40, 12, 4, 2]

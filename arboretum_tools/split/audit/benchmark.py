@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from arboretum_tools.split.audit_checks import Check, Files, found
+from arboretum_tools.split.audit.checks import Check, Files, found
 from arboretum_tools.wording import counted
 
 # What makes a species rare: fewer photos in the whole catalogue (arXiv 2406.17720).

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from arboretum_tools.atomic_files import read_json
 from arboretum_tools.errors import SplitError
-from arboretum_tools.split.audit_checks import Check, Files, found
+from arboretum_tools.split.audit.checks import Check, Files, found
 from arboretum_tools.tables import one_line, read_columns
 from arboretum_tools.wording import counted, does
 

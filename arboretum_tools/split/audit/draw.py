@@ -15,7 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from arboretum_tools.arrays import to_numpy
-from arboretum_tools.split.audit_checks import Check, Files, found
+from arboretum_tools.split.audit.checks import Check, Files, found
 from arboretum_tools.wording import counted
 
 _GROUPS = {"observation": "observation_id", "observer-per-species": "observer_id"}

@@ -24,8 +24,8 @@ from arboretum_tools.catalog.catalog import catalog_of
 from arboretum_tools.errors import InfeasibleSplitError, RecipeError, SelectionError
 from arboretum_tools.identity import class_key_sql
 from arboretum_tools.query import identifier
-from arboretum_tools.split.draw import Drawn, draw
-from arboretum_tools.split.pool import Available
+from arboretum_tools.split.drawing.draw import Drawn, draw
+from arboretum_tools.split.drawing.pool import Available
 from arboretum_tools.split.recipe import SplitRecipe
 from arboretum_tools.tables import arrow_schema
 from arboretum_tools.taxonomy import Taxon

@@ -21,11 +21,11 @@ from arboretum_metadata.schema import PART
 from arboretum_tools.arrays import from_numpy, to_numpy
 from arboretum_tools.catalog import Relations, Selection
 from arboretum_tools.catalog.partitions import MOST_BUCKETS
-from arboretum_tools.split.drawn_parts import DrawnParts
-from arboretum_tools.split.hold_out import KEYS, hold_out, limit_sql
+from arboretum_tools.split.drawing.drawn_parts import DrawnParts
+from arboretum_tools.split.drawing.hold_out import KEYS, hold_out, limit_sql
+from arboretum_tools.split.drawing.pool import Available, Pool, make_pool
+from arboretum_tools.split.drawing.profiles import targets
 from arboretum_tools.split.manifest import PARTS
-from arboretum_tools.split.pool import Available, Pool, make_pool
-from arboretum_tools.split.profiles import targets
 from arboretum_tools.split.recipe import SplitRecipe
 from arboretum_tools.stable_key import KEYS_FIRST, key_sql
 

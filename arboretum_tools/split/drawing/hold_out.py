@@ -10,8 +10,8 @@ classes.
 
 from __future__ import annotations
 
+from arboretum_tools.split.drawing.pool import Pool
 from arboretum_tools.split.manifest import PARTS
-from arboretum_tools.split.pool import Pool
 from arboretum_tools.split.recipe import SplitRecipe
 from arboretum_tools.stable_key import KEYS_FIRST, key_sql
 

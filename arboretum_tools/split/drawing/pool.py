@@ -16,7 +16,7 @@ from arboretum_tools.catalog import Relations, Selection
 from arboretum_tools.identity import class_key_sql
 from arboretum_tools.photo_ids import PhotoIds
 from arboretum_tools.query import identifier
-from arboretum_tools.split.groups import group_sql
+from arboretum_tools.split.drawing.groups import group_sql
 from arboretum_tools.split.recipe import SplitRecipe
 
 # Where further columns stand in the query of a pool.

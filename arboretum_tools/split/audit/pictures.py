@@ -10,7 +10,7 @@ from typing import NamedTuple
 from arboretum_tools import images
 from arboretum_tools.errors import UsageError
 from arboretum_tools.events import OnEvent, PhotoDone, StageFinished, StageStarted
-from arboretum_tools.split.audit_checks import Check, Files, found
+from arboretum_tools.split.audit.checks import Check, Files, found
 from arboretum_tools.store import ImageStore
 from arboretum_tools.wording import counted, does
 

@@ -1,8 +1,4 @@
-"""`audit_split`: whether a split keeps its promises, recomputed from its files alone.
-
-Nothing here or in the other modules `audit_*` shares code with what makes splits: hashes, profiles and
-orders are written down a second time, so that a defect on one side does not hide itself on the other.
-"""
+"""`audit_split`: all checks of a split, and their report."""
 
 from __future__ import annotations
 
@@ -17,15 +13,8 @@ from arboretum_metadata.schema import CLASSES, EXCLUDED, PART, UNUSED_CLASSES, T
 from arboretum_tools.atomic_files import read_json, write_json
 from arboretum_tools.errors import SplitError
 from arboretum_tools.events import OnEvent, ignore
-from arboretum_tools.split import (
-    audit_benchmark,
-    audit_checks,
-    audit_draw,
-    audit_exclude,
-    audit_images,
-    audit_rows,
-)
-from arboretum_tools.split.audit_checks import Check, Files
+from arboretum_tools.split.audit import benchmark, draw, kept_out, pictures, rows
+from arboretum_tools.split.audit.checks import Check, Files, all_checks, guarded
 from arboretum_tools.store import ImageStore
 from arboretum_tools.tables import arrow_schema, one_line, read_columns
 from arboretum_tools.version import __version__
@@ -100,17 +89,17 @@ def audit_split(
         UsageError: near_bits is outside 0 to 7.
     """
     path = Path(path)
-    audit_images.check_bits(near_bits)
+    pictures.check_bits(near_bits)
     store = None if images is None else ImageStore.open(images)
     files = _read(path)
-    checks = list(audit_checks.all_checks(files))
-    checks += audit_checks.guarded({"benchmark": lambda: audit_benchmark.checks(files)})
-    checks += audit_checks.guarded({"drawn": lambda: audit_draw.checks(files)})
-    checks += audit_checks.guarded({"rows and names": lambda: audit_rows.checks(files)})
+    checks = list(all_checks(files))
+    checks += guarded({"benchmark": lambda: benchmark.checks(files)})
+    checks += guarded({"drawn": lambda: draw.checks(files)})
+    checks += guarded({"rows and names": lambda: rows.checks(files)})
     listed = [Path(one) for one in exclude]
-    checks += audit_checks.guarded({"what is kept out": lambda: audit_exclude.checks(files, listed)})
+    checks += guarded({"what is kept out": lambda: kept_out.checks(files, listed)})
     if store is not None:
-        checks += audit_images.checks(files, store, near_bits, on_event)
+        checks += pictures.checks(files, store, near_bits, on_event)
     return Audit(path, tuple(checks))
 
 
