@@ -9,13 +9,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from arboretum_tools import photo_plan
 from arboretum_tools.arrays import text
 from arboretum_tools.catalog import Catalog, Selection
 from arboretum_tools.criteria import Criteria
 from arboretum_tools.errors import StoreError
 from arboretum_tools.photo_ids import PhotoIds, read_photo_ids
-from arboretum_tools.store import ImageStore
+from arboretum_tools.store import ImageStore, plans
 from arboretum_tools.store.layout import is_store
 from arboretum_tools.tables import one_line, read_columns
 
@@ -38,7 +37,7 @@ def ok_photo_ids(store: ImageStore) -> PhotoIds:
 
 def has_selections(images: str | Path) -> bool:
     """Whether a folder is an image store that anything was asked of."""
-    return is_store(Path(images)) and bool(photo_plan.saved(images))
+    return is_store(Path(images)) and bool(plans.saved(images))
 
 
 def downloaded_selection(catalog: Catalog, images: str | Path) -> Selection:
@@ -53,7 +52,7 @@ def downloaded_selection(catalog: Catalog, images: str | Path) -> Selection:
     """
     ImageStore.open(images)
     criteria: dict[Criteria, None] = {}
-    for plan in photo_plan.saved(images):
+    for plan in plans.saved(images):
         recipes = (plan.source.get("criteria") or {}).get("any_of", ())
         listed = plan.source.get("kind") != "selection" or any("photo_ids" in recipe for recipe in recipes)
         if listed or not recipes:

@@ -15,6 +15,8 @@ from arboretum_tools.catalog.relations import Relations
 from arboretum_tools.criteria import Criteria, Predicate
 from arboretum_tools.errors import UsageError
 from arboretum_tools.identity import joined_slugs
+from arboretum_tools.photo_plan import COLUMNS, PhotoPlan
+from arboretum_tools.query import identifier
 from arboretum_tools.tables import arrow_schema, to_frame, write_table
 from arboretum_tools.wording import counted
 
@@ -295,10 +297,24 @@ class Selection:
             cast = [batch.column(f.name).cast(f.type) for f in schema]
             yield pa.RecordBatch.from_arrays(cast, schema=schema)
 
-    def plan_batches(self) -> Iterator[pa.RecordBatch]:
-        """What a download needs of each photo: photo_id, ext, url; photo_id ascending, streamed."""
-        sql, parameters = self.query("photo_id, ext, url")
+    def plan(self) -> PhotoPlan:
+        """What a download of these photos fetches."""
+        source = {"kind": "selection", "english": self.english, "criteria": self.recipe()}
+        return PhotoPlan(self._plan_batches, source)
+
+    def _plan_batches(self) -> Iterator[pa.RecordBatch]:
+        sql, parameters = self.query(", ".join(COLUMNS))
         yield from self.catalog.batches(f"{sql} ORDER BY photo_id", parameters)
+
+    def count_classes(self) -> int:
+        """Species classes among these photos."""
+        return self.summary()["classes"]
+
+    def count_by(self, *columns: str) -> list[tuple[Any, ...]]:
+        """Photos by the values of some columns: the values and how many, each combination once."""
+        keys = ", ".join(map(identifier, columns))
+        sql, parameters = self.query(f"{keys}, count(*)")
+        return self.catalog.rows(f"{sql} GROUP BY {keys}", parameters)
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> int:
         """Writes the selected rows and returns how many they are.

@@ -183,7 +183,7 @@ def estimate_download(what: Any, **arguments: Unpack[DownloadArguments]) -> Down
 
     job = _job(what, **arguments)
     plan = run.plan_only(job)
-    kinds = composition_of(job.of)
+    kinds = composition_of(job.photos)
     return plan if kinds is None else replace(plan, classes=kinds[0], licenses=kinds[1])
 
 
@@ -222,9 +222,8 @@ def _job(
     if catalog is not None:
         what = catalog.select(photo_ids=what)
     return Job(
-        requests=photo_plan.of(what),
+        photos=photo_plan.source_of(what),
         images=Path(images),
-        of=what,
         size=size,
         resize=None if resize is None else Resize(resize, resize_filter),
         options=DownloadOptions(retry=tuple(retry), rules=address_rules(origin, allow_hosts), **options),

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from arboretum_metadata.vocab import PHOTO_SIZES
 from arboretum_tools.downloading.options import DownloadOptions
 from arboretum_tools.errors import UsageError
 from arboretum_tools.events import OnEvent, ignore
-from arboretum_tools.photo_plan import PhotoPlan
+from arboretum_tools.photo_plan import PhotoSource
 from arboretum_tools.resize import Resize
 from arboretum_tools.store.layout import StoreConfig
 from arboretum_tools.store.lock import ALONE, Task
@@ -24,8 +23,7 @@ class Job:
     """A download that was asked for.
 
     Attributes:
-        requests: what to fetch.
-        of: the Selection or Split that it is made of, whose photos' sizes are looked up; None = unknown.
+        photos: what to fetch.
         images: folder of the store.
         size: one of `vocab.PHOTO_SIZES`.
         resize: how photos are shrunk as they come; None = they are stored as they came.
@@ -36,9 +34,8 @@ class Job:
         on_event: called with each event.
     """
 
-    requests: PhotoPlan
+    photos: PhotoSource
     images: Path
-    of: Any = None
     size: str = "medium"
     resize: Resize | None = None
     options: DownloadOptions = field(default_factory=DownloadOptions)

@@ -7,11 +7,10 @@ of the short one, as most photos have it.
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
-from typing import Any
 
 from arboretum_metadata.vocab import PHOTO_SIZES
+from arboretum_tools.photo_plan import PhotoSource
 
 #: Bytes of a medium photo on average, 500 x 375 pixels.
 MEDIUM_BYTES = 90_000
@@ -52,38 +51,27 @@ def typical_pixels(size: str, shorter_side: int | None = None) -> Pixels:
     return _scaled(4 * PHOTO_SIZES[size], 3 * PHOTO_SIZES[size], size, shorter_side)
 
 
-def mean_pixels(what: Any, size: str, shorter_side: int | None = None) -> Pixels | None:
-    """Pixels of the photos of a Selection or a Split on average; None where no width and height is known.
+def mean_pixels(photos: PhotoSource, size: str, shorter_side: int | None = None) -> Pixels | None:
+    """Pixels of a photo on average; None where no width and height is known.
 
     Photos without are taken to be typical.
 
     Args:
-        what: a Selection, a Split or PhotoPlan.
+        photos: a selection, a split or a plan.
         size: one of `vocab.PHOTO_SIZES`.
         shorter_side: that photos are shrunk to; None = they are not.
     """
-    if hasattr(what, "plan_batches"):
-        sql, parameters = what.query("width, height, count(*)")
-        rows = what.catalog.rows(f"{sql} GROUP BY width, height", parameters)
-    elif hasattr(what, "part") and hasattr(what, "parts"):
-        counted: Counter[tuple[int | None, int | None]] = Counter()
-        for part in what.parts:
-            table = what.part(part)
-            counted.update(zip(*(table[name].to_pylist() for name in ("width", "height")), strict=True))
-        rows = [(*sides, photos) for sides, photos in counted.items()]
-    else:
-        return None
     typical = typical_pixels(size, shorter_side)
     came = kept = 0.0
     all_photos = known = 0
-    for width, height, photos in rows:
+    for width, height, number in photos.count_by("width", "height"):
         pixels = typical
         # Untrusted: a side of 0 tells nothing.
         if width and height and min(width, height) > 0:
-            known += photos
+            known += number
             pixels = _scaled(width, height, size, shorter_side)
-        came, kept = came + photos * pixels.came, kept + photos * pixels.kept
-        all_photos += photos
+        came, kept = came + number * pixels.came, kept + number * pixels.kept
+        all_photos += number
     return Pixels(came / all_photos, kept / all_photos) if known else None
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from arboretum_tools import photo_plan as plans
+from arboretum_tools import photo_plan
 from arboretum_tools.arrays import memory_of_the_system
 from arboretum_tools.downloading.cancel import Stopper
 from arboretum_tools.downloading.estimate import DownloadEstimate, check_plan, make_plan
@@ -24,7 +24,7 @@ from arboretum_tools.downloading.report import FAILURES, DownloadFailedError, Do
 from arboretum_tools.downloading.urls import STATIC_HOST
 from arboretum_tools.events import StageFinished, StageStarted, UnitDone
 from arboretum_tools.photo_plan import SavedPlan
-from arboretum_tools.store import layout, measured, states
+from arboretum_tools.store import layout, measured, plans, states
 from arboretum_tools.store.lock import Task
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.store.writer import StoreWriter
@@ -134,16 +134,17 @@ def _fetch(job: Job, plan: SavedPlan, writer: StoreWriter, stopper: Stopper) -> 
 @contextmanager
 def _written_down(job: Job) -> Iterator[SavedPlan]:
     """The plan as a file outside of the store, so that a refused download leaves nothing in it."""
+    asked = job.photos.plan()
 
     def told() -> Iterator[pa.RecordBatch]:
-        for batch in job.requests.batches():
+        for batch in asked.batches():
             yield batch
             job.on_event(UnitDone(batch.num_rows))
 
     # Of a whole catalogue it takes minutes.
     job.on_event(StageStarted("plan", None))
     with tempfile.TemporaryDirectory(prefix="arboretum-plan-") as folder:
-        plan = plans.write(replace(job.requests, batches=told), Path(folder))
+        plan = photo_plan.write(replace(asked, batches=told), Path(folder))
         job.on_event(StageFinished("plan"))
         yield plan
 
@@ -188,7 +189,7 @@ def _photo_bytes(job: Job, store: ImageStore | None) -> tuple[int, int]:
         if images >= _ENOUGH_TO_MEASURE:
             return round(source_bytes / images), round(size_bytes / images)
     side = job.resize.shorter_side if job.resize is not None else None
-    pixels = mean_pixels(job.of, job.size, side) or typical_pixels(job.size, side)
+    pixels = mean_pixels(job.photos, job.size, side) or typical_pixels(job.size, side)
     return pixels.came_bytes, pixels.kept_bytes
 
 

@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from arboretum_tools import photo_plan
 from arboretum_tools.downloading.budget import state_folder
 from arboretum_tools.downloading.cancel import Stopper
 from arboretum_tools.downloading.estimate import DownloadEstimate
@@ -23,6 +22,7 @@ from arboretum_tools.downloading.urls import STATIC_HOST
 from arboretum_tools.errors import UsageError
 from arboretum_tools.events import OnEvent, ignore
 from arboretum_tools.resize import Resize
+from arboretum_tools.store import plans
 from arboretum_tools.store.layout import read_config
 from arboretum_tools.store.lock import Task
 
@@ -124,7 +124,7 @@ def _job(spec: TaskSpec, on_event: OnEvent) -> Job:
             budget_path=state_folder() / f"{STATIC_HOST}-task-{task.number}-of-{task.of}.json",
         )
     return Job(
-        requests=photo_plan.of_saved(images, spec.plan_id),
+        photos=plans.of_saved(images, spec.plan_id),
         images=images,
         size=config.size,
         resize=None if config.resize is None else Resize(**config.resize),

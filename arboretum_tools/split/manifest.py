@@ -8,6 +8,7 @@ n_test` for the classes.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from arboretum_metadata.schema import CLASSES, EXCLUDED, LEFT_OUT, PART, PUBLISH
 from arboretum_tools.arrays import text
 from arboretum_tools.atomic_files import placed, read_json, refuse_existing, whole_folder, write_json
 from arboretum_tools.errors import SplitError
+from arboretum_tools.photo_plan import COLUMNS, PhotoPlan
 from arboretum_tools.split.part_files import BATCH_ROWS, PartFiles, SavedParts
 from arboretum_tools.tables import PHOTO_ENCODINGS, read_table, write_table
 from arboretum_tools.wording import counted
@@ -124,6 +126,47 @@ class Split:
             yield from self.tables.batches(name, columns)
         else:
             yield from self.part(name).select(list(columns)).to_batches(max_chunksize=BATCH_ROWS)
+
+    def plan(self, parts: Iterable[str] | None = None) -> PhotoPlan:
+        """What a download of these photos fetches.
+
+        Args:
+            parts: which parts of the split; None = all.
+
+        Raises:
+            SplitError: the split has no such part, or its ids are not those of iNaturalist.
+        """
+        if self.meta["recipe"].get("profile") == "imported":
+            raise SplitError(
+                f"the split {self.name} was imported: its photo ids are numbers of ours, and iNaturalist has "
+                "other photos under them",
+                hint="Get its images from those who published them. Nothing was fetched.",
+            )
+        chosen = self.parts if parts is None else tuple(parts)
+        tables = [self.part(part).select(list(COLUMNS)) for part in chosen]
+        source = {
+            "kind": "split",
+            "english": f"the split {self.name} ({', '.join(chosen)})",
+            "criteria": self.meta["recipe"],
+            "sha256": {part: self.sha256[part] for part in chosen},
+        }
+
+        def batches() -> Iterable[pa.RecordBatch]:
+            return list(pa.concat_tables(tables).sort_by("photo_id").to_batches()) if tables else []
+
+        return PhotoPlan(batches, source)
+
+    def count_classes(self) -> int:
+        """Number of classes."""
+        return self.num_classes
+
+    def count_by(self, *columns: str) -> list[tuple[Any, ...]]:
+        """Photos of all parts by the values of some columns: the values and how many, each once."""
+        counts: Counter[tuple[Any, ...]] = Counter()
+        for part in self.parts:
+            for batch in self.batches(part, columns):
+                counts.update(zip(*(batch[name].to_pylist() for name in columns), strict=True))
+        return [(*values, photos) for values, photos in counts.items()]
 
     def save(self, path: str | Path) -> Path:
         """Writes the split as a folder, whole or not at all; the same split there again is left as it is.

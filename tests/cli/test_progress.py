@@ -7,8 +7,8 @@ import pytest
 
 from arboretum_cli import _output, _progress
 from arboretum_cli._progress import Progress
-from arboretum_tools import photo_plan
 from arboretum_tools.events import Note, PhotoDone, ShardFinished, StageFinished, StageStarted, UnitDone
+from arboretum_tools.store import plans
 from arboretum_tools.testing.faults import Fault
 from arboretum_tools.testing.origin import Origin
 
@@ -98,7 +98,7 @@ def test_the_command_itself_says_where_it_stands_while_a_host_stalls(workdir, ar
     ids = arboretum(
         "download", "--taxa", "Reptilia", "--limit", 1, "--size", "thumb", "--plan-only", "--json"
     )
-    [photo] = photo_plan.of_saved("images", json.loads(ids.out)["plan_id"]).batches()
+    [photo] = plans.of_saved("images", json.loads(ids.out)["plan_id"]).batches()
     with Origin(faults={photo["photo_id"][0].as_py(): Fault("stall")}) as stalling:
         monkeypatch.setenv("ARBORETUM_ORIGIN", stalling.url)
         flags = ("--attempts", 1, "--deadline", 1.5)

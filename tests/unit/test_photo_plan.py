@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arboretum_metadata.schema import CLASSES, PART, REQUEST
-from arboretum_tools import photo_plan
+from arboretum_tools import make_split, open_catalog, photo_plan
 from arboretum_tools.errors import SplitError, StoreError, UsageError
 from arboretum_tools.split.manifest import Split
+from arboretum_tools.store import plans
 from arboretum_tools.tables import arrow_schema, provenance_of
 
 SOURCE = {"kind": "selection", "english": "birds", "criteria": {"taxa": ["Aves"]}}
@@ -58,14 +59,14 @@ def test_the_id_is_the_hash_of_the_rows_as_text_however_they_are_batched(tmp_pat
 
 
 def test_a_plan_is_kept_once(tmp_path):
-    first = photo_plan.keep(photo_plan.write(plan([(1, "jpg", None)]), tmp_path / "a"), tmp_path)
+    first = plans.keep(photo_plan.write(plan([(1, "jpg", None)]), tmp_path / "a"), tmp_path)
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "requests").iterdir()}
-    second = photo_plan.keep(photo_plan.write(plan([(1, "jpg", None)]), tmp_path / "b"), tmp_path)
+    second = plans.keep(photo_plan.write(plan([(1, "jpg", None)]), tmp_path / "b"), tmp_path)
     assert first == second
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "requests").iterdir()} == before
-    photo_plan.keep(photo_plan.write(plan([(2, "jpg", None)]), tmp_path / "c"), tmp_path)
-    assert [p.photos for p in photo_plan.saved(tmp_path)] == [1, 1]
-    assert first in photo_plan.saved(tmp_path)
+    plans.keep(photo_plan.write(plan([(2, "jpg", None)]), tmp_path / "c"), tmp_path)
+    assert [p.photos for p in plans.saved(tmp_path)] == [1, 1]
+    assert first in plans.saved(tmp_path)
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".json"])
@@ -73,23 +74,23 @@ def test_a_plan_is_kept_once(tmp_path):
 def test_a_damaged_plan_is_kept_anew_by_the_same_download(tmp_path, suffix, keep):
     asked = plan([(1, "jpg", None), (2, "jpg", None)])
     fresh = photo_plan.write(asked, tmp_path / "fresh")
-    kept = photo_plan.keep(fresh, tmp_path / "images")
+    kept = plans.keep(fresh, tmp_path / "images")
     damaged = kept.path.with_suffix(suffix)
     damaged.write_bytes(damaged.read_bytes()[:keep])
-    again = photo_plan.keep(fresh, tmp_path / "images")
+    again = plans.keep(fresh, tmp_path / "images")
     assert damaged.read_bytes() == fresh.path.with_suffix(suffix).read_bytes()
-    assert [found.id for found in photo_plan.saved(tmp_path / "images")] == [again.id]
+    assert [found.id for found in plans.saved(tmp_path / "images")] == [again.id]
 
 
 def test_a_folder_without_plans_has_none(tmp_path):
-    assert photo_plan.saved(tmp_path) == []
+    assert plans.saved(tmp_path) == []
 
 
 def test_a_damaged_plan_is_told(tmp_path):
-    kept = photo_plan.keep(photo_plan.write(plan([(1, "jpg", None)]), tmp_path / "a"), tmp_path)
+    kept = plans.keep(photo_plan.write(plan([(1, "jpg", None)]), tmp_path / "a"), tmp_path)
     kept.path.with_suffix(".json").write_text("{}")
     with pytest.raises(StoreError, match=f"{kept.id}.json cannot be read"):
-        photo_plan.saved(tmp_path)
+        plans.saved(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -126,33 +127,42 @@ def test_a_split_asks_for_all_its_parts_or_for_some(tmp_path):
     def ids(plan: photo_plan.PhotoPlan) -> list[int]:
         return [n for batch in plan.batches() for n in batch["photo_id"].to_pylist()]
 
-    assert ids(photo_plan.of(split)) == [1, 4, 5, 7, 9]
-    assert ids(photo_plan.of_split(split, ["test"])) == [4, 7]
-    assert photo_plan.of(split).source["english"] == "the split birds (train, test)"
-    assert photo_plan.write(photo_plan.of(split), tmp_path).photos == 5
+    assert ids(split.plan()) == [1, 4, 5, 7, 9]
+    assert ids(split.plan(["test"])) == [4, 7]
+    assert split.plan().source["english"] == "the split birds (train, test)"
+    assert photo_plan.write(split.plan(), tmp_path).photos == 5
     with pytest.raises(SplitError, match="no part 'val'"):
-        photo_plan.of_split(split, ["val"])
+        split.plan(["val"])
 
 
-def test_a_selection_asks_for_its_photos(tmp_path):
-    class Selection:
-        english = "adult birds"
-
-        def recipe(self):
-            return {"taxa": ["Aves"]}
-
-        def plan_batches(self):
-            return iter([batch([(3, "JPG", None)])])
-
-    of_selection = photo_plan.of(Selection())
-    assert of_selection.source == {
+def test_a_selection_asks_for_its_photos(tmp_path, write_catalog, photos, taxa):
+    catalog = open_catalog(write_catalog([*photos(taxa["robin"], 7, 3), *photos(taxa["moth"], 5)]))
+    selection = catalog.select("Aves")
+    made = selection.plan()
+    assert [row["photo_id"] for rows in made.batches() for row in rows.to_pylist()] == [3, 7]
+    assert made.source == {
         "kind": "selection",
-        "english": "adult birds",
-        "criteria": {"taxa": ["Aves"]},
+        "english": selection.english,
+        "criteria": selection.recipe(),
     }
-    assert photo_plan.write(of_selection, tmp_path).photos == 1
+    assert photo_plan.write(made, tmp_path).photos == 2
 
 
-def test_what_cannot_be_downloaded_is_told():
-    with pytest.raises(UsageError, match="a list cannot be downloaded"):
-        photo_plan.of([1, 2, 3])
+def test_what_has_photos_says_of_what_kinds_they_are(write_catalog, photos, taxa):
+    rows = [*photos(taxa["robin"], 1, 2, width=40, height=30), *photos(taxa["moth"], 3, width=50)]
+    selection = open_catalog(write_catalog(rows)).select()
+    split = make_split(selection, profile="natural", val_per_class=0, test_per_class=0)
+    for source in (selection, split):
+        assert photo_plan.source_of(source) is source
+        assert source.count_classes() == 2
+        assert sorted(source.count_by("width", "height"), key=str) == [(40, 30, 2), (50, None, 1)]
+    known = plan([(1, "jpg", None)])
+    assert photo_plan.source_of(known).plan() is known
+    assert known.count_classes() is None
+    assert list(known.count_by("license")) == []
+
+
+@pytest.mark.parametrize("what", [[1, 2, 3], "Aves", None])
+def test_what_cannot_be_downloaded_is_told(what):
+    with pytest.raises(UsageError, match=f"a {type(what).__name__} cannot be downloaded"):
+        photo_plan.source_of(what)

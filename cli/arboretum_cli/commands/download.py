@@ -133,8 +133,8 @@ def download(
     from arboretum_tools import estimate_download
     from arboretum_tools.downloading import TaskSpec, plan_task, run_task, save_plan
     from arboretum_tools.errors import UsageError
-    from arboretum_tools.photo_plan import of_saved
     from arboretum_tools.split import open_split
+    from arboretum_tools.store.plans import of_saved
 
     if (task_id is None) != (num_tasks is None) or (task_id is not None and plan_id is None):
         raise UsageError("--task-id, --num-tasks and --plan go together; --plan-only saves a plan")

@@ -72,7 +72,7 @@ def status(
 
 
 def _story_lines(told: PhotoStory, store: Path) -> list[str]:
-    from arboretum_tools import photo_plan
+    from arboretum_tools.store.plans import saved
 
     lines = [f"photo {told.photo_id} in {store}: {told.state}"]
     for shard, row in told.rows:
@@ -89,7 +89,7 @@ def _story_lines(told: PhotoStory, store: Path) -> list[str]:
             "ETag": row.etag,
         }
         lines += [f"  {name}: {value}" for name, value in facts.items() if value]
-    plans = {plan.id: plan for plan in photo_plan.saved(store)}
+    plans = {plan.id: plan for plan in saved(store)}
     lines += [""] if told.plans else []
     for name in told.plans:
         plan = plans.get(name)

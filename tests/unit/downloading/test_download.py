@@ -20,7 +20,7 @@ from arboretum_tools.downloading import (
 )
 from arboretum_tools.errors import BadInputError, OutOfSpaceError, StoreError, TargetExistsError, UsageError
 from arboretum_tools.events import Note, PhotoDone, ShardFinished, StageFinished, StageStarted, UnitDone
-from arboretum_tools.store import ImageStore, StoreConfig, StoreWriter, inventory
+from arboretum_tools.store import ImageStore, StoreConfig, StoreWriter, inventory, plans
 from arboretum_tools.testing.faults import Fault
 
 
@@ -79,7 +79,7 @@ def test_what_is_there_is_not_fetched_again_and_what_is_new_is(tmp_path, plan_of
     more = download(plan_of(2, 3, 4, 5), images=tmp_path, origin=origin.url)
     assert (more.requested, more.tried, more.fetched) == (4, 2, 2)
     assert sorted(request.photo_id for request in origin.requests) == [4, 5]
-    assert [plan.photos for plan in sorted(photo_plan.saved(tmp_path), key=lambda p: p.photos)] == [3, 4]
+    assert [plan.photos for plan in sorted(plans.saved(tmp_path), key=lambda p: p.photos)] == [3, 4]
 
 
 def test_only_the_states_that_were_named_are_tried_again(tmp_path, plan_of, origin):
@@ -256,7 +256,7 @@ def test_an_exception_of_the_callback_ends_the_run_and_keeps_what_came(tmp_path,
 
 def test_nothing_to_do_loads_no_http_library(tmp_path, plan_of, origin):
     download(plan_of(1, 2), images=tmp_path, origin=origin.url)
-    [plan] = photo_plan.saved(tmp_path)
+    [plan] = plans.saved(tmp_path)
     code = (
         "import sys, pyarrow.parquet as pq; from pathlib import Path\n"
         "from arboretum_tools.downloading import download; from arboretum_tools.photo_plan import PhotoPlan\n"

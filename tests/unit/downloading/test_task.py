@@ -14,9 +14,9 @@ import pytest
 from arboretum_tools.downloading import TaskSpec, download, plan_task, run_task, save_plan
 from arboretum_tools.downloading.budget import ByteAllowance
 from arboretum_tools.errors import ArboretumError, StoreError, UsageError
-from arboretum_tools.photo_plan import of_saved, saved
 from arboretum_tools.store import ImageStore, StoreWriter, inventory, layout
 from arboretum_tools.store.lock import Task, writer_lock
+from arboretum_tools.store.plans import of_saved, saved
 from arboretum_tools.testing.faults import Fault
 from arboretum_tools.testing.origin import Origin
 

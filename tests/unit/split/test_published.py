@@ -6,7 +6,6 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from arboretum_tools import photo_plan
 from arboretum_tools.errors import RecipeError, SplitError
 from arboretum_tools.evaluation import evaluate
 from arboretum_tools.split import open_split
@@ -188,7 +187,7 @@ def test_an_imported_split_is_never_downloaded(tmp_path, monkeypatch, capsys):
 
     split = import_split(write_lists(tmp_path, [120, 50, 10]))
     with pytest.raises(SplitError, match="ids are numbers of ours"):
-        photo_plan.of(split)
+        split.plan()
     folder = split.save(tmp_path / "split")
     monkeypatch.chdir(tmp_path)
     for more in ([], ["--dry-run"]):

@@ -24,6 +24,7 @@ from arboretum_tools.store import (
     inventory,
     layout,
     measured,
+    plans,
     states,
 )
 from arboretum_tools.store.lock import Task
@@ -44,7 +45,7 @@ def asked(store, ids) -> photo_plan.SavedPlan:
         schema=arrow_schema(REQUEST),
     )
     plan = photo_plan.PhotoPlan(table.to_batches, {"kind": "list", "english": "a list", "criteria": None})
-    return photo_plan.keep(photo_plan.write(plan, store.parent / "plans"), store)
+    return plans.keep(photo_plan.write(plan, store.parent / "plans"), store)
 
 
 def ids_to_fetch(store, plan, retry) -> list[int]:
@@ -202,9 +203,7 @@ def test_photos_of_the_last_host_come_after_all_others(tmp_path, image):
         {"photo_id": list(slow), "ext": ["jpg"] * len(slow), "url": list(slow.values())},
         schema=arrow_schema(REQUEST),
     )
-    plan = photo_plan.keep(
-        photo_plan.write(photo_plan.PhotoPlan(table.to_batches, {}), tmp_path / "plans"), path
-    )
+    plan = plans.keep(photo_plan.write(photo_plan.PhotoPlan(table.to_batches, {}), tmp_path / "plans"), path)
     store = ImageStore.open(path)
     batches = states.to_fetch(store, plan.path, retry=(), last_host="slow.example")
     assert [n for batch in batches for n in batch["photo_id"].to_pylist()] == [3, 6, 1, 4, 7]
