@@ -1,7 +1,9 @@
 """What `arboretum_tools` shows of itself."""
 
+import re
 import subprocess
 import sys
+from importlib import metadata
 
 import arboretum_tools
 
@@ -19,5 +21,18 @@ def test_every_public_name_is_there_and_names_stay_functions_whatever_is_importe
         "for name in arboretum_tools.__all__:\n"
         "    value = getattr(arboretum_tools, name)\n"
         "    assert type(value).__name__ != 'module', name\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_torch_is_an_extra_and_is_loaded_by_nothing_but_training():
+    required = [line for line in metadata.requires("arboretum-tools") or [] if re.match("(torch|timm)", line)]
+    assert required
+    assert all("extra ==" in line for line in required), required
+    code = (
+        "import arboretum_tools, sys\n"
+        "for name in arboretum_tools.__all__:\n"
+        "    getattr(arboretum_tools, name)\n"
+        "assert 'torch' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
