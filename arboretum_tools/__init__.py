@@ -68,7 +68,7 @@ _HOME = {
     "Evaluation": "evaluation",
     "ExportReport": "exporting.report",
     "ImageStore": "store",
-    "LongTailSampler": "split.samplers",
+    "LongTailSampler": "split.rebalancing.samplers",
     "RemadeSplit": "split.reproduce",
     "Selection": "catalog",
     "Split": "split",

@@ -1,8 +1,8 @@
 """The networks of the papers: ResNets with one or several experts, and ViTs with a distillation token.
 
 Each gives a dictionary of logits by head, (B, C) each: a ResNet `experts.0`, `experts.1`, …; a ViT `cls` and
-`dist`. The prediction is the mean of the heads. Initial weights are those of the papers' code: He's for convolutions,
-a normal distribution cut at two deviations of 0.02 for transformers.
+`dist`. The prediction is the mean of the heads. Initial weights are those of the papers' code: He's for
+convolutions, a normal distribution cut at two deviations of 0.02 for transformers.
 """
 
 from __future__ import annotations

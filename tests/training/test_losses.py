@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from arboretum_tools.split.weights import class_weights
+from arboretum_tools.split.rebalancing.weights import class_weights
 from arboretum_tools.testing.tiny import tiny_split
 from arboretum_tools.training import losses
 
