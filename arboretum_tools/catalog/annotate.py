@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 
 from arboretum_metadata.vocab import VOCABULARIES
 from arboretum_tools.atomic_files import sha256_of_json
-from arboretum_tools.catalog import layout, parts
+from arboretum_tools.catalog import built_files, parts
 from arboretum_tools.catalog.build import catalog_json, close_folder
 from arboretum_tools.catalog.files import default_path
 from arboretum_tools.catalog.sources.convert import spool, uuid_sql
@@ -106,14 +106,14 @@ def annotate_catalog(
     if column not in VOCABULARIES:
         raise UsageError(f"{column!r} cannot be annotated; these can: {', '.join(VOCABULARIES)}")
     target, table = Path(catalog) if catalog is not None else default_path(), Path(table)
-    if not layout.is_built(target):
+    if not built_files.is_built(target):
         raise CatalogError(
             f"{target} is not a built catalogue, and published files are never changed",
             path=target,
             hint="Build one first: arboretum catalog build SRC --out DIR.",
         )
     refuse_foreign(target)
-    files = layout.find_built(target)
+    files = built_files.find_built(target)
     name = source or table.name
     plan = sha256_of_json(
         {"annotate": str(table.resolve()), "column": column, "fingerprint": files.meta["fingerprint"]}
@@ -121,14 +121,14 @@ def annotate_catalog(
     with work_folder(target, f"{plan}\n") as work, working(work, threads) as connection:
         new = work / "new"
         shutil.rmtree(new, ignore_errors=True)
-        (new / layout.PHOTOS).mkdir(parents=True)
+        (new / built_files.PHOTOS).mkdir(parents=True)
         key, listed, unmapped, undecided = _decide(connection, table, column, work)
         if key == "observation_id" and not files.has("observation_id"):
             raise BadInputError(
                 f"{table} joins by observation_id, which the catalogue {target} lacks",
                 hint="Join by photo_id, or build the catalogue with iNaturalist Open Data.",
             )
-        connection.execute(f"CREATE TABLE taxa AS FROM {parquet_source([target / layout.TAXA])}")
+        connection.execute(f"CREATE TABLE taxa AS FROM {parquet_source([target / built_files.TAXA])}")
         totals = [0] * 5
         on_event(StageStarted("annotating", int(files.meta["photos"]), "photo"))
         for number, part in enumerate(files.parts):
@@ -137,7 +137,7 @@ def annotate_catalog(
                 connection,
                 "bucket",
                 columns,
-                folder=new / layout.PHOTOS,
+                folder=new / built_files.PHOTOS,
                 number=number,
                 taxonomy=files.taxonomy,
                 known=known,
@@ -146,7 +146,7 @@ def annotate_catalog(
             totals = [total + one for total, one in zip(totals, counted, strict=True)]
             on_event(UnitDone(photos))
         on_event(StageFinished("annotating"))
-        for file in (target / layout.TAXA, target / layout.CLASSES, *files.extras):
+        for file in (target / built_files.TAXA, target / built_files.CLASSES, *files.extras):
             shutil.copyfile(file, new / file.name)
         meta = _meta(connection, new, files, column, name, overwrite=overwrite)
         close_folder(connection, new, meta)
@@ -238,7 +238,7 @@ def _key(table: Path, found: list[str], column: str) -> str:
 def _part(
     connection: Connection,
     part: Path,
-    files: layout.BuiltFiles,
+    files: built_files.BuiltFiles,
     column: str,
     key: str,
     name: str,
@@ -274,19 +274,21 @@ def _part(
 def _meta(
     connection: Connection,
     new: Path,
-    files: layout.BuiltFiles,
+    files: built_files.BuiltFiles,
     column: str,
     name: str,
     *,
     overwrite: bool,
 ) -> dict[str, Any]:
-    every = [parts.finished(new / layout.PHOTOS, number) or {} for number in range(len(files.parts))]
+    every = [parts.finished(new / built_files.PHOTOS, number) or {} for number in range(len(files.parts))]
     given = parts.coverage(every)[column]
     known = {c: dict(by_source) for c, by_source in files.meta["coverage"].items()}
     stood = known.get(column, {})
     if overwrite:
         # What the table gave is counted anew; the rest is what stood there, less what it replaced.
-        file = parquet_source([new / layout.PHOTOS / layout.part_name(n) for n in range(len(files.parts))])
+        file = parquet_source(
+            [new / built_files.PHOTOS / built_files.part_name(n) for n in range(len(files.parts))]
+        )
         (total,) = rows(connection, f"SELECT count({column}) FROM {file}")[0]
         before = [source for source in stood if source != name]
         left = int(str(total)) - given[name]

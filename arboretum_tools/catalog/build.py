@@ -22,7 +22,7 @@ from typing import Any
 from arboretum_metadata.schema import CATALOG_CLASSES, REJECTED
 from arboretum_metadata.schema import TAXA as TAXA_TABLE
 from arboretum_tools.atomic_files import read_json, sha256_of_json, write_json
-from arboretum_tools.catalog import layout, name_changes, parts, raw, rejected, sources
+from arboretum_tools.catalog import built_files, name_changes, parts, raw, rejected, sources
 from arboretum_tools.catalog.built import TAXON_COLUMNS
 from arboretum_tools.catalog.files import default_path
 from arboretum_tools.catalog.joins import joined
@@ -127,7 +127,7 @@ def build_catalog(
             )
     refuse_foreign(target)
     plan = {
-        "format": layout.FORMAT_VERSION,
+        "format": built_files.FORMAT_VERSION,
         # Parts of an interrupted build from before they said their taxa are written anew.
         "parts_say": "taxa",
         "toolkit": __version__,
@@ -185,11 +185,13 @@ class _Build:
         state = self._work / _STATE
         if state.is_file():
             self._state = read_json(state)
-            self._connection.execute(f"CREATE TABLE taxa AS FROM {parquet_source([self._new / layout.TAXA])}")
+            self._connection.execute(
+                f"CREATE TABLE taxa AS FROM {parquet_source([self._new / built_files.TAXA])}"
+            )
             return
         for folder in ("spool", "buckets", "new"):
             shutil.rmtree(self._work / folder, ignore_errors=True)
-        (self._new / layout.PHOTOS).mkdir(parents=True)
+        (self._new / built_files.PHOTOS).mkdir(parents=True)
         ready = self._read(found)
         for column in parts.ON_DEMAND:
             if column in self._optional and not any(source.files.has(column) for source in ready):
@@ -219,7 +221,7 @@ class _Build:
         taxonomy = self._number_taxa()
         self._gather_inactive(ready, taxonomy)
         if rejected.counts(defects):
-            to = self._new / layout.REJECTED
+            to = self._new / built_files.REJECTED
             parts.write_parquet(self._connection, rejected.listed_sql(), REJECTED, to, taxonomy)
         self._say("dealing photos into buckets", defects.photos, "photo")
         buckets = self._deal(base, defects.photos)
@@ -260,7 +262,7 @@ class _Build:
 
     def _write_part(self, number: int) -> tuple[int, bool]:
         """Writes the part of a bucket unless it is there; gives its photos, and whether it was written."""
-        there = parts.finished(self._new / layout.PHOTOS, number)
+        there = parts.finished(self._new / built_files.PHOTOS, number)
         if there is not None:
             return int(there["photos"]), False
         file = self._work / "buckets" / self._state["buckets"][number]
@@ -282,7 +284,7 @@ class _Build:
                 cursor,
                 bucket,
                 columns,
-                folder=self._new / layout.PHOTOS,
+                folder=self._new / built_files.PHOTOS,
                 number=number,
                 taxonomy=self._state["taxonomy"],
                 known=known,
@@ -292,7 +294,7 @@ class _Build:
 
     def finish(self, found: Mapping[str, Sequence[Path]]) -> dict[str, Any]:
         """The rest of step 4: what all parts together count, and catalog.json."""
-        folder = self._new / layout.PHOTOS
+        folder = self._new / built_files.PHOTOS
         every = [parts.finished(folder, number) or {} for number in range(len(self._state["buckets"]))]
         known = parts.coverage(every)
         meta = {
@@ -339,8 +341,8 @@ class _Build:
         taxonomy = parts.taxonomy_of(arrow_table(self._connection, "FROM taxa ORDER BY tax"))
         columns = ", ".join(map(identifier, TAXA_TABLE.names))
         write = (
-            (f"SELECT {columns} FROM taxa ORDER BY tax", TAXA_TABLE, layout.TAXA),
-            ("SELECT * FROM classes ORDER BY class_key", CATALOG_CLASSES, layout.CLASSES),
+            (f"SELECT {columns} FROM taxa ORDER BY tax", TAXA_TABLE, built_files.TAXA),
+            ("SELECT * FROM classes ORDER BY class_key", CATALOG_CLASSES, built_files.CLASSES),
         )
         for sql, table, name in write:
             parts.write_parquet(self._connection, sql, table, self._new / name, taxonomy)
@@ -350,7 +352,7 @@ class _Build:
         for source in ready:
             if source.inactive:
                 listed = None if source is ready[0] else parquet_source(source.files.files)
-                to = self._new / layout.INACTIVE
+                to = self._new / built_files.INACTIVE
                 name_changes.gather(self._connection, source.inactive, listed, to, taxonomy)
 
     def _deal(self, base: Source, photos: int) -> list[str]:
@@ -404,7 +406,7 @@ def catalog_json(connection: Connection, every: Sequence[Mapping[str, Any]], tax
     """What catalog.json says of the parts; the caller adds columns, sources and coverage."""
     (counts,) = rows(connection, "SELECT count(*), count(DISTINCT class_key) FROM taxa")
     return {
-        "format_version": layout.FORMAT_VERSION,
+        "format_version": built_files.FORMAT_VERSION,
         "toolkit_version": __version__,
         "taxonomy": taxonomy,
         "fingerprint": parts.fingerprint(every),
@@ -418,11 +420,11 @@ def catalog_json(connection: Connection, every: Sequence[Mapping[str, Any]], tax
 
 def close_folder(connection: Connection, new: Path, meta: Mapping[str, Any]) -> None:
     """Gathers the tallies, removes what only a build needs, and writes catalog.json, which makes it whole."""
-    folder = new / layout.PHOTOS
-    parts.gather_tallies(connection, folder, meta["parts"], new / layout.COUNTS, meta["taxonomy"])
+    folder = new / built_files.PHOTOS
+    parts.gather_tallies(connection, folder, meta["parts"], new / built_files.COUNTS, meta["taxonomy"])
     for path in [*folder.glob("*.json"), *folder.glob("tally-*.parquet")]:
         path.unlink()
-    write_json(new / layout.CATALOG_JSON, meta)
+    write_json(new / built_files.CATALOG_JSON, meta)
 
 
 def _stamp(path: Path) -> list[Any]:

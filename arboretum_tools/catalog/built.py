@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from arboretum_metadata.schema import CATALOG
-from arboretum_tools.catalog.layout import CLASSES, COUNTS, TAXA, BuiltFiles
+from arboretum_tools.catalog.built_files import CLASSES, COUNTS, TAXA, BuiltFiles
 from arboretum_tools.catalog.raw import NAME_COLUMNS, PHOTO_COLUMNS, TYPES, Defects
 from arboretum_tools.query import Connection, identifier, parquet_source, rows
 

@@ -9,9 +9,9 @@ from typing import TypeVar
 
 from arboretum_tools import taxonomy
 from arboretum_tools.catalog import inactive, names
-from arboretum_tools.catalog.files import default_path, find_files
+from arboretum_tools.catalog.files import default_path
 from arboretum_tools.catalog.inactive import InactiveName
-from arboretum_tools.catalog.layout import find_built, is_built
+from arboretum_tools.catalog.layout import open_layout
 from arboretum_tools.catalog.relations import Relations
 from arboretum_tools.catalog.selection import Selection
 from arboretum_tools.criteria import Box, Criteria
@@ -180,13 +180,6 @@ class Catalog(Relations):
         return Selection(self, criteria or (Criteria(),))
 
 
-def catalog_of(selection: Selection) -> Catalog:
-    """The catalogue that a selection was made from, where names can be looked up."""
-    catalog = selection.catalog
-    assert isinstance(catalog, Catalog)  # the only Relations that make selections
-    return catalog
-
-
 def open_catalog(
     path: str | Path | None = None, *, threads: int | None = None, on_event: OnEvent = ignore
 ) -> Catalog:
@@ -202,9 +195,8 @@ def open_catalog(
     Raises:
         CatalogError: it is not there, empty, or not a catalogue; the file and columns are named.
     """
-    root = default_path() if path is None else Path(path)
-    files = find_built(root) if is_built(root) else find_files(root)
-    return Catalog(files, threads=threads, on_event=on_event)
+    layout = open_layout(default_path() if path is None else Path(path))
+    return Catalog(layout, threads=threads, on_event=on_event)
 
 
 def _each(values: str | Iterable[str], make: Callable[[str], _Asked], name: str) -> tuple[_Asked, ...]:

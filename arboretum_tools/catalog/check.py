@@ -6,6 +6,7 @@ Of rows that are left out or changed the report says by which rule. Nothing here
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -89,8 +90,8 @@ def check_catalog(catalog: Catalog) -> CheckReport:
         CatalogError: a file of it cannot be read.
     """
     found = [*_rows(catalog), *_names(catalog), *_values(catalog)]
-    if catalog.layout == "built":
-        found += _promises(catalog)
+    if own := _OF_LAYOUT.get(catalog.layout):
+        found += own(catalog)
     extensions = catalog.rows("SELECT ext, count(*) FROM photos GROUP BY 1 ORDER BY 2 DESC, 1")
     return CheckReport(
         path=catalog.path,
@@ -238,21 +239,26 @@ def _values(catalog: Catalog) -> list[Finding]:
             "photo whose address does not follow from photo_id and extension: the address is kept",
         )
     )
-    if catalog.layout == "raw" and catalog.has("latitude") and catalog.has("longitude"):
-        off = (
-            "(latitude IS NULL) <> (longitude IS NULL) OR latitude NOT BETWEEN -90 AND 90 "
-            "OR longitude NOT BETWEEN -180 AND 180 OR isnan(latitude) OR isnan(longitude)"
-        )
-        found.append(
-            _listed(
-                catalog,
-                "bad_position",
-                f"SELECT photo_id || ': ' || coalesce(latitude::VARCHAR, '?') || ', ' || "
-                f"coalesce(longitude::VARCHAR, '?') AS name FROM valid WHERE {off}",
-                "row with half a position, or one off the globe: the position is taken as unknown",
-            )
-        )
     return found
+
+
+def _positions(catalog: Catalog) -> list[Finding]:
+    """Positions that the relations of a raw catalogue have left out already; a build leaves none of them."""
+    if not (catalog.has("latitude") and catalog.has("longitude")):
+        return []
+    off = (
+        "(latitude IS NULL) <> (longitude IS NULL) OR latitude NOT BETWEEN -90 AND 90 "
+        "OR longitude NOT BETWEEN -180 AND 180 OR isnan(latitude) OR isnan(longitude)"
+    )
+    return [
+        _listed(
+            catalog,
+            "bad_position",
+            f"SELECT photo_id || ': ' || coalesce(latitude::VARCHAR, '?') || ', ' || "
+            f"coalesce(longitude::VARCHAR, '?') AS name FROM valid WHERE {off}",
+            "row with half a position, or one off the globe: the position is taken as unknown",
+        )
+    ]
 
 
 def _part_taxa(catalog: Catalog) -> Finding:
@@ -325,6 +331,10 @@ def _promises(catalog: Catalog) -> list[Finding]:
             else (),
         ),
     ]
+
+
+# What there is to look at in one layout only.
+_OF_LAYOUT: dict[str, Callable[[Catalog], list[Finding]]] = {"raw": _positions, "built": _promises}
 
 
 def _listed(catalog: Catalog, name: str, sql: str, what: str) -> Finding:

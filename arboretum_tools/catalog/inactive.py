@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from arboretum_metadata.schema import INACTIVE_NAMES
-from arboretum_tools.catalog.layout import INACTIVE
+from arboretum_tools.catalog.built_files import INACTIVE
 from arboretum_tools.catalog.names import whole_taxonomy
 from arboretum_tools.catalog.raw import TYPES
 from arboretum_tools.query import Connection, identifier, parquet_source, rows

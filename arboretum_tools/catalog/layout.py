@@ -1,176 +1,217 @@
-"""The built layout on disk: which files it is, and whether they belong together.
+"""The layouts that a catalogue may have on disk, behind one protocol: what everything else asks is the same.
 
-    catalog.json             what it was made from, counts, defects, fingerprint, coverage of each column
-    taxa.parquet             one row a taxon, in the order of `tax`
-    classes.parquet          one row a species class
-    counts.parquet           photos by taxon, grade, licence, life stage, IUCN category
-    inactive_names.parquet   names that iNaturalist no longer uses; only where a source told of any
-    rejected.parquet         rows of the sources that were left out, with the reason; only where there are any
-    photos/part-00000.parquet, ...   one row a photo, sorted by (tax, photo_id) within and over the parts
-
-`tax` numbers the rows of one taxa table and no other; every Parquet file carries the hash of that table
-under `taxonomy` in its metadata, and files of two builds are refused together.
+A layout makes the relations `photos`, `classes`, `lineages`, `rejected` and `inactive_names`, and says how
+clades and classes are best asked of them. Another one is a class with these methods and a line in `LAYOUTS`.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import struct
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, Self
 
-from arboretum_tools.atomic_files import canonical_json, read_json
-from arboretum_tools.errors import CatalogError
-from arboretum_tools.tables import METADATA_KEY, one_line
+from arboretum_tools.catalog import built, inactive, raw, rejected
+from arboretum_tools.catalog.built_files import BuiltFiles, find_built, is_built
+from arboretum_tools.catalog.files import RawFiles, find_files
+from arboretum_tools.query import Connection, identifier
+from arboretum_tools.taxonomy import Taxon
 
-FORMAT_VERSION = 1
+#: Gives the connection of a catalogue, with its relations made.
+Ask = Callable[[], AbstractContextManager[Connection]]
 
-CATALOG_JSON = "catalog.json"
-TAXA = "taxa.parquet"
-CLASSES = "classes.parquet"
-COUNTS = "counts.parquet"
-INACTIVE = "inactive_names.parquet"
-REJECTED = "rejected.parquet"
-PHOTOS = "photos"
-
-#: Files that a built catalogue may have or not.
-EXTRAS = (INACTIVE, REJECTED)
-
-_AGAIN = "Build it again with `arboretum catalog build`. Nothing was changed."
+#: SQL that is true or false of a row, never NULL, and the values of its `?`.
+Condition = tuple[str, tuple[Any, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class BuiltFiles:
-    """The files of a built catalogue.
+class Layout(Protocol):
+    """A catalogue's files, and what they are as relations."""
 
-    Attributes:
-        root: the folder.
-        parts: the files of photos, in the order of their rows.
-        meta: catalog.json.
-        part_taxa: the least and the greatest `tax` of each part; empty where the build did not say.
-    """
+    @property
+    def name(self) -> str:
+        """What `Catalog.layout` says, and split.json records."""
 
-    root: Path
-    parts: tuple[Path, ...]
-    meta: Mapping[str, Any]
-    part_taxa: tuple[tuple[int, int], ...] = ()
+    @property
+    def root(self) -> Path:
+        """The folder or file."""
+
+    @property
+    def meta(self) -> Mapping[str, Any]:
+        """What the files say about themselves; empty where they say nothing."""
+
+    @property
+    def fingerprint(self) -> str | None:
+        """The catalogue's fingerprint, where the files say it."""
+
+    @property
+    def counted(self) -> bool:
+        """Whether there are the relations `counts` and `taxa`, and rows of `photos` have `tax`."""
+
+    @property
+    def photos_alone(self) -> str:
+        """The relation of photos without what their taxon says."""
+
+    @classmethod
+    def open(cls, root: Path) -> Self | None:
+        """The catalogue at `root`; None where it has another layout. Only footers are read.
+
+        Raises:
+            CatalogError: it has this layout, and a file of it is damaged.
+        """
 
     def has(self, column: str) -> bool:
-        """Whether the catalogue has the column."""
-        return column in self.meta["columns"]
+        """Whether the catalogue has an optional column."""
 
-    def holding(self, taxa: Iterable[tuple[int, int]]) -> tuple[Path, ...]:
-        """The parts from the first to the last one that can hold photos of some ranges of taxa.
+    def prepare(self, connection: Connection) -> raw.Defects:
+        """Makes the relations, and says what was found wrong with the rows."""
 
-        All parts where that is not known, or where none can.
+    def clade(self, ask: Ask, taxon: Taxon, /) -> Condition:
+        """How a row of `photos` says that it belongs to a taxon."""
+
+    def narrowed(self, ask: Ask, relation: str, taxa: Iterable[Taxon], /) -> str:
+        """`relation`, over those files alone that may hold photos of some taxa."""
+
+    def classes_of(self, condition: str) -> str:
+        """A table expression of class_key and n_catalog: the classes of some rows of `lineages`."""
+
+    def of_classes(self, condition: str) -> str:
+        """How a row of `photos` says that its class meets a condition on `n_catalog`."""
+
+
+class RawLayout:
+    """Parquet files with the columns as published."""
+
+    name = "raw"
+    counted = False
+    photos_alone = "photos"
+    fingerprint = None
+
+    def __init__(self, files: RawFiles) -> None:
+        self._files = files
+        self.root = files.root
+        self.meta: Mapping[str, Any] = {}
+
+    @classmethod
+    def open(cls, root: Path) -> Self:
+        """Any files that are there; see `files.find_files` for what is refused."""
+        return cls(find_files(root))
+
+    def has(self, column: str) -> bool:
+        """Whether any file has the column."""
+        return self._files.has(column)
+
+    def prepare(self, connection: Connection) -> raw.Defects:
+        """Reads all rows once."""
+        inactive.prepare(connection, self.root)
+        found = raw.prepare(connection, self._files)
+        rejected.of_rows(connection)
+        return found
+
+    def clade(self, _ask: Ask, taxon: Taxon, /) -> Condition:
+        """By its names. A rank that a row lacks is NULL: neither inside nor, by SQL's logic, outside."""
+        sql, parameters = _named(taxon)
+        return f"coalesce({sql}, false)", parameters
+
+    def narrowed(self, _ask: Ask, relation: str, _taxa: Iterable[Taxon], /) -> str:
+        """All files: any may hold any taxon."""
+        return relation
+
+    def classes_of(self, condition: str) -> str:
+        """By the names in the rows."""
+        return f"(FROM classes WHERE class_key IN (SELECT class_key FROM lineages WHERE {condition}))"
+
+    def of_classes(self, condition: str) -> str:
+        """By the class_key of the row."""
+        return f"class_key IN (SELECT class_key FROM classes WHERE {condition})"
+
+
+class BuiltLayout:
+    """What `arboretum catalog build` makes: a clade is a range of `tax`, and counts stand in a table."""
+
+    name = "built"
+    counted = True
+    photos_alone = "photos_alone"
+
+    def __init__(self, files: BuiltFiles) -> None:
+        self._files = files
+        self.root = files.root
+        self.meta = files.meta
+        self.fingerprint = str(files.meta["fingerprint"])
+        self._known: dict[Taxon, list[tuple[int, int]]] = {}
+        self._narrowed: set[str] = set()
+
+    @classmethod
+    def open(cls, root: Path) -> Self | None:
+        """A folder that has a catalog.json."""
+        return cls(find_built(root)) if is_built(root) else None
+
+    def has(self, column: str) -> bool:
+        """Whether the build had the column from any source."""
+        return self._files.has(column)
+
+    def prepare(self, connection: Connection) -> raw.Defects:
+        """Makes views, so that nothing is read yet; the build has said what was wrong."""
+        inactive.prepare(connection, self.root)
+        rejected.of_catalogue(connection, self.root)
+        return built.prepare(connection, self._files)
+
+    def clade(self, ask: Ask, taxon: Taxon, /) -> Condition:
+        """By ranges of `tax`, or by names where these would be many."""
+        return built.ranges_sql(self._ranges(ask, taxon), *_named(taxon))
+
+    def narrowed(self, ask: Ask, relation: str, taxa: Iterable[Taxon], /) -> str:
+        """The parts between the first and the last that may hold them.
+
+        A part that holds none is found out by its footer, which takes a millisecond: for the 70 parts of all
+        Arboretum more than the answer.
         """
-        asked = list(taxa)
-        held = [
-            position
-            for position, (first, last) in enumerate(self.part_taxa)
-            if any(first <= most and least <= last for least, most in asked)
-        ]
-        return self.parts[held[0] : held[-1] + 1] if held else self.parts
+        parts = self._files.parts
+        held = self._files.holding([bounds for taxon in taxa for bounds in self._ranges(ask, taxon)])
+        if held == parts:
+            return relation
+        suffix = f"_{parts.index(held[0])}_{len(held)}"
+        if suffix not in self._narrowed:
+            with ask() as connection:
+                built.view_photos(connection, self._files, held, suffix)
+            self._narrowed.add(suffix)
+        return relation + suffix
 
-    @property
-    def extras(self) -> tuple[Path, ...]:
-        """Those of EXTRAS that are there."""
-        return tuple(self.root / name for name in EXTRAS if (self.root / name).is_file())
+    def classes_of(self, condition: str) -> str:
+        """By the table of taxa."""
+        taxa = f"FROM taxa WHERE class_key IS NOT NULL AND ({condition})"
+        return f"(SELECT DISTINCT class_key, n_catalog {taxa})"
 
-    @property
-    def taxonomy(self) -> str:
-        """Hash of the taxa table, as every file carries it."""
-        return str(self.meta["taxonomy"])
+    def of_classes(self, condition: str) -> str:
+        """By the `tax` of the row."""
+        return f"tax IN (SELECT tax FROM taxa WHERE {condition})"
 
-
-def is_built(root: Path) -> bool:
-    """Whether a folder is a built catalogue (or claims to be one)."""
-    return (root / CATALOG_JSON).is_file()
-
-
-def part_name(number: int) -> str:
-    """File name of a part of the photos."""
-    return f"part-{number:05d}.parquet"
+    def _ranges(self, ask: Ask, taxon: Taxon) -> list[tuple[int, int]]:
+        if taxon not in self._known:
+            with ask() as connection:
+                self._known[taxon] = built.ranges(connection, *_named(taxon))
+        return self._known[taxon]
 
 
-def find_built(root: Path) -> BuiltFiles:
-    """Lists and checks the files of a built catalogue; only footers are read.
+#: The layouts there are; the first that takes a folder is its layout. The last one takes any.
+LAYOUTS: tuple[type[Layout], ...] = (BuiltLayout, RawLayout)
+
+
+def open_layout(root: Path) -> Layout:
+    """The catalogue at `root`, whatever its layout.
 
     Raises:
-        CatalogError: a file is missing, not whole, of another build, or of a newer format.
+        CatalogError: it is not there, empty, damaged, or not a catalogue.
     """
-    path = root / CATALOG_JSON
-    try:
-        meta = read_json(path)
-        version, parts = int(meta["format_version"]), int(meta["parts"])
-        ranges = [(int(first), int(last)) for first, last in meta.get("part_taxa", ())]
-        _ = str(meta["taxonomy"]), str(meta["fingerprint"]), dict(meta["defects"]), list(meta["columns"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CatalogError(f"{path} cannot be read: {one_line(error)}", path=path, hint=_AGAIN) from error
-    if version > FORMAT_VERSION:
-        raise CatalogError(
-            f"{root} was built by a newer toolkit: format {version}, this one reads {FORMAT_VERSION}",
-            path=root,
-            hint="Upgrade arboretum-tools, or build the catalogue again with this version.",
-        )
-    if ranges and len(ranges) != parts:
-        raise CatalogError(
-            f"{path} says of {len(ranges)} of its {parts} parts which taxa they hold", path=path, hint=_AGAIN
-        )
-    files = BuiltFiles(root, tuple(root / PHOTOS / part_name(n) for n in range(parts)), meta, tuple(ranges))
-    for file in (root / TAXA, root / CLASSES, root / COUNTS, *files.extras, *files.parts):
-        if not _names_taxonomy(file, files.taxonomy):
-            _check_taxonomy(file, files.taxonomy)
-    return files
+    return next(found for kind in LAYOUTS if (found := kind.open(root)) is not None)
 
 
-def foreign_files(root: Path) -> list[Path]:
-    """Files below a built catalogue that no build wrote."""
-    ours = {root / name for name in (CATALOG_JSON, TAXA, CLASSES, COUNTS, *EXTRAS)}
-    return sorted(
-        path
-        for path in root.rglob("*")
-        if not path.is_dir()
-        and path not in ours
-        and not (path.parent == root / PHOTOS and path.match("part-[0-9][0-9][0-9][0-9][0-9].parquet"))
-    )
-
-
-def _names_taxonomy(file: Path, taxonomy: str) -> bool:
-    """Whether the bytes of a Parquet footer say so; parsing those of 70 parts takes 0.1 s and 30 MB."""
-    text = canonical_json({"taxonomy": taxonomy}).strip("{}").encode()
-    with contextlib.suppress(OSError), file.open("rb") as stream:
-        # A file ends with its footer, four bytes that say how long that is, and the letters PAR1.
-        size = stream.seek(-8, os.SEEK_END) + 8
-        length, magic = struct.unpack("<I4s", stream.read(8))
-        if magic == b"PAR1" and length + 8 <= size:
-            stream.seek(-8 - length, os.SEEK_END)
-            return text in stream.read(length)
-    return False
-
-
-def _check_taxonomy(file: Path, taxonomy: str) -> None:
-    # Loaded here, as a catalogue that is whole is opened without it.
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        payload = (pq.read_schema(file).metadata or {}).get(METADATA_KEY)
-        found = str(json.loads(payload)["taxonomy"]) if payload else None
-    except (pa.ArrowInvalid, OSError) as error:
-        raise CatalogError(
-            f"{file} is not a whole Parquet file: {one_line(error)}", path=file, hint=_AGAIN
-        ) from error
-    except (KeyError, ValueError):
-        found = None
-    if found != taxonomy:
-        raise CatalogError(
-            f"{file} belongs to another build: taxonomy {found or 'not stated'}, {CATALOG_JSON} says "
-            f"{taxonomy}",
-            path=file,
-            hint=_AGAIN,
-        )
+def _named(taxon: Taxon) -> Condition:
+    """How the names of a row say that it belongs to a taxon; NULL where the row lacks one of them."""
+    parameters: tuple[str, ...] = (taxon.name,)
+    sql = f"{identifier(taxon.rank)} = ?"
+    if taxon.rank == "species":
+        genus, _, epithet = taxon.name.partition(" ")
+        sql, parameters = "genus = ? AND species = ?", (genus, epithet)
+    if taxon.kingdom:
+        sql, parameters = f"{sql} AND kingdom = ?", (*parameters, taxon.kingdom)
+    return sql, parameters

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from arboretum_metadata.schema import BUILT_PHOTOS, CATALOG_COUNTS, Table
 from arboretum_tools.atomic_files import canonical_json, read_json, whole_file, write_json
 from arboretum_tools.catalog.built import COUNTED_COLUMNS
-from arboretum_tools.catalog.layout import part_name
+from arboretum_tools.catalog.built_files import part_name
 from arboretum_tools.catalog.relations import fingerprint_of
 from arboretum_tools.query import Connection, arrow_batches, identifier, parquet_source, rows
 from arboretum_tools.stable_key import key_sql

@@ -9,8 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from arboretum_metadata.schema import REJECTED
+from arboretum_tools.catalog.built_files import REJECTED as REJECTED_FILE
 from arboretum_tools.catalog.files import RawFiles
-from arboretum_tools.catalog.layout import REJECTED as REJECTED_FILE
 from arboretum_tools.catalog.raw import TYPES, Defects, where_is
 from arboretum_tools.query import Connection, identifier, parquet_source, rows
 

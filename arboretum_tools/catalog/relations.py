@@ -8,9 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from arboretum_tools.catalog import built, inactive, raw, rejected
-from arboretum_tools.catalog.files import RawFiles
-from arboretum_tools.catalog.layout import BuiltFiles
+from arboretum_tools.catalog.layout import Layout
+from arboretum_tools.catalog.raw import Defects
 from arboretum_tools.errors import CatalogError, SelectionError
 from arboretum_tools.events import Note, OnEvent, ignore
 from arboretum_tools.photo_ids import PhotoIds
@@ -55,17 +54,13 @@ class Relations:
             same answers.
     """
 
-    def __init__(
-        self, files: RawFiles | BuiltFiles, *, threads: int | None = None, on_event: OnEvent = ignore
-    ) -> None:
-        self.path = files.root
-        self.layout = "built" if isinstance(files, BuiltFiles) else "raw"
-        self._files = files
+    def __init__(self, layout: Layout, *, threads: int | None = None, on_event: OnEvent = ignore) -> None:
+        self.path = layout.root
+        self.layout = layout.name
+        self._layout = layout
         self._connection = connect(threads=threads)
         self._on_event = on_event
         self._lock = threading.RLock()
-        self._known_ranges: dict[Taxon, list[tuple[int, int]]] = {}
-        self._narrowed: set[str] = set()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.path)!r}, layout={self.layout!r})"
@@ -73,19 +68,15 @@ class Relations:
     # -- what is in it
 
     @cached_property
-    def defects(self) -> raw.Defects:
+    def defects(self) -> Defects:
         """What was found wrong with the rows.
 
         The first question to a raw catalogue counts it; of a built one the build has said it.
         """
         with self._reading() as connection:
-            inactive.prepare(connection, self._files.root)
-            if isinstance(self._files, BuiltFiles):
-                rejected.of_catalogue(connection, self._files.root)
-                return built.prepare(connection, self._files)
-            found = raw.prepare(connection, self._files)
-            rejected.of_rows(connection)
-        if found.sentences:
+            found = self._layout.prepare(connection)
+        # What a build left out it has told.
+        if found.sentences and not self._layout.meta:
             rows, photos = counted(found.rows, "row"), counted(found.photos, "photo")
             lines = [f"catalogue {self.path}: {rows}, {photos}; of the rows"]
             self._on_event(Note("\n  ".join([*lines, *found.sentences])))
@@ -101,7 +92,7 @@ class Relations:
 
     def has(self, column: str) -> bool:
         """Whether the catalogue has an optional column."""
-        return self._files.has(column)
+        return self._layout.has(column)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -111,9 +102,7 @@ class Relations:
         | 1), both keys at role `fingerprint`, seed 0; a photo in no class has the empty class_key. It is a
         product, because under a sum of the two keys two photos could change places unnoticed.
         """
-        if isinstance(self._files, BuiltFiles):
-            return str(self._files.meta["fingerprint"])
-        return self.count_fingerprint()
+        return self._layout.fingerprint or self.count_fingerprint()
 
     def count_fingerprint(self) -> str:
         """The fingerprint, counted over all photos even where a build has stored it."""
@@ -126,17 +115,17 @@ class Relations:
     @property
     def meta(self) -> Mapping[str, Any]:
         """What a build says of itself (sources, coverage); empty for a raw catalogue."""
-        return self._files.meta if isinstance(self._files, BuiltFiles) else {}
+        return self._layout.meta
 
     @property
     def counted(self) -> bool:
         """Whether there is the relation `counts`, which answers counts without a look at the photos."""
-        return self.layout == "built"
+        return self._layout.counted
 
     @property
     def photos_alone(self) -> str:
         """The relation of photos without what their taxon says; a built one has `tax` instead of names."""
-        return "photos_alone" if self.layout == "built" else "photos"
+        return self._layout.photos_alone
 
     @cached_property
     def num_classes(self) -> int:
@@ -222,36 +211,14 @@ class Relations:
 
     def clade(self, taxon: Taxon) -> tuple[str, tuple[Any, ...]]:
         """How a row of `photos` says that it belongs to a taxon: SQL, never NULL, and parameters."""
-        sql, parameters = _named(taxon)
-        if not self.counted:
-            # A rank that a row lacks is NULL: neither inside nor, by SQL's logic, outside. It is outside.
-            return f"coalesce({sql}, false)", parameters
-        return built.ranges_sql(self._ranges(taxon), sql, parameters)
+        return self._layout.clade(self._asking, taxon)
 
     def narrowed(self, relation: str, taxa: Iterable[Taxon]) -> str:
         """The relation `photos` or `photos_alone` over those files alone that may hold photos of some taxa.
 
-        For queries that ask for no others. A file that holds none is found out by its footer, which takes a
-        millisecond: for the 70 files of all Arboretum more than the answer.
+        For queries that ask for no others.
         """
-        if not isinstance(self._files, BuiltFiles):
-            return relation
-        held = self._files.holding([bounds for taxon in taxa for bounds in self._ranges(taxon)])
-        if held == self._files.parts:
-            return relation
-        suffix = f"_{self._files.parts.index(held[0])}_{len(held)}"
-        if suffix not in self._narrowed:
-            with self._asking() as connection:
-                built.view_photos(connection, self._files, held, suffix)
-            self._narrowed.add(suffix)
-        return relation + suffix
-
-    def _ranges(self, taxon: Taxon) -> list[tuple[int, int]]:
-        """The ranges of `tax` of a taxon of a built catalogue."""
-        if taxon not in self._known_ranges:
-            with self._asking() as connection:
-                self._known_ranges[taxon] = built.ranges(connection, *_named(taxon))
-        return self._known_ranges[taxon]
+        return self._layout.narrowed(self._asking, relation, taxa)
 
     def classes_of(self, condition: str) -> str:
         """A table expression of class_key and n_catalog: one row a species class of some rows of `lineages`.
@@ -259,30 +226,11 @@ class Relations:
         Args:
             condition: on a row of `lineages`, as `clade` gives it, or `true`.
         """
-        if condition == "true":
-            return "classes"
-        if self.counted:
-            taxa = f"FROM taxa WHERE class_key IS NOT NULL AND ({condition})"
-            return f"(SELECT DISTINCT class_key, n_catalog {taxa})"
-        return f"(FROM classes WHERE class_key IN (SELECT class_key FROM lineages WHERE {condition}))"
+        return "classes" if condition == "true" else self._layout.classes_of(condition)
 
     def of_classes(self, condition: str) -> str:
         """How a row of `photos` says that its class meets a condition on `n_catalog`."""
-        if self.counted:
-            return f"tax IN (SELECT tax FROM taxa WHERE {condition})"
-        return f"class_key IN (SELECT class_key FROM classes WHERE {condition})"
-
-
-def _named(taxon: Taxon) -> tuple[str, tuple[str, ...]]:
-    """How the names of a row say that it belongs to a taxon: SQL and parameters."""
-    parameters: tuple[str, ...] = (taxon.name,)
-    sql = f"{identifier(taxon.rank)} = ?"
-    if taxon.rank == "species":
-        genus, _, epithet = taxon.name.partition(" ")
-        sql, parameters = "genus = ? AND species = ?", (genus, epithet)
-    if taxon.kingdom:
-        sql, parameters = f"{sql} AND kingdom = ?", (*parameters, taxon.kingdom)
-    return sql, parameters
+        return self._layout.of_classes(condition)
 
 
 def fingerprint_of(sums: Iterable[tuple[str, int]]) -> str:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from arboretum_metadata.schema import SELECTION
 from arboretum_tools import criteria as criteria_to_sql
 from arboretum_tools.atomic_files import check_output, whole_file
-from arboretum_tools.catalog.relations import Relations
 from arboretum_tools.criteria import Criteria, Predicate
 from arboretum_tools.errors import UsageError
 from arboretum_tools.identity import joined_slugs
@@ -23,6 +22,8 @@ from arboretum_tools.wording import counted
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+
+    from arboretum_tools.catalog.catalog import Catalog
 
 #: Key under which a selection's recipe says how it was made.
 RECIPE_VERSION = 1
@@ -77,7 +78,7 @@ class Selection:
         criteria: at least one.
     """
 
-    catalog: Relations
+    catalog: Catalog
     criteria: tuple[Criteria, ...]
 
     @cached_property
@@ -168,7 +169,7 @@ class Selection:
         Args:
             columns: an SQL select list over `photos`.
             where: a further condition of ours on `photos`.
-            relation: `photos`, or `Relations.photos_alone` where no column is asked that a taxon has.
+            relation: `photos`, or `Catalog.photos_alone` where no column is asked that a taxon has.
         """
         found = self.explanation
         source = self.source(relation)

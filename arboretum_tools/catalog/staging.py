@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from arboretum_tools.atomic_files import out_of_space, sync
-from arboretum_tools.catalog import layout
+from arboretum_tools.catalog import built_files
 from arboretum_tools.errors import CatalogError, TargetExistsError
 from arboretum_tools.locking import exclusive
 from arboretum_tools.query import Connection, Error, OwnError, connect, out_of_room, plain_errors
@@ -28,8 +28,8 @@ def refuse_foreign(target: Path) -> None:
     if target.is_dir() and not target.is_symlink():
         if not any(target.iterdir()):
             return
-        if layout.is_built(target):
-            strangers = layout.foreign_files(target)
+        if built_files.is_built(target):
+            strangers = built_files.foreign_files(target)
             if not strangers:
                 return
             raise TargetExistsError(

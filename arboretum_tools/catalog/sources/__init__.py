@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from arboretum_tools.catalog.built_files import INACTIVE
 from arboretum_tools.catalog.files import RawFiles, find_files
-from arboretum_tools.catalog.layout import INACTIVE
 from arboretum_tools.catalog.sources import gbif, open_data, published
 from arboretum_tools.errors import CatalogError, UsageError
 from arboretum_tools.query import Connection, literal, parquet_source

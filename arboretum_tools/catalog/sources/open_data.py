@@ -13,8 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from arboretum_metadata.vocab import RANKS
+from arboretum_tools.catalog.built_files import INACTIVE
 from arboretum_tools.catalog.files import RawFiles
-from arboretum_tools.catalog.layout import INACTIVE
 from arboretum_tools.catalog.sources.convert import Bundle, spool_bundle, uuid_sql
 from arboretum_tools.catalog.sources.delimited import folder_members, tar_members
 from arboretum_tools.query import Connection, identifier, literal, parquet_source, whole_sql

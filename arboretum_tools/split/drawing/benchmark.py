@@ -20,7 +20,6 @@ from arboretum_metadata.schema import PART
 from arboretum_metadata.vocab import GROUPS, RARE_BELOW
 from arboretum_tools.arrays import from_numpy, texts, to_numpy
 from arboretum_tools.catalog import Catalog, Selection
-from arboretum_tools.catalog.catalog import catalog_of
 from arboretum_tools.errors import InfeasibleSplitError, RecipeError, SelectionError
 from arboretum_tools.identity import class_key_sql
 from arboretum_tools.query import identifier
@@ -62,7 +61,7 @@ def prepared(selection: Selection, recipe: SplitRecipe) -> tuple[Selection, Spli
         RecipeError: a pair that is not of the rank of the classes, taxa beside pairs, a limit.
         SelectionError: the catalogue has none of the seven groups.
     """
-    catalog, criteria = catalog_of(selection), selection.criteria
+    catalog, criteria = selection.catalog, selection.criteria
     if recipe.benchmark in ("balanced", "life-stage") and any(one.limit for one in criteria):
         raise RecipeError(
             f"a limit would be one for each part of the benchmark {recipe.benchmark}",
@@ -107,7 +106,7 @@ def draw_benchmark(
     drawn = [next(draw(one.selection, [one.recipe], group_by, available)) for one in slices]
     keep = _whole_species(drawn) if recipe.benchmark == "life-stage" else None
     merged = _merged(drawn, [one.stage for one in slices], keep)
-    pairs = _pairs(merged, catalog_of(selection), recipe)
+    pairs = _pairs(merged, selection.catalog, recipe)
     if not merged.classes.num_rows or any(None in pair for pair in pairs):
         raise _impossible(selection, recipe, available)
     return merged, [[key for key in pair if key is not None] for pair in pairs]
@@ -143,7 +142,7 @@ def _groups(catalog: Catalog) -> tuple[Taxon, ...]:
 
 
 def _slices(selection: Selection, recipe: SplitRecipe) -> Iterable[_Slice]:
-    catalog, criteria = catalog_of(selection), selection.criteria
+    catalog, criteria = selection.catalog, selection.criteria
     if recipe.benchmark == "life-stage":
         for stage, photos in recipe.stages:
             of_stage = [
@@ -277,7 +276,7 @@ def _impossible(selection: Selection, recipe: SplitRecipe, available: Available)
             f"no split: none of the {len(totals):,} selected classes has {counted(photos, 'photo')}",
             hint=f"--test-per-class {most} or less makes it possible." if most else "Select more photos.",
         )
-    catalog = catalog_of(selection)
+    catalog = selection.catalog
     terms = dict.fromkeys(term for pair in recipe.pairs for term in pair)
     members = {taxon: _total(totals, taxon) for taxon in map(catalog.taxon, terms)}
     short = {taxon.name: count for taxon, count in members.items() if count < photos}

@@ -25,7 +25,6 @@ from arboretum_metadata.schema import EXCLUDED
 from arboretum_metadata.vocab import LIFE_STAGES
 from arboretum_tools.arrays import from_numpy, texts
 from arboretum_tools.catalog import Catalog, Selection
-from arboretum_tools.catalog.catalog import catalog_of
 from arboretum_tools.errors import RecipeError, UnknownTaxonError
 from arboretum_tools.identity import CLASS_RANKS
 from arboretum_tools.photo_ids import PhotoIds
@@ -121,7 +120,7 @@ class Exclusion:
             SelectionError: it names observations alone and the catalogue knows none.
             TaxonError: a name that means several taxa.
         """
-        catalog = catalog_of(selection)
+        catalog = selection.catalog
         conditions: list[str] = []
         parameters: list[object] = []
         if self.photos:

@@ -77,7 +77,7 @@ def build(
 
 
 def _built_lines(report: BuildReport) -> list[str]:
-    from arboretum_tools.catalog.layout import REJECTED
+    from arboretum_tools.catalog.built_files import REJECTED
 
     per_photo = report.size_bytes / report.photos
     lines = [

@@ -14,8 +14,8 @@ import pytest
 from arboretum_metadata.sample import catalog_path
 from arboretum_tools.catalog import build, open_catalog
 from arboretum_tools.catalog.build import build_catalog
+from arboretum_tools.catalog.built_files import find_built
 from arboretum_tools.catalog.check import check_catalog
-from arboretum_tools.catalog.layout import find_built
 from arboretum_tools.errors import CatalogError, OutOfSpaceError, TargetExistsError, UsageError
 
 

@@ -7,7 +7,7 @@ import pytest
 from arboretum_tools.catalog import open_catalog
 from arboretum_tools.catalog.annotate import annotate_catalog
 from arboretum_tools.catalog.build import build_catalog
-from arboretum_tools.catalog.layout import INACTIVE
+from arboretum_tools.catalog.built_files import INACTIVE
 from arboretum_tools.catalog.overview import describe_taxon
 from arboretum_tools.errors import UnknownTaxonError
 from arboretum_tools.events import Note

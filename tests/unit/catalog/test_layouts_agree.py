@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from arboretum_metadata.sample import catalog_path
-from arboretum_tools.catalog import open_catalog
+from arboretum_tools.catalog import layout, open_catalog
 from arboretum_tools.catalog.build import build_catalog
 from arboretum_tools.catalog.check import check_catalog
 from arboretum_tools.errors import (
@@ -200,3 +200,25 @@ def test_only_questions_about_single_photos_read_photos(layouts):
     assert built.select("Aves", license="open", rarity="many").tally("*")[0] == "counts"
     for criteria in ({"limit": 3}, {"since": "2020-01-01"}, {"photo_ids": [9_000_000_100]}):
         assert built.select(**criteria).tally("*")[0] == "photos"
+
+
+def test_another_layout_is_a_class_and_a_line(tmp_path, monkeypatch, write_catalog, photos, taxa):
+    """One that keeps its files a folder deeper, beside a file that says so."""
+
+    class Nested(layout.RawLayout):
+        name = "nested"
+
+        @classmethod
+        def open(cls, root):
+            return super().open(root / "rows") if (root / "nested.txt").is_file() else None
+
+    monkeypatch.setattr(layout, "LAYOUTS", (Nested, *layout.LAYOUTS))
+    (tmp_path / "nested").mkdir()
+    (tmp_path / "nested" / "nested.txt").touch()
+    write_catalog([*photos(taxa["robin"], 1, 2), *photos(taxa["moth"], 3)], name="nested/rows")
+    catalog = open_catalog(tmp_path / "nested")
+    assert catalog.layout == "nested"
+    assert catalog.select("Aves").count() == 2
+    assert check_catalog(catalog).sound
+    assert whole(catalog).meta["catalog"]["layout"] == "nested"
+    assert open_catalog(tmp_path / "nested" / "rows").layout == "raw"
