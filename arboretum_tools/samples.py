@@ -19,10 +19,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from arboretum_metadata.vocab import STATUSES
 from arboretum_tools import stable_key
 from arboretum_tools.errors import MissingPhotosError, SplitError, StoreError
 from arboretum_tools.split.manifest import Split
-from arboretum_tools.store.layout import PENDING, STATUSES, shard_number
+from arboretum_tools.store.layout import PENDING, shard_number
 from arboretum_tools.store.locations import Locations
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.tables import one_line

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from arboretum_metadata.vocab import STATUSES
 from arboretum_tools.downloading.addresses import is_public
 from arboretum_tools.downloading.options import DownloadOptions
 from arboretum_tools.downloading.proxy import Proxy, proxy_for
@@ -166,7 +167,7 @@ def _store(images: Path) -> Iterator[Check]:
     except ArboretumError as error:
         yield Check("store", "problem", error.message, error.hint)
         return
-    tried = sum(found.photos[state] for state in layout.STATUSES)
+    tried = sum(found.photos[state] for state in STATUSES)
     failures = {state: n for state, n in found.photos.items() if state in ADVICE and n}
     text = ", ".join(f"{n} {state}" for state, n in failures.items())
     saw = f"{tried} photos were tried, {text or 'none failed'}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -89,7 +89,7 @@ def make_plan(
     english: str,
     plan_id: str,
     by_status: Mapping[str, int],
-    retry: tuple[str, ...],
+    retry: Iterable[str],
     photo_bytes: int,
     kept_bytes: int,
     free_bytes: int,

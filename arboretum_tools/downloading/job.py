@@ -14,9 +14,6 @@ from arboretum_tools.resize import Resize
 from arboretum_tools.store.layout import StoreConfig
 from arboretum_tools.store.lock import ALONE, Task
 
-#: Most processes of one download.
-MOST_PROCESSES = 64
-
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -45,10 +42,6 @@ class Job:
     on_event: OnEvent = ignore
 
     def __post_init__(self) -> None:
-        if self.size not in PHOTO_SIZES:
-            raise UsageError(
-                f"{self.size!r} is not a photo size", hint=f"The sizes are {', '.join(PHOTO_SIZES)}."
-            )
         if self.resize is not None and self.resize.shorter_side >= PHOTO_SIZES[self.size]:
             raise UsageError(
                 f"resizing to {self.resize.shorter_side} pixels changes nothing: photos of size {self.size} "
@@ -56,10 +49,10 @@ class Job:
                 hint="Photos are never enlarged. Take a larger --size, or leave --resize out.",
             )
 
-        if not 1 <= self.processes <= min(MOST_PROCESSES, self.options.connections):
+        if self.processes > self.options.connections:
             raise UsageError(
-                f"a download has 1 to {MOST_PROCESSES} processes, and no more than its "
-                f"{self.options.connections} connections, not {self.processes}"
+                f"a download has no more processes than its {self.options.connections} connections, "
+                f"not {self.processes}"
             )
         assert self.processes == 1 or self.task.of == 1, "a task is one process"
 

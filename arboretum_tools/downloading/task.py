@@ -8,60 +8,47 @@ the same spec, and does what is left.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from arboretum_tools.downloading.budget import state_folder
+from arboretum_tools.downloading.budget import ByteAllowance, state_folder
 from arboretum_tools.downloading.cancel import Stopper
 from arboretum_tools.downloading.estimate import DownloadEstimate
 from arboretum_tools.downloading.job import Job
-from arboretum_tools.downloading.options import DownloadOptions, address_rules
+from arboretum_tools.downloading.options import DownloadOptions
 from arboretum_tools.downloading.report import DownloadReport
 from arboretum_tools.downloading.urls import STATIC_HOST
 from arboretum_tools.errors import UsageError
 from arboretum_tools.events import OnEvent, ignore
+from arboretum_tools.options import declared
+from arboretum_tools.options.download import TaskOptions
 from arboretum_tools.resize import Resize
 from arboretum_tools.store import plans
 from arboretum_tools.store.layout import read_config
 from arboretum_tools.store.lock import Task
 
 
-@dataclass(frozen=True, slots=True)
-class TaskSpec:
-    """One share of a download; picklable and JSON-able.
+@dataclass(frozen=True)
+class TaskSpec(TaskOptions):
+    """One share of a download; picklable and JSON-able. The other options are those of `download`.
 
     Attributes:
         images: folder of the store, which holds the plan.
         plan_id: the plan, as `save_plan` names it.
         task_id: 0 to `num_tasks` - 1.
         num_tasks: how many tasks share the plan; each byte budget of a host is divided by it.
-        origin: as of `download`, as are the others.
-        connections: photos that this task fetches at the same time.
-        attempts: requests for one photo at most.
-        deadline_s: seconds for all requests for one photo.
-        retry: states that are tried again.
-        max_failure_rate: share of failures that is put up with, of this task's photos.
-        contact: stands in the User-Agent.
-        allow_hosts: hosts besides those of iNaturalist.
     """
 
     images: str
     plan_id: str
     task_id: int
     num_tasks: int
-    origin: str | None = None
-    connections: int = 32
-    attempts: int = 5
-    deadline_s: float = 60.0
-    retry: tuple[str, ...] = ("failed",)
-    max_failure_rate: float = 0.05
-    contact: str | None = None
-    allow_hosts: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The same, JSON-able."""
-        return asdict(self)
+        options = [entry.name for entry in declared(TaskOptions)]
+        return {name: getattr(self, name) for name in (*_OWN, *options)}
 
     @classmethod
     def from_dict(cls, payload: Mapping[str, Any]) -> Self:
@@ -71,10 +58,23 @@ class TaskSpec:
             UsageError: it is none.
         """
         try:
-            spec = cls(**payload)
+            return cls(**payload)
         except TypeError as error:
             raise UsageError(f"not a task: {error}") from error
-        return replace(spec, retry=tuple(spec.retry), allow_hosts=tuple(spec.allow_hosts))
+
+    @property
+    def options(self) -> DownloadOptions:
+        """How the task fetches: its share of the byte budgets is its own."""
+        if self.origin is not None or self.num_tasks == 1:
+            return DownloadOptions.of(self)
+        # Each keeps to its share by itself, because machines need not see each other's state folder.
+        name = f"{STATIC_HOST}-task-{self.task_id}-of-{self.num_tasks}.json"
+        return DownloadOptions.of(
+            self, allowance=ByteAllowance().divided(self.num_tasks), budget_path=state_folder() / name
+        )
+
+
+_OWN = ("images", "plan_id", "task_id", "num_tasks")
 
 
 def run_task(spec: TaskSpec, *, on_event: OnEvent = ignore) -> DownloadReport:
@@ -107,28 +107,12 @@ def _job(spec: TaskSpec, on_event: OnEvent) -> Job:
     task = Task(spec.task_id, spec.num_tasks)
     images = Path(spec.images)
     config = read_config(images)
-    options = DownloadOptions(
-        connections=spec.connections,
-        attempts=spec.attempts,
-        deadline_s=spec.deadline_s,
-        retry=spec.retry,
-        max_failure_rate=spec.max_failure_rate,
-        contact=spec.contact,
-        rules=address_rules(spec.origin, spec.allow_hosts),
-    )
-    if options.rules.origin is None and task.of > 1:
-        # Each keeps to its share by itself, because machines need not see each other's state folder.
-        options = replace(
-            options,
-            allowance=options.allowance.divided(task.of),
-            budget_path=state_folder() / f"{STATIC_HOST}-task-{task.number}-of-{task.of}.json",
-        )
     return Job(
         photos=plans.of_saved(images, spec.plan_id),
         images=images,
         size=config.size,
         resize=None if config.resize is None else Resize(**config.resize),
-        options=options,
+        options=spec.options,
         yes=True,  # asked when the plan was saved
         task=task,
         on_event=on_event,

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from arboretum_metadata.vocab import RESIZE_FILTERS
 from arboretum_tools.errors import UsageError
-
-#: How pixels are put together: the mean of the area that each new one covers, or Lanczos with 3 lobes.
-FILTERS = ("area", "lanczos")
 
 #: Quality of the JPEGs.
 QUALITY = 90
@@ -24,7 +22,7 @@ class Resize:
     Attributes:
         shorter_side: pixels of the shorter side; a photo whose shorter side is no longer than this stays as
             it came.
-        filter: one of `FILTERS`.
+        filter: one of `RESIZE_FILTERS`.
         quality: of the JPEGs, 1 to 100.
     """
 
@@ -38,9 +36,10 @@ class Resize:
                 f"the shorter side of a resized photo must be {_LEAST} to {_MOST} pixels, "
                 f"not {self.shorter_side}"
             )
-        if self.filter not in FILTERS:
+        if self.filter not in RESIZE_FILTERS:
             raise UsageError(
-                f"{self.filter!r} is no filter to resize with", hint=f"There are {' and '.join(FILTERS)}."
+                f"{self.filter!r} is no filter to resize with",
+                hint=f"There are {' and '.join(RESIZE_FILTERS)}.",
             )
         if not 1 <= self.quality <= 100:
             raise UsageError(f"the quality of a JPEG is 1 to 100, not {self.quality}")

@@ -15,9 +15,10 @@ from typing import Any
 import pyarrow as pa
 
 from arboretum_metadata.schema import INDEX
+from arboretum_metadata.vocab import STATUSES
 from arboretum_tools import query
 from arboretum_tools.store import layout
-from arboretum_tools.store.layout import PENDING, STATUSES
+from arboretum_tools.store.layout import PENDING
 from arboretum_tools.store.reader import ImageStore, damaged
 from arboretum_tools.store.record import PhotoRecord, from_arrow
 from arboretum_tools.store.states import pending
@@ -35,7 +36,7 @@ class Reason:
     """Why some photos are not there.
 
     Attributes:
-        status: one of `layout.STATUSES`, not `ok`.
+        status: one of `vocab.STATUSES`, not `ok`.
         error: as the index says it, without counts of bytes, so that alike ones fall together.
         photos: how many.
     """
@@ -101,7 +102,7 @@ class PhotoStory:
 
     Attributes:
         photo_id: the photo.
-        state: one of `layout.STATUSES`, `pending`, or `unknown` where no plan ever asked for it.
+        state: one of `vocab.STATUSES`, `pending`, or `unknown` where no plan ever asked for it.
         rows: what became of it, oldest first: (shard, record).
         plans: ids of the plans that asked for it.
     """

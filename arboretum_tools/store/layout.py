@@ -17,7 +17,7 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,9 +28,6 @@ from arboretum_tools.errors import StoreError, TargetExistsError, UsageError
 from arboretum_tools.version import __version__
 
 FORMAT_VERSION = 1
-
-#: States of a photo that was tried: whole image; 404 or 410; 403; not a whole image; gave up.
-STATUSES = ("ok", "gone", "forbidden", "invalid", "failed")
 
 #: State of a photo that was asked for and not tried yet; never stands in an index.
 PENDING = "pending"
@@ -274,22 +271,6 @@ def check_folder(path: Path) -> None:
             f"{path} holds something else than an image store; nothing was written",
             hint="Choose another folder with --images, or move that one away first.",
         )
-
-
-def check_retry(retry: Iterable[str]) -> tuple[str, ...]:
-    """States to try again, checked.
-
-    Raises:
-        UsageError: one of them is no state that can be tried again.
-    """
-    again = tuple(retry)
-    for name in again:
-        if name not in STATUSES or name == "ok":
-            raise UsageError(
-                f"{name!r} is not a state that can be tried again",
-                hint=f"These can: {', '.join(STATUSES[1:])}.",
-            )
-    return again
 
 
 def write_config(path: Path, config: StoreConfig) -> None:

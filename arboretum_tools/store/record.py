@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 import pyarrow.json
 
 from arboretum_metadata.schema import INDEX, Column
+from arboretum_metadata.vocab import STATUSES
 from arboretum_tools.image_format import ImageInfo
-from arboretum_tools.store.layout import STATUSES
 from arboretum_tools.tables import arrow_schema
 
 

@@ -17,9 +17,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from arboretum_metadata.vocab import STATUSES
 from arboretum_tools.arrays import from_numpy, to_numpy
 from arboretum_tools.errors import StoreError
-from arboretum_tools.store.layout import PENDING, STATUSES, check_retry
+from arboretum_tools.store.layout import PENDING
 from arboretum_tools.store.lock import ALONE, Task
 from arboretum_tools.store.reader import ImageStore, damaged
 from arboretum_tools.tables import one_line
@@ -73,13 +74,12 @@ def to_fetch(
     Args:
         store: the store; None = there is none yet.
         plan: a saved plan.
-        retry: states that are tried again; `ok` is not among them.
+        retry: states that are tried again.
         task: only the photos of this one are given.
         last_host: photos whose address names this host come after all others, so that a host that is asked
             slowly holds up none of those.
 
     Raises:
-        UsageError: `retry` holds something that is no state, or `ok`.
         StoreError: an index or the plan is damaged.
     """
     pending, states = _requested(retry), States(store)
@@ -209,7 +209,7 @@ def _ids(batch: pa.RecordBatch) -> NDArray[np.int64]:
 
 def _requested(retry: Iterable[str]) -> NDArray[np.bool_]:
     """Whether a photo is fetched, by its state."""
-    again = {PENDING, *check_retry(retry)}
+    again = {PENDING, *retry}
     return np.array([name in again for name in CODES])
 
 

@@ -171,6 +171,12 @@ PHOTO_SIZES: dict[str, int] = {
     "square": 75,
 }
 
+#: States of a photo that was tried: whole image; 404 or 410; 403; not a whole image; gave up.
+STATUSES = ("ok", "gone", "forbidden", "invalid", "failed")
+
+#: How photos are shrunk: the mean of the area that each new pixel covers, or Lanczos with 3 lobes.
+RESIZE_FILTERS = ("area", "lanczos")
+
 #: Arboretum drops species with fewer photos than this (arXiv 2406.17720); `--rarity rare` means these.
 RARE_BELOW = 30
 

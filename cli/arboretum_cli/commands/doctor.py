@@ -7,22 +7,21 @@ from typing import Annotated
 
 import typer
 
-from arboretum_cli._options import Contact, Json, Origin
+from arboretum_cli._flags import Given, takes
+from arboretum_cli._options import Json
 from arboretum_cli._output import result
+from arboretum_tools.options.download import TaskOptions
 
 #: Exit code where a check found a problem: the same as for bad input or configuration.
 PROBLEM = 3
 
 
+@takes(options=TaskOptions, only=("connections", "contact", "origin"))
 def doctor(
+    options: Given,
     images: Annotated[
         Path, typer.Option("--images", help="The image store, which need not be there yet.", metavar="DIR")
     ] = Path("images"),
-    connections: Annotated[
-        int, typer.Option("--connections", help="As many as the download uses.", metavar="N")
-    ] = 32,
-    contact: Contact = None,
-    origin: Origin = None,
     json: Json = False,
 ) -> None:
     """Say why downloads fail: network, proxy, certificates, clock, disk, store.
@@ -36,10 +35,9 @@ def doctor(
         arboretum doctor --images bird-images --json
     """
     from arboretum_tools.downloading.doctor import examine
-    from arboretum_tools.downloading.options import DownloadOptions, address_rules
+    from arboretum_tools.downloading.options import DownloadOptions
 
-    options = DownloadOptions(connections=connections, contact=contact, rules=address_rules(origin, ()))
-    found = examine(images, options)
+    found = examine(images, DownloadOptions(**options))
     lines = []
     for check in found.checks:
         lines.append(f"{check.level:<8} {check.name}: {check.saw}")

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from arboretum_cli._options import Contact, Json, Origin
+from arboretum_cli._flags import Given, takes
+from arboretum_cli._options import Json
 from arboretum_cli._output import duration, result, size, table
 from arboretum_cli._progress import Progress
 from arboretum_cli._selection import SelectionFlags, takes_selection
+from arboretum_tools.options import declared
+from arboretum_tools.options.download import DownloadArguments, TaskOptions
 from arboretum_tools.wording import counted
 
 if TYPE_CHECKING:
@@ -21,36 +24,13 @@ if TYPE_CHECKING:
 
 
 @takes_selection
+@takes(options=DownloadArguments)
 def download(
     flags: SelectionFlags,
+    options: Given,
     split: Annotated[
         Path | None, typer.Option("--split", help="Fetch the photos of this split instead.", metavar="DIR")
     ] = None,
-    images: Annotated[
-        Path, typer.Option("--images", help="The image store: a folder.", metavar="DIR")
-    ] = Path("images"),
-    photo_size: Annotated[
-        str | None,
-        typer.Option(
-            "--size",
-            help="original (2048 px), large (1024), medium (500), small (240), thumb (100) or square (75). "
-            "[default: medium; with --plan, that of the store]",
-            metavar="SIZE",
-            show_default=False,
-        ),
-    ] = None,
-    resize: Annotated[
-        int | None,
-        typer.Option(
-            "--resize",
-            help="Shrink each photo as it comes to this shorter side, in pixels, as JPEG of quality 90.",
-            metavar="PIXELS",
-        ),
-    ] = None,
-    resize_filter: Annotated[
-        str,
-        typer.Option("--filter", help="With --resize: area, or lanczos (sharper, slower).", metavar="NAME"),
-    ] = "area",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be fetched, and fetch nothing.")
     ] = False,
@@ -69,49 +49,6 @@ def download(
         int | None,
         typer.Option("--num-tasks", help="With --plan: how many shares there are.", metavar="N"),
     ] = None,
-    retry: Annotated[
-        str,
-        typer.Option(
-            "--retry", help="States to try again: failed, gone, forbidden, invalid.", metavar="STATES"
-        ),
-    ] = "failed",
-    processes: Annotated[
-        int,
-        typer.Option("--processes", help="Processes that fetch side by side on this machine.", metavar="N"),
-    ] = 1,
-    connections: Annotated[
-        int,
-        typer.Option(
-            "--connections",
-            help="Photos fetched at the same time, 1 to 256, by all processes together.",
-            metavar="N",
-        ),
-    ] = 32,
-    attempts: Annotated[
-        int, typer.Option("--attempts", help="Requests for one photo at most.", metavar="N")
-    ] = 5,
-    deadline: Annotated[
-        float,
-        typer.Option("--deadline", help="Seconds for all requests for one photo.", metavar="SECONDS"),
-    ] = 60.0,
-    max_failure_rate: Annotated[
-        float,
-        typer.Option(
-            "--max-failure-rate", help="Exit with 4 if a larger share of the photos failed.", metavar="SHARE"
-        ),
-    ] = 0.05,
-    contact: Contact = None,
-    origin: Origin = None,
-    allow_host: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--allow-host",
-            help="Another host that the metadata's addresses may name; may be repeated.",
-            metavar="HOST",
-            show_default=False,
-        ),
-    ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Go on with more than 100 GB.")] = False,
     json: Json = False,
 ) -> None:
     """Fetch the photos of a selection or a split into an image store, whole and verified.
@@ -138,7 +75,7 @@ def download(
 
     if (task_id is None) != (num_tasks is None) or (task_id is not None and plan_id is None):
         raise UsageError("--task-id, --num-tasks and --plan go together; --plan-only saves a plan")
-    if task_id is not None and processes != 1:
+    if task_id is not None and options.get("processes", 1) != 1:
         raise UsageError("a task is one process: take more tasks instead of --processes")
     if plan_id is not None and (flags.given or split is not None or plan_only):
         raise UsageError("--plan names the photos already; leave the selection flags and --split out")
@@ -146,30 +83,14 @@ def download(
         raise UsageError("--dry-run changes nothing, and --plan-only saves a plan: leave one of them out")
     if split is not None and flags.given:
         raise UsageError("--split names the photos already; leave the selection flags out")
-    arguments: dict[str, Any] = {
-        "images": images,
-        "size": photo_size or "medium",
-        "resize": resize,
-        "resize_filter": resize_filter,
-        "origin": origin,
-        "processes": processes,
-        "connections": connections,
-        "attempts": attempts,
-        "deadline_s": deadline,
-        "retry": tuple(state.strip() for state in retry.split(",") if state.strip()),
-        "max_failure_rate": max_failure_rate,
-        "contact": contact,
-        "allow_hosts": allow_host or (),
-        "yes": yes,
-    }
+    images = Path(options.get("images", DownloadArguments.images))
     if plan_id is not None:
-        arguments |= _of_the_store(images, photo_size, resize, resize_filter)
+        options |= _of_the_store(images, options)
     with Progress() as progress, _told_all_the_same(json):
         if plan_id is not None and num_tasks is not None and task_id is not None:
             # Size, resize and the question whether so much is meant were settled with the plan.
-            settled = {"size", "resize", "resize_filter", "yes", "images", "processes"}
-            told = {name: value for name, value in arguments.items() if name not in settled}
-            told["allow_hosts"] = tuple(allow_host or ())
+            names = {entry.name for entry in declared(TaskOptions)}
+            told = {name: value for name, value in options.items() if name in names}
             spec = TaskSpec(str(images), plan_id, task_id, num_tasks, **told)
             if dry_run:
                 plan = plan_task(spec, on_event=progress)
@@ -181,12 +102,12 @@ def download(
         else:
             what = open_split(split) if split is not None else flags.select(flags.open(progress))
         if plan_only:
-            plan = save_plan(what, on_event=progress, **arguments)
+            plan = save_plan(what, on_event=progress, **options)
             return result(json, plan.to_dict(), _saved_lines(plan))
         if dry_run:
-            plan = estimate_download(what, on_event=progress, **arguments)
+            plan = estimate_download(what, on_event=progress, **options)
             return result(json, plan.to_dict(), _plan_lines(plan))
-        report = fetch(what, on_event=progress, **arguments)
+        report = fetch(what, on_event=progress, **options)
     return result(json, report.to_dict(), _report_lines(report))
 
 
@@ -202,16 +123,16 @@ def _told_all_the_same(as_json: bool) -> Iterator[None]:
         raise
 
 
-def _of_the_store(
-    images: Path, photo_size: str | None, resize: int | None, resize_filter: str
-) -> dict[str, Any]:
-    """The arguments that a store has settled; refuses others, where they are given all the same."""
+def _of_the_store(images: Path, options: Given) -> Given:
+    """The options that a store has settled; refuses others, where they are given all the same."""
     from arboretum_tools.resize import Resize
     from arboretum_tools.store.layout import StoreConfig, check_config, read_config
 
     config = read_config(images)
-    shrunk = config.resize if resize is None else Resize(resize, resize_filter).to_dict()
-    check_config(images, StoreConfig(photo_size or config.size, shrunk))
+    shrunk = config.resize
+    if "resize" in options:
+        shrunk = Resize(options["resize"], options.get("resize_filter", "area")).to_dict()
+    check_config(images, StoreConfig(options.get("size", config.size), shrunk))
     if config.resize is None:
         return {"size": config.size, "resize": None}
     return {

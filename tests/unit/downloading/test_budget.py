@@ -150,10 +150,10 @@ def test_what_was_fetched_is_written_down(tmp_path, origin, plan_of):
     from arboretum_tools.downloading import run
     from arboretum_tools.downloading.cancel import Stopper
     from arboretum_tools.downloading.job import Job
-    from arboretum_tools.downloading.options import DownloadOptions, address_rules
+    from arboretum_tools.downloading.options import DownloadOptions
 
     path = tmp_path / "host.json"
-    options = DownloadOptions(rules=address_rules(origin.url, ()), budget_path=path)
+    options = DownloadOptions(origin=origin.url, budget_path=path)
     url = "https://static.inaturalist.org/photos/4/medium.jpg"
     job = Job(plan_of((4, "jpg", url), 5), tmp_path / "images", options=options)
     assert run.plan_only(job).budgeted == 1

@@ -12,12 +12,12 @@ import pytest
 
 from arboretum_tools.downloading import DownloadFailedError, download
 from arboretum_tools.downloading.doctor import _clock, examine
-from arboretum_tools.downloading.options import DownloadOptions, address_rules
+from arboretum_tools.downloading.options import DownloadOptions
 from arboretum_tools.testing.faults import Fault
 
 
 def seen(images, url, **options):
-    found = examine(images, DownloadOptions(rules=address_rules(url, ()), **options))
+    found = examine(images, DownloadOptions(origin=url, **options))
     json.dumps(found.to_dict())
     return found.level, {check.name: check for check in found.checks}
 

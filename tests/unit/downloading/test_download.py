@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import json
 import subprocess
 import sys
@@ -13,7 +12,6 @@ import pytest
 
 from arboretum_tools import photo_plan
 from arboretum_tools.downloading import (
-    DownloadArguments,
     download,
     download_async,
     estimate_download,
@@ -22,11 +20,6 @@ from arboretum_tools.errors import BadInputError, OutOfSpaceError, StoreError, T
 from arboretum_tools.events import Note, PhotoDone, ShardFinished, StageFinished, StageStarted, UnitDone
 from arboretum_tools.store import ImageStore, StoreConfig, StoreWriter, inventory, plans
 from arboretum_tools.testing.faults import Fault
-
-
-def test_the_async_twin_takes_the_same_arguments():
-    named = [n for n, p in inspect.signature(download).parameters.items() if p.kind is p.KEYWORD_ONLY]
-    assert list(DownloadArguments.__annotations__) == named
 
 
 def test_a_plan_changes_nothing_and_asks_nobody(tmp_path, plan_of, origin):

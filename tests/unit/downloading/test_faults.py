@@ -512,7 +512,7 @@ def test_what_is_done_between_fetching_and_writing_decides_what_is_stored(tmp_pa
     from dataclasses import replace
 
     from arboretum_tools.downloading import engine
-    from arboretum_tools.downloading.options import DownloadOptions, address_rules
+    from arboretum_tools.downloading.options import DownloadOptions
 
     async def refuse_even(record, data):
         assert inspect(data).format == "jpeg"
@@ -525,7 +525,7 @@ def test_what_is_done_between_fetching_and_writing_decides_what_is_stored(tmp_pa
     tally = engine.Tally()
     with StoreWriter.create(tmp_path) as writer:
         pending = iter([(1, "jpg", None), (2, "jpg", None), (3, "jpg", None)])
-        options = DownloadOptions(rules=address_rules(origin.url, ()))
+        options = DownloadOptions(origin=origin.url)
         asyncio.run(engine.run(pending, writer, options, tally, ignore, transform=refuse_even))
     assert tally.by_status == {"ok": 1, "invalid": 1, "gone": 1}
     rows = ImageStore.open(tmp_path).index(0).to_pylist()

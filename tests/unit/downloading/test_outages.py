@@ -16,7 +16,7 @@ from arboretum_tools.downloading import download, fetch
 from arboretum_tools.downloading.budget import ByteAllowance
 from arboretum_tools.downloading.cancel import Stopper
 from arboretum_tools.downloading.job import Job
-from arboretum_tools.downloading.options import DownloadOptions, address_rules
+from arboretum_tools.downloading.options import DownloadOptions
 from arboretum_tools.downloading.run import run
 from arboretum_tools.downloading.urls import OPEN_DATA_HOST
 from arboretum_tools.errors import BadInputError
@@ -180,7 +180,7 @@ def test_a_redirect_to_a_host_with_a_budget_waits_for_that_budget(tmp_path, plan
     there = "https://static.inaturalist.org/photos/{}/small.jpg"
     origin.faults = {n: Fault("redirect", to=there.format(n + 100)) for n in range(1, 5)}
     options = DownloadOptions(
-        rules=address_rules(origin.url, ()),
+        origin=origin.url,
         # So little that the first photo uses it up.
         allowance=ByteAllowance(hour_bytes=100, day_bytes=1000),
         budget_path=tmp_path / "host.json",

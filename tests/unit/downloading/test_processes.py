@@ -282,7 +282,9 @@ def test_the_budget_is_shared_and_what_is_not_written_down_yet_is_held_back():
 
 def test_tasks_are_one_process_each(arguments, plan_of):
     plan = save_plan(plan_of(*PHOTOS), images=arguments["images"], size="small", origin=arguments["origin"])
-    spec = TaskSpec(str(arguments["images"]), plan.plan_id, 0, 2, arguments["origin"], max_failure_rate=1)
+    spec = TaskSpec(
+        str(arguments["images"]), plan.plan_id, 0, 2, origin=arguments["origin"], max_failure_rate=1
+    )
     assert run_task(spec).requested == 75
 
 

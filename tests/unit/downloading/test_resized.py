@@ -80,7 +80,7 @@ def test_tasks_resize_as_their_store_says(tmp_path, resized, plan_of, origin):
     images = tmp_path / "images"
     plan = save_plan(plan_of(*PHOTOS), images=images, size="small", resize=64, origin=origin.url)
     for task in range(2):
-        run_task(TaskSpec(str(images), plan.plan_id, task, 2, origin.url))
+        run_task(TaskSpec(str(images), plan.plan_id, task, 2, origin=origin.url))
     done, whole = (inventory.contents(ImageStore.open(path)) for path in (images, tmp_path / "one-run"))
     assert done.equals(whole)
 

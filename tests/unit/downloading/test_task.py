@@ -41,7 +41,7 @@ def undisturbed(tmp_path, server, plan_of):
 def specs(images, server, plan_of, of):
     plan = save_plan(plan_of(*PHOTOS), images=images, size="small", origin=server.url)
     return [
-        TaskSpec(str(images), plan.plan_id, n, of, server.url, connections=4, max_failure_rate=1)
+        TaskSpec(str(images), plan.plan_id, n, of, origin=server.url, connections=4, max_failure_rate=1)
         for n in range(of)
     ]
 

@@ -13,7 +13,7 @@ import pytest
 
 from arboretum_tools.downloading import DownloadFailedError, download
 from arboretum_tools.downloading.doctor import examine
-from arboretum_tools.downloading.options import DownloadOptions, address_rules
+from arboretum_tools.downloading.options import DownloadOptions
 from arboretum_tools.downloading.proxy import Proxy, proxy_for
 from arboretum_tools.errors import BadInputError
 from arboretum_tools.store import ImageStore
@@ -109,10 +109,7 @@ def test_a_certificate_that_is_not_trusted_is_told_and_asked_once(
         assert (first["status"], first["attempts"]) == ("failed", 1)
         with pytest.raises(BadInputError, match="no host can be reached: the certificate") as caught:
             download(plan_of(*range(1, 40)), images=tmp_path / "many", origin=at, max_failure_rate=1)
-        checks = {
-            check.name: check
-            for check in examine(tmp_path, DownloadOptions(rules=address_rules(at, ()))).checks
-        }
+        checks = {check.name: check for check in examine(tmp_path, DownloadOptions(origin=at)).checks}
     assert "$SSL_CERT_FILE" in caught.value.hint
     assert checks["answer"].level == "problem"
     assert "name its CA with $SSL_CERT_FILE" in checks["answer"].advice
@@ -146,9 +143,7 @@ def test_through_a_proxy_that_knows_us_photos_come_over_tls(tmp_path, plan_of, m
         assert "secret" not in str(caught.value)
         checks = {
             check.name: check
-            for check in examine(
-                tmp_path, DownloadOptions(rules=address_rules("https://photos.test", ()))
-            ).checks
+            for check in examine(tmp_path, DownloadOptions(origin="https://photos.test")).checks
         }
         assert checks["answer"].level == "problem"
         assert "407" in checks["answer"].saw
@@ -228,5 +223,5 @@ def test_a_proxy_that_cannot_be_asked_is_one_error_without_its_password(
         download(plan_of(1, 2), images=tmp_path, origin="http://photos.test")
     assert "$HTTP_PROXY as http://host:port" in caught.value.hint
     assert "secret" not in str(caught.value)
-    checks = examine(tmp_path, DownloadOptions(rules=address_rules("http://photos.test", ()))).checks
+    checks = examine(tmp_path, DownloadOptions(origin="http://photos.test")).checks
     assert [check.level for check in checks if check.name == "proxy"] == ["problem"]

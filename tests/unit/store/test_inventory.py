@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from arboretum_metadata.schema import REQUEST
 from arboretum_tools import photo_plan
-from arboretum_tools.errors import StoreError, UsageError
+from arboretum_tools.errors import StoreError
 from arboretum_tools.image_format import inspect
 from arboretum_tools.store import (
     STATUSES,
@@ -154,12 +154,6 @@ def test_the_whole_story_of_a_photo_is_told_in_order(tmp_path, image):
             add(writer, 5, status, image)
     story = [(shard, record.status) for shard, record in ImageStore.open(tmp_path).rows_of(5)]
     assert story == [(0, "failed"), (1, "invalid"), (2, "ok")]
-
-
-@pytest.mark.parametrize("retry", [["ok"], ["pending"], ["broken"]])
-def test_only_states_that_failed_can_be_tried_again(retry):
-    with pytest.raises(UsageError, match="gone, forbidden, invalid, failed"):
-        layout.check_retry(retry)
 
 
 def test_a_damaged_index_is_told(tmp_path, image):

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from arboretum_metadata.vocab import STATUSES
 from arboretum_tools.image_format import ImageInfo
-from arboretum_tools.store.layout import STATUSES
 from arboretum_tools.store.record import IndexBuilder, PhotoRecord
 
 # Whatever a host may send, and JSON has to write otherwise than it is.

@@ -1,0 +1,154 @@
+"""The options of a download."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Protocol
+
+from arboretum_metadata.vocab import PHOTO_SIZES, RESIZE_FILTERS, STATUSES
+from arboretum_tools.errors import UsageError
+from arboretum_tools.events import OnEvent, ignore
+from arboretum_tools.options import Option, check
+
+#: Names the origin where the caller does not.
+ORIGIN_VARIABLE = "ARBORETUM_ORIGIN"
+
+#: Most processes of one download.
+MOST_PROCESSES = 64
+
+_PRINTABLE = re.compile(r"[\x20-\x7e]+")
+
+
+class PhotoLookup(Protocol):
+    """What finds photos by their ids: a Catalog."""
+
+    def select(self, *, photo_ids: Any) -> Any:
+        """The photos of these ids."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskOptions:
+    """How photos are fetched, by one process or by a task of many."""
+
+    origin: Annotated[
+        str | None,
+        Option(
+            "Ask this server, `scheme://host:port`, instead of the image hosts.",
+            metavar="URL",
+            default=f"${ORIGIN_VARIABLE}",
+        ),
+    ] = None
+    connections: Annotated[
+        int,
+        Option(
+            "Photos fetched at the same time, 1 to 256, by all processes together.",
+            metavar="N",
+            least=1,
+            most=256,
+        ),
+    ] = 32
+    attempts: Annotated[int, Option("Requests for one photo at most.", metavar="N", least=1)] = 5
+    deadline_s: Annotated[
+        float,
+        Option(
+            "Seconds that all requests for one photo may take together, waits between them not counted.",
+            metavar="SECONDS",
+            flag="deadline",
+        ),
+    ] = 60.0
+    retry: Annotated[
+        Iterable[str],
+        Option(
+            "States that are tried again besides pending: failed, gone, forbidden, invalid.",
+            metavar="STATES",
+            many=True,
+            choices=tuple(state for state in STATUSES if state != "ok"),
+            noun="state that can be tried again",
+        ),
+    ] = ("failed",)
+    max_failure_rate: Annotated[
+        float,
+        Option(
+            "Share of (forbidden + invalid + failed), 0 to 1, above which the run ends with an error "
+            "(exit code 4).",
+            metavar="SHARE",
+            least=0,
+            most=1,
+        ),
+    ] = 0.05
+    contact: Annotated[
+        str | None,
+        Option("Your address for the host's operators; stands in the User-Agent.", metavar="MAIL_OR_URL"),
+    ] = None
+    allow_hosts: Annotated[
+        Iterable[str],
+        Option(
+            "Another host that the metadata's addresses may name; may be repeated.",
+            metavar="HOST",
+            flag="allow-host",
+            many=True,
+        ),
+    ] = ()
+
+    def __post_init__(self) -> None:
+        check(self)
+        if not self.deadline_s > 0:
+            raise UsageError(f"deadline must be more than 0 seconds, not {self.deadline_s}")
+        if self.contact is not None and not _PRINTABLE.fullmatch(self.contact):
+            raise UsageError(f"contact must be one line of ASCII, not {self.contact!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DownloadArguments(TaskOptions):
+    """What `download` takes by name.
+
+    Attributes:
+        catalog: in which the photo ids to fetch are looked up.
+        on_event: called with each event of `arboretum_tools.events`, in order, by the thread that works.
+    """
+
+    images: Annotated[
+        str | Path, Option("The image store: a folder, made where there is none.", metavar="DIR")
+    ] = "images"
+    size: Annotated[
+        str,
+        Option(
+            "original (2048 px), large (1024), medium (500), small (240), thumb (100) or square (75). A "
+            "store holds one size.",
+            metavar="SIZE",
+            choices=tuple(PHOTO_SIZES),
+            noun="photo size",
+        ),
+    ] = "medium"
+    resize: Annotated[
+        int | None,
+        Option(
+            "Shrink each photo as it comes to this shorter side, in pixels, as JPEG of quality 90; one that "
+            "is no larger stays as it came. A store holds one resize.",
+            metavar="PIXELS",
+        ),
+    ] = None
+    resize_filter: Annotated[
+        str,
+        Option(
+            "With --resize: area (the mean of what each pixel covers), or lanczos (sharper, slower).",
+            metavar="NAME",
+            flag="filter",
+            choices=RESIZE_FILTERS,
+        ),
+    ] = "area"
+    processes: Annotated[
+        int,
+        Option(
+            "Processes that fetch side by side on this machine, for more cores than one keeps busy.",
+            metavar="N",
+            least=1,
+            most=MOST_PROCESSES,
+        ),
+    ] = 1
+    yes: Annotated[bool, Option("Go on with more than 100 GB.")] = False
+    catalog: PhotoLookup | None = None
+    on_event: OnEvent = ignore

@@ -1,0 +1,103 @@
+"""Flags out of the options that the library declares.
+
+A command names the stages whose options are its flags:
+
+    @takes(options=DownloadArguments)
+    def download(options: Given, dry_run: ... = False) -> None:
+
+Typer reads one parameter for each option; the command gets those that were given, by their names in Python.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, TypeAlias, get_type_hints
+
+import typer
+
+from arboretum_tools.options import Declared, declared
+
+#: The options that were given, by the names of the keyword arguments of the public function.
+Given: TypeAlias = dict[str, Any]
+
+Command: TypeAlias = Callable[..., None]
+
+
+def takes(*, only: tuple[str, ...] | None = None, **stages: type) -> Callable[[Command], Command]:
+    """Replaces parameters of a command by the flags of a stage each.
+
+    Args:
+        only: the options that this command has a flag for, where they are not all.
+        stages: the dataclass whose options stand for the parameter of that name.
+    """
+
+    def decorate(command: Command) -> Command:
+        hints = get_type_hints(command, include_extras=True)
+        parameters: list[inspect.Parameter] = []
+        of_stage: dict[str, list[str]] = {}
+        for parameter in inspect.signature(command).parameters.values():
+            stage = stages.get(parameter.name)
+            if stage is None:
+                parameters.append(
+                    parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[parameter.name])
+                )
+                continue
+            options = [entry for entry in declared(stage) if only is None or entry.name in only]
+            of_stage[parameter.name] = [entry.name for entry in options]
+            parameters += [_parameter(entry) for entry in options]
+
+        def called(**values: Any) -> None:
+            found = {
+                stage: {name: value for name in names if (value := values.pop(name)) not in (None, False, [])}
+                for stage, names in of_stage.items()
+            }
+            command(**found, **values)
+
+        called.__name__, called.__doc__ = command.__name__, command.__doc__
+        called.__module__ = command.__module__
+        called.__annotations__ = {p.name: p.annotation for p in parameters}
+        called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        return called
+
+    return decorate
+
+
+def _parameter(entry: Declared) -> inspect.Parameter:
+    names = [entry.flag, *([f"-{entry.option.short}"] if entry.option.short else [])]
+    text = entry.option.help
+    if entry.default_text is not None:
+        text += f" [default: {entry.default_text}]"
+    option = typer.Option(
+        *names, help=text, metavar=entry.option.metavar, show_default=False, autocompletion=_completion(entry)
+    )
+    kind = _kind(entry)
+    default = False if kind is bool else None
+    return inspect.Parameter(
+        entry.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=default,
+        annotation=Annotated[kind if kind is bool else kind | None, option],
+    )
+
+
+def _kind(entry: Declared) -> Any:
+    """The type that Typer parses a flag into."""
+    if entry.kinds == (bool,):
+        return bool
+    one: type = str
+    if not entry.option.text:
+        one = next((kind for kind in (Path, float, int) if kind in entry.kinds), str)
+    return list[one] if entry.option.many else one  # type: ignore[valid-type]
+
+
+def _completion(entry: Declared) -> Callable[[str], list[str]] | None:
+    choices = entry.option.choices
+    if not choices:
+        return None
+
+    def complete(incomplete: str) -> list[str]:
+        return [one for one in choices if one.casefold().startswith(incomplete.casefold())]
+
+    return complete

@@ -1,0 +1,127 @@
+"""Options: declared once, and known from there to the functions, the flags, the recipes and the pages."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Iterable
+from typing import Annotated
+
+import pytest
+import typer.main
+
+import arboretum_tools
+from arboretum_cli.main import app
+from arboretum_tools.errors import UsageError
+from arboretum_tools.options import Option, check, declared, documented, takes
+from arboretum_tools.options.download import DownloadArguments
+
+#: Every stage: its options, the public functions that take them, the command that has their flags.
+STAGES = [
+    (DownloadArguments, ("download", "download_async", "estimate_download", "save_plan"), "download"),
+]
+
+each_option = pytest.mark.parametrize(
+    ("entry", "functions", "command"),
+    [
+        pytest.param(entry, functions, command, id=f"{stage.__name__}.{entry.name}")
+        for stage, functions, command in STAGES
+        for entry in declared(stage)
+    ],
+)
+
+
+@each_option
+def test_an_option_is_an_argument_of_its_functions_and_documented(entry, functions, command):
+    for name in functions:
+        function = getattr(arboretum_tools, name)
+        assert inspect.signature(function).parameters[entry.name].default == entry.value
+    documentation = inspect.getdoc(getattr(arboretum_tools, functions[0]))
+    assert f"\n    {entry.name}: " in documentation
+
+
+@each_option
+def test_an_option_is_a_flag_with_help_and_default(entry, functions, command):
+    parameters = {flag: p for p in typer.main.get_command(app).commands[command].params for flag in p.opts}
+    flag = parameters[entry.flag]
+    assert flag.help.startswith(entry.option.help)
+    if entry.default_text is not None:
+        assert flag.help.endswith(f"[default: {entry.default_text}]")
+
+
+@each_option
+def test_an_option_says_what_it_does_in_sentences(entry, functions, command):
+    assert entry.option.help.endswith(".")
+    for choice in entry.option.choices:
+        assert choice.casefold() in entry.option.help.casefold() or len(entry.option.choices) > 9
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Hike:
+    """A stage like any other."""
+
+    gait: Annotated[str, Option("walk or run.", choices=("walk", "run"))] = "walk"
+    hours: Annotated[float, Option("Hours, see --gait.", least=0, most=24)] = 1.0
+    people: Annotated[int | None, Option("People.", least=1)] = None
+    towns: Annotated[Iterable[str], Option("Towns.", many=True)] = ()
+    dogs: Annotated[bool, Option("Take dogs.")] = False
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@takes(Hike)
+def hike(start: str, options: Hike) -> str:
+    """Walks.
+
+    Args:
+        start: where.
+        options: {options}
+    """
+    return f"{start} {options}"
+
+
+def test_values_are_brought_into_their_form():
+    hiked = Hike(gait="RUN", hours=2, people=3, towns="Ulm, Bonn,Ulm")
+    assert (hiked.gait, hiked.hours, hiked.people, hiked.towns) == ("run", 2.0, 3, ("Ulm", "Bonn"))
+    assert type(hiked.hours) is float
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"gait": "wlak"}, "unknown gait 'wlak'; known: walk, run\nDid you mean walk?"),
+        ({"gait": 3}, "unknown gait 3"),
+        ({"hours": 25}, "hours must be 0 to 24, not 25"),
+        ({"hours": float("nan")}, "hours must be 0 to 24, not nan"),
+        ({"hours": "2"}, "hours is a number, not '2'"),
+        ({"hours": True}, "hours is a number, not True"),
+        ({"people": 0}, "people must be 1 or more, not 0"),
+        ({"people": 1.5}, "people is a whole number, not 1.5"),
+        ({"towns": " , "}, "towns is given without a value"),
+        ({"towns": [3]}, "towns takes text, not 3"),
+        ({"dogs": "yes"}, "dogs is true or false, not 'yes'"),
+    ],
+)
+def test_a_bad_value_is_refused_by_name(wrong, said):
+    with pytest.raises(UsageError) as caught:
+        Hike(**wrong)
+    assert said in str(caught.value)
+
+
+def test_a_function_shows_the_options_that_it_takes():
+    assert list(inspect.signature(hike).parameters) == ["start", "gait", "hours", "people", "towns", "dogs"]
+    assert hike("Ulm", gait="run").startswith("Ulm Hike(gait='run'")
+    assert "        hours: hours, see `gait`. Default 1.\n" in hike.__doc__
+    with pytest.raises(TypeError, match="gate"):
+        hike("Ulm", gate="run")
+
+
+def test_options_of_a_stage_come_before_those_of_the_stage_that_it_extends():
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Climb(Hike):
+        rope: Annotated[bool, Option("Take a rope.")] = False
+
+    globals()["Climb"] = Climb
+    assert [entry.name for entry in declared(Climb)][:2] == ["rope", "gait"]
+    assert documented(Climb).startswith("rope: take a rope.")
