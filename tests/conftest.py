@@ -1,6 +1,17 @@
 """What every test gets: a quiet environment, and no test that is skipped without anyone noticing."""
 
 import os
+import sys
+from pathlib import Path
+
+# Where Python is told to keep no bytecode, each process that a test starts would compile pandas and DuckDB's
+# modules anew, which takes longer than most tests. They share a folder of their own beside pytest's cache.
+if sys.dont_write_bytecode:
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
+    sys.pycache_prefix = os.environ["PYTHONPYCACHEPREFIX"] = str(
+        Path(__file__).parents[1] / ".pytest_cache" / "bytecode"
+    )
 
 # Before anything imports datasets, which reads them once.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -9,7 +20,6 @@ os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
 import datetime as dt
 import signal
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
