@@ -19,13 +19,20 @@ os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
 
 import datetime as dt
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, settings
+
+from arboretum_cli import _errors
+from arboretum_cli._progress import Progress
+from arboretum_cli.main import app
+from arboretum_metadata.sample import catalog_path
+from arboretum_tools.testing.origin import Origin
 
 settings.register_profile(
     "arboretum",
@@ -65,6 +72,36 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.T
     for name in ("ARBORETUM_CATALOG", "ARBORETUM_ORIGIN", "ARBORETUM_MEMORY_LIMIT", "ARBORETUM_DEBUG"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HF_HOME", str(tmp_path_factory.getbasetemp() / "hf"))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command came to."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def arboretum(capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
+    """Runs the command line in this process, as `main` does."""
+
+    def run(*arguments: object) -> Outcome:
+        capsys.readouterr()
+        # A note is said once a process; each run here stands for a process of its own.
+        Progress._notes.clear()
+        code = _errors.run(app, [str(argument) for argument in arguments])
+        return Outcome(code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def origin() -> Iterator[Origin]:
+    """Draws the photos of the bundled sample."""
+    with Origin(catalog_path()) as running:
+        yield running
 
 
 #: Rows of a small catalogue: (photo_id, kingdom, phylum, class, order, family, genus, epithet, common name).

@@ -10,6 +10,7 @@ without list permission says of a key that is not there.
 from __future__ import annotations
 
 import asyncio
+import functools
 import gzip
 import ssl
 import threading
@@ -49,6 +50,10 @@ _STATUS_OF_KIND = {
     "server_error": 500,
     "redirect": 302,
 }
+
+#: A photo is drawn again only where it is large: what many downloads ask for takes some 60 MB as `medium`.
+_KEPT_UP_TO = PHOTO_SIZES["medium"]
+_drawn_once = functools.lru_cache(4_096)(drawing.render)
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,9 +257,10 @@ class Origin:
         size, ext = request.match_info["size"], request.match_info["ext"].lower()
         image_format = "png" if ext != "png" else "jpg"
         drawn_as = image_format if kind == "wrong_type" else ext
+        render = _drawn_once if PHOTO_SIZES[size] <= _KEPT_UP_TO else drawing.render
         assert self._loop is not None
         body = await self._loop.run_in_executor(
-            self._pool, drawing.render, found, int(request.match_info["photo_id"]), size, drawn_as
+            self._pool, render, found, int(request.match_info["photo_id"]), size, drawn_as
         )
         if fault is None:
             return self._whole(request, body, ranges=True)

@@ -1,50 +1,16 @@
-"""The command line, in this process and in one of its own; and an origin with the bundled sample."""
+"""A folder to work in, and the command line as a process of its own."""
 
 import os
 import resource
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from arboretum_cli import _errors
-from arboretum_cli._progress import Progress
-from arboretum_cli.main import app
 from arboretum_metadata.sample import catalog_path
 from arboretum_tools.testing.origin import Origin
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a run of the command line came to."""
-
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def arboretum(capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
-    """Runs the command line in this process, as `main` does."""
-
-    def run(*arguments: object) -> Outcome:
-        capsys.readouterr()
-        # A note is said once a process; each run here stands for a process of its own.
-        Progress._notes.clear()
-        code = _errors.run(app, [str(argument) for argument in arguments])
-        return Outcome(code, *capsys.readouterr())
-
-    return run
-
-
-@pytest.fixture(scope="session")
-def origin() -> Iterator[Origin]:
-    """Draws the photos of the bundled sample."""
-    with Origin(catalog_path()) as running:
-        yield running
 
 
 @pytest.fixture

@@ -7,9 +7,7 @@ says why in a comment before it: `<!-- not run: reason -->`.
 """
 
 import json
-import os
 import re
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -20,7 +18,6 @@ import pytest
 from arboretum_cli.main import COMMANDS
 from arboretum_metadata.sample import catalog_path
 from arboretum_tools import build_catalog, export, make_split, open_catalog
-from arboretum_tools.testing.origin import Origin
 from arboretum_tools.testing.tiny import tiny_split, tiny_store
 
 REPOSITORY = Path(__file__).parents[2]
@@ -70,44 +67,21 @@ def shown(text: str) -> str:
     return _VARIES.sub(r"#\1", re.sub(r"^catalogue .*\n(  .*\n)*", "", text, flags=re.MULTILINE))
 
 
-def run(command: list[str], folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-
-
-@pytest.fixture
-def environment(tmp_path):
-    """The folder and the environment in which a page's commands run."""
-    shutil.copytree(catalog_path(), tmp_path / "catalog")
-    binaries = tmp_path.parent / f"{tmp_path.name}-bin"
-    binaries.mkdir()
-    (binaries / "arboretum").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m arboretum_cli "$@"\n')
-    (binaries / "arboretum").chmod(0o755)
-    with Origin(catalog_path()) as origin:
-        yield {
-            **os.environ,
-            "PATH": f"{binaries}:{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "ARBORETUM_ORIGIN": origin.url,
-        }
-
-
 @pytest.mark.parametrize(
     "page", [p for p in PAGES if blocks(p)], ids=lambda page: str(page.relative_to(DOCS))
 )
-def test_what_a_page_shows_is_what_happens(page, environment, tmp_path):
-    script: list[str] = []
+def test_what_a_page_shows_is_what_happens(page, shell):
+    names: dict[str, object] = {"__name__": "__main__"}
     for block in blocks(page):
         if block.reason is not None:
             continue
         where = f"{page.name}, line {block.line}"
         if block.language == "python":
-            # One script, grown block by block, so that later blocks see earlier names.
-            script.append(block.text)
-            done = run([sys.executable, "-c", "\n".join(script)], tmp_path, environment)
-            assert done.returncode == 0, f"{where}:\n{done.stderr}"
+            exec(compile(block.text, where, "exec"), names)
             continue
         for command, expected in steps(block.text):
-            done = run(["bash", "-c", command], tmp_path, environment)
-            assert shown(done.stdout + done.stderr) == shown(expected), f"{where}: {command}"
+            _, printed = shell(command)
+            assert shown(printed) == shown(expected), f"{where}: {command}"
 
 
 def test_generated_pages_are_as_the_code_says():
@@ -136,7 +110,7 @@ def test_the_readme_shows_commands_that_there_are():
 
 
 @pytest.mark.timeout(600)
-def test_the_examples_of_every_help_run(environment, tmp_path):
+def test_the_examples_of_every_help_run(shell):
     """In the order of the flow, in one folder; the demo's own have tests/cli/test_demo.py."""
     examples: list[str] = []
     for name in COMMANDS:
@@ -146,8 +120,8 @@ def test_the_examples_of_every_help_run(environment, tmp_path):
         examples += found if name != "demo" else []
     # What reads a split comes once one is made.
     for example in sorted(examples, key=lambda example: "splits/" in example):
-        done = run(["bash", "-c", example], tmp_path, environment)
-        assert done.returncode == 0, f"{example}\n{done.stderr}"
+        code, printed = shell(example)
+        assert code == 0, f"{example}\n{printed}"
 
 
 def test_the_changelog_and_the_citation_name_this_version():
