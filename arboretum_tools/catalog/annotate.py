@@ -13,7 +13,7 @@ catalog.json. The catalogue is replaced once the new one is whole.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,9 @@ from arboretum_tools.atomic_files import sha256_of_json
 from arboretum_tools.catalog import built_files, parts
 from arboretum_tools.catalog.build import catalog_json, close_folder
 from arboretum_tools.catalog.files import default_path
+from arboretum_tools.catalog.sources.containers import file_member
 from arboretum_tools.catalog.sources.convert import spool, uuid_sql
-from arboretum_tools.catalog.sources.delimited import COMMA, TAB, file_member, header
+from arboretum_tools.catalog.sources.delimited import COMMA, TAB, with_header
 from arboretum_tools.catalog.spellings import value_sql
 from arboretum_tools.catalog.staging import refuse_foreign, replace_catalog, work_folder, working
 from arboretum_tools.errors import BadInputError, CatalogError, UsageError
@@ -206,12 +207,11 @@ def _relation(connection: Connection, table: Path, column: str, work: Path) -> t
         raise BadInputError(f"there is no table {table}")
     plain = table.name.removesuffix(".gz")
     if plain.endswith((".csv", ".tsv", ".txt")):
-        member, dialect = file_member(table), COMMA if plain.endswith(".csv") else TAB
-        found = header(member, dialect)
-        key = _key(table, found, column)
-        text = work / "table.parquet"
-        spool(connection, member, {key: f"@{key}", column: f"@{column}"}, dialect, text)
-        return key, parquet_source([text])
+        text = with_header(file_member(table), COMMA if plain.endswith(".csv") else TAB)
+        key = _key(table, text.names, column)
+        file = work / "table.parquet"
+        spool(connection, text, {key: f"@{key}", column: f"@{column}"}, file)
+        return key, parquet_source([file])
     try:
         found = pq.read_schema(table).names
     except (pa.ArrowInvalid, OSError) as error:
@@ -222,7 +222,7 @@ def _relation(connection: Connection, table: Path, column: str, work: Path) -> t
     return _key(table, found, column), parquet_source([table])
 
 
-def _key(table: Path, found: list[str], column: str) -> str:
+def _key(table: Path, found: Sequence[str], column: str) -> str:
     keys = [key for key in KEYS if key in found]
     if not keys or column not in found:
         missing = [] if keys else [" or ".join(KEYS)]

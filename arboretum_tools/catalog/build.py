@@ -200,6 +200,7 @@ class _Build:
                     hint="iNaturalist Open Data has it. Nothing was changed.",
                 )
         base = ready[0]
+        losses = [loss for source in ready for loss in source.losses]
         for source in ready[1:]:
             for column, texts in raw.unknown_values(self._connection, source.files).items():
                 named = ", ".join(f"{text[:40]!r} ({count:,})" for text, count in list(texts.items())[:8])
@@ -208,10 +209,11 @@ class _Build:
                 )
         self._say("counting names and duplicates", base.files.rows, "row")
         defects = raw.prepare(self._connection, base.files)
-        rejected.of_rows(self._connection)
+        defects = rejected.with_losses(defects, losses)
+        rejected.of_rows(self._connection, losses)
         self._done(base.files.rows)
         if self._strict and rejected.counts(defects):
-            self._refuse_rejected(base, defects)
+            self._refuse_rejected(ready, defects)
         if not defects.photos:
             raise CatalogError(
                 f"nothing is left of the {counted(defects.rows, 'row')}: {'; '.join(defects.sentences)}",
@@ -234,8 +236,7 @@ class _Build:
             "has": [column for column in self._optional if base.files.has(column)],
             "joins": {
                 source.kind: {
-                    "file": source.files.root.name,
-                    "folder": source.files.root.parent.name,
+                    "files": [str(file) for file in source.files.files],
                     "has": [c for c in self._optional if source.files.has(c)],
                 }
                 for source in ready[1:]
@@ -267,7 +268,7 @@ class _Build:
             return int(there["photos"]), False
         file = self._work / "buckets" / self._state["buckets"][number]
         joins = {
-            kind: (parquet_source([self._work / "spool" / join["folder"] / join["file"]]), join["has"])
+            kind: (parquet_source([Path(file) for file in join["files"]]), join["has"])
             for kind, join in self._state["joins"].items()
         }
         bucket = f"bucket_{number}"
@@ -368,11 +369,12 @@ class _Build:
         batches = arrow_batches(self._connection, sql, size=DEALT_ROWS)
         return [bucket.file.name for bucket in deal(batches, self._work / "buckets").values()]
 
-    def _refuse_rejected(self, base: Source, defects: raw.Defects) -> None:
+    def _refuse_rejected(self, ready: Sequence[Source], defects: raw.Defects) -> None:
         listed = "; ".join(f"{count:,} {what}" for what, count in rejected.counts(defects).items())
-        locations = "\n  ".join(rejected.first_locations(self._connection, base.files))
+        locations = "\n  ".join(rejected.first_locations(self._connection, ready[0].files))
+        kinds = " and ".join(source.kind for source in ready if source is ready[0] or source.losses)
         raise CatalogError(
-            f"rows of {base.kind} would be left out ({listed.replace('_', ' ')}):\n  {locations}",
+            f"rows of {kinds} would be left out ({listed.replace('_', ' ')}):\n  {locations}",
             hint="Without --strict they are left out by fixed rules and listed in rejected.parquet of the "
             "catalogue. Nothing was changed.",
         )

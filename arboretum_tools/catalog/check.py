@@ -16,6 +16,7 @@ from arboretum_metadata.vocab import RANKS, VOCABULARIES
 from arboretum_tools.atomic_files import check_output
 from arboretum_tools.catalog import rejected
 from arboretum_tools.catalog.catalog import Catalog
+from arboretum_tools.catalog.sources.losses import REASONS as LOSSES
 from arboretum_tools.query import identifier, literal
 from arboretum_tools.tables import write_table
 from arboretum_tools.wording import plural
@@ -126,8 +127,9 @@ def _rows(catalog: Catalog) -> list[Finding]:
     def photos(reason: str) -> tuple[str, ...]:
         return _examples(
             catalog,
-            "SELECT DISTINCT coalesce(photo_id::VARCHAR, '(no number)') AS name, photo_id FROM rejected "
-            f"WHERE reason = '{reason}' ORDER BY photo_id LIMIT {EXAMPLES}",
+            f"SELECT DISTINCT coalesce({rejected.PLACE_SQL}, photo_id::VARCHAR, '(no number)') AS name, "
+            f"photo_id, line FROM rejected WHERE reason = '{reason}' ORDER BY photo_id, line, name "
+            f"LIMIT {EXAMPLES}",
         )
 
     found = (
@@ -144,6 +146,7 @@ def _rows(catalog: Catalog) -> list[Finding]:
         ),
         ("bad_photo_id", defects.bad_photo_id, "row without a photo_id of 1 or more: left out"),
         ("bad_extension", defects.bad_extension, "row without a known image extension: left out"),
+        *((reason, count, LOSSES[reason]) for reason, count in defects.losses.items()),
     )
     return [
         *(_finding(name, count, what, examples=photos(name) if count else ()) for name, count, what in found),

@@ -85,21 +85,21 @@ def find_files(root: Path) -> RawFiles:
     return _described(root, files)
 
 
-def find_many(paths: Sequence[Path], *, allow_empty: bool) -> RawFiles:
-    """The Parquet files of several files and folders as one raw catalogue.
-
-    Args:
-        paths: at least one.
-        allow_empty: whether a folder without any is passed over, not refused.
+def find_many(paths: Sequence[Path]) -> RawFiles:
+    """The Parquet files of several files and folders, at least one, as one raw catalogue.
 
     Raises:
         CatalogError: as `find_files`.
     """
     files: dict[Path, None] = {}
     for path in paths:
-        if not (allow_empty and path.is_dir() and not list(_parquet_files(path))):
-            files.update(dict.fromkeys(find_files(path).files))
+        files.update(dict.fromkeys(find_files(path).files))
     return _described(paths[0], tuple(files))
+
+
+def holds_parquet(path: Path) -> bool:
+    """Whether a path is a file, or a folder with Parquet files in it or below it."""
+    return path.is_file() or next(_parquet_files(path), None) is not None
 
 
 def _described(root: Path, files: tuple[Path, ...]) -> RawFiles:

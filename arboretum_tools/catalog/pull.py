@@ -132,7 +132,7 @@ def pull(plan: PullPlan, to: str | Path, *, on_event: OnEvent = ignore) -> list[
             paths.append(_fetch(plan, name, size, folder / name))
         on_event(UnitDone(size))
     on_event(StageFinished("pull"))
-    find_many(paths, allow_empty=False)
+    find_many(paths)
     return paths
 
 

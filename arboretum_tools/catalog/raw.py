@@ -16,6 +16,7 @@ from pathlib import Path
 from arboretum_metadata.schema import CATALOG, LINEAGE
 from arboretum_metadata.vocab import EXTENSIONS, VOCABULARIES
 from arboretum_tools.catalog.files import RawFiles
+from arboretum_tools.catalog.sources.losses import REASONS as LOSSES
 from arboretum_tools.catalog.spellings import unknown, value_sql
 from arboretum_tools.identity import HYBRID_SQL, class_key_sql
 from arboretum_tools.query import Connection, identifier, parquet_source, rows, whole_sql
@@ -65,6 +66,7 @@ class Defects:
         no_class: kept, but in no species class: kingdom, genus or epithet is missing.
         control_characters: kept, with each control character in a name replaced by a space.
         unknown_values: kept, with that value unknown: rows by column and spelling outside its vocabulary.
+        losses: left out while the sources were read: rows by reason, a key of `sources.losses.REASONS`.
     """
 
     rows: int
@@ -77,6 +79,7 @@ class Defects:
     no_class: int
     control_characters: int
     unknown_values: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    losses: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def photos(self) -> int:
@@ -88,6 +91,7 @@ class Defects:
             - self.exact_duplicates
             - self.repeated_photo_id
             - self.conflicting_rows
+            - sum(self.losses.values())
         )
 
     @property
@@ -108,7 +112,10 @@ class Defects:
             (self.no_class, "without kingdom, genus or epithet: kept, in no species class"),
             (self.control_characters, "with control characters in a name: kept, the characters made spaces"),
         )
-        return [f"{count:,} {what}" for count, what in kinds if count] + [
+        lost = (
+            (count, LOSSES[reason].replace(" ", "s ", count != 1)) for reason, count in self.losses.items()
+        )
+        return [f"{count:,} {what}" for count, what in (*kinds, *lost) if count] + [
             f"{sum(texts.values()):,} with a {column} outside the vocabulary, taken as unknown: "
             + ", ".join(f"{text[:40]!r} ({count:,})" for text, count in list(texts.items())[:_SHOWN])
             for column, texts in self.unknown_values.items()

@@ -6,16 +6,24 @@ into the catalogue, as its sources may be gone when someone asks.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from arboretum_metadata.schema import REJECTED
 from arboretum_tools.catalog.built_files import REJECTED as REJECTED_FILE
 from arboretum_tools.catalog.files import RawFiles
 from arboretum_tools.catalog.raw import TYPES, Defects, where_is
+from arboretum_tools.catalog.sources.losses import REASONS as LOSSES
+from arboretum_tools.catalog.sources.losses import Loss
 from arboretum_tools.query import Connection, identifier, parquet_source, rows
+
+#: Where a row that was left out while its source was read stands, and what is wrong with it; else NULL.
+PLACE_SQL = "file || coalesce(', line ' || line, '') || coalesce(': ' || detail, '')"
 
 #: Reasons in the order in which they are told.
 REASONS = (
+    *LOSSES,
     "exact_duplicates",
     "repeated_photo_id",
     "conflicting_photos",
@@ -24,6 +32,7 @@ REASONS = (
 )
 
 _COLUMNS = ", ".join(map(identifier, REJECTED.names))
+_TYPED = ", ".join(f"{identifier(c.name)} {TYPES[c.type]}" for c in REJECTED.columns)
 
 
 def counts(defects: Defects) -> dict[str, int]:
@@ -34,12 +43,26 @@ def counts(defects: Defects) -> dict[str, int]:
         "conflicting_photos": defects.conflicting_rows,
         "bad_photo_id": defects.bad_photo_id,
         "bad_extension": defects.bad_extension,
+        **defects.losses,
     }
-    return {reason: by_reason[reason] for reason in REASONS if by_reason[reason]}
+    return {reason: by_reason[reason] for reason in REASONS if by_reason.get(reason)}
 
 
-def of_rows(connection: Connection) -> None:
-    """Makes `rejected` from what `raw.prepare` made; nothing is read until it is asked."""
+def with_losses(defects: Defects, losses: Sequence[Loss]) -> Defects:
+    """The defects of the rows that were read, and the rows that were left out while they were."""
+    found = {reason: sum(loss.rows for loss in losses if loss.reason == reason) for reason in LOSSES}
+    found = {reason: count for reason, count in found.items() if count}
+    return replace(defects, rows=defects.rows + sum(found.values()), losses=found)
+
+
+def of_rows(connection: Connection, losses: Sequence[Loss] = ()) -> None:
+    """Makes `rejected` from what `raw.prepare` made and from `losses`; nothing is read until it is asked."""
+    connection.execute(f"CREATE TABLE losses ({_TYPED})")
+    if losses:
+        connection.executemany(
+            "INSERT INTO losses SELECT ?, NULL, NULL, NULL, ?, ?, ?, ?",
+            [(loss.reason, loss.rows, loss.file, loss.line, loss.detail) for loss in losses],
+        )
     by_class = "photo_id, class_key, min(scientific_name)"
     bad = "photo_id, NULL, scientific_name, count(*) FROM source"
     kinds = {
@@ -52,18 +75,21 @@ def of_rows(connection: Connection) -> None:
         "bad_photo_id": f"{bad} WHERE photo_id IS NULL OR photo_id < 1 GROUP BY photo_id, scientific_name",
         "bad_extension": f"{bad} WHERE photo_id >= 1 AND ext IS NULL GROUP BY photo_id, scientific_name",
     }
-    selects = (f"SELECT '{reason}', {sql}" for reason, sql in kinds.items())
-    connection.execute(f"CREATE VIEW rejected ({_COLUMNS}) AS {' UNION ALL '.join(selects)}")
+    nowhere = "NULL::VARCHAR, NULL::BIGINT, NULL::VARCHAR"
+    selects = (
+        f"SELECT '{reason}', own.*, {nowhere} FROM (SELECT {sql}) own" for reason, sql in kinds.items()
+    )
+    every = " UNION ALL ".join([*selects, "FROM losses"])
+    connection.execute(f"CREATE VIEW rejected ({_COLUMNS}) AS {every}")
 
 
 def of_catalogue(connection: Connection, root: Path) -> None:
     """Makes `rejected` from the file of a built catalogue, empty where the build left nothing out."""
+    connection.execute(f"CREATE TABLE nothing_rejected ({_TYPED})")
     file = root / REJECTED_FILE
-    if file.is_file():
-        connection.execute(f"CREATE VIEW rejected AS FROM {parquet_source([file])}")
-        return
-    columns = ", ".join(f"{identifier(c.name)} {TYPES[c.type]}" for c in REJECTED.columns)
-    connection.execute(f"CREATE TABLE rejected ({columns})")
+    # An older build has no column that says where a row stands.
+    listed = f"UNION ALL BY NAME FROM {parquet_source([file])}" if file.is_file() else ""
+    connection.execute(f"CREATE VIEW rejected AS FROM nothing_rejected {listed}")
 
 
 def listed_sql() -> str:
@@ -76,10 +102,14 @@ def first_locations(connection: Connection, files: RawFiles) -> list[str]:
     phrases = []
     for reason in REASONS:
         found = rows(
-            connection, f"SELECT photo_id FROM rejected WHERE reason = '{reason}' ORDER BY 1 LIMIT 1"
+            connection,
+            f"SELECT photo_id, {PLACE_SQL} FROM rejected WHERE reason = '{reason}' "
+            "ORDER BY photo_id, file, line, detail LIMIT 1",
         )
-        if found:
-            (photo_id,) = found[0]
+        if found and found[0][1]:
+            phrases.append(f"{reason.replace('_', ' ')}, such as {found[0][1]}")
+        elif found:
+            photo_id, _ = found[0]
             location = where_is(connection, files, "@photo_id IS NOT DISTINCT FROM ?", [photo_id])
             phrases.append(f"{reason.replace('_', ' ')}, such as photo {photo_id}: {location}")
     return phrases

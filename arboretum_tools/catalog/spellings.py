@@ -11,8 +11,10 @@ from collections.abc import Mapping
 from arboretum_metadata.vocab import SPELLINGS, VOCABULARIES
 from arboretum_tools.query import Connection, identifier, literal, rows
 
-# The version at the end of a licence's name or address, with what may follow it in an address.
-_VERSION = r"[-/][1-4][.-][0-9](/.*)?$"
+# The version at the end of a licence's name or address, with what may follow it in an address: those that
+# there are (https://creativecommons.org/share-your-work/cclicenses/). Nobody can say what `CC0 4.0` is.
+_VERSION = r"[-/]1[.-]0(/.*)?$"
+_LATER = r"^(cc-by[a-z-]*|creativecommons\.org/licenses/[a-z-]+)[-/](2[.-][015]|3[.-]0|4[.-]0)(/.*)?$"
 
 
 def value_sql(column: str, expression: str) -> str:
@@ -60,4 +62,5 @@ def mapped(column: str) -> str:
 def _folded(expression: str) -> str:
     text = f"regexp_replace(lower(trim({expression})), '^https?://(www\\.)?', '')"
     text = f"regexp_replace({text}, '[\\s_-]+', '-', 'g')"
+    text = f"regexp_replace({text}, '{_LATER}', '\\1')"
     return f"rtrim(regexp_replace({text}, '{_VERSION}', ''), '/')"

@@ -212,3 +212,6 @@ OPEN_DATA_ADDRESS: str = (
 
 #: Address of a photo on a host of iNaturalist; the group is its id.
 INATURALIST_PHOTO: str = rf"^(?:{OPEN_DATA_ADDRESS}|https?://static\.inaturalist\.org/)photos/([0-9]+)/"
+
+#: Address of the page of a photo at iNaturalist; the group is its id.
+INATURALIST_PAGE: str = r"^https?://(?:[a-z]+\.)?inaturalist\.org/photos/([0-9]+)(?:[/?#]|$)"

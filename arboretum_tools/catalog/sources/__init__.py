@@ -1,6 +1,7 @@
 """Where metadata come from: each source becomes Parquet files with the columns of the raw layout.
 
-A source stands alone, or brings columns to photos that another one lists; all are joined by photo_id.
+A source stands alone, or brings columns to photos that another one lists; all are joined by photo_id. What is
+named several times is one source. One file a format; `source` says what a format is.
 """
 
 from __future__ import annotations
@@ -10,13 +11,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from arboretum_tools.catalog.built_files import INACTIVE
-from arboretum_tools.catalog.files import RawFiles, find_files
-from arboretum_tools.catalog.sources import gbif, open_data, published
+from arboretum_tools.catalog.files import RawFiles, find_many
+from arboretum_tools.catalog.sources import darwin_core, open_data, published
+from arboretum_tools.catalog.sources.losses import REASONS, Loss, Losses
+from arboretum_tools.catalog.sources.source import Format, Reading
 from arboretum_tools.errors import CatalogError, UsageError
 from arboretum_tools.query import Connection, literal, parquet_source
 
-#: Kinds of sources in the order in which they are asked: the first lists the photos, the others add to them.
-KINDS = (published.NAME, open_data.NAME, gbif.NAME)
+#: In the order in which they are asked: the first that was named lists the photos, the others add to them.
+FORMATS: dict[str, Format] = {form.NAME: form for form in (published, open_data, darwin_core)}
+
+# In the order in which a path is looked at; what nothing else recognises is published metadata.
+_LOOKED_FOR: tuple[Format, ...] = (darwin_core, open_data, published)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,36 +30,37 @@ class Source:
     """A source, ready to be read.
 
     Attributes:
-        kind: one of KINDS.
+        kind: its name, a key of FORMATS.
         files: Parquet with columns of the raw layout.
         note: what the reader of a build should know of it, or "".
         inactive: its inactive taxa, where it tells of any.
+        losses: rows that it left out.
     """
 
     kind: str
     files: RawFiles
     note: str = ""
     inactive: Path | None = None
+    losses: tuple[Loss, ...] = ()
 
 
 def recognise(paths: Sequence[Path]) -> dict[str, list[Path]]:
-    """Sorts what the user named by kind, in the order of KINDS.
+    """Sorts what the user named by format, in the order of FORMATS, each sorted by path.
 
     Raises:
-        CatalogError: something is not there, or is of no kind that is known.
+        CatalogError: something is not there, or a damaged archive.
         UsageError: nothing was named.
     """
     if not paths:
         raise UsageError("no source was named")
-    found: dict[str, list[Path]] = {kind: [] for kind in KINDS}
-    for path in paths:
+    found: dict[str, dict[Path, None]] = {kind: {} for kind in FORMATS}
+    # Sorted, so that the content never depends on the order in which sources were named.
+    for path in sorted(paths):
         if not path.exists():
             raise CatalogError(f"the source {path} is not there", path=path)
-        found[_kind(path)].append(path)
-    if len(dumps := found[open_data.NAME]) > 1:
-        named = ", ".join(map(str, dumps))
-        raise UsageError(f"{open_data.NAME} was named {len(dumps)} times: {named}")
-    return {kind: members for kind, members in found.items() if members}
+        form = next(form for form in _LOOKED_FOR if form.recognises(path))
+        found[form.NAME][path] = None
+    return {kind: list(members) for kind, members in found.items() if members}
 
 
 def read(
@@ -68,7 +75,7 @@ def read(
     """Makes a source ready: what is not Parquet is written as such into `spool`, streamed.
 
     Args:
-        kind: one of KINDS.
+        kind: a key of FORMATS.
         paths: what was named of it.
         spool: an empty folder of our own.
         connection: for joins within the source; they spill where they must.
@@ -78,39 +85,34 @@ def read(
     Raises:
         CatalogError: a file is damaged or lacks columns; file and row are named.
     """
-    if kind == published.NAME:
-        return Source(kind, published.read(paths, spool, connection))
-    listed = base.files if base else None
-    photos, told = spool / "photos.parquet", spool / INACTIVE
-    if kind == open_data.NAME:
-        note = open_data.read(paths[0], spool, connection, listed, uuids=uuids)
-    else:
-        note = _read_gbif(paths, spool, connection, listed)
-    files = replace(find_files(photos), origins={photos: (", ".join(map(str, paths)), False)})
-    return Source(kind, files, note, told if told.is_file() else None)
-
-
-def _read_gbif(paths: Sequence[Path], spool: Path, connection: Connection, listed: RawFiles | None) -> str:
-    """One or more archives of GBIF as one `photos.parquet`; their notes, joined."""
-    if len(paths) == 1:
-        return gbif.read(paths[0], spool, connection, listed)
-    notes: list[str] = []
-    written: list[Path] = []
-    # In the order of their paths, so that the content never depends on the order in which they were named.
-    for number, path in enumerate(sorted(paths)):
-        folder = spool / f"archive-{number:05d}"
+    losses = Losses()
+    files: list[Path] = []
+    origins: dict[Path, tuple[str, bool]] = {}
+    notes, told = [], []
+    for number, path in enumerate(paths):
+        folder = spool / f"{number:05d}"
         folder.mkdir()
-        note = gbif.read(path, folder, connection, listed)
-        notes += [f"{path}: {note}"] if note else []
-        written.append(folder / "photos.parquet")
-    connection.execute(
-        f"COPY (SELECT DISTINCT * FROM {parquet_source(written)}) "
-        f"TO {literal(str(spool / 'photos.parquet'))} (FORMAT parquet)"
-    )
-    return "; ".join(notes)
-
-
-def _kind(path: Path) -> str:
-    if open_data.recognises(path):
-        return open_data.NAME
-    return gbif.NAME if gbif.recognises(path) else published.NAME
+        listed = base.files if base else None
+        rows = FORMATS[kind].read(path, Reading(connection, folder, listed, uuids, losses))
+        files += rows.files
+        origins |= rows.origins
+        if rows.note:
+            notes.append(rows.note if len(paths) == 1 else f"{path}: {rows.note}")
+        if rows.inactive:
+            told.append(rows.inactive)
+    inactive = told[0] if told else None
+    if len(told) > 1:
+        inactive = spool / INACTIVE
+        every = f"SELECT DISTINCT ON (taxon_id) * FROM {parquet_source(told)} ORDER BY ALL"
+        connection.execute(f"COPY ({every}) TO {literal(str(inactive))} (FORMAT parquet)")
+    found = f"SELECT 1 FROM {parquet_source(files)} LIMIT 1"
+    if losses and not connection.execute(found).fetchall():
+        lost = "; ".join(
+            f"{loss.rows:,} {REASONS[loss.reason]}, {loss.detail or loss.file}" for loss in losses
+        )
+        raise CatalogError(
+            f"no photo of iNaturalist is in {', '.join(map(str, paths))}: {lost[:500]}",
+            hint="Nothing was changed.",
+        )
+    described = replace(find_many(files), origins=origins)
+    return Source(kind, described, "; ".join(notes), inactive, tuple(losses))

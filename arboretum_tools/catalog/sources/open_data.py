@@ -8,15 +8,15 @@ spelled as in our vocabulary.
 
 from __future__ import annotations
 
-import tarfile
-from dataclasses import replace
 from pathlib import Path
 
 from arboretum_metadata.vocab import RANKS
 from arboretum_tools.catalog.built_files import INACTIVE
-from arboretum_tools.catalog.files import RawFiles
-from arboretum_tools.catalog.sources.convert import Bundle, spool_bundle, uuid_sql
-from arboretum_tools.catalog.sources.delimited import folder_members, tar_members
+from arboretum_tools.catalog.sources.containers import members
+from arboretum_tools.catalog.sources.convert import marked_sql, spool, uuid_sql
+from arboretum_tools.catalog.sources.delimited import TAB, header, with_header
+from arboretum_tools.catalog.sources.source import Reading, Rows
+from arboretum_tools.errors import CatalogError
 from arboretum_tools.query import Connection, identifier, literal, parquet_source, whole_sql
 from arboretum_tools.wording import counted
 
@@ -67,21 +67,7 @@ _NEEDED = {
 _LINEAGES = "lineages.parquet"
 
 _HYBRID = "rank IN ('hybrid', 'infrahybrid')"
-# A hybrid that iNaturalist knows by its rank alone gets the mark, by which the catalogue knows one.
-_MARKED = (
-    f"CASE WHEN {_HYBRID} AND contains(name, ' ') AND NOT contains(name, '×') "
-    "AND NOT contains(lower(name), ' x ') "
-    "THEN split_part(name, ' ', 1) || ' × ' || substr(name, strpos(name, ' ') + 1) ELSE name END"
-)
-
-_BUNDLE = Bundle(
-    files=_FILES,
-    columns=_COLUMNS,
-    needed=_NEEDED,
-    called="iNaturalist Open Data",
-    whole="The four files belong together: photos, observations, taxa, observers (.csv or .csv.gz).",
-    shape="the tab-separated file of iNaturalist Open Data",
-)
+_MARKED = marked_sql("name", _HYBRID)
 
 
 def inactive_sql(lineages: str) -> str:
@@ -107,36 +93,26 @@ def inactive_sql(lineages: str) -> str:
 
 
 def recognises(path: Path) -> bool:
-    """Whether a path is a folder with these files, or a tar of them."""
-    if path.is_dir():
-        return {"photos.csv", "observations.csv"} <= set(folder_members(path, _FILES))
-    return path.is_file() and path.suffix in (".tar", ".tgz", ".gz") and tarfile.is_tarfile(path)
+    """Whether a folder or archive has these files: their names, and columns that nothing else has."""
+    found = members(path)
+    return (
+        {"photos.csv", "observations.csv"} <= found.keys()
+        and "meta.xml" not in found
+        and any("observation_uuid" in header(found[name], TAB) for name in _FILES if name in found)
+    )
 
 
-def read(
-    path: Path, spool_folder: Path, connection: Connection, base: RawFiles | None, *, uuids: bool = False
-) -> str:
-    """Writes `photos.parquet` with the columns of the raw layout, and `inactive_names.parquet`.
-
-    Args:
-        path: a folder, or a tar.
-        spool_folder: where to write; what is only needed on the way is removed.
-        connection: joins.
-        base: only photos that these files list; None = all.
-        uuids: whether to write `observation_uuid` as well.
-
-    Returns:
-        A sentence on what was met, or "".
+def read(path: Path, reading: Reading) -> Rows:
+    """The rows of `photos.csv` with what the other three say of them, and the inactive taxa.
 
     Raises:
         CatalogError: a file is missing, damaged, or lacks columns.
     """
-    members = folder_members(path, _FILES) if path.is_dir() else tar_members(path, _FILES)
-    photos = _COLUMNS["photos.csv"] | ({"observation_uuid": "lower(@observation_uuid)"} if uuids else {})
-    bundle = replace(_BUNDLE, columns=_COLUMNS | {"photos.csv": photos})
-    files = spool_bundle(connection, bundle, path, members, spool_folder)
+    connection, spool_folder = reading.connection, reading.spool
+    files = _spooled(path, reading)
     tables = {name.removesuffix(".csv"): parquet_source([file]) for name, file in files.items()}
-    listed = f"own SEMI JOIN {parquet_source(base.files)} base USING (photo_id)" if base else ""
+    listed = reading.listed_sql()
+    photos = spool_folder / "photos.parquet"
     lineages = _lineages(connection, tables["taxa"], spool_folder)
     ranks = ", ".join(map(identifier, RANKS))
     connection.execute(
@@ -152,22 +128,50 @@ def read(
             lineages AS (FROM {lineages})
             SELECT photo_id, {_MARKED} AS scientific_name, {ranks}, NULL::VARCHAR AS common_name, ext,
                 taxon_id, observation_id, observer_id, observer_name, license, quality_grade, latitude,
-                longitude, observed_on, width, height, position{", observation_uuid" if uuids else ""}
+                longitude, observed_on, width, height, position{", observation_uuid" if reading.uuids else ""}
             FROM listed LEFT JOIN observations USING (observation_id)
             LEFT JOIN observers USING (observer_id) LEFT JOIN lineages USING (taxon_id)
-        ) TO {literal(str(spool_folder / "photos.parquet"))} (FORMAT parquet)
+        ) TO {literal(str(photos))} (FORMAT parquet)
         """
     )
     inactive = connection.execute(
         f"SELECT count(*) FROM {tables['observations']} SEMI JOIN (FROM {lineages} WHERE NOT active) "
         "USING (taxon_id)"
     ).fetchall()[0][0]
-    connection.execute(
-        f"COPY ({inactive_sql(lineages)}) TO {literal(str(spool_folder / INACTIVE))} (FORMAT parquet)"
-    )
+    told = spool_folder / INACTIVE
+    connection.execute(f"COPY ({inactive_sql(lineages)}) TO {literal(str(told))} (FORMAT parquet)")
     for file in (*files.values(), spool_folder / _LINEAGES):
         file.unlink()
-    return f"{counted(inactive, 'observation')} under names that are no longer active" if inactive else ""
+    note = f"{counted(inactive, 'observation')} under names that are no longer active" if inactive else ""
+    return Rows([photos], {photos: (str(path), False)}, note, told)
+
+
+def _spooled(path: Path, reading: Reading) -> dict[str, Path]:
+    """The four texts as Parquet, by name."""
+    found = members(path)
+    missing = [name for name in _FILES if name not in found]
+    if missing:
+        raise CatalogError(
+            f"{path} lacks {', '.join(missing)} of {NAME}",
+            path=path,
+            hint="The four files belong together: photos, observations, taxa, observers (.csv or .csv.gz).",
+        )
+    photos = _COLUMNS["photos.csv"] | (
+        {"observation_uuid": "lower(@observation_uuid)"} if reading.uuids else {}
+    )
+    written = {}
+    for name in _FILES:
+        text = with_header(found[name], TAB)
+        lacking = [column for column in _NEEDED[name] if column not in text.names]
+        if lacking:
+            raise CatalogError(
+                f"{found[name].name} lacks the column{'s' * (len(lacking) > 1)} {', '.join(lacking)}",
+                hint=f"It should be the tab-separated file of {NAME}. Nothing was changed.",
+            )
+        written[name] = reading.spool / f"{name}.parquet"
+        columns = photos if name == "photos.csv" else _COLUMNS[name]
+        spool(reading.connection, text, columns, written[name], reading.losses)
+    return written
 
 
 def _lineages(connection: Connection, taxa: str, folder: Path) -> str:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from arboretum_metadata.schema import CATALOG
-from arboretum_tools.catalog.files import RawFiles, find_many, refuse_pointer
-from arboretum_tools.catalog.sources.convert import spool as write_spool
-from arboretum_tools.catalog.sources.delimited import COMMA, Member, file_member, header
+from arboretum_tools.catalog.files import holds_parquet, refuse_pointer
+from arboretum_tools.catalog.sources.containers import Member, file_member, first_bytes
+from arboretum_tools.catalog.sources.convert import spool
+from arboretum_tools.catalog.sources.delimited import COMMA, with_header
+from arboretum_tools.catalog.sources.source import Reading, Rows
 from arboretum_tools.errors import CatalogError
-from arboretum_tools.query import Connection, whole_sql
+from arboretum_tools.query import whole_sql
 
 NAME = "published metadata"
 
@@ -25,29 +25,29 @@ _TYPED = {
 }
 
 
-def read(paths: Sequence[Path], spool: Path, connection: Connection) -> RawFiles:
-    """The Parquet files of some paths; CSV files are written as Parquet into `spool` first.
+def recognises(path: Path) -> bool:
+    """Always: what no other format recognises is published metadata, or is refused while it is read."""
+    return path.exists()
+
+
+def read(path: Path, reading: Reading) -> Rows:
+    """A Parquet file, or the Parquet and CSV files of a folder and of those below it.
 
     Raises:
         CatalogError: a file is damaged or lacks columns.
     """
-    parquet: list[Path] = []
-    origins: dict[Path, tuple[str, bool]] = {}
-    for path in paths:
-        csv = _csv_files(path)
-        for file in csv:
-            target = spool / f"csv-{len(list(spool.iterdir())):05d}.parquet"
-            _to_parquet(connection, file_member(file), target)
-            parquet.append(target)
-            origins[target] = (str(file), True)
-        if path.is_dir() or not csv:
-            parquet.append(path)
-    return replace(find_many(parquet, allow_empty=bool(origins)), origins=origins)
+    csv = _csv_files(path)
+    origins = {}
+    for number, file in enumerate(csv):
+        target = reading.spool / f"csv-{number:05d}.parquet"
+        origins[target] = (str(file), _to_parquet(reading, file_member(file), target))
+    parquet = [path] if path not in csv and (not csv or holds_parquet(path)) else []
+    return Rows([*origins, *parquet], origins)
 
 
 def _csv_files(path: Path) -> list[Path]:
     if path.is_file():
-        return [path] if path.name.endswith(_CSV) else []
+        return [] if first_bytes(path, 4) == b"PAR1" or not path.name.endswith(_CSV) else [path]
     found = [
         Path(folder, name)
         for folder, _, names in os.walk(path)
@@ -57,9 +57,11 @@ def _csv_files(path: Path) -> list[Path]:
     return sorted(found)
 
 
-def _to_parquet(connection: Connection, member: Member, target: Path) -> None:
+def _to_parquet(reading: Reading, member: Member, target: Path) -> bool:
+    """Writes a CSV file as Parquet; gives whether each of its rows is there."""
     refuse_pointer(Path(member.name))
-    found = header(member, COMMA)
+    text = with_header(member, COMMA)
+    found = text.names
     if "gbifID" in found[0].split("\t"):
         raise CatalogError(
             f"{member.name} is GBIF's simple download, which has no photos",
@@ -81,8 +83,11 @@ def _to_parquet(connection: Connection, member: Member, target: Path) -> None:
     if "observation_id" in columns:
         columns["observation_id"] = "@observation_id"  # may be UUIDs, which the reader of rows knows
     # In the order of the text, so that an error can name a row.
+    connection = reading.connection
     connection.execute("SET preserve_insertion_order = true")
+    before = len(reading.losses)
     try:
-        write_spool(connection, member, columns, COMMA, target)
+        spool(connection, text, columns, target, reading.losses)
     finally:
         connection.execute("SET preserve_insertion_order = false")
+    return len(reading.losses) == before

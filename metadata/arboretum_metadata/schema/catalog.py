@@ -169,21 +169,41 @@ CATALOG_COUNTS = Table(
 REJECTED = Table(
     name="rows that a built catalogue left out",
     path="<catalog>/rejected.parquet",
-    order="reason, photo_id, class_key, scientific_name; nulls last",
-    meaning="Rows of the sources that are not in the catalogue, by reason and photo. Only where there are "
-    "any.",
+    order="by all columns, in their order; nulls last",
+    meaning="Rows of the sources that are not in the catalogue, by reason, and by photo or by their place in "
+    "the source. Only where there are any.",
     columns=(
         Column(
             "reason",
             "string",
             "`exact_duplicates` (the same row again), `repeated_photo_id` (the photo again in its class, "
             "with other values), `conflicting_photos` (the photo stands under two or more classes), "
-            "`bad_photo_id` (null, below 1, or no 64-bit integer), `bad_extension` (none that is known).",
+            "`bad_photo_id` (null, below 1, or no 64-bit integer), `bad_extension` (none that is known). "
+            "Rows of which no photo could be made: `malformed_row` (a wrong number of fields, or damaged), "
+            "`bad_observation_id` (no whole number), `no_occurrence` (a medium without its "
+            "occurrence), `not_a_photo` (sound, video), `no_address` (no photo is named), `other_host` (a "
+            "photo that is not iNaturalist's).",
         ),
         Column("photo_id", "int64", "As it stands in the source; null where it is no number.", True),
-        Column("class_key", "string", "Class that the rows name; null for the last two reasons.", True),
+        Column(
+            "class_key",
+            "string",
+            "Class that the rows name; null where they name none, or were not read.",
+            True,
+        ),
         Column("scientific_name", "string", "Name that the rows carry.", True),
         Column("rows", "int64", "Rows left out."),
+        Column(
+            "file",
+            "string",
+            "Text of the source, without the folders above what was named; null for the reasons that are "
+            "told by photo. Builds before 2026-11-28 lack this column and those that follow.",
+            True,
+        ),
+        Column(
+            "line", "int64", "Line of the text, 1 = its first; null where the row stands for several.", True
+        ),
+        Column("detail", "string", "How the row is wrong, or the publisher of the photos.", True),
     ),
 )
 

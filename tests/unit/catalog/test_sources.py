@@ -9,7 +9,7 @@ import pytest
 
 from arboretum_tools.catalog import open_catalog
 from arboretum_tools.catalog.build import build_catalog
-from arboretum_tools.catalog.sources import delimited
+from arboretum_tools.catalog.sources import containers
 from arboretum_tools.errors import ArboretumError, CatalogError, UsageError
 
 UUIDS = [f"{n:08x}-1111-4222-8333-444444444444" for n in (1, 2, 0xFFFFFFFF)]
@@ -220,7 +220,6 @@ def test_full_uuids_are_kept_on_demand(tmp_path, write_catalog, photos, taxa):
 
 
 DAMAGE = {
-    "a row with too many fields": ("photos.csv", lambda data: data + b"x\t" * 12 + b"\n", "row 7"),
     "no column": (
         "taxa.csv",
         lambda data: data.replace(b"ancestry", b"parents"),
@@ -251,7 +250,7 @@ def test_a_truncated_gzip_is_one_error(tmp_path):
 
 
 def test_a_zip_bomb_and_a_way_out_of_an_archive_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(delimited, "RATIO_FROM_BYTES", 1_000_000)
+    monkeypatch.setattr(containers, "RATIO_FROM_BYTES", 1_000_000)
     with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("occurrence.txt", text(GBIF["occurrence.txt"]))
         archive.writestr("multimedia.txt", text(GBIF["multimedia.txt"]) + b"g9\t\t\n" * 500_000)
@@ -264,7 +263,7 @@ def test_a_zip_bomb_and_a_way_out_of_an_archive_are_refused(tmp_path, monkeypatc
 
 
 def test_a_gzip_bomb_and_a_way_out_of_a_tar_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(delimited, "RATIO_FROM_BYTES", 1_000_000)
+    monkeypatch.setattr(containers, "RATIO_FROM_BYTES", 1_000_000)
     source = folder_of(tmp_path / "dump", OPEN_DATA, packed=True)
     (source / "observers.csv.gz").write_bytes(
         gzip.compress(text(OPEN_DATA["observers.csv"]) + b"9\t\t\n" * 900_000)
@@ -292,15 +291,12 @@ def test_a_long_name_and_a_bad_photo_of_open_data_are_named_by_source_and_photo(
         build_catalog(source, tmp_path / "built", strict=True)
 
 
-def test_sources_that_are_not_there_incomplete_or_twice(tmp_path):
+def test_sources_that_are_not_there_or_incomplete(tmp_path):
     with pytest.raises(CatalogError, match="is not there"):
         build_catalog(tmp_path / "nowhere", tmp_path / "built")
     partial = {name: table for name, table in OPEN_DATA.items() if name != "taxa.csv"}
     with pytest.raises(CatalogError, match=r"lacks taxa\.csv"):
         build_catalog(folder_of(tmp_path / "dump", partial), tmp_path / "built")
-    two = [folder_of(tmp_path / name, OPEN_DATA) for name in ("a", "b")]
-    with pytest.raises(UsageError, match="Open Data was named 2 times"):
-        build_catalog(two, tmp_path / "built")
     with pytest.raises(ArboretumError):
         build_catalog([], tmp_path / "built")
 
@@ -355,6 +351,20 @@ def test_hybrids_of_open_data_are_taxa_of_their_own(tmp_path):
         (105, "Animalia|Turdus hispanicus", False),
     ]
     assert catalog.select("Turdus rubripes").count() == 1
+
+
+def test_several_dumps_of_open_data_are_one_catalogue(tmp_path, write_catalog, photos, taxa):
+    header, rows = OPEN_DATA["photos.csv"]
+    more = ("p9", "9", UUIDS[2], "7", "jpg", "CC0", "1", "1", "1")
+    first = folder_of(tmp_path / "a", OPEN_DATA | {"photos.csv": (header, rows[:2])})
+    second = tar_of(tmp_path / "b", OPEN_DATA | {"photos.csv": (header, [*rows[1:3], more])})
+    report = build_catalog([first, second], tmp_path / "one", strict=False)
+    assert sorted(rows_of(tmp_path / "one")) == [1, 2, 3, 9]
+    assert report.defects.exact_duplicates == 1
+    assert build_catalog([second, first], tmp_path / "two").fingerprint == report.fingerprint
+    published = write_catalog(photos(taxa["robin"], 1, 9))
+    build_catalog([second, published, first], tmp_path / "joined")
+    assert [row["license"] for row in rows_of(tmp_path / "joined").values()] == ["CC-BY", "CC0"]
 
 
 def test_several_archives_of_gbif_are_one_catalogue(tmp_path):
