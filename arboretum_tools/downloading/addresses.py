@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
-
-from arboretum_tools.downloading.http1 import UntrustedError
-from arboretum_tools.downloading.urls import AddressRules
 
 # IPv6 addresses whose last 32 bits are one of IPv4: mapped and compatible (RFC 4291), translated (RFC 6052).
 _EMBEDDING = tuple(ipaddress.IPv6Network(net) for net in ("::ffff:0:0/96", "::/96", "64:ff9b::/96"))
@@ -31,24 +27,3 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def public_only(rules: AddressRules, host: str, found: Sequence[str]) -> list[str]:
-    """Those addresses of a photo host that may be asked: all behind an origin override, else the public ones.
-
-    Other names, of a proxy, may lead anywhere.
-
-    Args:
-        rules: what the photo hosts are.
-        host: the name, or an address as digits.
-        found: what it leads to.
-
-    Raises:
-        UntrustedError: there are none but private ones.
-    """
-    if rules.origin is not None or host.lower() not in rules.hosts:
-        return list(found)
-    public = [address for address in found if is_public(address)]
-    if found and not public:
-        raise UntrustedError(f"{host} leads to the address {found[0]}, which is not public")
-    return public

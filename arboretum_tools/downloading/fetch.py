@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
-from arboretum_tools.downloading.direct import DirectClient
-from arboretum_tools.downloading.http1 import Reply, UnreachedError, UntrustedError, WireError
+from arboretum_tools.downloading.client import HttpClient, Reply, UnreachedError, UntrustedError, WireError
 from arboretum_tools.downloading.limiter import HostLimiter, parse_retry_after
 from arboretum_tools.downloading.options import DownloadOptions
 from arboretum_tools.downloading.proxy import Proxy, proxy_for
@@ -21,9 +20,6 @@ from arboretum_tools.errors import BadInputError
 from arboretum_tools.events import Note, OnEvent, ignore
 from arboretum_tools.store.layout import MAX_IMAGE_BYTES
 from arboretum_tools.store.record import PhotoRecord
-
-if TYPE_CHECKING:
-    from arboretum_tools.downloading.proxied import ProxiedClient
 
 #: Redirects that are followed for one request.
 MOST_REDIRECTS = 3
@@ -99,33 +95,30 @@ class Fetcher:
             "Accept-Encoding": "identity",
         }
         self._now = monotonic
-        self._direct: DirectClient | None = None
-        self._proxied: ProxiedClient | None = None
+        self._client: HttpClient | None = None
 
     async def __aenter__(self) -> Self:
-        # What the clients are told is the loop's time.
+        # What the client is told is the loop's time.
         self._now = asyncio.get_running_loop().time
-        self._direct = DirectClient(
-            self._rules, self._headers, read_s=self._read_s, connections=self._options.connections
+        self._client = HttpClient(
+            self._rules,
+            self._headers,
+            read_s=min(_READ_S, self._options.deadline_s),
+            connections=self._options.connections,
         )
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for client in (self._direct, self._proxied):
-            if client is not None:
-                await client.close()
+        if self._client is not None:
+            await self._client.close()
         if self._budget is not None and f"https://{STATIC_HOST}" in self._hosts:
             self._budget.sync()
 
     @property
     def connected(self) -> bool:  # noqa: D102 - told above
-        return any(client is not None and client.connected for client in (self._direct, self._proxied))
-
-    @property
-    def _read_s(self) -> float:
-        return min(_READ_S, self._options.deadline_s)
+        return self._client is not None and self._client.connected
 
     async def fetch(self, photo_id: int, ext: str, url: str | None) -> tuple[PhotoRecord, bytes | None]:
         """What becomes of one photo: its record and, if that is `ok`, its bytes.
@@ -211,11 +204,8 @@ class Fetcher:
             began = self._now()
             until = began + patience.left_s
             try:
-                if host.proxy is None:
-                    assert self._direct is not None, "a Fetcher is used in an `async with`"
-                    reply = await self._direct.get(target, until)
-                else:
-                    reply = await self._through(host.proxy, target, until)
+                assert self._client is not None, "a Fetcher is used in an `async with`"
+                reply = await self._client.get(target, until, host.proxy)
             except UnreachedError as error:
                 if not pace.unreached():
                     # It never answered, so there is nothing to wait for.
@@ -247,16 +237,6 @@ class Fetcher:
                 "same command again: it goes on where it stopped.",
             )
         self._tell(pace.pause_s, f"{base_url} is left alone, {why}; waiting", base_url)
-
-    async def _through(self, proxy: Proxy, target: str, until: float) -> Reply:
-        if self._proxied is None:
-            # Not before it is needed: it costs the import of aiohttp.
-            from arboretum_tools.downloading.proxied import ProxiedClient
-
-            self._proxied = ProxiedClient(
-                self._rules, self._headers, read_s=self._read_s, connections=self._options.connections
-            )
-        return await self._proxied.get(target, until, proxy)
 
     def _host(self, base_url: str) -> _Host:
         """A host that was not asked before."""

@@ -265,7 +265,7 @@ def test_nothing_to_do_loads_no_http_library(tmp_path, plan_of, origin):
 
 
 def test_a_download_loads_neither_a_database_nor_what_it_does_not_need(tmp_path, origin, plan_of):
-    # Of the memory of a download, each of these would be a third; without a proxy, aiohttp has nothing to do.
+    # Of the memory of a download, each of these would be a third.
     plan = photo_plan.write(plan_of(1, 2, 3), tmp_path / "plans").path
     code = (
         "import sys, pyarrow.parquet as pq\n"
@@ -273,7 +273,7 @@ def test_a_download_loads_neither_a_database_nor_what_it_does_not_need(tmp_path,
         "plan = PhotoPlan(lambda: pq.ParquetFile(sys.argv[1]).iter_batches(), {})\n"
         "report = download(plan, images=sys.argv[2], origin=sys.argv[3])\n"
         "assert report.fetched == 3, report\n"
-        "heavy = {'aiohttp', 'datasets', 'duckdb', 'pandas', 'PIL'}\n"
+        "heavy = {'datasets', 'duckdb', 'pandas', 'PIL'}\n"
         "print(sorted(heavy & set(sys.modules)))\n"
     )
     command = [sys.executable, "-c", code, plan, tmp_path / "images", origin.url]

@@ -1,19 +1,20 @@
-"""Our own HTTP/1.1 against servers that say anything: a whole answer, or an error and no second use."""
+"""The client against servers that say anything: a whole answer, or an error and no second use."""
 
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
 import ssl
-import subprocess
+import threading
+import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arboretum_tools.downloading import direct, http1
-from arboretum_tools.downloading.direct import DirectClient
-from arboretum_tools.downloading.http1 import Connection, ReadBuffer, Reply, UntrustedError, WireError
+from arboretum_tools.downloading import client as module
+from arboretum_tools.downloading.client import HttpClient, Reply, UntrustedError, WireError
 from arboretum_tools.downloading.urls import AddressRules
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -61,7 +62,7 @@ def ask(server: Server, *, times: int = 1, read_s: float = 5.0, within_s: float 
     async def run() -> list[Reply | Exception]:
         listening = await asyncio.start_server(server, "127.0.0.1", 0, limit=2**20)
         origin = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
-        client = DirectClient(AddressRules(origin), {"User-Agent": "test"}, read_s=read_s, connections=4)
+        client = HttpClient(AddressRules(origin), {"User-Agent": "test"}, read_s=read_s, connections=4)
         found: list[Reply | Exception] = []
         async with listening:
             for number in range(times):
@@ -92,8 +93,7 @@ def test_one_connection_answers_many_questions():
     ("answer", "body"),
     [
         (WHOLE, b"hello"),
-        (OK + b"content-length:5\r\ncontent-length: 5 \r\n\r\nhello", b"hello"),
-        (OK + b"Content-Length: 5, 5\r\n\r\nhello", b"hello"),
+        (OK + b"content-length:5 \r\n\r\nhello", b"hello"),
         (OK + b"Content-Length: 0\r\n\r\n", b""),
         (b"HTTP/1.1 200\r\nContent-Length: 5\r\n\r\nhello", b"hello"),
         (b"HTTP/1.1 100 Continue\r\n\r\n" + WHOLE, b"hello"),
@@ -124,52 +124,73 @@ def test_an_answer_is_the_same_in_whatever_pieces_it_comes_and_leaves_the_connec
 @pytest.mark.parametrize(
     ("answer", "why"),
     [
-        (b"HTTP/2 200 OK\r\n\r\n", "no answer of HTTP/1.1"),
-        (b"HTTP/1.1 20 OK\r\n\r\n", "no answer of HTTP/1.1"),
-        (b"HTTP/1.1 099 OK\r\n\r\n", "no answer of HTTP/1.1"),
-        (b"HTTP/1.1 2000 OK\r\n\r\n", "no answer of HTTP/1.1"),
-        (b"HTTP/1.1  200 OK\r\n\r\n", "no answer of HTTP/1.1"),
-        (b"\r\n" + WHOLE, "no answer of HTTP/1.1"),
-        (b"ICY 200 OK\r\n\r\n", "no answer of HTTP/1.1"),
-        (b"\xff\xd8\xff\xe0 a photo without headers \r\n\r\n", "no answer of HTTP/1.1"),
-        (OK + b"Content-Length: 5\nETag: x\r\n\r\nhello", "no answer of HTTP/1.1"),
-        (OK + b"Content-Length: 5\rETag: x\r\n\r\nhello", "no answer of HTTP/1.1"),
-        (OK + b"ETag: \0\r\nContent-Length: 5\r\n\r\nhello", "no answer of HTTP/1.1"),
-        (OK + b"ETag: a\r\n b\r\nContent-Length: 5\r\n\r\nhello", "no answer of HTTP/1.1"),
-        (OK + b"Content-Length : 5\r\n\r\nhello", "no answer of HTTP/1.1"),
-        (OK + b": 5\r\n\r\nhello", "no answer of HTTP/1.1"),
-        (OK + b"nothing\r\n\r\nhello", "no answer of HTTP/1.1"),
-        (OK + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello", "a Content-Length that is none"),
-        (OK + b"Content-Length: -5\r\n\r\nhello", "a Content-Length that is none"),
-        (OK + b"Content-Length: +5\r\n\r\nhello", "a Content-Length that is none"),
-        (OK + b"Content-Length: 0x5\r\n\r\nhello", "a Content-Length that is none"),
-        (OK + b"Content-Length: \xb2\r\n\r\nhello", "a Content-Length that is none"),
-        (OK + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n", "a Content-Length that is none"),
-        (OK + b"Content-Length:\r\n\r\nhello", "a Content-Length that is none"),
-        (CHUNKED.replace(b"\r\n\r\n", b"\r\nContent-Length: 5\r\n\r\nhello"), "end cannot be told"),
-        (OK + b"Transfer-Encoding: gzip, chunked\r\n\r\n", "end cannot be told"),
-        (OK + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", "end cannot be told"),
-        (CHUNKED + b"five\r\nhello\r\n0\r\n\r\n", "a chunk without a size"),
-        (CHUNKED + b"-5\r\nhello\r\n0\r\n\r\n", "a chunk without a size"),
-        (CHUNKED + b"fffffffff\r\nhello", "a chunk without a size"),
-        (CHUNKED + b"5" * 2000, "a chunk without a size"),
-        (CHUNKED + b"4\r\nhello\r\n0\r\n\r\n", "longer than it says"),
-        (CHUNKED + b"0\r\n" + b"a: b\r\n" * 40_000, "trailer does not end"),
+        (b"HTTP/2 200 OK\r\n\r\n", "Bad status line"),
+        (b"HTTP/1.1 20 OK\r\n\r\n", "Bad status line"),
+        (b"HTTP/1.1 099 OK\r\n\r\n", "HTTP 99"),
+        (b"HTTP/1.1 2000 OK\r\n\r\n", "Bad status line"),
+        (b"HTTP/1.1  200 OK\r\n\r\n", "Bad status line"),
+        (b"ICY 200 OK\r\n\r\n", "Bad status line"),
+        (b"\xff\xd8\xff\xe0 a photo without headers \r\n\r\n", "Bad status line"),
+        (OK + b"Content-Length: 5\rETag: x\r\n\r\nhello", "expected LF"),
+        (OK + b"ETag: \0\r\nContent-Length: 5\r\n\r\nhello", "Invalid HTTP header"),
+        (OK + b": 5\r\n\r\nhello", "Invalid header token"),
+        (OK + b"nothing\r\n\r\nhello", "Invalid header token"),
+        (OK + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello", "Duplicate Content-Length"),
+        (OK + b"Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello", "Duplicate Content-Length"),
+        (OK + b"Content-Length: 5, 5\r\n\r\nhello", "in Content-Length"),
+        (OK + b"Content-Length: -5\r\n\r\nhello", "in Content-Length"),
+        (OK + b"Content-Length: +5\r\n\r\nhello", "in Content-Length"),
+        (OK + b"Content-Length: 0x5\r\n\r\nhello", "in Content-Length"),
+        (OK + b"Content-Length: \xb2\r\n\r\nhello", "in Content-Length"),
+        (OK + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n", "Content-Length overflow"),
+        (OK + b"Content-Length:\r\n\r\nhello", "Empty Content-Length"),
+        (
+            CHUNKED.replace(b"\r\n\r\n", b"\r\nContent-Length: 5\r\n\r\nhello"),
+            "Content-Length can't be present",
+        ),
+        ((OK + b"Transfer-Encoding: gzip, chunked\r\n\r\n", CLOSE), "before the whole body"),
+        (CHUNKED + b"five\r\nhello\r\n0\r\n\r\n", "chunk size"),
+        (CHUNKED + b"-5\r\nhello\r\n0\r\n\r\n", "chunk size"),
+        (CHUNKED + b"5" * 2000, "Chunk size overflow"),
+        (CHUNKED + b"4\r\nhello\r\n0\r\n\r\n", "after chunk data"),
+        (CHUNKED + b"0\r\n" + b"a: b\r\n" * 40_000, "Too many headers"),
+        # What is damaged after the headers have come is told no later.
+        ((CHUNKED + b"5\r\nhello\r\n", b"zz\r\nhello\r\n"), "chunk size"),
         (b"HTTP/1.1 101 Switching Protocols\r\n\r\n" + WHOLE, "HTTP 101"),
         (b"HTTP/1.1 100 Continue\r\n\r\n" * 4_000 + WHOLE, "HTTP 100"),
-        (OK + b"a: b\r\n" * 20_000 + b"\r\n", "headers of more than 64 KiB"),
-        (OK + b"a" * 100_000, "headers of more than 64 KiB"),
-        ((b"HTTP/1.1 200 OK\r\nContent-", CLOSE), "within the headers"),
+        (OK + b"a: b\r\n" * 20_000 + b"\r\n", "Too many headers"),
+        (OK + b"a" * 100_000, "more than 8190 bytes"),
+        ((b"HTTP/1.1 200 OK\r\nContent-", CLOSE), "without an answer"),
     ],
 )
-def test_what_is_no_answer_is_an_error_and_ends_the_connection(answer, why):
-    script = [answer, CLOSE] if isinstance(answer, tuple) else [answer]
+def test_what_is_not_an_answer_is_an_error_and_ends_the_connection(answer, why):
+    script = (
+        [answer] if isinstance(answer, bytes) else [answer[:-1], CLOSE] if answer[-1] == CLOSE else [answer]
+    )
     server = Server(script, [WHOLE])
-    first, second = ask(server, times=2)
+    first, second = ask(server, times=2, within_s=1.5)
     assert isinstance(first, WireError)
     assert why in str(first)
     assert second.body == b"hello"
     assert server.connections == 2
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"\r\n" + WHOLE,
+        OK + b"Content-Length: 5\nETag: x\r\n\r\nhello",
+        OK + b"ETag: a\r\n b\r\nContent-Length: 5\r\n\r\nhello",
+        OK + b"Content-Length : 5\r\n\r\nhello",
+    ],
+    ids=["an empty line before", "a bare line feed", "a folded field", "a blank before the colon"],
+)
+def test_what_the_parser_forgives_is_one_answer_and_no_more(answer):
+    """RFC 9112 lets a client take these (2.2, 5.2) or leaves it open; the end of the body stays certain."""
+    server = Server([answer, WHOLE])
+    first, second = ask(server, times=2)
+    assert (first.body, second.body) == (b"hello", b"hello")
+    assert server.connections == 1
 
 
 @pytest.mark.parametrize(
@@ -198,21 +219,105 @@ def test_an_error_that_only_the_end_of_the_connection_would_end_is_not_waited_fo
     assert (reply.status, reply.body) == (404, b"")
 
 
+# An answer by each kind of end, and its body.
+ENDS = {
+    "length": (WHOLE, b"hello"),
+    "length of nothing": (OK + b"Content-Length: 0\r\n\r\n", b""),
+    "chunks": (CHUNKED + b"5\r\nhello\r\n0\r\n\r\n", b"hello"),
+    "chunks and a trailer": (CHUNKED + b"5\r\nhello\r\n0\r\nX: 1\r\n\r\n", b"hello"),
+    "204": (b"HTTP/1.1 204 No Content\r\n\r\n", b""),
+    "304": (b"HTTP/1.1 304 Not Modified\r\n\r\n", b""),
+    "304 with the length of what it does not send": (
+        b"HTTP/1.1 304 Not Modified\r\nContent-Length: 39\r\n\r\n",
+        b"",
+    ),
+    "404": (b"HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\ngone", b""),
+    "404 without a body": (b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", b""),
+    "404 in chunks": (b"HTTP/1.1 404 No\r\nTransfer-Encoding: chunked\r\n\r\n4\r\ngone\r\n0\r\n\r\n", b""),
+}
+# What nobody asked for.
+SURPLUS = {
+    "an answer": b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil",
+    "an answer in chunks": CHUNKED + b"4\r\nevil\r\n0\r\n\r\n",
+    "an answer without a body": b"HTTP/1.1 304 Not Modified\r\n\r\n",
+    "an interim answer": b"HTTP/1.1 100 Continue\r\n\r\n",
+    "the body of what had none": b"<html>evil</html>",
+    "a line end": b"\r\n",
+}
+
+
+def answering(answer: bytes, surplus: bytes, apart_s: float, listening: socket.socket) -> None:
+    """Answers, sends what nobody asked for, and answers what is asked then: here, or over a new connection."""
+    first, _ = listening.accept()
+    with first:
+        first.recv(65536)
+        first.sendall(answer + (b"" if apart_s else surplus))
+        if apart_s:
+            time.sleep(apart_s)
+            first.sendall(surplus)
+        ready, _, _ = select.select([first, listening], [], [])
+        if listening in ready or not first.recv(65536):
+            with listening.accept()[0] as second:
+                second.recv(65536)
+                second.sendall(WHOLE)
+                second.recv(65536)
+        else:
+            first.sendall(WHOLE.replace(b"hello", b"again"))
+            first.recv(65536)
+
+
+@pytest.mark.parametrize("surplus", SURPLUS.values(), ids=SURPLUS)
+@pytest.mark.parametrize(("answer", "body"), ENDS.values(), ids=ENDS)
+@pytest.mark.parametrize(
+    ("apart_s", "loop_runs"),
+    [(0.0, True), (0.02, True), (0.02, False)],
+    ids=["with the answer", "read meanwhile", "unread at the next question"],
+)
+def test_what_nobody_asked_for_is_never_the_next_answer(answer, body, surplus, apart_s, loop_runs):
+    async def run(origin: str) -> list[Reply | WireError]:
+        client = HttpClient(AddressRules(origin), {}, read_s=2, connections=4)
+        until = asyncio.get_running_loop().time() + 5
+        found: list[Reply | WireError] = []
+        for number in range(2):
+            try:
+                found.append(await client.get(f"{origin}/photos/{number}/small.jpg", until))
+            except WireError as error:
+                found.append(error)
+            if loop_runs:
+                await asyncio.sleep(0.05)
+            else:
+                time.sleep(0.05)  # noqa: ASYNC251 - what comes meanwhile lies unread
+        await client.close()
+        return found
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=answering, args=(answer, surplus, apart_s, listening), daemon=True)
+        thread.start()
+        first, second = asyncio.run(run(f"http://127.0.0.1:{listening.getsockname()[1]}"))
+        thread.join(5)
+        assert not thread.is_alive()
+    if isinstance(first, WireError):
+        # What is not HTTP, and comes in one piece with an answer, spoils that; it is asked for once more.
+        assert not apart_s
+        assert not surplus.startswith(b"HTTP/")
+    else:
+        assert first.body == body
+    # Over another connection; a line end alone may be passed over (RFC 9112, 2.2).
+    assert isinstance(second, Reply)
+    assert second.body == b"hello" or (surplus == b"\r\n" and second.body == b"again")
+
+
 @pytest.mark.parametrize(
     "answer",
     [
-        WHOLE + b"and more",
-        WHOLE + WHOLE,
-        CHUNKED + b"5\r\nhello\r\n0\r\n\r\n" + b"more",
-        b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\nConnection: keep-alive\r\n\r\nhello",
+        b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello",
         OK + b"Connection: Close\r\nContent-Length: 5\r\n\r\nhello",
-        (WHOLE, b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"),
     ],
-    ids=["garbage", "a second answer", "after chunks", "HTTP/1.0", "close", "unasked, later"],
+    ids=["HTTP/1.0", "close"],
 )
-def test_a_connection_is_not_asked_again_where_more_came_or_its_end_was_told(answer):
+def test_a_connection_whose_end_was_told_is_not_asked_again(answer):
     server = Server([answer, WHOLE])
-    first, second = ask(server, times=2, pause_s=0.1)
+    first, second = ask(server, times=2)
     assert (first.body, second.body) == (b"hello", b"hello")
     assert server.connections == 2
 
@@ -235,14 +340,13 @@ def test_a_new_connection_that_ends_without_an_answer_is_an_error_at_once():
 
 @pytest.mark.parametrize("status", [b"200 OK", b"404 Not Found"])
 def test_a_body_above_the_bound_is_refused_while_it_comes(status, monkeypatch):
-    monkeypatch.setattr(http1, "MAX_IMAGE_BYTES", 1000)
-    monkeypatch.setattr(http1, "ERROR_BODY_BYTES", 1000)
+    monkeypatch.setattr(module, "MAX_IMAGE_BYTES", 1000)
+    monkeypatch.setattr(module, "ERROR_BODY_BYTES", 1000)
     start = b"HTTP/1.1 " + status
     for answer in (
-        start + b"\r\nContent-Length: 1001\r\n\r\n",
-        start + b"\r\nTransfer-Encoding: chunked\r\n\r\n" + b"100\r\n" + bytes(256) + b"\r\n",
+        start + b"\r\nContent-Length: 1001\r\n\r\n" + bytes(1001),
+        start + b"\r\nTransfer-Encoding: chunked\r\n\r\n" + (b"100\r\n" + bytes(256) + b"\r\n") * 4,
     ):
-        answer += b"100\r\n" + bytes(256) + b"\r\n" + (b"100\r\n" + bytes(256) + b"\r\n") * 3
         server = Server([answer], [WHOLE])
         first, second = ask(server, times=2)
         assert first.body == (None if status.startswith(b"200") else b"")
@@ -254,8 +358,12 @@ def test_silence_and_drips_end_in_time():
     silent = Server([OK + b"Content-Length: 5\r\n\r\nhell"])
     [error] = ask(silent, read_s=0.2)
     assert "nothing came within 0.2 s" in str(error)
-    dripping = Server([tuple(bytes([byte]) for byte in OK * 500)])
-    [error] = ask(dripping, read_s=0.2, within_s=0.4)
+    # Headers have so long in all; of a body something has to come.
+    dripping = Server([tuple(bytes([byte]) for byte in OK + b"X: " + b"y" * 500)])
+    [error] = ask(dripping, read_s=0.2)
+    assert "nothing came within 0.2 s" in str(error)
+    dripping = Server([(OK + b"Content-Length: 500\r\n\r\n", *[b"x"] * 500)])
+    [error] = ask(dripping, read_s=0.3, within_s=0.9)
     assert isinstance(error, TimeoutError)
 
 
@@ -268,42 +376,6 @@ def test_what_the_headers_say_is_told_byte_by_byte():
         "7",
         "gzip",
     )
-
-
-class Nowhere:
-    """Takes what is sent, and can be closed; of no class of asyncio, as the transports of other loops are."""
-
-    closed = False
-
-    def write(self, data) -> None:
-        pass
-
-    def abort(self) -> None:
-        self.closed = True
-
-    def is_closing(self) -> bool:
-        return self.closed
-
-
-def played(pieces: list[bytes]) -> tuple[Reply | str, bool]:
-    """What a connection makes of these reads and the end: the reply or error, and whether it is usable."""
-
-    async def run() -> tuple[Reply | str, bool]:
-        connection = Connection(asyncio.get_running_loop(), ReadBuffer())
-        connection.connection_made(Nowhere())
-        asking = asyncio.ensure_future(connection.ask(b"GET", float("inf")))
-        await asyncio.sleep(0)
-        for piece in pieces:
-            connection.get_buffer(-1)[: len(piece)] = piece
-            connection.buffer_updated(len(piece))
-        usable = connection.usable
-        connection.connection_lost(None)
-        try:
-            return await asking, usable
-        except WireError as error:
-            return str(error), usable
-
-    return asyncio.run(run())
 
 
 @st.composite
@@ -320,14 +392,15 @@ def damaged(draw) -> bytes:
     return bytes(answer)
 
 
-@given(answer=damaged(), cuts=st.lists(st.integers(1, 9), min_size=1))
-def test_whatever_comes_ends_in_a_reply_or_an_error_that_does_not_depend_on_the_pieces(answer, cuts):
-    pieces, at = [], 0
-    while at < len(answer):
-        size = cuts[len(pieces) % len(cuts)]
-        pieces.append(answer[at : at + size])
-        at += size
-    assert played(pieces) == played([answer])
+@settings(max_examples=60, deadline=None)
+@given(answer=damaged(), cut=st.integers(0, 40))
+def test_whatever_comes_in_whatever_pieces_ends_in_a_reply_or_an_error(answer, cut):
+    pieces = tuple(piece for piece in (answer[:cut], answer[cut:]) if piece)
+    server = Server([pieces, CLOSE], [WHOLE])
+    first, second = ask(server, times=2, pause_s=0.0)
+    assert isinstance(first, Reply | WireError), first
+    # However it ended, the next question has its own answer.
+    assert second.body == b"hello"
 
 
 def resolved(monkeypatch, *addresses):
@@ -343,14 +416,13 @@ def resolved(monkeypatch, *addresses):
 
 
 def test_an_address_that_does_not_answer_is_passed_over_and_a_name_is_looked_up_once(monkeypatch):
-    monkeypatch.setattr(direct, "_FIRST_CONNECT_S", 0.3)
     server = Server([WHOLE, CLOSE])
 
     async def run() -> None:
         listening = await asyncio.start_server(server, "127.0.0.1", 0)
         port = listening.sockets[0].getsockname()[1]
         looked_up = resolved(monkeypatch, "127.0.0.2", "127.0.0.1")
-        client = DirectClient(AddressRules(f"http://photos.test:{port}"), {}, read_s=5, connections=4)
+        client = HttpClient(AddressRules(f"http://photos.test:{port}"), {}, read_s=5, connections=4)
         until = asyncio.get_running_loop().time() + 5
         async with listening:
             for _ in range(3):
@@ -366,7 +438,7 @@ def test_an_address_that_does_not_answer_is_passed_over_and_a_name_is_looked_up_
 def test_a_photo_host_that_leads_to_a_private_address_is_not_asked(monkeypatch, address):
     async def run() -> None:
         resolved(monkeypatch, address)
-        client = DirectClient(AddressRules(allow_hosts={"photos.test"}), {}, read_s=5, connections=4)
+        client = HttpClient(AddressRules(allow_hosts={"photos.test"}), {}, read_s=5, connections=4)
         until = asyncio.get_running_loop().time() + 5
         for url in ("https://static.inaturalist.org/photos/1/small.jpg", "http://photos.test/a"):
             with pytest.raises(UntrustedError, match="which is not public"):
@@ -376,20 +448,17 @@ def test_a_photo_host_that_leads_to_a_private_address_is_not_asked(monkeypatch, 
     asyncio.run(run())
 
 
-def test_over_tls_a_certificate_that_is_not_trusted_is_refused(tmp_path, monkeypatch):
-    certificate = tmp_path / "certificate.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=x"]
-    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(tmp_path / "key.pem")]
-    subprocess.run([*command, "-out", str(certificate)], check=True, capture_output=True)
+def test_over_tls_a_certificate_that_is_not_trusted_is_refused(certificates, monkeypatch):
+    certificate = certificates["good"]
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificate, tmp_path / "key.pem")
+    context.load_cert_chain(certificate, certificate.with_name("key.pem"))
     large = bytes(range(256)) * 2000
     server = Server([OK + b"Content-Length: %d\r\n\r\n" % len(large) + large] * 2)
 
     async def run(*, trusted: bool) -> None:
         listening = await asyncio.start_server(server, "127.0.0.1", 0, ssl=context)
         origin = f"https://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
-        client = DirectClient(AddressRules(origin), {}, read_s=5, connections=4)
+        client = HttpClient(AddressRules(origin), {}, read_s=5, connections=4)
         until = asyncio.get_running_loop().time() + 5
         async with listening:
             if trusted:
@@ -407,8 +476,7 @@ def test_over_tls_a_certificate_that_is_not_trusted_is_refused(tmp_path, monkeyp
 
 
 def test_a_header_of_blanks_holds_up_nothing():
-    """By an expression that walks back over them it took eight seconds; the question has one."""
+    """By an expression that walks back over them it would take seconds; the question has one."""
     blanks = b"ETag: a" + b" " * 60_000 + b"b\r\n"
-    (reply,) = ask(Server([OK + blanks + b"Content-Length: 5\r\n\r\nhello"]), within_s=1.0)
-    assert isinstance(reply, Reply)
-    assert reply.body == b"hello"
+    (error,) = ask(Server([OK + blanks + b"Content-Length: 5\r\n\r\nhello"]), within_s=1.0)
+    assert isinstance(error, WireError)
