@@ -11,9 +11,9 @@ from PIL import Image
 
 from arboretum_metadata.schema import CLASSES, PART
 from arboretum_metadata.vocab import RANKS
-from arboretum_tools.atomic_files import sha256_of_json
 from arboretum_tools.bands import shot_band
-from arboretum_tools.split.manifest import Split, classes_sha256, part_sha256
+from arboretum_tools.split.content_hashes import hashed
+from arboretum_tools.split.manifest import Split
 from arboretum_tools.store.layout import StoreConfig
 from arboretum_tools.store.writer import StoreWriter
 from arboretum_tools.tables import arrow_schema
@@ -81,20 +81,15 @@ def make_split(photos: int, classes: int = 200) -> Split:
     ]
     table = pa.Table.from_pylist(rows, schema=arrow_schema(CLASSES))
     recipe = {"profile": "benchmark"}
-    return Split(
-        name="benchmark",
-        classes=table,
-        tables={"train": train},
-        meta={
-            "format_version": 1,
-            "toolkit_version": "0",
-            "recipe": recipe,
-            "recipe_sha256": sha256_of_json(recipe),
-            "catalog": {"layout": "raw", "rows": photos, "fingerprint": "0"},
-            "counts": {"train": photos},
-            "sha256": {"train": part_sha256(train), "classes": classes_sha256(table)},
-        },
-    )
+    meta = {
+        "format_version": 1,
+        "toolkit_version": "0",
+        "recipe": recipe,
+        "catalog": {"layout": "raw", "rows": photos, "fingerprint": "0"},
+        "counts": {"train": photos},
+    }
+    parts = {"train": train}
+    return Split(name="benchmark", classes=table, tables=parts, meta=hashed(meta, table, parts))
 
 
 def make_store(path: Path, split: Split, jpegs: list[bytes]) -> int:

@@ -13,18 +13,18 @@ import pyarrow.compute as pc
 from arboretum_metadata.schema import CLASSES, LEFT_OUT, UNUSED_CLASSES
 from arboretum_metadata.vocab import LIFE_STAGE_RANK
 from arboretum_tools.arrays import texts
-from arboretum_tools.atomic_files import sha256_of_json
 from arboretum_tools.bands import shot_band
 from arboretum_tools.catalog import Catalog, Selection
 from arboretum_tools.identity import folder_names, unique_names
 from arboretum_tools.photo_ids import PhotoIds
 from arboretum_tools.split import benchmarks
+from arboretum_tools.split.content_hashes import hashed
 from arboretum_tools.split.drawing.benchmark import draw_benchmark, prepared
 from arboretum_tools.split.drawing.draw import Drawn, draw
 from arboretum_tools.split.drawing.exclusion import Exclusion, read_exclusion
 from arboretum_tools.split.drawing.groups import resolve_group_by
 from arboretum_tools.split.drawing.pool import Available
-from arboretum_tools.split.manifest import FORMAT_VERSION, Split, classes_sha256, part_batches, part_sha256
+from arboretum_tools.split.manifest import FORMAT_VERSION, Split
 from arboretum_tools.split.recipe import RATIO_PROFILES, SplitRecipe, parse_family
 from arboretum_tools.store import ImageStore
 from arboretum_tools.stored_photos import ok_photo_ids
@@ -287,7 +287,6 @@ def _split(
         "format_version": FORMAT_VERSION,
         "toolkit_version": __version__,
         "recipe": options,
-        "recipe_sha256": sha256_of_json(options),
         "selection_english": selection.english,
         "catalog": {
             "layout": selection.catalog.layout,
@@ -303,20 +302,13 @@ def _split(
         "ratio_achieved": largest / smallest if smallest else None,
         "counts": {**drawn.counts, "classes_left_out": drawn.unused_classes.num_rows},
         "photos_rolled_up": drawn.rolled_up,
-        "sha256": {
-            **{
-                part: part_sha256(part_batches(drawn.parts, part, ("photo_id", "label")))
-                for part in drawn.parts
-            },
-            "classes": classes_sha256(classes),
-        },
         **(more or {}),
     }
     return Split(
         name=name,
         classes=classes,
         tables=drawn.parts,
-        meta=meta,
+        meta=hashed(meta, classes, drawn.parts),
         left_out=None if drawn.left_out is None else drawn.left_out.cast(arrow_schema(LEFT_OUT)),
         unused_classes=drawn.unused_classes.cast(arrow_schema(UNUSED_CLASSES)),
     )

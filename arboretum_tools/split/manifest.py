@@ -1,13 +1,7 @@
-"""A split as files: `split.json`, `classes.parquet`, one Parquet file a part; and the hashes of it all.
-
-The golden hashes are over text, not over Parquet bytes, because every pyarrow writes its version into the
-footer: one line a row, tab-separated, LF; `photo_id label` for a part, `label class_key n_train n_val
-n_test` for the classes.
-"""
+"""A split as files: `split.json`, `classes.parquet`, one Parquet file a part."""
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -19,11 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from arboretum_metadata.schema import CLASSES, EXCLUDED, LEFT_OUT, PART, PUBLISHED_FILES, UNUSED_CLASSES
-from arboretum_tools.arrays import text
 from arboretum_tools.atomic_files import placed, read_json, refuse_existing, whole_folder, write_json
 from arboretum_tools.errors import SplitError
 from arboretum_tools.photo_plan import COLUMNS, PhotoPlan
-from arboretum_tools.split.part_files import BATCH_ROWS, PartFiles, SavedParts
+from arboretum_tools.split.part_files import BATCH_ROWS, PartFiles, SavedParts, part_batches
 from arboretum_tools.tables import PHOTO_ENCODINGS, read_table, write_table
 from arboretum_tools.wording import counted
 
@@ -34,9 +27,6 @@ PARTS = ("train", "val", "test")
 
 # Columns of a part that no row may lack.
 _CHECKED = ("photo_id", "label", "ext")
-
-# Rows of a table that are hashed or written at a time: bounds memory, and changes nothing in the hash.
-_BLOCK = 200_000
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -181,14 +171,14 @@ class Split:
         return path
 
     def is_saved_at(self, path: Path) -> bool:
-        """Whether the folder already holds this very split, by recipe, catalogue and content hashes.
+        """Whether the folder already holds this very split, by its hash and that of its catalogue.
 
         Raises:
             TargetExistsError: the folder holds something else.
         """
         if (path / "split.json").is_file():
             found = open_split(path, in_memory=False)
-            same = all(found.meta[name] == self.meta[name] for name in ("recipe_sha256", "sha256"))
+            same = found.meta.get("split_sha256") == self.meta["split_sha256"]
             if same and found.meta["catalog"]["fingerprint"] == self.meta["catalog"]["fingerprint"]:
                 return True
         refuse_existing(path)
@@ -332,37 +322,3 @@ def _check_part(path: Path, batches: Iterable[pa.RecordBatch], num_classes: int,
             raise refuse(f"{path} has labels outside 0..{num_classes - 1}")
         if pc.min(batch["photo_id"]).as_py() < 1:
             raise refuse(f"{path} has a photo_id below 1")
-
-
-def part_batches(
-    tables: Mapping[str, pa.Table], part: str, columns: Sequence[str]
-) -> Iterator[pa.RecordBatch]:
-    """Some columns of a part, a batch at a time; from the file where it is in one."""
-    if isinstance(tables, PartFiles):
-        yield from tables.batches(part, columns)
-    else:
-        yield from tables[part].select(list(columns)).to_batches(max_chunksize=_BLOCK)
-
-
-def part_sha256(rows: pa.Table | Iterable[pa.RecordBatch]) -> str:
-    """Content hash of a part: lines `photo_id<TAB>label`, in the file's order."""
-    return _sha256_of_lines(rows, ("photo_id", "label"))
-
-
-def classes_sha256(classes: pa.Table) -> str:
-    """Content hash of the classes: lines `label class_key n_train n_val n_test`, tab-separated."""
-    return _sha256_of_lines(classes, ("label", "class_key", "n_train", "n_val", "n_test"))
-
-
-def _sha256_of_lines(rows: pa.Table | Iterable[pa.RecordBatch], columns: tuple[str, ...]) -> str:
-    digest = hashlib.sha256()
-    tab, end, nothing = text("\t"), text("\n"), text("")
-    for batch in rows.to_batches(max_chunksize=_BLOCK) if isinstance(rows, pa.Table) else rows:
-        texts = [pc.cast(batch.column(column), pa.string()) for column in columns]
-        between = [one for value in texts[:-1] for one in (value, tab)]
-        lines = pc.binary_join_element_wise(*between, texts[-1], end, nothing)
-        # The values of a text column stand one behind the other: they are the text.
-        _, ends, data = lines.buffers()
-        if batch.num_rows:
-            digest.update(memoryview(data)[: memoryview(ends).cast("i")[batch.num_rows]])
-    return digest.hexdigest()

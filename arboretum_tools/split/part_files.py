@@ -17,6 +17,9 @@ from arboretum_tools.tables import arrow_schema, one_line, read_table
 #: Rows of a saved part that are held at a time; shows in no result.
 BATCH_ROWS = 1_000
 
+# Rows of a table in memory that are hashed or written at a time; shows in no result.
+_BLOCK = 200_000
+
 
 class PartFiles(Mapping[str, pa.Table]):
     """The parts of a split by name; a table is read when it is asked for."""
@@ -101,3 +104,13 @@ class SavedParts(PartFiles):
 
     def _path(self, part: str) -> Path:
         return self._folder / f"{part}.parquet"
+
+
+def part_batches(
+    tables: Mapping[str, pa.Table], part: str, columns: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
+    """Some columns of a part, a batch at a time; from the file where it is in one."""
+    if isinstance(tables, PartFiles):
+        yield from tables.batches(part, columns)
+    else:
+        yield from tables[part].select(list(columns)).to_batches(max_chunksize=_BLOCK)

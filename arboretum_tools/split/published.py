@@ -26,11 +26,11 @@ import pyarrow as pa
 
 from arboretum_metadata.schema import CLASSES, PART, PUBLISHED_FILES
 from arboretum_metadata.vocab import GROUPS, RANKS
-from arboretum_tools.atomic_files import sha256_of_json
 from arboretum_tools.bands import shot_band
 from arboretum_tools.errors import SplitError
 from arboretum_tools.identity import folder_names
-from arboretum_tools.split.manifest import FORMAT_VERSION, PARTS, Split, classes_sha256, part_sha256
+from arboretum_tools.split.content_hashes import hashed
+from arboretum_tools.split.manifest import FORMAT_VERSION, PARTS, Split
 from arboretum_tools.tables import arrow_schema
 from arboretum_tools.version import __version__
 from arboretum_tools.wording import counted
@@ -187,7 +187,6 @@ def _split(
         "format_version": FORMAT_VERSION,
         "toolkit_version": __version__,
         "recipe": recipe,
-        "recipe_sha256": sha256_of_json(recipe),
         "selection_english": f"as published in {', '.join(file['name'] for file in read)}",
         "catalog": {"layout": "none", "rows": len(number), "fingerprint": ""},
         "group_by_requested": "none",
@@ -198,17 +197,13 @@ def _split(
         "ratio_asked": None,
         "ratio_achieved": largest / smallest if smallest else None,
         "counts": {part: table.num_rows for part, table in tables.items()},
-        "sha256": {
-            **{part: part_sha256(table) for part, table in tables.items()},
-            "classes": classes_sha256(classes),
-        },
     }
     files = {"photo_id": list(number.values()), "path": list(number)}
     return Split(
         name=name,
         classes=classes,
         tables=tables,
-        meta=meta,
+        meta=hashed(meta, classes, tables),
         files=pa.table(files, schema=arrow_schema(PUBLISHED_FILES)),
     )
 

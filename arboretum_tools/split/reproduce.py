@@ -56,16 +56,21 @@ class RemadeSplit:
 
     Attributes:
         split: as it is now.
-        same: whether all content hashes are those of the old one.
-        catalog_changed: whether the catalogue's fingerprint is another. Where it is not and the split is not
-            the same, a column that the recipe uses (observations, observers, licences) has changed.
+        differing: the hashes of split.json that are not those of the old one, such as `sha256 of train` (ids
+            and labels) or `rows_sha256 of train` (all columns).
+        catalog_changed: whether the catalogue's fingerprint is another: its photos, or their classes.
         differences: photo by photo; None where the split is the same, or the old one came without its parts.
     """
 
     split: Split
-    same: bool
+    differing: tuple[str, ...]
     catalog_changed: bool
     differences: Differences | None
+
+    @property
+    def same(self) -> bool:
+        """Whether every hash is that of the old one."""
+        return not self.differing
 
 
 def remake_split(
@@ -111,11 +116,22 @@ def remake_split(
         group_by=_group_by(meta, recipe),
         exclusion=_kept_out(file.parent, recipe, exclude),
     )
-    same = split.sha256 == meta["sha256"]
+    differing = differing_hashes(meta, split.meta)
     changed = split.meta["catalog"]["fingerprint"] != meta["catalog"].get("fingerprint")
-    complete = not same and all((file.parent / f"{part}.parquet").is_file() for part in _parts(meta))
+    complete = differing and all((file.parent / f"{part}.parquet").is_file() for part in _parts(meta))
     differences = compare(open_split(file.parent), split, catalog) if complete else None
-    return RemadeSplit(split, same, changed, differences)
+    return RemadeSplit(split, differing, changed, differences)
+
+
+def differing_hashes(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ...]:
+    """Which hashes of two split.json differ, as `sha256 of train`; by all rows only where both have those."""
+    wrong = [] if old.get("recipe_sha256") == new["recipe_sha256"] else ["recipe_sha256"]
+    for key in ("sha256", "rows_sha256"):
+        stated = old.get(key, new[key])
+        names = [*new[key], *(name for name in stated if name not in new[key])]
+        wrong += [f"{key} of {name}" for name in names if stated.get(name) != new[key].get(name)]
+    key = "classes_sha256_all"
+    return (*wrong, key) if old.get(key, new[key]) != new[key] else tuple(wrong)
 
 
 def selection_of(recipe: object, catalog: Catalog, photo_ids: PhotoIds | None = None) -> Selection:

@@ -60,6 +60,7 @@ class SplitStats:
         groups: classes and photos by group of Arboretum, most photos first; `other` is none of them.
         ranks: by rank, how many taxa of it the classes belong to (told apart by their whole lineage).
         counts: photos a class, descending.
+        split_sha256: the hash over everything that split.json states; None in a split that states none.
     """
 
     name: str
@@ -76,6 +77,7 @@ class SplitStats:
     groups: Mapping[str, BandStats]
     ranks: Mapping[str, int]
     counts: tuple[int, ...]
+    split_sha256: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as JSON."""
@@ -140,6 +142,7 @@ def split_stats(
         },
         ranks={rank: len(found) for rank, found in lineages.items() if found},
         counts=tuple(counts),
+        split_sha256=split.meta.get("split_sha256"),
     )
 
 

@@ -17,9 +17,9 @@ from PIL import Image
 
 from arboretum_metadata.schema import CLASSES, PART
 from arboretum_metadata.vocab import RANKS
-from arboretum_tools.atomic_files import sha256_of_json
 from arboretum_tools.bands import shot_band
-from arboretum_tools.split.manifest import Split, classes_sha256, part_sha256
+from arboretum_tools.split.content_hashes import hashed
+from arboretum_tools.split.manifest import Split
 from arboretum_tools.store.layout import StoreConfig
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.store.record import PhotoRecord
@@ -62,21 +62,14 @@ def tiny_split(counts: Mapping[str, tuple[int, ...]] = COUNTS, *, name: str = "t
     )
     tables = {part: pa.Table.from_pylist(rows, schema=arrow_schema(PART)) for part, rows in parts.items()}
     recipe = {"profile": "natural", "seed": 0}
-    return Split(
-        name=name,
-        classes=classes,
-        tables=tables,
-        meta={
-            "format_version": 1,
-            "toolkit_version": "0",
-            "recipe": recipe,
-            "recipe_sha256": sha256_of_json(recipe),
-            "catalog": {"layout": "raw", "rows": number, "fingerprint": "0"},
-            "counts": {part: len(rows) for part, rows in parts.items()},
-            "sha256": {part: part_sha256(table) for part, table in tables.items()}
-            | {"classes": classes_sha256(classes)},
-        },
-    )
+    meta = {
+        "format_version": 1,
+        "toolkit_version": "0",
+        "recipe": recipe,
+        "catalog": {"layout": "raw", "rows": number, "fingerprint": "0"},
+        "counts": {part: len(rows) for part, rows in parts.items()},
+    }
+    return Split(name=name, classes=classes, tables=tables, meta=hashed(meta, classes, tables))
 
 
 def tiny_store(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from arboretum_tools.split.reproduce import RemadeSplit
 
 
-def split_lines(split: Split, folder: Path, there: bool) -> list[str]:
+def split_lines(split: Split, folder: Path | None, there: bool) -> list[str]:
     """A split that was made: its classes and parts, what became of the other photos, and where it lies."""
     meta, counts = split.meta, split.meta["counts"]
     unused = {
@@ -93,7 +93,9 @@ def _benchmark(split: Split) -> list[str]:
     ]
 
 
-def _written(folder: Path, there: bool) -> str:
+def _written(folder: Path | None, there: bool) -> str:
+    if folder is None:
+        return "nothing written"
     if there:
         return f"{folder} was there already, the same split; nothing written"
     return f"written to {folder}"
@@ -111,12 +113,11 @@ def again_lines(made: RemadeSplit, source: Path) -> list[str]:
     """A split that was made again: whether it is the same, and what differs."""
     if made.same:
         return [f"made again from {source}: the same split, by all content hashes"]
-    why = (
-        "the catalogue has changed"
-        if made.catalog_changed
-        else "the catalogue has the same photos and classes, and another column that the recipe uses changed"
-    )
-    lines = [f"made again from {source}: NOT the same split; {why}"]
+    catalogue = "has other photos or classes" if made.catalog_changed else "has the same photos and classes"
+    lines = [
+        f"made again from {source}: NOT the same split; {', '.join(made.differing)} differ",
+        f"the catalogue {catalogue}, by its fingerprint",
+    ]
     found = made.differences
     if found is None:
         return [*lines, "the old split's files are not beside it, so its photos cannot be compared"]

@@ -25,3 +25,34 @@ def test_a_broken_promise_is_exit_6(arboretum, workdir):
     assert json.loads(outcome.out)["verdict"] == "broken"
     assert "hash of train" in outcome.err
     assert arboretum("audit-split", "nowhere").code == 3
+
+
+def test_the_hash_that_a_paper_prints_is_compared(arboretum, workdir):
+    assert arboretum("make-split", "--taxa", "Aves", "--lt-ratio", "20").code == 0
+    printed = json.loads(Path("splits/aves-lt20/split.json").read_text())["split_sha256"]
+    assert f"split_sha256 {printed}" in arboretum("stats", "splits/aves-lt20").out
+    outcome = arboretum("audit-split", "splits/aves-lt20", "--expect", printed)
+    assert outcome.code == 0
+    assert printed in outcome.out
+    other = printed[::-1]
+    outcome = arboretum("audit-split", "splits/aves-lt20", "--expect", other)
+    assert outcome.code == 6
+    assert f"where {other} was expected" in outcome.out
+    assert arboretum("audit-split", "splits/aves-lt20", "--expect", printed[:12]).code == 2
+
+
+def test_a_split_that_cannot_be_written_to_is_audited_and_printed(arboretum, workdir):
+    assert arboretum("make-split", "--taxa", "Aves", "--lt-ratio", "20").code == 0
+    # Root may write to what is read-only; nobody can replace a folder by a file.
+    Path("splits/aves-lt20/audit.json").mkdir()
+    outcome = arboretum("audit-split", "splits/aves-lt20")
+    assert outcome.code == 0
+    assert "nothing written" in outcome.out
+    assert "warning: the report is not written" in outcome.err
+    outcome = arboretum("audit-split", "splits/aves-lt20", "--out", "report.json")
+    assert outcome.code == 0
+    assert json.loads(Path("report.json").read_text())["verdict"] == "kept"
+    assert arboretum("audit-split", "splits/aves-lt20", "--out", "report.json").code == 3
+    assert arboretum("audit-split", "splits/aves-lt20", "--out", "report.json", "--overwrite").code == 0
+    own = ("--out", "splits/aves-lt20/train.parquet", "--overwrite")
+    assert arboretum("audit-split", "splits/aves-lt20", *own).code == 3

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from arboretum_tools.split import open_split
@@ -68,6 +70,29 @@ def test_a_split_is_made_again_from_its_json(arboretum, workdir):
     outcome = arboretum("make-split", "--from", "splits/first", "--seed", "3")
     assert outcome.code == 2
     assert "--from takes everything" in outcome.err
+
+
+def test_another_split_is_exit_6_names_the_hashes_and_is_kept_only_where_asked(arboretum, workdir):
+    assert arboretum("make-split", "--taxa", "Aves", "--lt-ratio", "10", "--name", "first").code == 0
+    rows = pq.read_table("catalog").to_pylist()
+    credited = [row | {"observer_name": "somebody else"} for row in rows]
+    for name, other in (("credited", credited), ("fewer", rows[::2])):
+        Path(name).mkdir()
+        pq.write_table(pa.Table.from_pylist(other), f"{name}/p.parquet")
+    before = sorted(Path("splits").rglob("*"))
+    outcome = arboretum("make-split", "--from", "splits/first", "--catalog", "credited", "--name", "again")
+    assert outcome.code == 6
+    assert "rows_sha256 of train, rows_sha256 of val, rows_sha256 of test differ" in outcome.out
+    assert "the catalogue has the same photos and classes" in outcome.out
+    assert "Nothing was written" in outcome.err
+    assert sorted(Path("splits").rglob("*")) == before
+    fewer = ("make-split", "--from", "splits/first", "--catalog", "fewer", "--json")
+    outcome = arboretum(*fewer, "--out", "now")
+    assert outcome.code == 6
+    found = json.loads(outcome.out)
+    assert {"sha256 of train", "sha256 of classes"} <= set(found["differing"])
+    assert (found["same"], found["catalog_changed"]) == (False, True)
+    assert open_split("now").sha256 == found["sha256"]
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -76,8 +74,6 @@ def all_checks(files: Files) -> Iterator[Check]:
     photos = _photos(files)
     checks: dict[str, Callable[[], Iterable[Check]]] = {
         "files": lambda: [_parts(files)],
-        "hash of the recipe": lambda: [_recipe_hash(files)],
-        "content hashes": lambda: _content_hashes(files),
         "labels": lambda: [_labels(files)],
         "order": lambda: [_order(files)],
         "parts disjoint": lambda: [
@@ -115,28 +111,6 @@ def _parts(files: Files) -> Check:
     named = tuple(sorted(files.parts))
     wrong = sorted(set(named) ^ set(files.parts_there))
     return found("files", bool(wrong), f"split.json names {', '.join(named)}", wrong)
-
-
-def _recipe_hash(files: Files) -> Check:
-    text = json.dumps(files.recipe, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    same = hashlib.sha256(text.encode()).hexdigest() == files.meta.get("recipe_sha256")
-    return found("hash of the recipe", not same, "as in split.json" if same else "not that of split.json")
-
-
-def _content_hashes(files: Files) -> Iterator[Check]:
-    columns = {part: ["photo_id", "label"] for part in files.parts}
-    columns["classes"] = ["label", "class_key", "n_train", "n_val", "n_test"]
-    for name, chosen in columns.items():
-        table = files.classes if name == "classes" else files.parts[name]
-        digest = hashlib.sha256()
-        for row in zip(*(table[column].to_pylist() for column in chosen), strict=True):
-            digest.update(("\t".join(str(value) for value in row) + "\n").encode())
-        same = digest.hexdigest() == files.meta["sha256"].get(name)
-        yield found(
-            f"hash of {name}",
-            not same,
-            digest.hexdigest()[:16] + ("" if same else ": not that of split.json"),
-        )
 
 
 def _labels(files: Files) -> Check:

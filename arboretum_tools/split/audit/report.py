@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,10 +11,10 @@ from typing import Any
 import pyarrow as pa
 
 from arboretum_metadata.schema import CLASSES, EXCLUDED, PART, UNUSED_CLASSES, Table
-from arboretum_tools.atomic_files import read_json, write_json
-from arboretum_tools.errors import SplitError
+from arboretum_tools.atomic_files import check_output, read_json, write_json
+from arboretum_tools.errors import SplitError, UsageError
 from arboretum_tools.events import OnEvent, ignore
-from arboretum_tools.split.audit import benchmark, draw, kept_out, pictures, rows
+from arboretum_tools.split.audit import benchmark, draw, hashes, kept_out, pictures, rows
 from arboretum_tools.split.audit.checks import Check, Files, all_checks, guarded
 from arboretum_tools.store import ImageStore
 from arboretum_tools.tables import arrow_schema, one_line, read_columns
@@ -22,7 +23,7 @@ from arboretum_tools.version import __version__
 #: Name of the report inside the folder of the split.
 REPORT = "audit.json"
 
-_PARTS = ("train", "val", "test")
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 #: Near-duplicates differ in at most so many of 64 bits.
 NEAR_BITS = 2
@@ -58,10 +59,22 @@ class Audit:
             "checks": [asdict(check) for check in self.checks],
         }
 
-    def save(self) -> Path:
-        """Writes the report as `audit.json` into the folder of the split; returns its path."""
-        write_json(self.path / REPORT, self.to_dict())
-        return self.path / REPORT
+    def save(self, file: str | Path | None = None, *, overwrite: bool = False) -> Path:
+        """Writes the report and returns its path.
+
+        Args:
+            file: where to; default `audit.json` in the folder of the split, where an earlier one is replaced.
+            overwrite: whether another file that is there may be replaced.
+
+        Raises:
+            TargetExistsError: the file is there, or lies in the split.
+            NotWritableError: it cannot be written, as on a disk that is shared read-only.
+        """
+        path = self.path / REPORT if file is None else Path(file)
+        if file is not None:
+            check_output(path, overwrite=overwrite, inputs=[self.path])
+        write_json(path, self.to_dict())
+        return path
 
 
 def audit_split(
@@ -70,6 +83,7 @@ def audit_split(
     images: str | Path | None = None,
     exclude: Sequence[str | Path] = (),
     near_bits: int = NEAR_BITS,
+    expect: str | None = None,
     on_event: OnEvent = ignore,
 ) -> Audit:
     """Recomputes every promise of a split from its files.
@@ -80,19 +94,25 @@ def audit_split(
         exclude: files or splits of which nothing may be in this split, as `make_split` takes them.
         near_bits: photos whose 64-bit difference hashes differ in at most so many bits are near-duplicates;
             0 to 7.
+        expect: the `split_sha256` that the split must have, as a paper prints it.
         on_event: gets progress while images are read.
 
     Raises:
         SplitError: there is no split to audit: no split.json, or a file that cannot be read at all; or one of
             `exclude` cannot be read.
         StoreError: `images` is not an image store.
-        UsageError: near_bits is outside 0 to 7.
+        UsageError: near_bits is outside 0 to 7; `expect` is no SHA-256.
     """
     path = Path(path)
     pictures.check_bits(near_bits)
+    if expect is not None:
+        expect = expect.strip().lower()
+        if not _SHA256.fullmatch(expect):
+            raise UsageError(f"a split_sha256 has 64 hexadecimal digits; {expect[:80]!r} is not one")
     store = None if images is None else ImageStore.open(images)
     files = _read(path)
-    checks = list(all_checks(files))
+    checks = list(guarded({"hashes": lambda: hashes.checks(files, expect)}))
+    checks += all_checks(files)
     checks += guarded({"benchmark": lambda: benchmark.checks(files)})
     checks += guarded({"drawn": lambda: draw.checks(files)})
     checks += guarded({"rows and names": lambda: rows.checks(files)})

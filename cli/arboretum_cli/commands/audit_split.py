@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from arboretum_cli._options import Json
-from arboretum_cli._output import result, table
+from arboretum_cli._options import Json, Overwrite
+from arboretum_cli._output import result, say, table
 from arboretum_cli._progress import Progress
 
 _SHOWN = 3
@@ -43,12 +43,33 @@ def audit_split(
             show_default=False,
         ),
     ] = None,
+    expect: Annotated[
+        str | None,
+        typer.Option(
+            "--expect",
+            help="Also prove that it is the split of this split_sha256, as a paper prints it.",
+            metavar="SHA256",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="File of the report. [default: audit.json in the split, where that can be written]",
+            metavar="FILE",
+            show_default=False,
+        ),
+    ] = None,
+    overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
     """Prove that a split keeps its promises, from its files alone.
 
     Recomputes hashes, counts, profile, ratio, labels and what the parts must not share, by code that has
-    nothing in common with make-split; writes audit.json into the folder; exits 6 where a promise is broken.
+    nothing in common with make-split; writes audit.json into the folder (into --out; nowhere where the folder
+    is read-only); exits 6 where a promise is broken.
     In Python: `arboretum_tools.audit_split(path)`.
 
     \b
@@ -56,14 +77,31 @@ def audit_split(
         arboretum audit-split splits/aves-lt100
         arboretum audit-split splits/aves-lt100 --images images
         arboretum audit-split splits/40m-apart --exclude splits/balanced
+        arboretum audit-split splits/aves-lt100 --expect $(awk -F'"' '/split_sha256/ {print $4}' splits/aves-lt100/split.json)
     """
-    from arboretum_tools.errors import VerificationError
+    from arboretum_tools.atomic_files import check_output
+    from arboretum_tools.errors import NotWritableError, VerificationError
     from arboretum_tools.split.audit import audit_split as audit
     from arboretum_tools.split.audit import summary
 
+    if out is not None:
+        check_output(out, overwrite=overwrite, inputs=[split])
     with Progress() as progress:
-        found = audit(split, images=images, exclude=exclude or (), near_bits=near_bits, on_event=progress)
-        report = found.save()
+        found = audit(
+            split,
+            images=images,
+            exclude=exclude or (),
+            near_bits=near_bits,
+            expect=expect,
+            on_event=progress,
+        )
+    written = "nothing written"
+    try:
+        written = f"written to {found.save(out, overwrite=overwrite)}"
+    except NotWritableError as error:
+        if out is not None:
+            raise
+        say(f"warning: the report is not written: {error}; --out FILE names another place")
     rows = [
         (
             check.outcome,
@@ -73,7 +111,7 @@ def audit_split(
         for check in found.checks
     ]
     counts = ", ".join(f"{count} {outcome}" for outcome, count in summary(found.checks).items())
-    lines = [*table(("", "promise", "found"), rows), f"{counts}; written to {report}"]
+    lines = [*table(("", "promise", "found"), rows), f"{counts}; {written}"]
     result(json, {"path": str(split), **found.to_dict()}, lines)
     if not found.ok:
         raise VerificationError(

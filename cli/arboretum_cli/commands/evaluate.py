@@ -55,14 +55,17 @@ def evaluate(
         arboretum evaluate splits/aves-lt100 splits/aves-lt100/test.parquet --out perfect
     """
     from arboretum_tools import evaluate as run
+    from arboretum_tools.errors import NotWritableError
     from arboretum_tools.evaluation.report import markdown, save
 
     found = run(split, predictions, part=part, missing=missing)
-    written = save(
-        found,
-        out or predictions.with_name(f"{predictions.stem}-report"),
-        with_figure=find_spec("matplotlib") is not None,
-    )
+    folder, written = out or predictions.with_name(f"{predictions.stem}-report"), []
+    try:
+        written = save(found, folder, with_figure=find_spec("matplotlib") is not None)
+    except NotWritableError as error:
+        if out is not None:
+            raise
+        say(f"warning: the report is not written: {error}; --out DIR names another place")
     value = {**found.to_dict(), "written": [str(path) for path in written]}
     result(json, value, markdown(found).rstrip("\n").split("\n"))
     for path in written:

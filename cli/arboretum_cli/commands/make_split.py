@@ -157,7 +157,8 @@ def make_split(
     again: Annotated[
         Path | None,
         _option(
-            "Make the split of this split.json (or folder) again, and say what differs.",
+            "Make the split of this split.json (or folder) again; exit 6, and nothing written without --out, "
+            "where that gives another one.",
             "--from",
             metavar="SPLIT",
         ),
@@ -209,7 +210,7 @@ def make_split(
     Validation and test are held out first, in whole observations. The same recipe over the same photos gives
     the same split everywhere; made again, nothing is written. Without selection flags it splits what was
     downloaded into ./images, else the whole catalogue. In Python: `arboretum_tools.make_split(selection)`,
-    `make_family` for several ratios, `split.remake.remake` for --from, `import_split` for --import.
+    `make_family` for several ratios, `remake_split` for --from, `import_split` for --import.
 
     \b
     Examples:
@@ -322,6 +323,7 @@ def _again(
     out: Path | None,
     json: bool,
 ) -> None:
+    from arboretum_tools.errors import VerificationError
     from arboretum_tools.photo_ids import read_photo_ids
     from arboretum_tools.split.drawing.exclusion import read_exclusion
     from arboretum_tools.split.reproduce import remake_split
@@ -336,17 +338,24 @@ def _again(
         listed = None if flags.photo_ids is None else read_photo_ids(flags.photo_ids)
         kept_out = None if exclude is None else read_exclusion(exclude)
         made = remake_split(source, flags.open(progress), photo_ids=listed, exclude=kept_out, name=name)
-        folder = out or Path("splits", made.split.name)
-        there = _save(made.split, folder)
+        # What is not the split that was asked for is kept only where somebody wants to look at it.
+        folder = out or (Path("splits", made.split.name) if made.same else None)
+        there = folder is not None and _save(made.split, folder)
     value = {
-        "path": str(folder),
+        "path": None if folder is None else str(folder),
         "name": made.split.name,
         "same": made.same,
+        "differing": list(made.differing),
         "catalog_changed": made.catalog_changed,
         "differences": made.differences.to_dict() if made.differences else None,
         **made.split.meta,
     }
     result(json, value, [*again_lines(made, source), *split_lines(made.split, folder, there)])
+    if not made.same:
+        raise VerificationError(
+            f"the split of {source} is not what its recipe gives here: {', '.join(made.differing)} differ",
+            hint="" if out else "Nothing was written; --out DIR keeps what is drawn now.",
+        )
 
 
 def _import(files: list[Path], name: str | None, out: Path | None, json: bool) -> None:

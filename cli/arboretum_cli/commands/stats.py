@@ -148,6 +148,7 @@ def _split_lines(found: SplitStats) -> list[str]:
     return [
         f"{found.name}: {counted(found.classes, 'class')}, {found.largest:,} to "
         f"{counted(found.smallest, f'{found.part} photo')}, ratio {ratio}, Gini {found.gini:.3f}",
+        *([f"split_sha256 {found.split_sha256}"] if found.split_sha256 else []),
         *table(("part", "photos"), found.photos.items()),
         "",
         *([*bands, ""] if found.bands else []),

@@ -4,6 +4,7 @@ import datetime as dt
 import hashlib
 import json
 import shutil
+import struct
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,6 +12,7 @@ import pytest
 
 from arboretum_metadata.sample import catalog_path
 from arboretum_tools.catalog import open_catalog
+from arboretum_tools.errors import UsageError
 from arboretum_tools.split.audit import audit_split
 from arboretum_tools.split.make import make_split
 
@@ -24,6 +26,24 @@ def original(tmp_path_factory):
 @pytest.fixture
 def folder(original, tmp_path):
     return shutil.copytree(original, tmp_path / "s")
+
+
+def sha256(text):
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def canonical(value):
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def shown_as(value):
+    """A value in the lines of the hash over all columns, by the words of the data dictionary."""
+    if value is None:
+        return "\\N"
+    if isinstance(value, float):
+        return str(struct.unpack("<q", struct.pack("<d", value))[0])
+    escapes = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+    return value.translate(escapes) if isinstance(value, str) else str(value)
 
 
 class Forged:
@@ -42,6 +62,7 @@ class Forged:
         return self.meta["recipe"]["selection"]["any_of"]
 
     def save(self):
+        """Writes it all with every hash computed anew, as a careful forger would."""
         columns = ("label", "class_key", "n_train", "n_val", "n_test")
         for name, rows in self.rows.items():
             if name != "classes":
@@ -51,9 +72,15 @@ class Forged:
             )
             shown = columns if name == "classes" else ("photo_id", "label")
             lines = "".join("\t".join(str(row[one]) for one in shown) + "\n" for row in rows)
-            self.meta["sha256"][name] = hashlib.sha256(lines.encode()).hexdigest()
-        message = json.dumps(self.meta["recipe"], sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-        self.meta["recipe_sha256"] = hashlib.sha256(message.encode()).hexdigest()
+            self.meta["sha256"][name] = sha256(lines)
+            whole = sha256("".join("\t".join(map(shown_as, row.values())) + "\n" for row in rows))
+            if name == "classes":
+                self.meta["classes_sha256_all"] = whole
+            else:
+                self.meta["rows_sha256"][name] = whole
+        self.meta["recipe_sha256"] = sha256(canonical(self.meta["recipe"]))
+        covered = ("recipe_sha256", "group_by", "sha256", "rows_sha256", "classes_sha256_all")
+        self.meta["split_sha256"] = sha256(canonical({name: self.meta[name] for name in covered}))
         (self.folder / "split.json").write_text(json.dumps(self.meta))
 
 
@@ -151,3 +178,43 @@ def test_what_was_not_forged_is_kept(folder):
     Forged(folder).save()
     audit = audit_split(folder)
     assert audit.ok, audit.broken
+
+
+def other_observer(f):
+    f.rows["test"][0]["observer_name"] = "somebody else"
+
+
+def other_common_name(f):
+    f.rows["classes"][0]["common_name"] = "Dodo"
+
+
+@pytest.mark.parametrize("forge", [other_observer, other_common_name])
+def test_a_forgery_that_contradicts_nothing_is_seen_by_the_hash_that_was_published(folder, forge):
+    forged = Forged(folder)
+    published = forged.meta["split_sha256"]
+    forge(forged)
+    forged.save()
+    assert audit_split(folder).ok
+    broken = audit_split(folder, expect=published).broken
+    assert [check.name for check in broken] == ["split_sha256 as expected"]
+    assert published in broken[0].detail
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [
+        ("rows_sha256", "hash of all columns of train"),
+        ("classes_sha256_all", "hash of all columns of classes"),
+        ("split_sha256", "split_sha256"),
+    ],
+)
+def test_a_hash_that_was_taken_out_is_a_broken_promise(folder, key, name):
+    meta = json.loads((folder / "split.json").read_text())
+    del meta[key]
+    (folder / "split.json").write_text(json.dumps(meta))
+    assert name in {check.name for check in audit_split(folder).broken}
+
+
+def test_what_is_expected_must_be_a_hash(folder):
+    with pytest.raises(UsageError, match="64 hexadecimal digits"):
+        audit_split(folder, expect="abc")
