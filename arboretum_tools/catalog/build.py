@@ -94,12 +94,14 @@ def build_catalog(
 ) -> BuildReport:
     """Builds a catalogue from published metadata, iNaturalist Open Data and GBIF, alone or joined.
 
-    Published metadata list the photos where they are given, else Open Data, else GBIF; the others add what
-    is missing, by photo_id. The content depends on the sources alone, never on the order of files or threads.
+    The first source that was named lists the photos, in this order: published metadata, iNaturalist's export,
+    its API, Open Data, Darwin Core archives. The others add what is missing, by photo_id. The content depends
+    on the sources alone, never on the order of files or threads.
 
     Args:
-        source: files and folders: Parquet or CSV as published; the folder or tar of Open Data; a Darwin Core
-            archive of GBIF, zip or folder. Links to files are followed.
+        source: files and folders: Parquet or CSV as published; iNaturalist's CSV export or answers of its
+            API; the folder or tar of Open Data; a Darwin Core archive, zip or folder. Each as often as
+            wanted. Links to files are followed.
         to: the catalogue's folder; default `$ARBORETUM_CATALOG`, else `./catalog`. A built catalogue there
             is replaced once the new one is whole; anything else is refused.
         threads: default all cores.

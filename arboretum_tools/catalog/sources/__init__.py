@@ -11,18 +11,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from arboretum_tools.catalog.built_files import INACTIVE
-from arboretum_tools.catalog.files import RawFiles, find_many
-from arboretum_tools.catalog.sources import darwin_core, open_data, published
+from arboretum_tools.catalog.files import RawFiles, find_many, holds_parquet
+from arboretum_tools.catalog.sources import api_json, darwin_core, export_csv, open_data, published
 from arboretum_tools.catalog.sources.losses import REASONS, Loss, Losses
 from arboretum_tools.catalog.sources.source import Format, Reading
 from arboretum_tools.errors import CatalogError, UsageError
 from arboretum_tools.query import Connection, literal, parquet_source
 
 #: In the order in which they are asked: the first that was named lists the photos, the others add to them.
-FORMATS: dict[str, Format] = {form.NAME: form for form in (published, open_data, darwin_core)}
+FORMATS: dict[str, Format] = {
+    form.NAME: form for form in (published, export_csv, api_json, open_data, darwin_core)
+}
 
 # In the order in which a path is looked at; what nothing else recognises is published metadata.
-_LOOKED_FOR: tuple[Format, ...] = (darwin_core, open_data, published)
+_LOOKED_FOR: tuple[Format, ...] = (darwin_core, open_data, export_csv, api_json, published)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +60,26 @@ def recognise(paths: Sequence[Path]) -> dict[str, list[Path]]:
     for path in sorted(paths):
         if not path.exists():
             raise CatalogError(f"the source {path} is not there", path=path)
-        form = next(form for form in _LOOKED_FOR if form.recognises(path))
-        found[form.NAME][path] = None
+        for kind, own in _looked_at(path):
+            found[kind][own] = None
     return {kind: list(members) for kind, members in found.items() if members}
+
+
+def _looked_at(path: Path) -> list[tuple[str, Path]]:
+    """What a path is. A folder that is no source itself, and without Parquet, is what its files are."""
+    kind = _kind(path)
+    if kind != published.NAME or not path.is_dir() or holds_parquet(path):
+        return [(kind, path)]
+    files = [file for file in sorted(path.iterdir()) if file.is_file() and not file.name.startswith(".")]
+    every = [(_kind(file), file) for file in files]
+    if all(kind == published.NAME for kind, _ in every):
+        return [(kind, path)]
+    # A note beside exports is no source; a table that nothing recognises is told by who reads it.
+    return [(kind, file) for kind, file in every if kind != published.NAME or published.is_table(file)]
+
+
+def _kind(path: Path) -> str:
+    return next(form.NAME for form in _LOOKED_FOR if form.recognises(path))
 
 
 def read(

@@ -7,12 +7,13 @@ as a stream, and a stream that unpacks to implausibly much ends in an error.
 from __future__ import annotations
 
 import contextlib
+import functools
 import gzip
 import io
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -104,15 +105,26 @@ def members(path: Path) -> dict[str, Member]:
     return found
 
 
-def _listed(path: Path) -> Iterator[tuple[str, str, _Opener]]:
+def texts(path: Path) -> list[Member]:
+    """A file, or the members of a zip archive; none of a folder or tar."""
+    if path.is_dir() or is_tar(path):
+        return []
+    return list(members(path).values()) if is_zip(path) else [file_member(path)]
+
+
+def _listed(path: Path) -> Iterable[tuple[str, str, _Opener]]:
     if path.is_dir():
-        for file in path.iterdir():
-            if file.is_file():
-                yield file.name, str(file), file_member(file).open
-    elif is_zip(path):
-        yield from _zip_entries(path)
-    elif is_tar(path):
-        yield from _tar_entries(path)
+        return [(file.name, str(file), file_member(file).open) for file in path.iterdir() if file.is_file()]
+    found = path.stat()
+    return _entries(path, found.st_size, found.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=16)
+def _entries(path: Path, _size: int, _mtime_ns: int) -> tuple[tuple[str, str, _Opener], ...]:
+    """The entries of an archive; a packed tar is read to its end for them, which is done once."""
+    if is_zip(path):
+        return tuple(_zip_entries(path))
+    return tuple(_tar_entries(path)) if is_tar(path) else ()
 
 
 def _zip_entries(path: Path) -> Iterator[tuple[str, str, _Opener]]:

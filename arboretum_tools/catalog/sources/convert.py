@@ -27,7 +27,7 @@ def spool(
         to: the file.
         losses: takes malformed rows, which are an error without it.
     """
-    names = sorted({name for expression in columns.values() for name in _named(expression)})
+    names = sorted({name for expression in columns.values() for name in named(expression)})
     schema = pa.schema([(name, pa.string()) for name in names])
     spool_batches(connection, batches(text, names, losses), schema, columns, to)
 
@@ -89,7 +89,8 @@ def marked_sql(name: str, hybrid: str) -> str:
     )
 
 
-def _named(expression: str) -> list[str]:
+def named(expression: str) -> list[str]:
+    """The columns of the text that an expression names."""
     return re.findall(r"@(\w+)", expression)
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pc
 
+from arboretum_tools.arrays import from_numpy
 from arboretum_tools.catalog.sources.containers import FETCH_AGAIN, Member, damaged, whole
 from arboretum_tools.catalog.sources.losses import Losses
 from arboretum_tools.errors import CatalogError
@@ -36,6 +39,9 @@ class Dialect:
 
 TAB = Dialect("\t", quoted=False)
 COMMA = Dialect(",", quoted=True)
+#: Name of the column that has the line of a row in its text, counted as in `Loss`.
+LINE = "line_of_text"
+
 #: What spreadsheets write where the comma is the decimal point.
 SEMICOLON = Dialect(";", quoted=True)
 
@@ -119,12 +125,11 @@ def batches(text: Text, columns: Sequence[str], losses: Losses | None = None) ->
     member, dialect = text.member, text.dialect
     present = [name for name in text.names if name in columns]
     refused: list[CatalogError] = []
-    rows = malformed = 0
+    lines = _Lines(text.skipped + 1)
 
     def refuse(row: Any) -> str:
-        nonlocal malformed
         what = f"{row.actual_columns} fields instead of {row.expected_columns}: {row.text[:_SHOWN]!r}"
-        malformed += 1
+        lines.malformed.append(row.number)
         if losses is not None:
             losses.add("malformed_row", member.label, line=row.number, detail=what)
             return "skip"
@@ -157,19 +162,45 @@ def batches(text: Text, columns: Sequence[str], losses: Losses | None = None) ->
             ),
         )
         for batch in reader:
-            rows += batch.num_rows
+            numbers = lines.of_next(batch.num_rows, wanted=LINE in columns)
             arrays = [
                 batch.column(name)
                 if name in present
+                else numbers.cast(pa.string())
+                if name == LINE
                 else pa.repeat(pa.scalar(text.constants.get(name, ""), pa.string()), batch.num_rows)
                 for name in columns
             ]
             yield pa.RecordBatch.from_arrays(arrays, names=list(columns))
-    if malformed and not rows:
+    if lines.malformed and not lines.rows:
         raise CatalogError(
-            f"{member.name}: none of its {malformed:,} rows has the {len(text.names)} fields of its header",
+            f"{member.name}: none of its {len(lines.malformed):,} rows has the {len(text.names)} fields of "
+            "its header",
             hint=FETCH_AGAIN,
         )
+
+
+class _Lines:
+    """Which lines of a text the rows of its batches are."""
+
+    def __init__(self, first: int) -> None:
+        self._next = first
+        self.rows = 0
+        #: Lines of rows that are in no batch, ascending; told before the batch in which they would stand.
+        self.malformed: list[int] = []
+
+    def of_next(self, count: int, *, wanted: bool) -> pa.Array:
+        """The lines of the next `count` rows, int64; none unless they are wanted."""
+        self.rows += count
+        if not wanted:
+            return pa.array([], pa.int64())
+        bad = self.malformed[bisect.bisect_left(self.malformed, self._next) :]
+        end = self._next + count
+        for line in bad:
+            end += line < end
+        numbers = np.setdiff1d(np.arange(self._next, end), bad, assume_unique=True)
+        self._next = end
+        return from_numpy(numbers)
 
 
 @contextlib.contextmanager

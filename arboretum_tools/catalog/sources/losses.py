@@ -59,8 +59,8 @@ class Losses:
         """Takes note of rows that are left out; see `Loss`."""
         before = self._counts.get((reason, file), 0)
         self._counts[reason, file] = before + rows
-        # What has no line stands for many rows already.
-        if before < LISTED or line is None:
+        # What stands for several rows is one line already.
+        if before < LISTED or rows > 1:
             text = " ".join(detail.split())[:_SHOWN] if detail else None
             self._listed.append(Loss(reason, rows, file, line, text))
 

@@ -45,9 +45,14 @@ def read(path: Path, reading: Reading) -> Rows:
     return Rows([*origins, *parquet], origins)
 
 
+def is_table(path: Path) -> bool:
+    """Whether a file is CSV by its name."""
+    return path.name.endswith(_CSV)
+
+
 def _csv_files(path: Path) -> list[Path]:
     if path.is_file():
-        return [] if first_bytes(path, 4) == b"PAR1" or not path.name.endswith(_CSV) else [path]
+        return [path] if is_table(path) and first_bytes(path, 4) != b"PAR1" else []
     found = [
         Path(folder, name)
         for folder, _, names in os.walk(path)

@@ -36,8 +36,8 @@ def build(
     sources: Annotated[
         list[Path],
         typer.Argument(
-            help="Published Parquet or CSV; the folder or tar of iNaturalist Open Data; a Darwin Core "
-            "archive of GBIF. Several are joined by photo id.",
+            help="Published Parquet or CSV; iNaturalist's CSV export or answers of its API; the folder or "
+            "tar of iNaturalist Open Data; a Darwin Core archive. Several are joined by photo id.",
             metavar="SRC",
         ),
     ],
@@ -58,13 +58,14 @@ def build(
 
     A catalogue that is there is replaced once the new one is whole. A build that was interrupted goes on
     where it stopped when the same command is given again. Rows that are left out (duplicates, photos under
-    two classes, bad ids and extensions) are counted, and listed in rejected.parquet. In Python:
+    two classes, bad ids, photos of other hosts) are counted, and listed in rejected.parquet. In Python:
     `build_catalog(sources, to)`.
 
     \b
     Examples:
         arboretum catalog build BioTrove-Train/ --out catalog
         arboretum catalog build BioTrove-Train/ inaturalist-open-data/ gbif.zip --out catalog
+        arboretum catalog build observations-123.csv inaturalist-open-data/ --out catalog
         arboretum catalog build inaturalist-open-data/ --observation-uuid --out catalog
     """
     from arboretum_tools.catalog.build import build_catalog

@@ -1,6 +1,7 @@
 """No source loses a row without a word: what no photo is made of is counted and listed with its place."""
 
 import contextlib
+import json
 
 import pyarrow.parquet as pq
 import pytest
@@ -111,6 +112,8 @@ GOOD = st.integers(1, 30).map(lambda n: ("good", n))
 ODD = {
     "open data": ["malformed", "bad id", "bad extension"],
     "published": ["malformed", "bad id", "bad extension"],
+    "export": ["malformed", "no address", "other host", "lost digits", "bad extension"],
+    "api": ["malformed", "no address", "other host", "lost digits", "bad extension"],
     "darwin core": ["malformed", "sound", "other host", "no address", "no occurrence", "bad extension"],
 }
 
@@ -131,6 +134,32 @@ def write(source, folder, rows):
         header = ("photo_id", "scientific_name", *RANKS, "species", "ext")
         every = [header, *(odd.get(kind, (number, *names)) for kind, number in rows)]
         (folder / "photos.csv").write_text(lines(*every, delimiter=","))
+    elif source in ("export", "api"):
+        addresses = {"no address": "", "other host": "https://museum.example/photos/55/x.jpg",
+                     "bad extension": f"{BUCKET}/77/medium.tiff"}  # fmt: skip
+        every = [
+            {
+                "id": "1.23457E+08" if kind == "lost digits" else 5,
+                "scientific_name": "Turdus migratorius",
+                "iconic_taxon_name": "Aves",
+                "image_url": addresses.get(kind, f"{BUCKET}/{number or 1}/medium.jpg?1545"),
+            }
+            for kind, number in rows
+        ]
+        folder.mkdir(exist_ok=True)
+        if source == "export":
+            texts = ["x\n" if kind == "malformed" else lines(row.values(), delimiter=",")
+                     for (kind, _), row in zip(rows, every, strict=True)]  # fmt: skip
+            header = lines(("id", "scientific_name", "iconic_taxon_name", "image_url"), delimiter=",")
+            (folder / "observations-1.csv").write_text(header + "".join(texts))
+            return
+        texts = []
+        for (kind, _), row in zip(rows, every, strict=True):
+            taxon = {"name": row["scientific_name"], "iconic_taxon_name": "Aves"}
+            photos = [{"url": row["image_url"]}] if row["image_url"] else []
+            one = json.dumps({"id": row["id"], "taxon": taxon, "photos": photos})
+            texts.append('{"id": 5, "pho\n' if kind == "malformed" else f"{one}\n")
+        (folder / "observations.jsonl").write_text("".join(texts))
     else:
         folder.mkdir(exist_ok=True)
         (folder / "occurrence.txt").write_text(
