@@ -38,7 +38,7 @@ def test_a_bad_line_is_named_by_its_number(tmp_path):
 def test_a_file_that_is_none_is_one_error(tmp_path):
     (tmp_path / "a.parquet").write_bytes(b"not parquet")
     pq.write_table(pa.table({"other": [1]}), tmp_path / "b.parquet")
-    pq.write_table(pa.table({"photo_id": ["1"]}), tmp_path / "c.parquet")
+    pq.write_table(pa.table({"photo_id": ["1x"]}), tmp_path / "c.parquet")
     for name in ("a.parquet", "b.parquet", "c.parquet", "none.txt"):
         with pytest.raises(SelectionError, match=name):
             read_photo_ids(tmp_path / name)
@@ -58,3 +58,42 @@ def test_numbers_that_lost_digits_are_all_listed(tmp_path):
         read_photo_ids(tmp_path / "a.txt")
     with pytest.raises(SelectionError, match=r"row 1: '12345.6'; row 3: 'None'"):
         read_photo_ids(tmp_path / "a.parquet")
+
+
+BUCKET = "https://inaturalist-open-data.s3.amazonaws.com/photos"
+NAMED = [
+    "1",
+    f"{BUCKET}/2/original.jpg",
+    "https://static.inaturalist.org/photos/3/medium.jpeg?154536",
+    "s3://inaturalist-open-data/photos/4/original.png",
+    "https://www.inaturalist.org/photos/5",
+    "http://inaturalist.org/photos/6?size=original",
+]
+
+
+def test_pages_and_addresses_name_photos(tmp_path):
+    (tmp_path / "a.txt").write_text("\n".join(NAMED))
+    (tmp_path / "b.csv").write_text("name;image_url\n" + "".join(f"x;{one}\n" for one in NAMED))
+    (tmp_path / "c.csv").write_text("photo_url,name\r\n" + "".join(f"{one},x\r\n" for one in NAMED))
+    (tmp_path / "d.tsv").write_text("url\tname\n" + "".join(f"{one}\tx\n" for one in NAMED))
+    pq.write_table(pa.table({"url": NAMED}), tmp_path / "e.parquet")
+    (tmp_path / "f.csv").write_text(f"photo_id,image_url\n1,{BUCKET}/9/x.jpg\n")  # the id goes first
+    found = {path.name: read_photo_ids(path).array.to_pylist() for path in tmp_path.iterdir()}
+    assert found.pop("f.csv") == [1]
+    assert set(found) == {"a.txt", "b.csv", "c.csv", "d.tsv", "e.parquet"}
+    assert all(ids == [1, 2, 3, 4, 5, 6] for ids in found.values())
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://museum.example/photos/55/large.jpg",
+        "https://museum.example/?u=https://static.inaturalist.org/photos/56/large.jpg",
+        "https://www.inaturalist.org/observations/57",
+        "https://inaturalist.org.example/photos/58",
+    ],
+)
+def test_an_address_of_another_host_names_no_photo(tmp_path, address):
+    (tmp_path / "a.txt").write_text(f"{BUCKET}/2/original.jpg\n{address}\n")
+    with pytest.raises(SelectionError, match="line 2: 'https"):
+        read_photo_ids(tmp_path / "a.txt")
