@@ -98,7 +98,8 @@ class SelectionFlags:
     photo_ids: Annotated[
         Path | None,
         _option(
-            "Only the photos listed in this file: Parquet or CSV with a column photo_id, or one id a line.",
+            "Only the photos listed in this file: one id, page or address a line, or Parquet or CSV with a "
+            "column photo_id or image_url.",
             metavar="FILE",
         ),
     ] = None

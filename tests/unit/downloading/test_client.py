@@ -247,7 +247,7 @@ SURPLUS = {
 
 
 def answering(answer: bytes, surplus: bytes, apart_s: float, listening: socket.socket) -> None:
-    """Answers, sends what nobody asked for, and answers what is asked then: here, or over a new connection."""
+    """Answers, sends what nobody asked for, and answers what is asked then, here or over a new connection."""
     first, _ = listening.accept()
     with first:
         first.recv(65536)
