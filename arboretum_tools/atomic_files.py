@@ -156,8 +156,11 @@ def check_output(path: Path, *, overwrite: bool = False, inputs: Iterable[Path] 
         )
 
 
-def sync(path: Path) -> None:
-    """Flushes a file or folder to the disk."""
+def sync(path: Path | int) -> None:
+    """Flushes a file or folder, or an open file, to the disk."""
+    if isinstance(path, int):
+        os.fsync(path)
+        return
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -179,8 +182,17 @@ def read_json(path: Path) -> Any:
         ValueError: it is no JSON; holds NaN or a number beyond all doubles, which are none of JSON and which
             nothing of ours writes; or is nested so deeply that it cannot be meant.
     """
+    return parse_json(path.read_bytes())
+
+
+def parse_json(data: bytes) -> Any:
+    """The same of bytes.
+
+    Raises:
+        ValueError: as `read_json`.
+    """
     try:
-        return json.loads(path.read_text("utf-8"), parse_constant=_finite, parse_float=_finite)
+        return json.loads(data.decode(), parse_constant=_finite, parse_float=_finite)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 

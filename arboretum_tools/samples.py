@@ -119,7 +119,7 @@ def join(split: Split, part: str, store: ImageStore) -> Samples:
     return Samples(part, ids[here], labels[here], locations[here], np.flatnonzero(here), missing)
 
 
-def require(samples: Iterable[Samples], split: Split, store: Path) -> None:
+def require(samples: Iterable[Samples], split: Split, store: str) -> None:
     """Refuses to go on where photos are missing.
 
     Args:
@@ -146,7 +146,7 @@ def require(samples: Iterable[Samples], split: Split, store: Path) -> None:
     hint = "Go on without them by --allow-missing, or make the split of what is there: make-split --images."
     if by_status["pending"] or by_status["failed"]:
         what = f"--split {shlex.quote(str(split.path))}" if split.path else "with the same selection"
-        hint = f"Fetch them: arboretum download {what} --images {shlex.quote(str(store))}. {hint}"
+        hint = f"Fetch them: arboretum download {what} --images {shlex.quote(store)}. {hint}"
     raise MissingPhotosError(
         f"the image store {store} does not hold {parts}; nothing was written",
         by_status=dict(sorted(by_status.items())),

@@ -37,7 +37,7 @@ def ok_photo_ids(store: ImageStore) -> PhotoIds:
 
 def has_selections(images: str | Path) -> bool:
     """Whether a folder is an image store that anything was asked of."""
-    return is_store(Path(images)) and bool(plans.saved(images))
+    return is_store(images) and bool(plans.saved(images))
 
 
 def downloaded_selection(catalog: Catalog, images: str | Path) -> Selection:

@@ -27,6 +27,7 @@ from PIL import Image
 from arboretum_metadata.schema import INDEX, REQUEST
 from arboretum_tools import image_format, photo_plan
 from arboretum_tools.store import layout, tar
+from arboretum_tools.store.folder import Folder
 from arboretum_tools.store.layout import StoreConfig
 from arboretum_tools.tables import arrow_schema
 
@@ -38,7 +39,7 @@ def make(store: Path, shards: int, rows: int) -> str:
     jpeg = out.getvalue()
     info, digest = image_format.inspect(jpeg), hashlib.sha256(jpeg).hexdigest()
     store.mkdir(parents=True)
-    layout.write_config(store, StoreConfig())
+    layout.write_config(Folder(store), StoreConfig())
     schema, now = arrow_schema(INDEX), datetime.now(UTC)
     for shard in range(shards):
         first = 1 + shard * rows

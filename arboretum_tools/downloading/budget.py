@@ -8,7 +8,6 @@ its own every few seconds under a lock, so that several on one machine share one
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from arboretum_tools.atomic_files import read_json, write_json
 from arboretum_tools.errors import BadInputError
+from arboretum_tools.locking import waiting
 
 #: Names the folder in which budgets are kept.
 STATE_VARIABLE = "ARBORETUM_STATE"
@@ -178,12 +178,8 @@ class ByteBudget:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with waiting(self.path.with_suffix(".lock")):
             yield
-        finally:
-            os.close(descriptor)
 
 
 def seconds_within(allowance: ByteAllowance, left: tuple[int, int], size_bytes: int) -> float:

@@ -12,8 +12,9 @@ from arboretum_tools.downloading.messages import Share
 from arboretum_tools.downloading.pending import PendingList, PendingLists
 from arboretum_tools.downloading.processes import Processes
 from arboretum_tools.downloading.worker import fetching
-from arboretum_tools.store.lock import Task, writer_lock
+from arboretum_tools.store.lock import Task
 from arboretum_tools.store.recovery import recover
+from arboretum_tools.store.storage import storage_at
 from arboretum_tools.store.writer import StoreWriter
 
 
@@ -56,7 +57,7 @@ def side_by_side(
 
     def rest_of(task: Task) -> PendingList:
         # Its process is dead, so its lock is free.
-        with writer_lock(job.images, task):
+        with storage_at(job.images).lock(task):
             recover(job.images, task)
         return lists.write(task)
 

@@ -116,7 +116,7 @@ def _fetch(job: Job, plan: SavedPlan, writer: StoreWriter, stopper: Stopper) -> 
         return states.to_fetch(store, plan.path, retry=job.options.retry, task=task, last_host=STATIC_HOST)
 
     done = None
-    with PendingLists(job.images, to_fetch) as lists:
+    with PendingLists(writer.storage.scratch, to_fetch) as lists:
         pending = lists.write(job.task)
         job.on_event(StageStarted("download", pending.photos))
         if pending.photos:
@@ -150,7 +150,7 @@ def _written_down(job: Job) -> Iterator[SavedPlan]:
 
 
 def _plan(job: Job, plan: SavedPlan) -> DownloadEstimate:
-    layout.check_folder(job.images)
+    layout.check_place(job.images)
     store = None
     if layout.is_store(job.images):
         layout.check_config(job.images, job.config)

@@ -114,11 +114,11 @@ def export(
     _refuse_inside(to, store, split)
     found = {part: join(split, part, store) for part in _parts(split, parts)}
     if not allow_missing:
-        require(found.values(), split, store.path)
+        require(found.values(), split, store.location)
     for part, samples in found.items():
         if not len(samples):
             raise ExportError(
-                f"part {part} would be empty: {store.path} holds none of its photos; nothing was written",
+                f"part {part} would be empty: {store.location} holds none of its photos; nothing was written",
                 hint="Download the split first, or choose other parts with --parts.",
             )
     empty = empty_classes(split, found)
@@ -146,7 +146,7 @@ def export(
 
 def _refuse_inside(to: Path, store: ImageStore, split: Split) -> None:
     """Raises ExportError for a target in the store or in the split, whose files are theirs alone."""
-    for what, folder in (("image store", store.path), ("split", split.path)):
+    for what, folder in (("image store", Path(store.storage.absolute())), ("split", split.path)):
         if folder is not None and folder.resolve() in to.resolve().parents:
             raise ExportError(
                 f"{to} lies inside the {what} {folder}; nothing was written",

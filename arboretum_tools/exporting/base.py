@@ -22,7 +22,7 @@ from arboretum_tools.exporting.photo_records import PhotoInfo, PhotoRecords
 from arboretum_tools.exporting.staging import Staging
 from arboretum_tools.samples import Samples
 from arboretum_tools.split.manifest import Split
-from arboretum_tools.store.layout import tar_path
+from arboretum_tools.store.layout import tar_name
 from arboretum_tools.store.reader import ImageStore
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ class Source:
 
     def _damaged(self, photo_id: int, shard: int) -> VerificationError:
         return VerificationError(
-            f"photo {photo_id} in {tar_path(self.store.path, shard)} is damaged: its bytes do "
+            f"photo {photo_id} in {self.store.storage.where(tar_name(shard))} is damaged: its bytes do "
             "not match their SHA-256; no export was published",
             hint="The other shards are unharmed. Move this one's .tar and .parquet away and run "
             "`arboretum download` again: only its photos are fetched. Then export again.",

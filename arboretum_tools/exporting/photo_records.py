@@ -24,7 +24,6 @@ import pyarrow.compute as pc
 from arboretum_tools.errors import SplitError, StoreError
 from arboretum_tools.samples import Samples, lacks_places, read_index
 from arboretum_tools.split.manifest import Split
-from arboretum_tools.store.layout import index_path
 from arboretum_tools.store.reader import ImageStore
 
 if TYPE_CHECKING:
@@ -156,7 +155,7 @@ class PhotoRecords:
         order = samples.locations.in_file_order()
         bounds = np.flatnonzero(np.diff(samples.locations.shard[order])) + 1
         for positions in np.split(order, bounds) if len(order) else ():
-            path = index_path(store.path, int(samples.locations.shard[positions[0]]))
+            (path,) = store.index_files([int(samples.locations.shard[positions[0]])])
             index = read_index(path, _FROM_INDEX)
             index = index.filter(pc.is_in(index["offset"], pa.array(samples.locations.offset[positions])))
             index = index.sort_by("offset")

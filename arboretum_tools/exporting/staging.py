@@ -70,7 +70,7 @@ class Staging:
         with (self.folder / _JOURNAL).open("a", encoding="utf-8") as journal:
             journal.write(canonical_json({"step": name, "said": payload}) + "\n")
             journal.flush()
-            os.fsync(journal.fileno())
+            sync(journal.fileno())
         return payload
 
     def note_lines(self, name: str, number: int, lines: Iterable[str]) -> None:

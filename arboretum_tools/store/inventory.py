@@ -22,6 +22,7 @@ from arboretum_tools.store.layout import PENDING
 from arboretum_tools.store.reader import ImageStore, damaged
 from arboretum_tools.store.record import PhotoRecord, from_arrow
 from arboretum_tools.store.states import pending
+from arboretum_tools.store.storage import Storage
 from arboretum_tools.tables import one_line
 
 # An error without the numbers that differ from photo to photo; that of an HTTP status tells something.
@@ -66,7 +67,7 @@ class StoreStatus:
     """What a store holds and lacks.
 
     Attributes:
-        path: the store's folder.
+        path: the store, as it was named.
         size: the photo size that it holds.
         resize: how images were scaled after they came, {shorter_side, filter, quality}; None = as they came.
         photos: photos by state, every state there is, 0 where there are none.
@@ -79,7 +80,7 @@ class StoreStatus:
         hosts: what became of the photos by host, most photos first, at most 20.
     """
 
-    path: Path
+    path: str
     size: str
     resize: Mapping[str, Any] | None
     photos: Mapping[str, int]
@@ -93,7 +94,7 @@ class StoreStatus:
 
     def to_dict(self) -> dict[str, Any]:
         """The same, JSON-able."""
-        return asdict(self) | {"path": str(self.path), "photos": dict(self.photos)}
+        return asdict(self) | {"photos": dict(self.photos)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +122,14 @@ class PhotoStory:
         return {"photo_id": self.photo_id, "state": self.state, "rows": rows, "plans": list(self.plans)}
 
 
-def status(path: str | Path) -> StoreStatus:
+def status(path: str | Path | Storage) -> StoreStatus:
     """Counts what the store at `path` holds and lacks.
 
     Raises:
         StoreError: there is no store, or an index is damaged.
     """
     store = ImageStore.open(path)
-    plans = layout.plan_files(store.path)
+    plans = layout.plan_files(store.storage)
     index = _index_source(store.index_files())
     with _asking(store) as connection:
         # One row a host for the images, one a photo for what is none: few, and the one full pass.
@@ -168,39 +169,39 @@ def status(path: str | Path) -> StoreStatus:
             "FROM (SELECT host, status, sum(photos)::BIGINT AS n, sum(size) AS size FROM now "
             "GROUP BY host, status) GROUP BY host ORDER BY sum(n) DESC, host LIMIT 20",
         )
-    files = layout.shard_files(store.path)
+    files = layout.shard_files(store.storage)
     unfinished = [number for number, names in files.items() if "parquet" not in names]
     return StoreStatus(
-        path=store.path,
+        path=store.location,
         size=store.config.size,
         resize=store.config.resize,
         photos={name: held.get(name, (0, 0))[0] for name in STATUSES} | {PENDING: pending(store, plans)},
         size_bytes=sum(size for _, size in held.values()),
         shards=len(files) - len(unfinished),
         open_shards=len(unfinished),
-        open_photos=sum(_lines(layout.journal_path(store.path, number)) for number in unfinished),
+        open_photos=sum(_lines(store, number) for number in unfinished),
         plans=len(plans),
         reasons=tuple(Reason(str(state), str(error), int(n)) for state, error, n in reasons),
         hosts=tuple(HostPhotos(str(host), dict(photos), int(size)) for host, photos, size in hosts),
     )
 
 
-def _lines(journal: Path) -> int:
+def _lines(store: ImageStore, number: int) -> int:
     """How many lines a journal has; none if it has just become an index."""
     try:
-        return journal.read_bytes().count(b"\n")
+        return store.storage.read(layout.journal_name(number)).count(b"\n")
     except FileNotFoundError:
         return 0
 
 
-def story(path: str | Path, photo_id: int) -> PhotoStory:
+def story(path: str | Path | Storage, photo_id: int) -> PhotoStory:
     """Everything that the store at `path` knows about one photo; reads indexes and plans, never a tar.
 
     Raises:
         StoreError: there is no store, or an index is damaged.
     """
     store = ImageStore.open(path)
-    plans = layout.plan_files(store.path)
+    plans = layout.plan_files(store.storage)
     with _asking(store) as connection:
         rows = query.arrow_table(
             connection,
@@ -266,7 +267,7 @@ def _asking(store: ImageStore) -> Iterator[query.Connection]:
         try:
             yield connection
         except query.Error as error:
-            raise damaged(f"an index or a plan of {store.path} is damaged: {one_line(error)}") from error
+            raise damaged(f"an index or a plan of {store.location} is damaged: {one_line(error)}") from error
 
 
 def _rows(connection: query.Connection, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:

@@ -13,18 +13,18 @@ A shard is finished when its index (`.parquet`) exists.
 
 from __future__ import annotations
 
-import errno
-import os
 import re
-import stat
+import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from arboretum_metadata.vocab import PHOTO_SIZES
-from arboretum_tools.atomic_files import PARTIAL, read_json, write_json
+from arboretum_tools.atomic_files import PARTIAL, parse_json, write_json
 from arboretum_tools.errors import StoreError, TargetExistsError, UsageError
+from arboretum_tools.store.lock import LOCK
+from arboretum_tools.store.storage import Storage, storage_at
 from arboretum_tools.version import __version__
 
 FORMAT_VERSION = 1
@@ -36,7 +36,6 @@ PENDING = "pending"
 MAX_IMAGE_BYTES = 64 * 2**20
 
 CONFIG = "store.json"
-LOCK = ".lock"
 REQUESTS = "requests"
 
 # What a store says about how its images were scaled.
@@ -46,6 +45,7 @@ _RESIZE = {"shorter_side", "filter", "quality"}
 MAX_SHARD = 2**31 - 1
 
 # As `shard_name` writes them: any other name is no file of ours, and is left alone.
+_PLAN = re.compile(r".*\.parquet", re.DOTALL)
 _SHARD = re.compile(r"shard-([0-9]{6}|[1-9][0-9]{6,9})\.(tar|parquet|tar\.part|journal)")
 
 
@@ -79,24 +79,39 @@ def shard_name(number: int) -> str:
     return f"shard-{number:06d}"
 
 
-def tar_path(store: Path, number: int) -> Path:
+def tar_name(number: int) -> str:
     """The images of a finished shard."""
-    return store / f"{shard_name(number)}.tar"
+    return f"{shard_name(number)}.tar"
 
 
-def part_path(store: Path, number: int) -> Path:
-    """The images of an open shard."""
-    return store / f"{shard_name(number)}.tar.part"
-
-
-def journal_path(store: Path, number: int) -> Path:
-    """The rows of an open shard."""
-    return store / f"{shard_name(number)}.journal"
-
-
-def index_path(store: Path, number: int) -> Path:
+def index_name(number: int) -> str:
     """The rows of a finished shard; that it exists is what finished means."""
-    return store / f"{shard_name(number)}.parquet"
+    return f"{shard_name(number)}.parquet"
+
+
+def journal_name(number: int) -> str:
+    """The rows of an open shard."""
+    return f"{shard_name(number)}.journal"
+
+
+def tar_path(folder: Path, number: int) -> Path:
+    """Where the images of a finished shard lie in a folder."""
+    return folder / tar_name(number)
+
+
+def part_path(folder: Path, number: int) -> Path:
+    """The images of an open shard."""
+    return folder / f"{shard_name(number)}.tar.part"
+
+
+def journal_path(folder: Path, number: int) -> Path:
+    """The rows of an open shard."""
+    return folder / journal_name(number)
+
+
+def index_path(folder: Path, number: int) -> Path:
+    """The rows of a finished shard."""
+    return folder / index_name(number)
 
 
 def shard_number(path: Path) -> int:
@@ -116,81 +131,33 @@ def _shard_file(name: str) -> re.Match[str] | None:
     return match if match is not None and int(match[1]) <= MAX_SHARD else None
 
 
-def shard_files(store: Path) -> dict[int, frozenset[str]]:
+def shard_files(storage: Storage) -> dict[int, frozenset[str]]:
     """Which files each shard has, by number in ascending order: a set of tar, parquet, tar.part, journal.
 
     Raises:
         StoreError: what has the name of one is no file.
     """
     found: dict[int, set[str]] = {}
-    with os.scandir(store) as entries:
-        for entry in entries:
-            match = _shard_file(entry.name)
-            if match is not None:
-                if not entry.is_file():
-                    check_own(Path(entry.path))
-                found.setdefault(int(match[1]), set()).add(match[2])
+    for name in storage.names(_SHARD):
+        match = _shard_file(name)
+        if match is not None:
+            found.setdefault(int(match[1]), set()).add(match[2])
     return {number: frozenset(found[number]) for number in sorted(found)}
 
 
-def plan_files(store: Path) -> list[Path]:
-    """The saved plans of a store, by id.
+def plan_files(storage: Storage) -> list[Path]:
+    """The saved plans of a store as files of this machine, by id.
 
     Raises:
         StoreError: what has the name of one is no file.
     """
-    found = sorted((store / REQUESTS).glob("*.parquet"))
-    for path in found:
-        if not path.is_file():
-            check_own(path)
-    return found
+    names = sorted(storage.names(_PLAN, REQUESTS))
+    return storage.local([f"{REQUESTS}/{name}" for name in names])
 
 
-def open_own(path: Path, flags: int) -> int:
-    """Opens a file that the writer of a store reads or changes, and makes it where `flags` say so.
-
-    A store may come from anywhere, and a link in it may lead anywhere: none is followed.
-
-    Raises:
-        StoreError: it is a symbolic link, or no regular file.
-    """
-    try:
-        # Without O_NONBLOCK a named pipe would be waited for.
-        descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
-    except OSError as error:
-        if error.errno in (errno.ELOOP, errno.EMLINK, errno.EISDIR, errno.ENXIO):
-            check_own(path)
-        raise
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        check_own(path)
-    return descriptor
-
-
-def check_own(path: Path, *, folder: bool = False) -> None:
-    """Refuses what stands where a store has a file (or a folder) of its own; nothing there is fine.
-
-    Raises:
-        StoreError: it is a symbolic link, or something else than that.
-    """
-    try:
-        mode = path.lstat().st_mode
-    except FileNotFoundError:
-        return
-    if (stat.S_ISDIR if folder else stat.S_ISREG)(mode):
-        return
-    kind = "a symbolic link" if stat.S_ISLNK(mode) else f"not a {'folder' if folder else 'regular file'}"
-    raise StoreError(
-        f"{path} is {kind}, and a store is never written through one; nothing was changed"
-        if stat.S_ISLNK(mode)
-        else f"{path} is {kind}; nothing was changed",
-        hint="Move it out of the store and run the same command again.",
-    )
-
-
-def leftovers(store: Path) -> Iterator[Path]:
+def leftovers(scratch: Path) -> Iterator[Path]:
     """Temporary files of a writer that was killed: never read, free to be deleted under the lock."""
-    for folder in (store, store / REQUESTS):
+    for folder in (scratch, scratch / REQUESTS):
         if folder.is_dir():
             yield from (
                 path
@@ -199,35 +166,34 @@ def leftovers(store: Path) -> Iterator[Path]:
             )
 
 
-def is_store(path: Path) -> bool:
-    """Whether the folder says that it is an image store."""
-    return (path / CONFIG).is_file()
+def is_store(location: str | Path | Storage) -> bool:
+    """Whether a place says that it is an image store."""
+    return storage_at(location).has(CONFIG)
 
 
-def read_config(path: Path) -> StoreConfig:
-    """What the store at `path` says about itself.
+def read_config(location: str | Path | Storage) -> StoreConfig:
+    """What the store at a place says about itself.
 
     Raises:
         StoreError: there is no store, or not one that this toolkit reads.
     """
-    config = path / CONFIG
-    if config.exists() and not config.is_file():
-        raise StoreError(f"{config} is not a regular file; nothing was changed")
+    storage = storage_at(location)
+    path, config = storage.location, storage.where(CONFIG)
     try:
-        payload = read_json(path / CONFIG)
+        payload = parse_json(storage.read(CONFIG))
     except (FileNotFoundError, NotADirectoryError):
         raise StoreError(
             f"{path} is not an image store: it has no {CONFIG}"
-            if path.exists()
+            if storage.exists()
             else f"there is no image store {path}",
             hint="Fill one with `arboretum download`, or name the folder of one.",
         ) from None
     except (OSError, ValueError) as error:
-        raise StoreError(f"{path / CONFIG} cannot be read: {error}") from error
+        raise StoreError(f"{config} cannot be read: {error}") from error
     version = payload.get("format_version") if isinstance(payload, dict) else None
     if version != FORMAT_VERSION:
         raise StoreError(
-            f"{path / CONFIG} has format version {version!r}; this toolkit reads {FORMAT_VERSION}",
+            f"{config} has format version {version!r}; this toolkit reads {FORMAT_VERSION}",
             hint="Use the version of the toolkit that wrote it, or a newer one.",
         )
     minimum = payload.get("minimum_toolkit_version", "0")
@@ -239,16 +205,17 @@ def read_config(path: Path) -> StoreConfig:
     try:
         return StoreConfig(payload["size"], payload.get("resize"), version, minimum)
     except (KeyError, TypeError, UsageError) as error:
-        raise StoreError(f"{path / CONFIG} has no usable size or resize: {error}") from error
+        raise StoreError(f"{config} has no usable size or resize: {error}") from error
 
 
-def check_config(path: Path, expected: StoreConfig) -> None:
+def check_config(location: str | Path | Storage, expected: StoreConfig) -> None:
     """Refuses to put other images into a store than those that it was made for.
 
     Raises:
-        StoreError: the store at `path` has another size or resize.
+        StoreError: the store has another size or resize.
     """
-    found = read_config(path)
+    storage = storage_at(location)
+    found, path = read_config(storage), storage.location
     if (found.size, found.resize) != (expected.size, expected.resize):
         raise StoreError(
             f"{path} holds photos of {_in_words(found)}, and {_in_words(expected)} was asked for; "
@@ -257,25 +224,25 @@ def check_config(path: Path, expected: StoreConfig) -> None:
         )
 
 
-def check_folder(path: Path) -> None:
-    """Refuses a folder that is no store and holds something else.
+def check_place(location: str | Path | Storage) -> None:
+    """Refuses a place that is no store and holds something else.
 
     Raises:
         TargetExistsError: nothing was written into it.
     """
-    if not path.exists() or is_store(path):
-        return
-    ours = f".{CONFIG}{PARTIAL}"
-    if not path.is_dir() or any(not entry.name.startswith((LOCK, ours)) for entry in path.iterdir()):
+    storage = storage_at(location)
+    if not is_store(storage) and storage.holds_anything(but=(LOCK, f".{CONFIG}{PARTIAL}")):
         raise TargetExistsError(
-            f"{path} holds something else than an image store; nothing was written",
+            f"{storage.location} holds something else than an image store; nothing was written",
             hint="Choose another folder with --images, or move that one away first.",
         )
 
 
-def write_config(path: Path, config: StoreConfig) -> None:
-    """Makes an empty store of the folder `path`; the caller holds its lock."""
-    write_json(path / CONFIG, asdict(config))
+def write_config(storage: Storage, config: StoreConfig) -> None:
+    """Makes an empty store of a place; the caller holds its lock."""
+    file = storage.scratch / f".{CONFIG}{PARTIAL}{secrets.token_hex(4)}"
+    write_json(file, asdict(config))
+    storage.put(file, CONFIG)
 
 
 def _in_words(config: StoreConfig) -> str:

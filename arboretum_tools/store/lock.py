@@ -1,24 +1,18 @@
-"""One writer a store at a time, or one set of tasks.
-
-`flock` is released by the kernel when its process ends, however it ends, so a lock is never stale. The file
-says who holds it, for the error of whoever comes second; it stays behind, empty, when the lock is released
-(removing it would let a third process lock a new file of the same name).
-"""
+"""One writer a store at a time, or one set of tasks, by lock files (`arboretum_tools.locking`)."""
 
 from __future__ import annotations
 
-import fcntl
-import json
 import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from arboretum_tools.errors import StoreError, UsageError
-from arboretum_tools.locking import holder, sign
-from arboretum_tools.store import layout
+from arboretum_tools.locking import holder, release, sign, signed, try_lock
+
+#: The lock file of a store; those of tasks have their number after it.
+LOCK = ".lock"
 
 # A task waits so long for another one of its set that repairs the store, and for one to say who it is.
 _REPAIR_S = 1800.0
@@ -57,13 +51,16 @@ ALONE = Task()
 
 
 @contextmanager
-def writer_lock(store: Path, task: Task = ALONE) -> Iterator[Callable[[], None] | None]:
-    """Holds the right to write into the folder `store`, which must exist.
+def writer_lock(
+    store: str, lock_file: Callable[[str], int], task: Task = ALONE
+) -> Iterator[Callable[[], None] | None]:
+    """Holds the right to write into a store.
 
     Tasks of one set hold the store's lock together, and each a lock of its own besides.
 
     Args:
-        store: the folder.
+        store: its location, for errors.
+        lock_file: opens, and makes, a lock file by its name; gives a descriptor, which is closed here.
         task: which of several writers this is.
 
     Yields:
@@ -71,16 +68,15 @@ def writer_lock(store: Path, task: Task = ALONE) -> Iterator[Callable[[], None] 
         called every open shard is one of a dead run.
 
     Raises:
-        StoreError: another process holds it, or tasks of another set do; the message names it. Or the
-            file is a symbolic link.
+        StoreError: another process holds it, or tasks of another set do; the message names it.
     """
-    descriptor = layout.open_own(store / layout.LOCK, os.O_RDWR | os.O_CREAT)
+    descriptor = lock_file(LOCK)
     own = -1
     try:
-        alone = _try(descriptor, fcntl.LOCK_EX)
+        alone = try_lock(descriptor)
         if task.of > 1:
-            own = layout.open_own(store / f"{layout.LOCK}-{task.number}", os.O_RDWR | os.O_CREAT)
-            if not _try(own, fcntl.LOCK_EX):
+            own = lock_file(f"{LOCK}-{task.number}")
+            if not try_lock(own):
                 raise _refused(store, own)
             if not alone:
                 _join(store, descriptor, task)
@@ -91,27 +87,19 @@ def writer_lock(store: Path, task: Task = ALONE) -> Iterator[Callable[[], None] 
             sign(descriptor, tasks=task.of)
         yield (lambda: _join(store, descriptor, task)) if alone else None
         if alone and task.of == 1:
-            os.ftruncate(descriptor, 0)
+            release(descriptor)
     finally:
         for each in (own, descriptor):
             if each >= 0:
                 os.close(each)
 
 
-def _try(descriptor: int, kind: int) -> bool:
-    try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _join(store: Path, descriptor: int, task: Task) -> None:
+def _join(store: str, descriptor: int, task: Task) -> None:
     """Shares the lock with the other tasks of the set, when the one that repairs the store is done."""
-    # Changing a lock gives it up for a moment (flock(2)), so whoever holds it alone is waited for here too.
+    # Changing a lock gives it up for a moment, so whoever holds it alone is waited for here too.
     give_up = time.monotonic() + _REPAIR_S
     unsigned = time.monotonic() + _SIGN_S
-    while not _try(descriptor, fcntl.LOCK_SH):
+    while not try_lock(descriptor, shared=True):
         holders = _of(descriptor)
         now = time.monotonic()
         if holders not in (None, task.of) or now > give_up or (holders is None and now > unsigned):
@@ -121,7 +109,7 @@ def _join(store: Path, descriptor: int, task: Task) -> None:
         raise _refused(store, descriptor)
 
 
-def _refused(store: Path, descriptor: int) -> StoreError:
+def _refused(store: str, descriptor: int) -> StoreError:
     return StoreError(
         f"another download writes into {store}: {holder(descriptor)}; nothing was changed",
         hint="Wait for it to end, stop it, or download into another folder with --images.",
@@ -130,7 +118,5 @@ def _refused(store: Path, descriptor: int) -> StoreError:
 
 def _of(descriptor: int) -> int | None:
     """How many tasks the holders of the lock are."""
-    try:
-        return int(json.loads(os.pread(descriptor, 4096, 0))["tasks"])
-    except (ValueError, KeyError, TypeError):
-        return None
+    tasks = signed(descriptor).get("tasks")
+    return tasks if isinstance(tasks, int) else None

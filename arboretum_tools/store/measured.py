@@ -10,7 +10,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from arboretum_tools.arrays import to_numpy
-from arboretum_tools.store import layout
 from arboretum_tools.store.reader import ImageStore, damaged
 from arboretum_tools.tables import one_line
 
@@ -64,7 +63,7 @@ def bytes_per_second(store: ImageStore) -> float | None:
 
 def _columns(store: ImageStore, shard: int, names: Sequence[str]) -> list[NDArray[np.int64]]:
     """Columns of an index, -1 where they are null; times in microseconds."""
-    path = layout.index_path(store.path, shard)
+    (path,) = store.index_files([shard])
     try:
         with pq.ParquetFile(path) as file:
             table = file.read(list(names), use_threads=False)

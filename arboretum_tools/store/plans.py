@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,26 +11,29 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from arboretum_tools.atomic_files import read_json, whole_file
+from arboretum_tools.atomic_files import PARTIAL, parse_json, whole_file
 from arboretum_tools.errors import StoreError
 from arboretum_tools.photo_plan import COLUMNS, ID_DIGITS, PhotoPlan, SavedPlan
 from arboretum_tools.store import layout
+from arboretum_tools.store.storage import Storage, storage_at
 from arboretum_tools.tables import one_line
 
-_ID = re.compile(f"[0-9a-f]{{{ID_DIGITS}}}")
+# Other names are no plans of ours, and are left alone.
+_PLAN = re.compile(rf"[0-9a-f]{{{ID_DIGITS}}}\.json")
 
 
-def of_saved(store: str | Path, plan_id: str) -> PhotoPlan:
+def of_saved(store: str | Path | Storage, plan_id: str) -> PhotoPlan:
     """A plan that was saved in a store.
 
     Raises:
         StoreError: the store has no such plan, or it is damaged.
     """
-    plans = {plan.id: plan for plan in saved(store)}
+    storage = storage_at(store)
+    plans = {plan.id: plan for plan in saved(storage)}
     plan = plans.get(plan_id)
     if plan is None:
         raise StoreError(
-            f"{store} has no plan {plan_id!r}",
+            f"{storage.location} has no plan {plan_id!r}",
             hint=f"It has {', '.join(sorted(plans)) or 'none'}; "
             "`arboretum download ... --plan-only` saves one.",
         )
@@ -46,53 +50,54 @@ def of_saved(store: str | Path, plan_id: str) -> PhotoPlan:
     return PhotoPlan(batches, plan.source)
 
 
-def keep(plan: SavedPlan, store: Path) -> SavedPlan:
+def keep(plan: SavedPlan, store: str | Path | Storage) -> SavedPlan:
     """Copies a plan into a store, unless it is there already and whole; gives the plan of the store.
 
     Raises:
         OutOfSpaceError: the disk is full.
         StoreError: the folder of plans is a symbolic link.
     """
-    folder = store / layout.REQUESTS
-    layout.check_own(folder, folder=True)
-    kept = SavedPlan(folder / plan.path.name, plan.id, plan.photos, plan.source)
+    storage = storage_at(store)
+    name = f"{layout.REQUESTS}/{plan.path.name}"
     # The JSON comes last, so a plan with one is whole.
-    for path in (kept.path, kept.path.with_suffix(".json")):
-        if not _is_whole(path, plan):
-            with whole_file(path) as temporary:
-                shutil.copyfile(plan.path.with_suffix(path.suffix), temporary)
-    return kept
+    for suffix in (".parquet", ".json"):
+        own = Path(name).with_suffix(suffix)
+        if not _is_whole(storage, own, plan):
+            copy = storage.scratch / f".{own.name}{PARTIAL}{secrets.token_hex(4)}"
+            with whole_file(copy) as temporary:
+                shutil.copyfile(plan.path.with_suffix(suffix), temporary)
+            storage.put(copy, str(own))
+    (file,) = storage.local([name])
+    return SavedPlan(file, plan.id, plan.photos, plan.source)
 
 
-def _is_whole(path: Path, plan: SavedPlan) -> bool:
+def _is_whole(storage: Storage, own: Path, plan: SavedPlan) -> bool:
     """Whether a file of a plan can be read and is of this plan."""
     try:
-        if path.suffix == ".json":
-            return bool(read_json(path)["photos"] == plan.photos)
-        return bool(pq.read_metadata(path).num_rows == plan.photos)
+        if own.suffix == ".json":
+            return bool(parse_json(storage.read(str(own)))["photos"] == plan.photos)
+        return bool(pq.read_metadata(*storage.local([str(own)])).num_rows == plan.photos)
     except (pa.ArrowInvalid, OSError, ValueError, KeyError, TypeError):
         return False
 
 
-def saved(store: str | Path) -> list[SavedPlan]:
+def saved(store: str | Path | Storage) -> list[SavedPlan]:
     """Every plan that was asked of a store, by id.
 
     Raises:
         StoreError: one of them is damaged.
     """
-    folder = Path(store) / layout.REQUESTS
+    storage = storage_at(store)
     found = []
-    for path in sorted(folder.glob("*.json")):
-        if not _ID.fullmatch(path.stem):
-            continue
+    for name in sorted(storage.names(_PLAN, layout.REQUESTS)):
+        path, identity = f"{layout.REQUESTS}/{name}", name.partition(".")[0]
         try:
-            payload = read_json(path)
-            plan = SavedPlan(
-                path.with_suffix(".parquet"), path.stem, int(payload["photos"]), dict(payload["source"])
-            )
+            payload = parse_json(storage.read(path))
+            (file,) = storage.local([f"{layout.REQUESTS}/{identity}.parquet"])
+            plan = SavedPlan(file, identity, int(payload["photos"]), dict(payload["source"]))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StoreError(
-                f"{path} cannot be read: {error}",
+                f"{storage.where(path)} cannot be read: {error}",
                 hint="Remove it and the .parquet of the same name, and download that selection again: what "
                 "the store holds is not fetched twice.",
             ) from error

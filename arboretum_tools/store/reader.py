@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from arboretum_tools.store import layout, tar
 from arboretum_tools.store.layout import StoreConfig
 from arboretum_tools.store.locations import Locations
 from arboretum_tools.store.record import PhotoRecord, from_arrow
+from arboretum_tools.store.storage import Place, Storage, StoredFile, storage_at
 from arboretum_tools.tables import read_table
 
 if TYPE_CHECKING:
@@ -43,40 +43,59 @@ class ImageStore:
     """An image store that is read; picklable, safe after a fork and from several threads.
 
     Attributes:
-        path: the store's folder.
+        storage: where its files lie.
         config: what it holds.
     """
 
-    def __init__(self, path: Path, config: StoreConfig) -> None:
-        self.path = path
+    def __init__(self, storage: Storage, config: StoreConfig) -> None:
+        self.storage = storage
         self.config = config
-        self._files: OrderedDict[int, _File] = OrderedDict()
+        self._files: OrderedDict[int, StoredFile] = OrderedDict()
 
     @classmethod
-    def open(cls, path: str | Path) -> ImageStore:
-        """The store at `path`.
+    def open(cls, location: str | Path | Storage) -> ImageStore:
+        """The store at a place.
 
         Raises:
             StoreError: there is none, or not one that this toolkit reads.
         """
-        return cls(Path(path), layout.read_config(Path(path)))
+        storage = storage_at(location)
+        return cls(storage, layout.read_config(storage))
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path, "config": self.config}
+        return {"storage": self.storage, "config": self.config}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)  # type: ignore[misc]
 
     def __repr__(self) -> str:
-        return f"ImageStore({str(self.path)!r}, size={self.config.size!r})"
+        return f"ImageStore({self.location!r}, size={self.config.size!r})"
+
+    @property
+    def location(self) -> str:
+        """The place of the store, as it was named."""
+        return self.storage.location
+
+    @property
+    def path(self) -> Path:
+        """The folder of a store that lies in one."""
+        return Path(self.storage.location)
 
     def shards(self) -> list[int]:
         """Numbers of the finished shards, ascending."""
-        return [number for number, files in layout.shard_files(self.path).items() if "parquet" in files]
+        return [number for number, files in layout.shard_files(self.storage).items() if "parquet" in files]
 
-    def index_files(self) -> list[Path]:
-        """The indexes of the finished shards, by ascending number; `layout.shard_number` tells it."""
-        return [layout.index_path(self.path, number) for number in self.shards()]
+    def index_files(self, shards: Sequence[int] | None = None) -> list[Path]:
+        """Indexes of finished shards as files of this machine; `layout.shard_number` tells whose each is.
+
+        Args:
+            shards: whose, in their order; None = all, by ascending number.
+
+        Raises:
+            StoreError: one cannot be had.
+        """
+        names = map(layout.index_name, self.shards() if shards is None else shards)
+        return self.storage.local(list(names))
 
     def index(self, shard: int) -> pa.Table:
         """The rows of one shard, sorted by photo_id, with the columns of `schema.INDEX`.
@@ -84,18 +103,18 @@ class ImageStore:
         Raises:
             StoreError: the index is damaged.
         """
-        return read_table(layout.index_path(self.path, shard), INDEX, damaged)
+        (path,) = self.index_files([shard])
+        return read_table(path, INDEX, damaged)
 
     def rows_of(self, photo_id: int) -> Iterator[tuple[int, PhotoRecord]]:
         """Everything that became of one photo: (shard, record), by ascending shard."""
-        for shard in self.shards():
-            path = layout.index_path(self.path, shard)
+        for path in self.index_files():
             try:
                 rows = pq.read_table(path, filters=[("photo_id", "=", photo_id)])
             except (pa.ArrowInvalid, OSError) as error:
                 raise damaged(f"{path} cannot be read: {error}") from error
             for record in from_arrow(rows):
-                yield shard, record
+                yield layout.shard_number(path), record
 
     def bytes_of(self, photo_id: int) -> bytes:
         """The image of one photo. Looks through the indexes: for many photos, join them and use `read_bytes`.
@@ -110,7 +129,7 @@ class ImageStore:
             if record.offset is not None and record.size_bytes is not None:
                 return self.read_bytes(shard, record.offset, record.size_bytes, photo_id)
         raise MissingPhotosError(
-            f"{self.path} has no image of photo {photo_id}: it is {status}", by_status={status: 1}
+            f"{self.location} has no image of photo {photo_id}: it is {status}", by_status={status: 1}
         )
 
     def read_bytes(self, shard: int, offset: int, size: int, photo_id: int) -> bytes:
@@ -128,11 +147,7 @@ class ImageStore:
         """
         if offset < tar.BLOCK or offset % tar.BLOCK or not 0 <= size <= layout.MAX_IMAGE_BYTES:
             raise self._disagrees(shard, photo_id, f"an impossible place ({size} bytes at {offset})")
-        # Held by a name until the bytes are here: another thread may drop it from the open files meanwhile.
-        file = self._file(shard)
-        # Two reads: cutting the header off one would copy the image, which costs more than the second call.
-        header = os.pread(file.descriptor, tar.BLOCK, offset - tar.BLOCK)
-        data = os.pread(file.descriptor, size, offset)
+        header, data = self._file(shard).read(offset - tar.BLOCK, tar.BLOCK, size)
         if len(data) == size and tar.agrees(header, b"%d." % photo_id, size):
             return data
         try:
@@ -154,14 +169,11 @@ class ImageStore:
         """
         self._check_places(locations, photo_ids)
         found = [b""] * len(locations)
-        # Names of this function's own: a third of what the checks cost is looking names up.
-        pread, agrees, block = os.pread, tar.agrees, tar.BLOCK
-        for shard, rows in self._in_file_order(locations, photo_ids):
-            file = self._file(shard)
-            descriptor = file.descriptor
-            for slot, offset, size, photo_id in rows:
-                header = pread(descriptor, block, offset - block)
-                data = pread(descriptor, size, offset)
+        # A name of this function's own: a third of what the checks cost is looking names up.
+        agrees = tar.agrees
+        for shard, slots, places, ids in self._in_file_order(locations, photo_ids):
+            read = self._file(shard).read_many(places, tar.BLOCK)
+            for slot, (offset, size), photo_id, (header, data) in zip(slots, places, ids, read, strict=True):
                 if len(data) != size or not agrees(header, b"%d." % photo_id, size):
                     data = self.read_bytes(shard, offset, size, photo_id)  # says what is wrong
                 found[slot] = data
@@ -194,11 +206,12 @@ class ImageStore:
         data = pa.allocate_buffer(starts[-1])
         into = memoryview(data).cast("B")
         header = bytearray(tar.BLOCK)
-        for shard, rows in self._in_file_order(locations, photo_ids):
-            file = self._file(shard)
-            for slot, offset, size, photo_id in rows:
-                body = into[starts[slot] : starts[slot + 1]]
-                read = os.preadv(file.descriptor, [header, body], offset - tar.BLOCK)
+        for shard, slots, places, ids in self._in_file_order(locations, photo_ids):
+            bodies = [into[starts[slot] : starts[slot + 1]] for slot in slots]
+            reads = self._file(shard).read_into(places, header, bodies)
+            for slot, (offset, size), photo_id, body, read in zip(
+                slots, places, ids, bodies, reads, strict=True
+            ):
                 if read != tar.BLOCK + size or not tar.agrees(header, b"%d." % photo_id, size):
                     body[:] = self.read_bytes(shard, offset, size, photo_id)  # says what is wrong
                 if check is not None:
@@ -209,13 +222,13 @@ class ImageStore:
 
     def _in_file_order(
         self, locations: Locations, photo_ids: NDArray[np.int64]
-    ) -> Iterator[tuple[int, Iterator[tuple[int, int, int, int]]]]:
-        """Shard after shard: its number, and (slot, offset, size, photo id) of its images by offset."""
+    ) -> Iterator[tuple[int, list[int], list[Place], list[int]]]:
+        """Shard after shard: its number, and the slots, places and photo ids of its images by offset."""
         order = locations.in_file_order()
         bounds = np.flatnonzero(np.diff(locations.shard[order])) + 1
         for slots in np.split(order, bounds) if len(order) else ():
-            columns = (slots, locations.offset[slots], locations.size_bytes[slots], photo_ids[slots])
-            yield locations.shard.item(slots[0]), zip(*(column.tolist() for column in columns), strict=True)
+            places = zip(locations.offset[slots].tolist(), locations.size_bytes[slots].tolist(), strict=True)
+            yield locations.shard.item(slots[0]), slots.tolist(), list(places), photo_ids[slots].tolist()
 
     def _check_places(self, locations: Locations, photo_ids: NDArray[np.int64]) -> None:
         """Raises VerificationError for the first place that cannot be one."""
@@ -228,10 +241,17 @@ class ImageStore:
                 locations.shard.item(slot), offset.item(slot), size.item(slot), photo_ids.item(slot)
             )
 
-    def _file(self, shard: int) -> _File:
+    def _file(self, shard: int) -> StoredFile:
         found = self._files.get(shard)
         if found is None:
-            found = _File(layout.tar_path(self.path, shard))
+            name = layout.tar_name(shard)
+            try:
+                found = self.storage.open(name)
+            except FileNotFoundError:
+                raise StoreError(
+                    f"{self.storage.where(name)} is not there, though the store has its index",
+                    hint="Bring it back, or remove its .parquet: its photos are then downloaded again.",
+                ) from None
             self._files[shard] = found
             if len(self._files) > _OPEN_FILES:
                 # Closed when the last reader lets go of it, so that another thread may be in it now.
@@ -239,30 +259,11 @@ class ImageStore:
         return found
 
     def _disagrees(self, shard: int, photo_id: int, what: str) -> VerificationError:
+        tar_file = self.storage.where(layout.tar_name(shard))
         return VerificationError(
-            f"{layout.tar_path(self.path, shard)} and its index do not agree about photo {photo_id}: {what}",
-            hint=f"`arboretum verify --images {self.path}` lists what is damaged.",
+            f"{tar_file} and its index do not agree about photo {photo_id}: {what}",
+            hint=f"`arboretum verify --images {self.location}` lists what is damaged.",
         )
-
-
-class _File:
-    """A descriptor that is closed when nobody holds it any more."""
-
-    __slots__ = ("descriptor",)
-
-    def __init__(self, path: Path) -> None:
-        self.descriptor = -1
-        try:
-            self.descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            raise StoreError(
-                f"{path} is not there, though the store has its index",
-                hint="Bring it back, or remove its .parquet: its photos are then downloaded again.",
-            ) from None
-
-    def __del__(self) -> None:
-        if self.descriptor >= 0:
-            os.close(self.descriptor)
 
 
 def damaged(what: str) -> StoreError:

@@ -16,16 +16,18 @@ from pathlib import Path
 
 from arboretum_tools.errors import StoreError
 from arboretum_tools.store import layout, tar
+from arboretum_tools.store.folder import LocalFile, check_own, open_own
 from arboretum_tools.store.lock import ALONE, Task
 from arboretum_tools.store.record import IndexBuilder, PhotoRecord
 from arboretum_tools.store.shard import ShardSummary, finish
+from arboretum_tools.store.storage import Storage, storage_at
 
 
-def recover(store: Path, task: Task = ALONE) -> list[ShardSummary]:
+def recover(location: str | Path | Storage, task: Task = ALONE) -> list[ShardSummary]:
     """Finishes or removes every open shard, and removes temporary files; what was salvaged, by shard.
 
     Args:
-        store: the store's folder.
+        location: of the store.
         task: only the shards of this one are touched, because others may be at work.
 
     Raises:
@@ -33,59 +35,60 @@ def recover(store: Path, task: Task = ALONE) -> list[ShardSummary]:
             symbolic link where a file is to be written.
         OutOfSpaceError: the disk is full; nothing is lost, and it can be run again.
     """
-    layout.check_own(store / layout.REQUESTS, folder=True)
-    for path in layout.leftovers(store) if task.of == 1 else ():
+    storage = storage_at(location)
+    scratch = storage.scratch
+    check_own(scratch / layout.REQUESTS, folder=True)
+    for path in layout.leftovers(scratch) if task.of == 1 else ():
         path.unlink(missing_ok=True)
     salvaged = []
-    for number, files in layout.shard_files(store).items():
+    for number, files in layout.shard_files(storage).items():
         if not task.owns(number):
             continue
         if "parquet" not in files:
             for path_of in (layout.part_path, layout.journal_path, layout.tar_path):
-                layout.check_own(path_of(store, number))
+                check_own(path_of(scratch, number))
         if "parquet" in files:
             # Killed between the index and the removal of the journal: the shard is finished.
-            layout.journal_path(store, number).unlink(missing_ok=True)
+            layout.journal_path(scratch, number).unlink(missing_ok=True)
         elif "journal" in files:
-            summary = _salvage(store, number)
+            summary = _salvage(storage, number)
             if summary is not None:
                 salvaged.append(summary)
         elif "tar" in files:
             raise StoreError(
-                f"{layout.tar_path(store, number)} has no index, so it cannot be told what is in it; "
+                f"{storage.where(layout.tar_name(number))} has no index, so it cannot be told what is in it; "
                 "nothing was changed",
                 hint="Bring its index back from a backup, or move the file out of the store: its photos are "
                 "then downloaded again.",
             )
         else:
-            layout.part_path(store, number).unlink()
+            layout.part_path(scratch, number).unlink()
     return salvaged
 
 
-def _salvage(store: Path, number: int) -> ShardSummary | None:
-    part = layout.part_path(store, number)
-    source = part if os.path.lexists(part) else layout.tar_path(store, number)
-    descriptor = layout.open_own(source, os.O_RDONLY | os.O_CREAT)
-    try:
-        kept = IndexBuilder()
-        ids: set[int] = set()
-        end = 0
-        for record, line in _lines(layout.journal_path(store, number)):
-            if record.photo_id in ids:
+def _salvage(storage: Storage, number: int) -> ShardSummary | None:
+    part, tar_file = layout.part_path(storage.scratch, number), layout.tar_path(storage.scratch, number)
+    if not os.path.lexists(part) and os.path.lexists(tar_file):
+        # Killed between tar and index: without an index it is an open shard still.
+        tar_file.rename(part)
+    entries = LocalFile(open_own(part, os.O_RDONLY | os.O_CREAT))
+    kept = IndexBuilder()
+    ids: set[int] = set()
+    end = 0
+    for record, line in _lines(layout.journal_path(storage.scratch, number)):
+        if record.photo_id in ids:
+            break
+        if record.status == "ok":
+            if not _agrees(entries, end, record):
                 break
-            if record.status == "ok":
-                if not _agrees(descriptor, end, record):
-                    break
-                end += tar.entry_bytes(record.size_bytes or 0)
-            ids.add(record.photo_id)
-            kept.add(record, line)
-    finally:
-        os.close(descriptor)
-    return finish(store, number, kept, end)
+            end += tar.entry_bytes(record.size_bytes or 0)
+        ids.add(record.photo_id)
+        kept.add(record, line)
+    return finish(storage, number, kept, end)
 
 
 def _lines(journal: Path) -> Iterator[tuple[PhotoRecord, bytes]]:
-    with open(layout.open_own(journal, os.O_RDONLY), "rb") as lines:  # noqa: PTH123 - a descriptor
+    with open(open_own(journal, os.O_RDONLY), "rb") as lines:  # noqa: PTH123 - a descriptor
         for line in lines:
             try:
                 record = PhotoRecord.from_line(line if line.endswith(b"\n") else b"")
@@ -95,12 +98,12 @@ def _lines(journal: Path) -> Iterator[tuple[PhotoRecord, bytes]]:
             yield record, record.to_line()
 
 
-def _agrees(descriptor: int, at: int, record: PhotoRecord) -> bool:
+def _agrees(entries: LocalFile, at: int, record: PhotoRecord) -> bool:
     size = record.size_bytes
     if size is None or not 0 <= size <= layout.MAX_IMAGE_BYTES or record.offset != at + tar.BLOCK:
         return False
     expected = tar.entry_bytes(size)
-    entry = os.pread(descriptor, expected, at)
+    (entry,) = entries.read(at, expected)
     if len(entry) != expected:
         return False
     try:

@@ -9,15 +9,17 @@ their names.
 from __future__ import annotations
 
 import os
+import secrets
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow as pa
 
 from arboretum_metadata.schema import INDEX
-from arboretum_tools.atomic_files import out_of_space, sync
+from arboretum_tools.atomic_files import PARTIAL, out_of_space, sync
 from arboretum_tools.store import layout, tar
+from arboretum_tools.store.folder import open_own
 from arboretum_tools.store.record import IndexBuilder, PhotoRecord
+from arboretum_tools.store.storage import Storage
 from arboretum_tools.tables import write_table
 
 
@@ -41,19 +43,19 @@ class ShardSummary:
 class OpenShard:
     """A shard that photos are added to; not safe for use from several threads at once."""
 
-    def __init__(self, store: Path, number: int) -> None:
+    def __init__(self, storage: Storage, number: int) -> None:
         """Makes the files of shard `number`; the caller holds the store's lock."""
-        self.store = store
+        self.storage = storage
         self.number = number
         self.index = IndexBuilder()
         self.tar_bytes = 0
         self._journal_bytes = 0
-        self._part = layout.part_path(store, number)
+        self._part = layout.part_path(storage.scratch, number)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
         # The journal first: a tar without one would say nothing about its photos.
-        self._journal = layout.open_own(layout.journal_path(store, number), flags)
+        self._journal = open_own(layout.journal_path(storage.scratch, number), flags)
         try:
-            self._tar = layout.open_own(self._part, flags)
+            self._tar = open_own(self._part, flags)
         except BaseException:
             os.close(self._journal)
             raise
@@ -108,38 +110,40 @@ class OpenShard:
             OutOfSpaceError: the disk is full; the shard stays open on disk.
         """
         self.close()
-        return finish(self.store, self.number, self.index, self.tar_bytes)
+        return finish(self.storage, self.number, self.index, self.tar_bytes)
 
 
-def finish(store: Path, number: int, index: IndexBuilder, tar_bytes: int) -> ShardSummary | None:
+def finish(storage: Storage, number: int, index: IndexBuilder, tar_bytes: int) -> ShardSummary | None:
     """Publishes an open shard: tar, then index, then the journal goes.
 
     Args:
-        store: the store's folder.
-        number: of the shard, whose images are in `.tar.part`, or in `.tar` already.
+        storage: of the store.
+        number: of the shard, whose images are in `.tar.part`.
         index: its rows.
         tar_bytes: where its last entry ends; what lies behind is cut off.
     """
-    part, final = layout.part_path(store, number), layout.tar_path(store, number)
+    scratch = storage.scratch
+    part, journal = layout.part_path(scratch, number), layout.journal_path(scratch, number)
     if not index.rows:
-        for path in (part, final, layout.journal_path(store, number)):
+        for path in (part, journal):
             path.unlink(missing_ok=True)
         return None
-    source = part if os.path.lexists(part) else final
-    with out_of_space(source):
-        descriptor = layout.open_own(source, os.O_WRONLY)
+    with out_of_space(part):
+        descriptor = open_own(part, os.O_WRONLY)
         try:
             os.ftruncate(descriptor, tar_bytes)
             os.lseek(descriptor, tar_bytes, os.SEEK_SET)
             _write(descriptor, (tar.END,))
-            os.fsync(descriptor)
+            sync(descriptor)
         finally:
             os.close(descriptor)
-        source.replace(final)
-        sync(store)
-    path = layout.index_path(store, number)
-    write_table(path, index.batches(), INDEX, {"shard": number}, dictionary=False)
-    layout.journal_path(store, number).unlink(missing_ok=True)
+        storage.put(part, layout.tar_name(number))
+    name = layout.index_name(number)
+    rows = scratch / f".{name}{PARTIAL}{secrets.token_hex(4)}"
+    write_table(rows, index.batches(), INDEX, {"shard": number}, dictionary=False)
+    with out_of_space(rows):
+        storage.put(rows, name)
+    journal.unlink(missing_ok=True)
     # What sorting and writing took goes back to the system, so that memory does not grow with the shards.
     pa.default_memory_pool().release_unused()
     return ShardSummary(number, index.rows, index.images, tar_bytes + len(tar.END))

@@ -24,6 +24,7 @@ from arboretum_tools.image_format import NotWholeError
 from arboretum_tools.store import inventory, layout, tar
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.store.record import PhotoRecord, from_arrow
+from arboretum_tools.store.storage import Storage
 from arboretum_tools.tables import one_line
 
 #: So many are told one by one; the others are counted.
@@ -50,7 +51,7 @@ class Verification:
     """What was found when a store was read again.
 
     Attributes:
-        path: the store's folder.
+        path: the store, as it was named.
         shards: finished shards that were read.
         open_shards: shards of a run that is going on or was killed; not read, for the next run checks them.
         photos: images that were read.
@@ -61,7 +62,7 @@ class Verification:
         seconds: how long it took.
     """
 
-    path: Path
+    path: str
     shards: int
     open_shards: int
     photos: int
@@ -73,7 +74,7 @@ class Verification:
 
     def to_dict(self) -> dict[str, Any]:
         """The same, JSON-able."""
-        return asdict(self) | {"path": str(self.path)}
+        return asdict(self)
 
 
 class DamagedStoreError(VerificationError):
@@ -96,7 +97,9 @@ class DamagedStoreError(VerificationError):
         self.verification = verification
 
 
-def verify_store(path: str | Path, *, decode: bool = False, on_event: OnEvent = ignore) -> Verification:
+def verify_store(
+    path: str | Path | Storage, *, decode: bool = False, on_event: OnEvent = ignore
+) -> Verification:
     """Reads every image of the store at `path` and compares it with what its index says.
 
     Checked are: the tar header before each image, its length, its SHA-256, its type and whether it is whole;
@@ -117,7 +120,7 @@ def verify_store(path: str | Path, *, decode: bool = False, on_event: OnEvent = 
     began = time.monotonic()
     store = ImageStore.open(path)
     numbers = store.shards()
-    open_shards = len(layout.shard_files(store.path)) - len(numbers)
+    open_shards = len(layout.shard_files(store.storage)) - len(numbers)
     damages: list[Damage] = []
     damaged = photos = size_bytes = 0
     on_event(StageStarted("verify", len(numbers), "shard"))
@@ -129,14 +132,14 @@ def verify_store(path: str | Path, *, decode: bool = False, on_event: OnEvent = 
                 damaged += len(found)
                 photos += images
                 size_bytes += read
-                on_event(ShardFinished(layout.tar_path(store.path, number).name, images, read))
+                on_event(ShardFinished(layout.tar_name(number), images, read))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     twice = list(_stored_twice(store)) if not damaged else []
     on_event(StageFinished("verify"))
     verification = Verification(
-        path=store.path,
+        path=store.location,
         shards=len(numbers),
         open_shards=open_shards,
         photos=photos,
@@ -153,7 +156,7 @@ def verify_store(path: str | Path, *, decode: bool = False, on_event: OnEvent = 
 
 def _check_shard(store: ImageStore, number: int, *, decode: bool) -> tuple[list[Damage], int, int]:
     """What is wrong with one shard, the images in it, and their bytes."""
-    name = layout.tar_path(store.path, number).name
+    name = layout.tar_name(number)
     try:
         records = from_arrow(store.index(number))
     except StoreError as error:
@@ -175,7 +178,7 @@ def _check_shard(store: ImageStore, number: int, *, decode: bool) -> tuple[list[
             found.append(Damage(name, record.photo_id, wrong))
         read += record.size_bytes or 0
     try:
-        length = layout.tar_path(store.path, number).stat().st_size
+        length = store.storage.size(name)
     except OSError:
         return [Damage(name, None, "is not there, though the store has its index")], 0, 0
     if length != end + len(tar.END):
@@ -222,7 +225,7 @@ def _stored_twice(store: ImageStore) -> Iterator[Damage]:
         try:
             rows = inventory.stored_twice(store, connection)
         except query.Error as error:
-            raise StoreError(f"the indexes of {store.path} cannot be read: {one_line(error)}") from error
+            raise StoreError(f"the indexes of {store.location} cannot be read: {one_line(error)}") from error
     for photo_id, shards in rows:
-        name = layout.tar_path(store.path, shards[-1]).name
+        name = layout.tar_name(shards[-1])
         yield Damage(name, photo_id, f"has an image in {len(shards)} shards: {', '.join(map(str, shards))}")

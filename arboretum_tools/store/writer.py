@@ -15,10 +15,11 @@ from arboretum_tools.errors import ArboretumError, OutOfSpaceError, StoreError
 from arboretum_tools.events import Note, OnEvent, ShardFinished, ignore
 from arboretum_tools.store import layout
 from arboretum_tools.store.layout import StoreConfig
-from arboretum_tools.store.lock import ALONE, Task, writer_lock
+from arboretum_tools.store.lock import ALONE, Task
 from arboretum_tools.store.record import PhotoRecord
 from arboretum_tools.store.recovery import recover
 from arboretum_tools.store.shard import OpenShard, ShardSummary
+from arboretum_tools.store.storage import Storage, storage_at
 
 #: A shard is finished at so many photos (tried, not only stored) or so many bytes, whichever is first.
 SHARD_PHOTOS = 10_000
@@ -32,14 +33,14 @@ class StoreWriter:
     Only a full disk may leave it open; the next writer finishes it.
 
     Attributes:
-        path: the store's folder.
+        storage: where the store's files go.
         config: what it holds.
         summaries: the shards that this writer finished, in order.
     """
 
     def __init__(
         self,
-        path: Path,
+        storage: Storage,
         config: StoreConfig,
         *,
         shard_photos: int = SHARD_PHOTOS,
@@ -47,7 +48,7 @@ class StoreWriter:
         task: Task = ALONE,
         on_event: OnEvent = ignore,
     ) -> None:
-        self.path = path
+        self.storage = storage
         self.config = config
         self.summaries: list[ShardSummary] = []
         self._shard_photos = shard_photos
@@ -63,7 +64,7 @@ class StoreWriter:
     @classmethod
     def create(
         cls,
-        path: str | Path,
+        location: str | Path | Storage,
         config: StoreConfig | None = None,
         *,
         shard_photos: int = SHARD_PHOTOS,
@@ -71,10 +72,10 @@ class StoreWriter:
         task: Task = ALONE,
         on_event: OnEvent = ignore,
     ) -> StoreWriter:
-        """A writer into the store at `path`, which is made on entering where it is not there.
+        """A writer into the store at a place, which is made on entering where it is not there.
 
         Args:
-            path: the folder.
+            location: the folder.
             config: what the store holds; size medium where None.
             shard_photos: photos at which a shard is finished.
             shard_bytes: bytes of a tar at which a shard is finished.
@@ -85,12 +86,12 @@ class StoreWriter:
             TargetExistsError: the folder holds something else.
             StoreError: the store has another size or resize.
         """
-        path, config = Path(path), config or StoreConfig()
-        layout.check_folder(path)
-        if layout.is_store(path):
-            layout.check_config(path, config)
+        storage, config = storage_at(location), config or StoreConfig()
+        layout.check_place(storage)
+        if layout.is_store(storage):
+            layout.check_config(storage, config)
         return cls(
-            path, config, shard_photos=shard_photos, shard_bytes=shard_bytes, task=task, on_event=on_event
+            storage, config, shard_photos=shard_photos, shard_bytes=shard_bytes, task=task, on_event=on_event
         )
 
     def __enter__(self) -> Self:
@@ -100,26 +101,27 @@ class StoreWriter:
             StoreError: another process writes into the store, or the folder cannot be written.
             OutOfSpaceError: the disk is full.
         """
-        with _writable(self.path), ExitStack() as stack:
-            self.path.mkdir(parents=True, exist_ok=True)
-            let_in = stack.enter_context(writer_lock(self.path, self._task))
+        storage = self.storage
+        with _writable(storage), ExitStack() as stack:
+            storage.scratch.mkdir(parents=True, exist_ok=True)
+            let_in = stack.enter_context(storage.lock(self._task))
             # Again, now that nobody else can make it at the same time.
-            layout.check_folder(self.path)
-            if layout.is_store(self.path):
-                layout.check_config(self.path, self.config)
+            layout.check_place(storage)
+            if layout.is_store(storage):
+                layout.check_config(storage, self.config)
             else:
-                layout.write_config(self.path, self.config)
-            salvaged = recover(self.path, self._task if let_in is None else ALONE)
+                layout.write_config(storage, self.config)
+            salvaged = recover(storage, self._task if let_in is None else ALONE)
             if salvaged:
                 photos = sum(summary.images for summary in salvaged)
                 self._on_event(Note(f"kept {photos} photos of a run that was cut short"))
             # Above all that is there, because the state of a photo is that of its highest shard.
-            after = max(layout.shard_files(self.path), default=-1) + 1
+            after = max(layout.shard_files(storage), default=-1) + 1
             self._next_number = after + (self._task.number - after) % self._task.of
             if self._next_number > layout.MAX_SHARD:
                 raise StoreError(
-                    f"{self.path} has a shard of number {after - 1}, and none is left above it; nothing was "
-                    "changed",
+                    f"{storage.location} has a shard of number {after - 1}, and none is left above it; "
+                    "nothing was changed",
                     hint="Move what is no shard of it out of the store, or download into another folder with "
                     "--images.",
                 )
@@ -138,8 +140,8 @@ class StoreWriter:
             # A signal comes between any two steps, so now the files are believed, and not the memory.
             self.abandon()
             # Where the disk is full or gone, the next writer does it, and says what is wrong.
-            with self._rolling, suppress(OutOfSpaceError, StoreError), _still_there(self.path):
-                self.summaries += recover(self.path, self._task)
+            with self._rolling, suppress(OutOfSpaceError, StoreError), _still_there(self.storage):
+                self.summaries += recover(self.storage, self._task)
 
     @property
     def full(self) -> bool:
@@ -171,12 +173,12 @@ class StoreWriter:
         except ArboretumError:
             raise
         except OSError as error:
-            raise _no_longer(self.path, error) from error
+            raise _no_longer(self.storage, error) from error
 
     def _next_shard(self) -> OpenShard:
         self.roll()
-        with _still_there(self.path):
-            self._shard = OpenShard(self.path, self._next_number)
+        with _still_there(self.storage):
+            self._shard = OpenShard(self.storage, self._next_number)
         self._next_number += self._task.of
         return self._shard
 
@@ -195,12 +197,12 @@ class StoreWriter:
             OutOfSpaceError: the disk is full; the shard stays open on disk.
             StoreError: the folder can no longer be written.
         """
-        with self._rolling, _still_there(self.path):
+        with self._rolling, _still_there(self.storage):
             shard, self._shard = self._shard, None
             summary = shard.finish() if shard is not None else None
         if summary is not None:
             self.summaries.append(summary)
-            name = layout.tar_path(self.path, summary.number).name
+            name = layout.tar_name(summary.number)
             self._on_event(ShardFinished(name, summary.images, summary.size_bytes))
         return summary
 
@@ -212,35 +214,35 @@ class StoreWriter:
 
 
 @contextmanager
-def _writable(path: Path) -> Iterator[None]:
+def _writable(storage: Storage) -> Iterator[None]:
     """Turns what the system says against a folder into one of our errors."""
     try:
-        with out_of_space(path):
+        with out_of_space(storage.scratch):
             yield
     except ArboretumError:
         raise
     except OSError as error:
         raise StoreError(
-            f"no store can be written at {path}: {error.strerror or error}",
+            f"no store can be written at {storage.location}: {error.strerror or error}",
             hint="Choose another folder with --images, or ask for the right to write there.",
         ) from error
 
 
 @contextmanager
-def _still_there(path: Path) -> Iterator[None]:
+def _still_there(storage: Storage) -> Iterator[None]:
     """The same for a store that could be written before."""
     try:
         yield
     except ArboretumError:
         raise
     except OSError as error:
-        raise _no_longer(path, error) from error
+        raise _no_longer(storage, error) from error
 
 
-def _no_longer(path: Path, error: OSError) -> StoreError:
+def _no_longer(storage: Storage, error: OSError) -> StoreError:
     return StoreError(
-        f"{path} can no longer be written: {error.strerror or error}; what is finished in it is left as "
-        "it is",
+        f"{storage.location} can no longer be written: {error.strerror or error}; what is finished in it is "
+        "left as it is",
         hint="Was it moved or removed, its disk taken away, or may too few files be open (`ulimit -n`)? "
         "Run the same command again when that is mended: it goes on where it stopped.",
     )

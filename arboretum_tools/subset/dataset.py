@@ -144,7 +144,7 @@ class Subset(Sequence[Item]):
         """What `load_subset` does once split and store are open."""
         samples = join(split, part, store)
         if not allow_missing:
-            require([samples], split, store.path)
+            require([samples], split, store.location)
         origin = None
         if split.path is not None:
             origin = Origin(split.path.resolve(), part, allow_missing, split.sha256, len(samples))
@@ -350,7 +350,7 @@ class Subset(Sequence[Item]):
             # The split is in memory only, so the arrays are all there is.
             return state
         kept = ("origin", "_taken_from", "on_error")
-        return {name: state[name] for name in kept} | {"images": self.store.path.resolve()}
+        return {name: state[name] for name in kept} | {"images": self.store.storage.absolute()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         if "images" not in state:

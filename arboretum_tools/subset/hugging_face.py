@@ -87,7 +87,7 @@ def _write_arrow(subset: Described, path: Path, schema: pa.Schema) -> None:
 def _content_sha256(subset: Described) -> str:
     """What decides the Arrow file: photos, their place in this store, and the names of the classes."""
     names = subset.classes.select(["name", "scientific_name", "common_name"]).to_pylist()
-    digest = hashlib.sha256(repr((str(subset.store.path.resolve()), names)).encode())
+    digest = hashlib.sha256(repr((subset.store.storage.absolute(), names)).encode())
     locations = subset.locations
     for array in (subset.photo_ids, subset.labels, locations.shard, locations.offset, locations.size_bytes):
         digest.update(np.ascontiguousarray(array).tobytes())

@@ -88,14 +88,14 @@ def test_missing_photos_are_refused_by_part_and_state(tmp_path: Path) -> None:
     store = tiny_store(tmp_path / "images", split, gone=train[:2], pending=[train[9], test[0]])
     samples = [join(split, part, store) for part in split.parts]
     with pytest.raises(MissingPhotosError) as raised:
-        require(samples, split, store.path)
+        require(samples, split, store.location)
     assert "3 of the 58 photos of train (2 gone, 1 pending)" in str(raised.value)
     assert "1 of the 12 photos of test (1 pending)" in str(raised.value)
     assert "--allow-missing" in raised.value.hint
     assert "arboretum download with the same selection" in raised.value.hint
     split.save(tmp_path / "my split")
     with pytest.raises(MissingPhotosError) as raised:
-        require(samples, open_split(tmp_path / "my split"), store.path)
+        require(samples, open_split(tmp_path / "my split"), store.location)
     assert f"arboretum download --split '{tmp_path / 'my split'}' --images" in raised.value.hint
     assert raised.value.by_status == {"gone": 2, "pending": 2}
     assert missing_of(samples).to_pydict() == {
@@ -106,7 +106,7 @@ def test_missing_photos_are_refused_by_part_and_state(tmp_path: Path) -> None:
         ]
         + ["pending"],
     }
-    require([samples[1]], split, store.path)  # val lacks nothing
+    require([samples[1]], split, store.location)  # val lacks nothing
 
 
 def test_a_photo_twice_in_a_part_is_refused(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ from arboretum_tools.downloading import TaskSpec, download, plan_task, run_task,
 from arboretum_tools.downloading.budget import ByteAllowance
 from arboretum_tools.errors import ArboretumError, StoreError, UsageError
 from arboretum_tools.store import ImageStore, StoreWriter, inventory, layout
-from arboretum_tools.store.lock import Task, writer_lock
+from arboretum_tools.store.folder import Folder
+from arboretum_tools.store.lock import Task
 from arboretum_tools.store.plans import of_saved, saved
 from arboretum_tools.testing.faults import Fault
 from arboretum_tools.testing.origin import Origin
@@ -121,17 +122,17 @@ def test_saving_a_plan_fetches_nothing_and_gives_the_same_rows(tmp_path, server,
 
 
 def test_tasks_of_one_set_share_a_store_and_nobody_else_does(tmp_path):
-    with writer_lock(tmp_path, Task(0, 4)) as let_in:
+    with Folder(tmp_path).lock(Task(0, 4)) as let_in:
         assert let_in is not None
         let_in()
-        with writer_lock(tmp_path, Task(1, 4)) as repaired:
+        with Folder(tmp_path).lock(Task(1, 4)) as repaired:
             assert repaired is None
             for other in (Task(), Task(0, 3)):
-                with pytest.raises(StoreError, match="another download"), writer_lock(tmp_path, other):
+                with pytest.raises(StoreError, match="another download"), Folder(tmp_path).lock(other):
                     pass
-            with pytest.raises(StoreError, match="another download"), writer_lock(tmp_path, Task(1, 4)):
+            with pytest.raises(StoreError, match="another download"), Folder(tmp_path).lock(Task(1, 4)):
                 pass
-    with writer_lock(tmp_path) as let_in, pytest.raises(StoreError), writer_lock(tmp_path, Task(2, 4)):
+    with Folder(tmp_path).lock() as let_in, pytest.raises(StoreError), Folder(tmp_path).lock(Task(2, 4)):
         pass
 
 
