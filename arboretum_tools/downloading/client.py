@@ -28,6 +28,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from arboretum_tools.downloading.addresses import is_public
+from arboretum_tools.downloading.body_memory import SMALL_BYTES, BodyMemory
 from arboretum_tools.downloading.proxy import Proxy
 from arboretum_tools.downloading.urls import AddressRules, base_url_of
 from arboretum_tools.errors import BadInputError
@@ -152,9 +153,10 @@ class _Exchange:
         heard_at: the loop's time at which something of the answer came last, or it was asked.
         body: that is being read; None before the headers have come.
         came: bytes of the body that had come by `heard_at`.
+        held_up: whether it is not read on for want of memory; the clock stands still then.
     """
 
-    __slots__ = ("body", "came", "heard_at", "protocol", "until")
+    __slots__ = ("body", "came", "heard_at", "held_up", "protocol", "until")
 
     def __init__(self, protocol: ResponseHandler, until: float, now: float) -> None:
         self.protocol = protocol
@@ -162,6 +164,7 @@ class _Exchange:
         self.heard_at = now
         self.body: aiohttp.StreamReader | None = None
         self.came = 0
+        self.held_up = False
 
     def fail(self, error: Exception) -> None:
         """Ends it with an error, in whatever it waits for."""
@@ -175,6 +178,7 @@ class HttpClient:
 
     Attributes:
         connected: whether any host, or a proxy for it, has accepted a connection yet.
+        body_memory: whose `release` a task calls when it is done with a body; to ask again does so too.
     """
 
     def __init__(
@@ -189,6 +193,7 @@ class HttpClient:
             connections: above so many, those that wait on other hosts are closed first.
         """
         self.connected = False
+        self.body_memory = BodyMemory()
         self._headers = headers
         self._read_s = read_s
         self._connections = connections
@@ -216,6 +221,7 @@ class HttpClient:
             BadInputError: the proxy wants a name and password, or others than it was given; or this process
                 may not open so many connections.
         """
+        self.body_memory.release()
         name = base_url_of(target)
         endpoint = self._endpoints.get((name, proxy)) or self._endpoint(name, proxy)
         request = f"{endpoint.start}{target[len(name) :]}{endpoint.tail}".encode("ascii")
@@ -272,7 +278,7 @@ class HttpClient:
                     break
             if not 200 <= message.code <= 999:
                 raise WireError(f"HTTP {message.code}, which was not asked for")
-            body = await _body(message, exchange)
+            body = await self._body(message, exchange)
             # What follows an answer was not asked for, and would be taken for the next one.
             again = body is not None and not protocol.should_close
         except HttpProcessingError as error:
@@ -295,6 +301,55 @@ class HttpClient:
             headers.get("Retry-After"),
             headers.get("Content-Encoding"),
         )
+
+    async def _body(self, message: RawResponseMessage, exchange: _Exchange) -> bytes | None:
+        """The body of an answer; None where it is not read to its end."""
+        stream = exchange.body
+        assert stream is not None
+        most = MAX_IMAGE_BYTES if message.code == 200 else ERROR_BODY_BYTES
+        told = message.headers.get("Content-Length")
+        length = int(told) if told is not None else None
+        if message.code in (204, 304):
+            return b""
+        if length is None and not message.chunked and message.code != 200:
+            # An error that only the end of the connection would end is not waited for.
+            return None
+        if length is not None and length > most:
+            return None
+        # Of many pieces that are joined at last, the allocator would keep as much again.
+        body = bytearray()
+        reserved = False
+        while not stream.at_eof():
+            if stream.exception() is None and not stream.is_eof():
+                if broken := exchange.protocol.exception():
+                    raise broken
+                if length is not None and length <= _BUFFER_BYTES:
+                    # Nearly always: one turn for all of it.
+                    await stream.wait_eof()
+            if not reserved and max(len(body), length or 0) > SMALL_BYTES:
+                # Of one that does not tell its length, as much as it may come to have.
+                await self._reserve(exchange, length or most)
+                reserved = True
+                # Much may have happened meanwhile.
+                continue
+            piece = await stream.readany()
+            if len(body) + len(piece) > most:
+                return None
+            if len(piece) == length:
+                return piece
+            body += piece
+        return bytes(body)
+
+    async def _reserve(self, exchange: _Exchange, size_bytes: int) -> None:
+        """Waits for the memory of a large body; the host waits too, and is not blamed."""
+        began = self._loop.time()
+        exchange.held_up = True
+        try:
+            await self.body_memory.reserve(size_bytes)
+        finally:
+            exchange.held_up = False
+            exchange.heard_at = self._loop.time()
+            exchange.until += exchange.heard_at - began
 
     def _endpoint(self, name: str, proxy: Proxy | None) -> _Endpoint:
         tls = name.startswith("https:")
@@ -340,6 +395,8 @@ class HttpClient:
         """Gives up on answers of which nothing came for too long; one timer for all connections."""
         now = self._loop.time()
         for exchange in tuple(self._under_way):
+            if exchange.held_up:
+                continue
             body = exchange.body
             if body is not None and body.total_bytes != exchange.came:
                 exchange.came, exchange.heard_at = body.total_bytes, now
@@ -352,36 +409,6 @@ class HttpClient:
                 # What is no chunk is not told to a body that is being read: it would wait for ever.
                 body.set_exception(broken)
         self._sweeper = self._loop.call_later(_SWEEP_S, self._sweep)
-
-
-async def _body(message: RawResponseMessage, exchange: _Exchange) -> bytes | None:
-    """The body of an answer; None where it is not read to its end."""
-    stream = exchange.body
-    assert stream is not None
-    most = MAX_IMAGE_BYTES if message.code == 200 else ERROR_BODY_BYTES
-    told = message.headers.get("Content-Length")
-    length = int(told) if told is not None else None
-    if message.code in (204, 304):
-        return b""
-    if length is None and not message.chunked and message.code != 200:
-        # An error that only the end of the connection would end is not waited for.
-        return None
-    if length is not None and length > most:
-        return None
-    pieces: list[bytes] = []
-    size = 0
-    while not stream.at_eof():
-        if stream.exception() is None and not stream.is_eof() and (broken := exchange.protocol.exception()):
-            raise broken
-        if length is not None and length <= _BUFFER_BYTES and stream.exception() is None:
-            # Nearly always: one turn for all of it.
-            await stream.wait_eof()
-        piece = await stream.readany()
-        size += len(piece)
-        if size > most:
-            return None
-        pieces.append(piece)
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def _readable(transport: asyncio.Transport | None) -> bool:

@@ -91,6 +91,9 @@ async def run(
                 async with finishing:
                     pass
             writer.add(record, data)
+            # Not kept until the next one has come.
+            del data
+            fetcher.release()
             size_bytes = record.size_bytes or 0
             tally.by_status[record.status] += 1
             tally.size_bytes += size_bytes

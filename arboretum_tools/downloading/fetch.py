@@ -120,6 +120,11 @@ class Fetcher:
     def connected(self) -> bool:  # noqa: D102 - told above
         return self._client is not None and self._client.connected
 
+    def release(self) -> None:
+        """The body that this task was given last is written or dropped; large ones wait for its memory."""
+        if self._client is not None:
+            self._client.body_memory.release()
+
     async def fetch(self, photo_id: int, ext: str, url: str | None) -> tuple[PhotoRecord, bytes | None]:
         """What becomes of one photo: its record and, if that is `ok`, its bytes.
 
