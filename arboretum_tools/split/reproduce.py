@@ -160,8 +160,8 @@ def selection_of(recipe: object, catalog: Catalog, photo_ids: PhotoIds | None = 
 
 def compare(old: Split, new: Split, catalog: Catalog) -> Differences:
     """What became of every photo of a split in another one made from the same recipe."""
-    catalog.register("old_photos", _photos(old))
-    catalog.register("new_photos", _photos(new))
+    catalog.register("old_photos", photos_of(old))
+    catalog.register("new_photos", photos_of(new))
     catalog.run(
         "CREATE OR REPLACE TABLE lost_photos AS SELECT photo_id, o.class_key FROM old_photos o "
         "LEFT JOIN new_photos n USING (photo_id) "
@@ -188,7 +188,7 @@ def compare(old: Split, new: Split, catalog: Catalog) -> Differences:
     )
 
 
-def _photos(split: Split) -> pa.Table:
+def photos_of(split: Split) -> pa.Table:
     """photo_id, part (its place in PARTS) and class_key of every photo."""
     keys = split.classes["class_key"].combine_chunks()
 

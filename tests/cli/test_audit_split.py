@@ -56,3 +56,12 @@ def test_a_split_that_cannot_be_written_to_is_audited_and_printed(arboretum, wor
     assert arboretum("audit-split", "splits/aves-lt20", "--out", "report.json", "--overwrite").code == 0
     own = ("--out", "splits/aves-lt20/train.parquet", "--overwrite")
     assert arboretum("audit-split", "splits/aves-lt20", *own).code == 3
+
+
+def test_a_catalogue_is_compared_where_it_is_named(arboretum, workdir):
+    assert arboretum("make-split", "--taxa", "Aves", "--lt-ratio", "20").code == 0
+    outcome = arboretum("audit-split", "splits/aves-lt20", "--catalog", "catalog")
+    assert outcome.code == 0
+    assert "every photo is where the recipe draws it" in outcome.out
+    assert arboretum("audit-split", "splits/aves-lt20", "--photo-ids", "x").code == 2
+    assert arboretum("audit-split", "splits/aves-lt20", "--catalog", "nowhere").code == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Annotated
 
@@ -43,6 +44,24 @@ def audit_split(
             show_default=False,
         ),
     ] = None,
+    catalog: Annotated[
+        Path | None,
+        typer.Option(
+            "--catalog",
+            help="Also compare every row with this catalogue, and the parts with what the recipe draws.",
+            metavar="DIR",
+            show_default=False,
+        ),
+    ] = None,
+    photo_ids: Annotated[
+        Path | None,
+        typer.Option(
+            "--photo-ids",
+            help="With --catalog: the list of photos that the split was made from, if it was made from one.",
+            metavar="FILE",
+            show_default=False,
+        ),
+    ] = None,
     expect: Annotated[
         str | None,
         typer.Option(
@@ -65,25 +84,31 @@ def audit_split(
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
-    """Prove that a split keeps its promises, from its files alone.
+    """Prove that a split keeps its promises, from its files alone or against a catalogue.
 
     Recomputes hashes, counts, profile, ratio, labels and what the parts must not share, by code that has
     nothing in common with make-split; writes audit.json into the folder (into --out; nowhere where the folder
     is read-only); exits 6 where a promise is broken.
-    In Python: `arboretum_tools.audit_split(path)`.
+    In Python: `arboretum_tools.audit_split(path)`, `arboretum_tools.split.against_catalog`.
 
     \b
     Examples:
         arboretum audit-split splits/aves-lt100
         arboretum audit-split splits/aves-lt100 --images images
         arboretum audit-split splits/40m-apart --exclude splits/balanced
+        arboretum audit-split splits/aves-lt100 --catalog catalog
         arboretum audit-split splits/aves-lt100 --expect $(awk -F'"' '/split_sha256/ {print $4}' splits/aves-lt100/split.json)
     """  # noqa: E501 (a command of the shell stands on one line)
     from arboretum_tools.atomic_files import check_output
+    from arboretum_tools.catalog import open_catalog
     from arboretum_tools.errors import NotWritableError, VerificationError
+    from arboretum_tools.photo_ids import read_photo_ids
+    from arboretum_tools.split.against_catalog import against_catalog
     from arboretum_tools.split.audit import audit_split as audit
     from arboretum_tools.split.audit import summary
 
+    if photo_ids is not None and catalog is None:
+        raise typer.BadParameter("--photo-ids goes with --catalog")
     if out is not None:
         check_output(out, overwrite=overwrite, inputs=[split])
     with Progress() as progress:
@@ -95,6 +120,10 @@ def audit_split(
             expect=expect,
             on_event=progress,
         )
+        if catalog is not None:
+            listed = None if photo_ids is None else read_photo_ids(photo_ids)
+            more = against_catalog(split, open_catalog(catalog, on_event=progress), photo_ids=listed)
+            found = dataclasses.replace(found, checks=(*found.checks, *more))
     written = "nothing written"
     try:
         written = f"written to {found.save(out, overwrite=overwrite)}"

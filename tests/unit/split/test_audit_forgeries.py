@@ -1,4 +1,7 @@
-"""A forged split of the bundled sample whose hashes were computed anew does not pass the audit."""
+"""A forged split of the bundled sample whose hashes were computed anew does not pass the audit.
+
+By its files alone where they contradict each other, else against the catalogue.
+"""
 
 import datetime as dt
 import hashlib
@@ -13,6 +16,8 @@ import pytest
 from arboretum_metadata.sample import catalog_path
 from arboretum_tools.catalog import open_catalog
 from arboretum_tools.errors import UsageError
+from arboretum_tools.split import open_split
+from arboretum_tools.split.against_catalog import against_catalog
 from arboretum_tools.split.audit import audit_split
 from arboretum_tools.split.make import make_split
 
@@ -218,3 +223,115 @@ def test_a_hash_that_was_taken_out_is_a_broken_promise(folder, key, name):
 def test_what_is_expected_must_be_a_hash(folder):
     with pytest.raises(UsageError, match="64 hexadecimal digits"):
         audit_split(folder, expect="abc")
+
+
+def exchange_classes(f):
+    """The photos of two classes with as many in every part are labelled as the other's."""
+    counts = {}
+    for row in f.rows["classes"]:
+        counts.setdefault((row["n_train"], row["n_val"], row["n_test"]), []).append(row["label"])
+    one, other = next(labels for labels in counts.values() if len(labels) > 1)[:2]
+    for part in ("train", "val", "test"):
+        for row in f.rows[part]:
+            row["label"] = {one: other, other: one}.get(row["label"], row["label"])
+
+
+def other_capacity(f):
+    f.rows["classes"][-1]["n_available"] += 1
+
+
+def other_photo(f):
+    """A train photo becomes one of the catalogue that the recipe would have drawn later."""
+    photos = {row["photo_id"] for part in ("train", "val", "test") for row in f.rows[part]}
+    row = f.rows["train"][0]
+    key = f.rows["classes"][row["label"]]["class_key"].partition("|")[2]
+    same = [
+        one
+        for one in pq.read_table(catalog_path()).to_pylist()
+        if f"{one['genus']} {one['species']}" == key and one["photo_id"] not in photos
+    ]
+    row.update({name: value for name, value in same[0].items() if name in row})
+
+
+COLUMNS, NAMES = "catalogue: columns of photos", "catalogue: names of classes"
+DRAWN, CAPACITIES = "catalogue: drawn", "catalogue: capacities"
+
+
+@pytest.mark.parametrize(
+    ("forge", "broken"),
+    [
+        (other_observer, COLUMNS),
+        (other_common_name, NAMES),
+        (invent_ids, "catalogue: photos"),
+        (other_capacity, CAPACITIES),
+        (other_photo, DRAWN),
+        (cherry_pick, DRAWN),
+        (lambda f: f.meta["recipe"].update(seed=7), DRAWN),
+        (claim(quality_grade="needs_id"), DRAWN),
+        (claim(min_photos=40), CAPACITIES),
+    ],
+)
+def test_what_its_files_cannot_show_the_catalogue_does(folder, forge, broken):
+    forged = Forged(folder)
+    forge(forged)
+    forged.save()
+    found = against_catalog(folder, open_catalog(catalog_path()))
+    assert broken in {check.name for check in found if check.outcome == "broken"}
+
+
+def test_two_classes_of_equal_count_that_were_exchanged_are_seen(tmp_path):
+    split = make_split(open_catalog(catalog_path()), profile="balanced", val_per_class=2, test_per_class=3)
+    folder = split.save(tmp_path / "s")
+    forged = Forged(folder)
+    exchange_classes(forged)
+    forged.save()
+    found = against_catalog(folder, open_catalog(catalog_path()))
+    broken = {check.name for check in found if check.outcome == "broken"}
+    assert {"catalogue: photos", "catalogue: classes exchanged"} <= broken
+
+
+def test_what_was_not_forged_agrees_with_its_catalogue(folder):
+    assert {check.outcome for check in against_catalog(folder, open_catalog(catalog_path()))} == {"kept"}
+
+
+@pytest.fixture
+def later(original, tmp_path):
+    """The catalogue later: a test photo is gone, and a whole class has another name; and these classes."""
+    rows = pq.read_table(catalog_path()).to_pylist()
+    split = open_split(original)
+    gone = split.part("test")["photo_id"][0].as_py()
+    lost, renamed = split.classes["class_key"][0].as_py(), split.classes["scientific_name"][1].as_py()
+    for row in rows:
+        if f"{row['genus']} {row['species']}" == renamed:
+            row.update(species="nova", scientific_name=f"{row['genus']} nova")
+    folder = tmp_path / "later"
+    folder.mkdir()
+    kept = [row for row in rows if row["photo_id"] != gone]
+    pq.write_table(pa.Table.from_pylist(kept), folder / "p.parquet")
+    return open_catalog(folder), {lost, split.classes["class_key"][1].as_py()}
+
+
+def test_what_changed_since_is_counted_and_not_called_forged(folder, later):
+    found = {check.name: check for check in against_catalog(folder, later[0])}
+    assert "broken" not in {check.outcome for check in found.values()}, found
+    photos = found["catalogue: photos"]
+    assert photos.outcome == "not promised"
+    renamed = open_split(folder).classes.to_pylist()[1]
+    count = renamed["n_train"] + renamed["n_val"] + renamed["n_test"]
+    assert photos.detail.startswith(f"1 is not in it, {count} in other classes")
+
+
+def test_a_forgery_is_seen_in_a_later_catalogue_too(folder, later):
+    catalog, changed = later
+    forged = Forged(folder)
+    untouched = {row["label"] for row in forged.rows["classes"] if row["class_key"] not in changed}
+    test, val = (
+        next(row for row in forged.rows[part] if row["label"] == max(untouched)) for part in ("test", "val")
+    )
+    kept = dict(test)
+    test.update(val)
+    val.update(kept)
+    forged.save()
+    found = {check.name: check for check in against_catalog(folder, catalog)}
+    assert found["catalogue: drawn"].outcome == "broken"
+    assert set(found["catalogue: drawn"].examples) == {str(test["photo_id"]), str(val["photo_id"])}
