@@ -122,9 +122,7 @@ class _Comparison:
     def _photos(self) -> Check:
         gone, first = self._examples("gone")
         renamed, others = self._examples("renamed")
-        detail = (
-            f"{gone:,} {does(gone, 'are')} not in it, {renamed:,} {does(renamed, 'are')} in another class"
-        )
+        detail = f"{gone:,} {does(gone, 'are')} not in it, {renamed:,} in other classes"
         return self._found("catalogue: photos", gone + renamed, detail, [*first, *others])
 
     def _columns(self) -> Check:
