@@ -4,13 +4,15 @@ import os
 import sys
 from pathlib import Path
 
-# Where Python is told to keep no bytecode, each process that a test starts would compile pandas and DuckDB's
-# modules anew, which takes longer than most tests. They share a folder of their own beside pytest's cache.
+# Some tests start processes that may write small files only. Python takes half a file of bytecode that such a
+# one leaves for a whole one, and every process after it fails; so none that a test starts writes bytecode. They
+# read what this process wrote, even where Python is told to keep none: to compile pandas anew in each of them
+# would take longer than most tests.
+os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
 if sys.dont_write_bytecode:
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.dont_write_bytecode = False
     sys.pycache_prefix = os.environ["PYTHONPYCACHEPREFIX"] = str(
-        Path(__file__).parents[1] / ".pytest_cache" / "bytecode"
+        Path(__file__).parents[1] / ".pytest_cache" / "compiled"
     )
 
 # Before anything imports datasets, which reads them once.

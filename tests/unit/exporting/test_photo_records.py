@@ -1,4 +1,5 @@
 import resource
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -110,7 +111,11 @@ def test_a_store_or_split_that_changes_meanwhile_is_refused(
         PhotoRecords(samples, lazy, store, tmp_path)
 
 
-def test_a_disk_too_full_for_it_is_said(split: Split, store: ImageStore, tmp_path: Path) -> None:
+def test_a_disk_too_full_for_it_is_said(
+    split: Split, store: ImageStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Modules that are first loaded here would leave half a file of bytecode.
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, hard))
     try:
