@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 # Some tests start processes that may write small files only. Python takes half a file of bytecode that such a
-# one leaves for a whole one, and every process after it fails; so none that a test starts writes bytecode. They
+# one leaves for a whole one, and every process after it fails; so none that a test starts writes any. They
 # read what this process wrote, even where Python is told to keep none: to compile pandas anew in each of them
 # would take longer than most tests.
 os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
