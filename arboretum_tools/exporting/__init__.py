@@ -10,20 +10,22 @@ import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
-from arboretum_metadata.schema import CLASSES
+from arboretum_metadata.schema import EVENED, EXPORT_CLASSES
 from arboretum_tools import events
 from arboretum_tools.atomic_files import out_of_space, placed, refuse_existing, sha256_of_json
 from arboretum_tools.errors import ExportError, UsageError
 from arboretum_tools.exporting.attribution import write_attribution
-from arboretum_tools.exporting.base import Exporter, Source
+from arboretum_tools.exporting.base import Evened, Evening, Exporter, Source, undecodable
+from arboretum_tools.exporting.classes import as_written, beside, empty_classes, refuse_empty, without
 from arboretum_tools.exporting.csv import Csv
-from arboretum_tools.exporting.empty_classes import empty_classes, refuse_empty, without
 from arboretum_tools.exporting.hf import HuggingFace
 from arboretum_tools.exporting.imagefolder import ImageFolder
 from arboretum_tools.exporting.inat_json import INatJson
@@ -70,6 +72,7 @@ def export(
     parts: str | Sequence[str] | None = None,
     seed: int = 0,
     allow_missing: bool = False,
+    skip_bad: bool = False,
     drop_classes: bool = False,
     on_event: events.OnEvent = events.ignore,
     **options: Any,
@@ -78,8 +81,10 @@ def export(
 
     The folder appears whole or not at all. The same export again finds it there and writes nothing; one that
     was interrupted goes on where it stopped, with the result of an undisturbed one. Beside the format's own
-    files it holds `classes.parquet`, `ATTRIBUTION.parquet` and `ATTRIBUTION.html`, `export.json`, and
-    `missing.parquet` where photos are missing.
+    files it holds `classes.parquet`, `ATTRIBUTION.parquet` and `ATTRIBUTION.html`, `export.json`,
+    `missing.parquet` where photos are missing, and `evened.parquet` where some are dropped or repeated.
+    Counts, bands and labels are those of what is written; in `classes.parquet` those of the split stand
+    beside them.
 
     Args:
         what: a split, the folder of one, or a selection, which becomes one part `train` of all its photos.
@@ -89,6 +94,8 @@ def export(
         parts: the parts to export, default all that the split has.
         seed: of the order of the samples.
         allow_missing: go on without the photos that the store does not hold, and record them.
+        skip_bad: leave out photos that the format has to make anew and that cannot be decoded, and record
+            them as missing, `undecodable`; else one of them ends the export.
         drop_classes: leave out the classes that have no photo in one of the parts, and number the others
             anew.
         on_event: is told of progress.
@@ -115,12 +122,15 @@ def export(
     found = {part: join(split, part, store) for part in _parts(split, parts)}
     if not allow_missing:
         require(found.values(), split, store.location)
+    if skip_bad:
+        found = {part: _decodable(samples, split, store, to, exporter) for part, samples in found.items()}
     for part, samples in found.items():
         if not len(samples):
             raise ExportError(
                 f"part {part} would be empty: {store.location} holds none of its photos; nothing was written",
                 hint="Download the split first, or choose other parts with --parts.",
             )
+    split = beside(split)
     empty = empty_classes(split, found)
     dropped: list[str] = []
     if drop_classes and empty:
@@ -135,13 +145,77 @@ def export(
         )
     elif exporter.needs_every_class:
         refuse_empty(split, empty, exporter.format)
+    evened = _evened(exporter, found, seed)
+    even = _evened_photos(split, found, evened)
+    found = {part: _kept(samples, evened.get(part)) for part, samples in found.items()}
+    repeated = {part: one.repeated for part, one in evened.items()}
+    before = split.classes["class_key"].to_pylist()
+    split, found = as_written(split, found, repeated)
+    if split.classes["class_key"].to_pylist() != before:
+        on_event(
+            events.Note(
+                "labels are numbered anew, by the photos that are written; classes.parquet has those of the "
+                "split as split_label"
+            )
+        )
     with ExitStack() as open_files:
         details = {
             part: open_files.enter_context(_details(samples, split, store, to))
             for part, samples in found.items()
         }
-        source = Source(split, store, found, details, seed, on_event)
-        return _export(exporter, source, to, dropped)
+        source = Source(split, store, found, details, seed, on_event, evened)
+        return _export(exporter, source, to, dropped, even)
+
+
+def _evened(exporter: Exporter, found: Mapping[str, Samples], seed: int) -> dict[str, Evened]:
+    if not isinstance(exporter, Evening):
+        return {}
+    evened = {part: exporter.evened(part, samples, seed) for part, samples in found.items()}
+    return {part: one for part, one in evened.items() if one is not None}
+
+
+def _evened_photos(split: Split, found: Mapping[str, Samples], evened: Mapping[str, Evened]) -> pa.Table:
+    """What is dropped or repeated, one row each time: the columns of the schema's EVENED."""
+    keys = split.classes["class_key"].combine_chunks()
+    tables = []
+    for part, one in evened.items():
+        samples = found[part]
+        for change, positions in (("dropped", one.dropped), ("repeated", one.repeated)):
+            count = len(positions)
+            columns = {
+                "part": pa.array([part] * count, pa.string()),
+                "photo_id": pa.array(samples.photo_ids[positions], pa.int64()),
+                "class_key": keys.take(pa.array(samples.labels[positions])),
+                "change": pa.array([change] * count, pa.string()),
+            }
+            tables.append(pa.table(columns))
+    if not tables:
+        return pa.table({"photo_id": pa.array([], pa.int64())})
+    return pa.concat_tables(tables).sort_by([("part", "ascending"), ("photo_id", "ascending")])
+
+
+def _decodable(samples: Samples, split: Split, store: ImageStore, to: Path, exporter: Exporter) -> Samples:
+    """The samples without those that the format cannot make anew, which are recorded as missing."""
+    if not len(samples):
+        return samples
+    with _details(samples, split, store, to) as details:
+        part = samples.part
+        source = Source(split, store, {part: samples}, {part: details}, 0, events.ignore)
+        bad = undecodable(source, part, exporter)
+    keep = np.ones(len(samples), np.bool_)
+    keep[bad] = False
+    lost = pa.table({"photo_id": samples.photo_ids[bad], "status": ["undecodable"] * len(bad)})
+    missing = pa.concat_tables([samples.missing, lost.cast(samples.missing.schema)]).sort_by("photo_id")
+    return replace(samples.only(keep, samples.labels[keep]), missing=missing)
+
+
+def _kept(samples: Samples, evened: Evened | None) -> Samples:
+    """The samples without those that are dropped."""
+    if evened is None or not len(evened.dropped):
+        return samples
+    keep = np.ones(len(samples), np.bool_)
+    keep[evened.dropped] = False
+    return samples.only(keep, samples.labels[keep])
 
 
 def _refuse_inside(to: Path, store: ImageStore, split: Split) -> None:
@@ -163,7 +237,7 @@ def _details(samples: Samples, split: Split, store: ImageStore, to: Path) -> Pho
         return PhotoRecords(samples, split, store, folder)
 
 
-def _export(exporter: Exporter, source: Source, to: Path, dropped: list[str]) -> ExportReport:
+def _export(exporter: Exporter, source: Source, to: Path, dropped: list[str], even: pa.Table) -> ExportReport:
     """Writes what `export` has found out about, unless it is there already."""
     split, on_event = source.split, source.on_event
     made = {**made_from(exporter, source), "dropped_classes": dropped}
@@ -181,7 +255,9 @@ def _export(exporter: Exporter, source: Source, to: Path, dropped: list[str]) ->
             on_event(events.Note(f"going on with an interrupted export: {work.found:,} of its steps stand"))
         details = exporter.write(source, work)
         folder = work.folder
-        write_table(folder / "classes.parquet", split.classes, CLASSES, {"split_sha256": split.sha256})
+        write_table(folder / "classes.parquet", split.classes, EXPORT_CLASSES, {"split_sha256": split.sha256})
+        if even.num_rows:
+            write_table(folder / "evened.parquet", even, EVENED, {"split_sha256": split.sha256})
         by_license = write_attribution(folder, source)
         missing = missing_of(source.parts.values())
         if missing.num_rows:

@@ -11,22 +11,23 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+import numpy as np
 import pyarrow as pa
 
 from arboretum_tools.errors import UsageError, VerificationError
 from arboretum_tools.events import OnEvent
 from arboretum_tools.exporting.photo_records import PhotoInfo, PhotoRecords
 from arboretum_tools.exporting.staging import Staging
+from arboretum_tools.image_format import jpeg_turn
 from arboretum_tools.samples import Samples
 from arboretum_tools.split.manifest import Split
 from arboretum_tools.store.layout import tar_name
 from arboretum_tools.store.reader import ImageStore
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 #: What the consumers call the parts: Hugging Face and timm both look for `validation`.
@@ -66,6 +67,21 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
+class Evened:
+    """What makes the shards of a part equal.
+
+    Attributes:
+        sizes: samples of each shard.
+        dropped: positions among all samples of the part that are left out; never the last of a class.
+        repeated: positions of samples that are written again, in their order; one may be there several times.
+    """
+
+    sizes: list[int]
+    dropped: NDArray[np.int64]
+    repeated: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """What is exported.
 
@@ -76,6 +92,7 @@ class Source:
         details: what is said of their photos, by part.
         seed: of the order of the samples.
         on_event: is told of every finished shard and photo.
+        evened: what was done to parts so that their shards are equal.
     """
 
     split: Split
@@ -84,6 +101,7 @@ class Source:
     details: Mapping[str, PhotoRecords]
     seed: int
     on_event: OnEvent
+    evened: Mapping[str, Evened] = field(default_factory=dict)
 
     def classes(self) -> list[dict[str, Any]]:
         """The classes, index = label."""
@@ -166,6 +184,19 @@ class Exporter(Protocol):
         ...
 
 
+@runtime_checkable
+class Evening(Protocol):
+    """A format that may leave out or repeat samples so that its shards are equal."""
+
+    def evened(self, part: str, samples: Samples, seed: int) -> Evened | None:
+        """What it does to a part; None where it writes each sample once.
+
+        Raises:
+            ExportError: a part cannot be evened.
+        """
+        ...
+
+
 def check_resize(shorter_side: int | None) -> None:
     """Refuses a size that is none.
 
@@ -177,7 +208,10 @@ def check_resize(shorter_side: int | None) -> None:
 
 
 def encoded(sample: Sample, resize: int | None, *, keep_format: bool = False) -> tuple[Sample, str | None]:
-    """The sample as a format writes it, and what was done to it: None, `png to jpeg`, `resized`.
+    """The sample as a format writes it, upright, and what was done to it.
+
+    None where nothing was; else `png to jpeg`, `resized`, or `turned upright`: readers of these formats take
+    a JPEG as its rows lie, whatever its EXIF tag says of them.
 
     Args:
         sample: as it lies in the store.
@@ -189,14 +223,21 @@ def encoded(sample: Sample, resize: int | None, *, keep_format: bool = False) ->
     """
     shrink = resize is not None and min(sample.width, sample.height) > resize
     convert = sample.format != "jpeg" and not keep_format
-    if not (shrink or convert):
+    turn = sample.format == "jpeg" and jpeg_turn(sample.data) != 1
+    if not (shrink or convert or turn):
         return sample, None
     # Pillow is loaded where an image has to be made anew, and not before.
-    from arboretum_tools.images import to_jpeg
+    from arboretum_tools.images import UndecodableImageError, to_jpeg
 
-    data, width, height = to_jpeg(
-        sample.data, name=f"photo {sample.photo_id}", shorter_side=resize if shrink else None
-    )
+    try:
+        data, width, height = to_jpeg(
+            sample.data, name=f"photo {sample.photo_id}", shorter_side=resize if shrink else None
+        )
+    except UndecodableImageError as error:
+        raise UndecodableImageError(
+            error.message,
+            hint="The other photos are unharmed. Leave out what cannot be decoded by --skip-bad.",
+        ) from error
     anew = replace(
         sample,
         data=data,
@@ -205,7 +246,28 @@ def encoded(sample: Sample, resize: int | None, *, keep_format: bool = False) ->
         width=width,
         height=height,
     )
-    return anew, f"{sample.format} to jpeg" if sample.format != "jpeg" else "resized"
+    if sample.format != "jpeg":
+        return anew, f"{sample.format} to jpeg"
+    return anew, "resized" if shrink else "turned upright"
+
+
+def undecodable(source: Source, part: str, exporter: Exporter) -> NDArray[np.int64]:
+    """Positions of the samples of a part that a format would have to make anew and cannot decode.
+
+    Reads every image of the part, and decodes those that are made anew.
+    """
+    if not hasattr(exporter, "resize"):
+        return np.zeros(0, np.int64)  # it keeps every image as it is
+    from arboretum_tools.images import UndecodableImageError
+
+    keep_format = bool(getattr(exporter, "keep_formats", False))
+    bad: list[int] = []
+    for position, sample in enumerate(source.samples(part, np.arange(len(source.parts[part])))):
+        try:
+            encoded(sample, exporter.resize, keep_format=keep_format)
+        except UndecodableImageError:
+            bad.append(position)
+    return np.array(bad, np.int64)
 
 
 def even_pieces(total: int, pieces: int) -> list[int]:

@@ -45,9 +45,10 @@ from arboretum_tools.captions import (
     captions,
 )
 from arboretum_tools.errors import ExportError, UsageError
-from arboretum_tools.events import PhotoDone, ShardFinished
+from arboretum_tools.events import Note, PhotoDone, ShardFinished
 from arboretum_tools.exporting.base import (
     SPLIT_NAMES,
+    Evened,
     Sample,
     Source,
     check_resize,
@@ -57,6 +58,7 @@ from arboretum_tools.exporting.base import (
 )
 from arboretum_tools.exporting.staging import Staging
 from arboretum_tools.exporting.tar_members import Members, member
+from arboretum_tools.samples import Samples
 from arboretum_tools.store import tar
 from arboretum_tools.wording import counted
 
@@ -86,10 +88,10 @@ class WebDataset:
             `captions.CAPTION_TYPES`; the default are the five that Arboretum's loader needs.
         templates: captions of one's own, each a member `<name>.txt` (`txt` replaces the plain `txt`).
         even: makes all shards of train equal: "drop" leaves out the last samples of the shuffled order that
-            do not fill them, "repeat" takes the first ones again under the key `<photo_id>r<k>`. None =
-            nothing is dropped or repeated, and shards differ by at most one sample.
-        world_size: processes that train together; with `even`, the number of shards is a multiple of
-            world_size x workers.
+            do not fill them, but never the last of a class; "repeat" takes the first ones again under the key
+            `<photo_id>r<k>`. None = nothing is dropped or repeated, and shards differ by at most one sample.
+        world_size: processes that train together. Every part has at least world_size x workers shards, if it
+            has that many photos; with `even`, those of train are a multiple of it.
         workers: loader workers a process.
         resize: shrink images whose shorter side is longer than this many pixels; None = leave them.
         keep_formats: leave images that are no JPEG as they are.
@@ -114,11 +116,6 @@ class WebDataset:
             raise UsageError(f"shards are made even by drop or repeat, not by {self.even!r}")
         if self.world_size < 1 or self.workers < 1:
             raise UsageError("training has at least 1 process and 1 worker")
-        if self.even is None and (self.world_size, self.workers) != (1, 1):
-            raise UsageError(
-                "world size and workers count only where shards are made even",
-                hint="Add --even drop or --even repeat.",
-            )
         check_resize(self.resize)
         self.caption_types()
 
@@ -165,9 +162,9 @@ class WebDataset:
         shards = pieces_of_at_most(samples, most)
         if self.samples_per_shard is None:
             shards = max(shards, min(_WANTED_SHARDS, samples // _SMALLEST_SHARD))
-        if not even:
-            return even_pieces(samples, shards)
         together = self.world_size * self.workers
+        if not even:
+            return even_pieces(samples, max(shards, min(together, samples)))
         shards = together * pieces_of_at_most(shards, together)
         size = samples // shards if self.even == "drop" else pieces_of_at_most(samples, shards)
         if size < 1:
@@ -178,6 +175,35 @@ class WebDataset:
             )
         return [size] * shards
 
+    def evened(self, part: str, samples: Samples, seed: int) -> Evened | None:
+        """What makes the shards of train equal; None for the other parts, and without `even`.
+
+        Raises:
+            ExportError: there are fewer samples than shards, or they could be equal only without the last
+                photo of a class.
+        """
+        if self.even is None or part != "train":
+            return None
+        total, order = len(samples), samples.shuffled(seed)
+        sizes = self.shard_sizes(total, even=True)
+        repeated = order[np.arange(total, max(total, sum(sizes))) % total]
+        dropped: list[int] = []
+        left = np.bincount(samples.labels)
+        for position in order[::-1].tolist() if sum(sizes) < total else ():
+            if len(dropped) == total - sum(sizes):
+                break
+            label = samples.labels[position]
+            if left[label] > 1:
+                left[label] -= 1
+                dropped.append(position)
+        if len(dropped) < total - sum(sizes):
+            raise ExportError(
+                f"{counted(len(sizes), 'equal shard')} would take the last photo of a class out of train; "
+                "nothing was written",
+                hint="Use --even repeat, or a smaller --world-size or --workers.",
+            )
+        return Evened(sizes, np.array(sorted(dropped), np.int64), repeated)
+
     def write(self, source: Source, work: Staging) -> Mapping[str, Any]:
         """Writes shards, sizes.json, _info.json and __len__."""
         writer = _SampleWriter(self, source)
@@ -186,24 +212,29 @@ class WebDataset:
         evened: dict[str, Any] = {}
         made_anew: Counter[str] = Counter()
         for part, samples in source.parts.items():
-            even = self.even is not None and part == "train"
-            counts = self.shard_sizes(len(samples), even=even)
+            even = source.evened.get(part)
+            counts = even.sizes if even else self.shard_sizes(len(samples))
+            if len(counts) < (together := self.world_size * self.workers):
+                source.on_event(
+                    Note(f"{part}: {counted(len(counts), 'shard')} for {together} workers, some get none")
+                )
             shards = {f"{part}-{number:06d}.tar": size for number, size in enumerate(counts)}
             made_anew.update(_write_part(source, part, shards, writer, work))
             sizes |= shards
-            name, total = SPLIT_NAMES[part], sum(counts)
-            splits[name] = {
-                "name": name,
-                "num_samples": total,
-                "filenames": list(shards),
-                "shard_lengths": counts,
-            }
+            # timm looks a split up by the name that it is given: `validation`, or as the shards are called.
+            for name in dict.fromkeys((SPLIT_NAMES[part], part)):
+                splits[name] = {
+                    "name": name,
+                    "num_samples": sum(counts),
+                    "filenames": list(shards),
+                    "shard_lengths": counts,
+                }
             if even:
                 evened = {
                     "shards": len(counts),
                     "samples_per_shard": counts[0],
-                    "dropped": max(0, len(samples) - total),
-                    "repeated": max(0, total - len(samples)),
+                    "dropped": len(even.dropped),
+                    "repeated": len(even.repeated),
                 }
         write_json(work.folder / "sizes.json", sizes)
         write_json(work.folder / "_info.json", {"splits": splits})

@@ -212,7 +212,10 @@ class ExporterConformance:
 
     def test_the_classes_lie_beside_it(self, given: Given, tmp_path: Path) -> None:
         self.run(given, tmp_path / "out")
-        assert pq.read_table(tmp_path / "out" / "classes.parquet").equals(given.split.classes)
+        table = pq.read_table(tmp_path / "out" / "classes.parquet")
+        assert table.select(given.split.classes.column_names).equals(given.split.classes)
+        for name in ("label", "n_train", "n_val", "n_test", "shot"):
+            assert table[f"split_{name}"].equals(given.split.classes[name])
 
     def test_only_the_parts_asked_for(self, given: Given, tmp_path: Path) -> None:
         report = export(

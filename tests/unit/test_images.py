@@ -1,9 +1,11 @@
 import io
 import warnings
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from arboretum_tools.image_format import jpeg_turn
 from arboretum_tools.images import UndecodableImageError, decode_rgb, open_image, shrink, tile, to_jpeg
 from arboretum_tools.testing.tiny import tiny_image
 
@@ -121,3 +123,26 @@ def test_a_large_image_is_no_warning_and_a_decompression_bomb_is_an_error() -> N
         assert open_image(saved(Image.new("1", (10_000, 10_000)), "PNG"), name="photo 7").width == 10_000
         with pytest.raises(UndecodableImageError, match="14000 x 14000 pixels are more than 178,956,970"):
             open_image(saved(Image.new("1", (14_000, 14_000)), "PNG"), name="photo 7")
+
+
+def test_sixteen_bits_of_grey_are_scaled() -> None:
+    ramp = Image.fromarray(np.linspace(0, 65_535, 256).astype(np.uint16).reshape(16, 16))
+    data = saved(ramp, "PNG")
+    assert Image.open(io.BytesIO(data)).mode.startswith("I")
+    rgb = np.asarray(decode_rgb(data, name="it"))
+    assert np.array_equal(rgb[..., 0].ravel(), np.arange(256))
+    jpeg = np.asarray(decode_rgb(to_jpeg(data, name="it")[0], name="it")).astype(int)
+    assert np.abs(jpeg[..., 0].ravel() - np.arange(256)).max() <= 4
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+@pytest.mark.parametrize("little", [True, False])
+def test_the_turn_of_a_jpeg_is_read_without_its_pixels(turn: int, little: bool) -> None:
+    image = Image.new("RGB", (40, 20))
+    exif = image.getexif()
+    exif.endian = "<" if little else ">"
+    exif[0x010F] = "a maker"
+    exif[0x0112] = turn
+    assert jpeg_turn(saved(image, "JPEG", exif=exif)) == turn
+    assert jpeg_turn(saved(image, "JPEG")) == 1
+    assert jpeg_turn(saved(image, "JPEG", exif=exif)[:40]) in (1, turn)

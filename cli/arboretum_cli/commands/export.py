@@ -45,6 +45,10 @@ def export(
         bool,
         typer.Option("--allow-missing", help="Go on without photos that the store lacks; they are listed."),
     ] = False,
+    skip_bad: Annotated[
+        bool,
+        typer.Option("--skip-bad", help="Leave out photos that cannot be decoded; they are listed."),
+    ] = False,
     parts: Annotated[
         str | None,
         typer.Option(
@@ -109,7 +113,7 @@ def export(
         int | None,
         typer.Option(
             "--world-size",
-            help="With --even: processes that train together; shards are a multiple of them.",
+            help="webdataset: processes that train together; a part has a shard for each of their workers.",
             metavar="N",
             show_default=False,
         ),
@@ -117,7 +121,7 @@ def export(
     workers: Annotated[
         int | None,
         typer.Option(
-            "--workers", help="With --even: loader workers a process.", metavar="N", show_default=False
+            "--workers", help="webdataset: loader workers a process.", metavar="N", show_default=False
         ),
     ] = None,
     resize: Annotated[
@@ -179,6 +183,7 @@ def export(
             parts=_listed(parts),
             seed=seed,
             allow_missing=allow_missing,
+            skip_bad=skip_bad,
             drop_classes=drop_classes,
             on_event=progress,
             captions=None if titles else captions if captions in ("all", "none") else _listed(captions),

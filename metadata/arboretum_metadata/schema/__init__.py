@@ -21,7 +21,7 @@ from arboretum_metadata.schema.catalog import (
     TAXA,
 )
 from arboretum_metadata.schema.columns import Column, Table
-from arboretum_metadata.schema.export import ATTRIBUTION, MISSING
+from arboretum_metadata.schema.export import ATTRIBUTION, EVENED, EXPORT_CLASSES, MISSING
 from arboretum_metadata.schema.split import CLASSES, EXCLUDED, LEFT_OUT, PART, PUBLISHED_FILES, UNUSED_CLASSES
 from arboretum_metadata.schema.store import INDEX, REQUEST
 
@@ -43,6 +43,8 @@ TABLES: dict[str, Table] = {
     "excluded": EXCLUDED,
     "unused_classes": UNUSED_CLASSES,
     "published_files": PUBLISHED_FILES,
+    "export_classes": EXPORT_CLASSES,
+    "evened": EVENED,
     "missing": MISSING,
     "attribution": ATTRIBUTION,
 }
@@ -55,7 +57,9 @@ __all__ = [
     "CATALOG_COUNTS",
     "CATALOG_REQUIRED",
     "CLASSES",
+    "EVENED",
     "EXCLUDED",
+    "EXPORT_CLASSES",
     "INACTIVE_NAMES",
     "INDEX",
     "LEFT_OUT",

@@ -4,6 +4,39 @@ from __future__ import annotations
 
 from arboretum_metadata.schema.catalog import CATALOG
 from arboretum_metadata.schema.columns import Column, Table
+from arboretum_metadata.schema.split import CLASSES
+
+EXPORT_CLASSES = Table(
+    name="classes of an export",
+    path="<export>/classes.parquet",
+    order="label ascending",
+    meaning="One row a class, as in a split. Label, counts (with what is repeated) and band are those of "
+    "what was written, so that they descend; 0 for parts that were not exported. What the split says stands "
+    "beside them.",
+    columns=(
+        *CLASSES.columns,
+        Column("split_label", "int32", "Label of the class in the split."),
+        *(
+            Column(f"split_n_{part}", "int64", f"Photos in {part}.parquet of the split.", unit="photo")
+            for part in ("train", "val", "test")
+        ),
+        Column("split_shot", "string", "Shot band by split_n_train."),
+    ),
+)
+
+EVENED = Table(
+    name="photos that equal shards cost",
+    path="<export>/evened.parquet",
+    order="part, then photo_id ascending",
+    meaning="Photos that were left out or written again so that all shards have as many samples; one row "
+    "each time. Only where there are any.",
+    columns=(
+        Column("part", "string", "Part of the split."),
+        Column("photo_id", "int64", "iNaturalist's number of the photo."),
+        Column("class_key", "string", "Class of the photo."),
+        Column("change", "string", "`dropped` or `repeated`."),
+    ),
+)
 
 MISSING = Table(
     name="photos missing from an export",
@@ -13,7 +46,11 @@ MISSING = Table(
     columns=(
         Column("part", "string", "Part of the split."),
         Column("photo_id", "int64", "iNaturalist's number of the photo."),
-        Column("status", "string", "Its state in the store; `pending` = never tried."),
+        Column(
+            "status",
+            "string",
+            "Its state in the store; `pending` = never tried, `undecodable` = left out by --skip-bad.",
+        ),
     ),
 )
 

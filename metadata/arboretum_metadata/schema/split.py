@@ -37,7 +37,7 @@ PART = Table(
 
 CLASSES = Table(
     name="classes of a split",
-    path="<split>/classes.parquet, <export>/classes.parquet",
+    path="<split>/classes.parquet",
     order="label ascending",
     meaning="One row a class. label = row number.",
     columns=(

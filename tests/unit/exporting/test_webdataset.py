@@ -273,7 +273,6 @@ def test_shards_differ_by_at_most_one_and_drop_nothing(samples: int, samples_per
     ("options", "message"),
     [
         ({"even": "pad"}, "drop or repeat"),
-        ({"world_size": 4}, "only where shards are made even"),
         ({"even": "drop", "workers": 0}, "at least 1"),
         ({"resize": 0}, "0 pixels"),
     ],
