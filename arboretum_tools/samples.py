@@ -40,7 +40,7 @@ _STATES = (PENDING, *STATUSES)
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """The photos of one part that an image store holds, by (label, photo_id).
+    """The photos of one part that an image store holds, in the order of the part.
 
     Attributes:
         part: name of the part.
@@ -75,6 +75,10 @@ class Samples:
         It depends on nothing but the photo ids, so it is the same however the store was filled.
         """
         return np.lexsort((self.photo_ids, stable_key.keys(self.photo_ids, "shuffle", seed)))
+
+    def by_label(self) -> NDArray[np.int64]:
+        """Positions of these photos by (label, photo_id), in which they stand unless labels were changed."""
+        return np.lexsort((self.photo_ids, self.labels))
 
     def only(self, keep: NDArray[np.bool_], labels: NDArray[np.int32]) -> Samples:
         """Some of these photos, with labels of their own.

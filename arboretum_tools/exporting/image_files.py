@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 
-import numpy as np
-
 from arboretum_tools.events import PhotoDone
 from arboretum_tools.exporting.base import Sample, Source, encoded
 from arboretum_tools.exporting.staging import Staging
@@ -56,13 +54,14 @@ def write_images(
         How many were made anew, by what was done to them.
     """
     made_anew: Counter[str] = Counter()
-    total = len(source.parts[part])
+    order = source.parts[part].by_label()
+    total = len(order)
     for start in range(0, total, _STEP):
 
         def write(start: int = start) -> Mapping[str, int]:
             done: Counter[str] = Counter()
             lines: list[str] = []
-            for stored in source.samples(part, np.arange(start, min(start + _STEP, total))):
+            for stored in source.samples(part, order[start : start + _STEP]):
                 sample, what = encoded(stored, resize)
                 if what is not None:
                     done[what] += 1
@@ -79,8 +78,9 @@ def write_images(
 
 
 def rows_of(source: Source, part: str) -> Iterator[tuple[int, int]]:
-    """(photo_id, label) of a part in the order of the split, (label, photo_id)."""
+    """(photo_id, label) of a part by (label, photo_id)."""
     samples = source.parts[part]
+    order = samples.by_label()
     for start in range(0, len(samples), _ROWS):
-        rows = slice(start, start + _ROWS)
+        rows = order[start : start + _ROWS]
         yield from zip(samples.photo_ids[rows].tolist(), samples.labels[rows].tolist(), strict=True)

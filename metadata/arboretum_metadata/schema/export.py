@@ -57,7 +57,7 @@ MISSING = Table(
 ATTRIBUTION = Table(
     name="attribution of an export",
     path="<export>/ATTRIBUTION.parquet",
-    order="part (train, val, test), then (label, photo_id)",
+    order="part (train, val, test), then (label in the split, photo_id)",
     meaning="One row a photo of the export: whom to credit and under which licence.",
     columns=(
         Column("part", "string", "train, val or test."),

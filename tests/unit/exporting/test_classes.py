@@ -75,6 +75,10 @@ def test_every_format_writes_the_labels_of_its_classes(tmp_path, format_):
     for row in attribution:
         if row["part"] == "train":
             assert rows[row["label"]]["class_key"] == key_of[row["photo_id"]]
+    if format_ == "lists":
+        (file,) = (tmp_path / "out").glob("*_train.txt")
+        labels = [int(line.split()[1]) for line in file.read_text().splitlines()]
+        assert labels == sorted(labels)
     if format_ == "hf":
         (file,) = (tmp_path / "out" / "data").glob("train-*.parquet")
         for row in pq.read_table(file, columns=["photo_id", "label"]).to_pylist():
