@@ -95,7 +95,7 @@ class TestWebDataset(ExporterConformance):
         train = given.split.part("train").num_rows
         assert ast.literal_eval((out / "__len__").read_text()) == train
         splits = json.loads((out / "_info.json").read_text())["splits"]
-        assert list(splits) == ["test", "train", "validation"]
+        assert list(splits) == ["test", "train", "val", "validation"]
         for name, split in splits.items():
             assert split["name"] == name
             assert split["num_samples"] == sum(split["shard_lengths"])
