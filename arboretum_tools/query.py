@@ -7,8 +7,8 @@ quoted here. Nothing that a user typed ever becomes SQL.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -17,6 +17,7 @@ import duckdb
 
 from arboretum_tools.errors import OutOfSpaceError
 from arboretum_tools.stable_key import SQL_MACROS
+from arboretum_tools.temporary_folders import TemporaryFolder
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -48,13 +49,12 @@ def connect(
     Args:
         memory_limit: such as "2GB"; default `$ARBORETUM_MEMORY_LIMIT`, else 2 GB.
         threads: number of threads; default all cores. Never changes a result.
-        temp_directory: where large sorts spill; default the system's temporary folder.
+        temp_directory: where large sorts spill; default a folder of this process in the
+            system's temporary folder.
     """
     config: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": memory_limit or os.environ.get("ARBORETUM_MEMORY_LIMIT") or MEMORY_LIMIT,
-        "temp_directory": str(
-            temp_directory or Path(tempfile.gettempdir(), f"arboretum-spill-{os.getpid()}")
-        ),
+        "temp_directory": str(temp_directory or _spill_folder(os.getpid()).path),
         # Every result that is stored has an ORDER BY of its own; keeping insertion order costs memory.
         "preserve_insertion_order": False,
         # The system keeps what was read of a file; a second copy of it would only cost memory.
@@ -69,6 +69,12 @@ def connect(
     for macro in SQL_MACROS:
         connection.execute(macro)
     return connection
+
+
+@functools.cache
+def _spill_folder(_process: int) -> TemporaryFolder:
+    """One for all connections of a process; a process that was forked gets its own."""
+    return TemporaryFolder("spill")
 
 
 @contextlib.contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -28,6 +27,7 @@ from arboretum_tools.store import layout, measured, plans, states
 from arboretum_tools.store.lock import Task
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.store.writer import StoreWriter
+from arboretum_tools.temporary_folders import TemporaryFolder
 
 if TYPE_CHECKING:
     from arboretum_tools.downloading.executors import Fetched
@@ -143,8 +143,8 @@ def _written_down(job: Job) -> Iterator[SavedPlan]:
 
     # Of a whole catalogue it takes minutes.
     job.on_event(StageStarted("plan", None))
-    with tempfile.TemporaryDirectory(prefix="arboretum-plan-") as folder:
-        plan = photo_plan.write(replace(asked, batches=told), Path(folder))
+    with TemporaryFolder("plan") as folder:
+        plan = photo_plan.write(replace(asked, batches=told), folder)
         job.on_event(StageFinished("plan"))
         yield plan
 

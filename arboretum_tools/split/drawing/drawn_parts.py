@@ -6,7 +6,6 @@ come, to buckets that rise with (label, photo_id), and each is sorted when it is
 
 from __future__ import annotations
 
-import tempfile
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,6 +22,7 @@ from arboretum_tools.atomic_files import out_of_space
 from arboretum_tools.catalog.partitions import Bucket, deal
 from arboretum_tools.split.part_files import PartFiles
 from arboretum_tools.tables import arrow_schema
+from arboretum_tools.temporary_folders import TemporaryFolder
 
 
 class DrawnParts(PartFiles):
@@ -32,9 +32,7 @@ class DrawnParts(PartFiles):
     holds it; saving reads a bucket at a time.
     """
 
-    def __init__(
-        self, folder: tempfile.TemporaryDirectory[str], buckets: Mapping[str, Sequence[Bucket]]
-    ) -> None:
+    def __init__(self, folder: TemporaryFolder, buckets: Mapping[str, Sequence[Bucket]]) -> None:
         super().__init__(tuple(buckets))
         self._folder = folder
         self._buckets = buckets
@@ -49,9 +47,9 @@ class DrawnParts(PartFiles):
             batches: columns of PART (one that is not there is unknown) and `bucket`, in any order. Within a
                 part the buckets rise with (label, photo_id).
         """
-        folder = tempfile.TemporaryDirectory(prefix="arboretum-split-")
-        with out_of_space(Path(folder.name)):
-            dealt = deal(batches, Path(folder.name, "buckets"))
+        folder = TemporaryFolder("split")
+        with out_of_space(folder.path):
+            dealt = deal(batches, folder.path / "buckets")
         return cls(
             folder,
             {part: [dealt[n] for n in numbers if n in dealt] for part, numbers in parts.items()},

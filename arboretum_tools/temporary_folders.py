@@ -1,0 +1,83 @@
+"""Folders in $TMPDIR for as long as they are needed; what a killed process left goes when the next one comes.
+
+Each folder is locked by the process that made it. The kernel releases the lock when the process ends, however
+it ends, so a folder whose lock can be had is nobody's.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+import weakref
+from pathlib import Path
+from types import TracebackType
+
+from arboretum_tools.locking import try_lock
+
+_OURS = re.compile(r"arboretum-(plan|spill|split)-\w+")
+
+
+class TemporaryFolder:
+    """A folder that goes with this object, at the latest with its process.
+
+    A context manager that gives its path and removes it; or it goes when nobody holds the object.
+
+    Attributes:
+        path: the folder.
+    """
+
+    def __init__(self, purpose: str) -> None:
+        """Makes the folder, and removes those that killed processes of this user left.
+
+        Args:
+            purpose: part of its name: plan, spill or split.
+        """
+        remove_abandoned()
+        # Nobody looks at it under this name, so that it has its lock before anyone could ask for it.
+        made = Path(tempfile.mkdtemp(prefix=".arboretum-"))
+        descriptor = os.open(made, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self.path = made
+        try:
+            if try_lock(descriptor):
+                name = f"arboretum-{purpose}-{made.name.removeprefix('.arboretum-')}"
+                self.path = made.rename(made.with_name(name))
+        except OSError:
+            # A file system without locks: the folder keeps the name under which nobody removes it.
+            pass
+        self._remove = weakref.finalize(self, _removed, self.path, descriptor, os.getpid())
+
+    def __enter__(self) -> Path:
+        return self.path
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self._remove()
+
+
+def remove_abandoned() -> None:
+    """Removes the folders of processes of this user that ended without doing so."""
+    with os.scandir(tempfile.gettempdir()) as entries:
+        found = [entry.path for entry in entries if _OURS.fullmatch(entry.name)]
+    for path in found:
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            # Another user's, no folder, or gone.
+            continue
+        try:
+            if os.fstat(descriptor).st_uid == os.getuid() and try_lock(descriptor):
+                shutil.rmtree(path, ignore_errors=True)
+        except OSError:
+            pass
+        finally:
+            os.close(descriptor)
+
+
+def _removed(path: Path, descriptor: int, owner: int) -> None:
+    # A process that was forked from the owner holds a copy of the object.
+    if os.getpid() == owner:
+        shutil.rmtree(path, ignore_errors=True)
+    os.close(descriptor)
