@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         save_plan,
     )
     from arboretum_tools.errors import ArboretumError
-    from arboretum_tools.evaluation import Evaluation, evaluate
+    from arboretum_tools.evaluation import Comparison, Evaluation, compare_predictions, evaluate
     from arboretum_tools.exporting import export
     from arboretum_tools.exporting.report import ExportReport
     from arboretum_tools.split import Split, open_split
@@ -62,6 +62,7 @@ _HOME = {
     "Catalog": "catalog",
     "CatalogStats": "catalog.stats",
     "CheckReport": "catalog.check",
+    "Comparison": "evaluation",
     "DownloadEstimate": "downloading",
     "DownloadFailedError": "downloading",
     "DownloadReport": "downloading",
@@ -83,6 +84,7 @@ _HOME = {
     "build_catalog": "catalog.build",
     "catalog_stats": "catalog.stats",
     "check_catalog": "catalog.check",
+    "compare_predictions": "evaluation",
     "contact_sheet": "contact_sheets",
     "describe_taxon": "catalog.overview",
     "download": "downloading",
@@ -114,6 +116,7 @@ __all__ = [
     "Catalog",
     "CatalogStats",
     "CheckReport",
+    "Comparison",
     "DownloadEstimate",
     "DownloadFailedError",
     "DownloadReport",
@@ -135,6 +138,7 @@ __all__ = [
     "build_catalog",
     "catalog_stats",
     "check_catalog",
+    "compare_predictions",
     "contact_sheet",
     "describe_taxon",
     "download",

@@ -1,8 +1,7 @@
-"""Accuracies with their intervals. Pure arithmetic over labels; a value that no photo decides is None."""
+"""Measures a class, and mistakes in the tree of ranks. Pure arithmetic over labels."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,55 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arboretum_metadata.vocab import RANKS
-
-# Of the normal distribution, for 95 %.
-_Z = 1.959963984540054
-
-_RESAMPLES = 1_000
-_RESAMPLES_AT_ONCE = 50
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A share or mean with its 95 % interval.
-
-    Attributes:
-        value: from 0 to 1; None where nothing decides it.
-        low: lower end of the interval.
-        high: upper end of the interval.
-        n: what it is a mean over: photos, or classes.
-    """
-
-    value: float | None
-    low: float | None
-    high: float | None
-    n: int
-
-
-def share(hits: NDArray[np.bool_]) -> Estimate:
-    """The share of hits among photos, with Wilson's interval (Wilson 1927)."""
-    n = len(hits)
-    if not n:
-        return Estimate(None, None, None, 0)
-    p = float(np.count_nonzero(hits)) / n
-    middle = p + _Z**2 / (2 * n)
-    half = _Z * math.sqrt(p * (1 - p) / n + _Z**2 / (4 * n**2))
-    scale = 1 + _Z**2 / n
-    return Estimate(p, max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale), n)
-
-
-def mean_over_classes(values: NDArray[np.float64]) -> Estimate:
-    """The unweighted mean over classes; its interval is a bootstrap over classes (1,000 draws, seed 0)."""
-    n = len(values)
-    if not n:
-        return Estimate(None, None, None, 0)
-    generator = np.random.Generator(np.random.PCG64(0))
-    means = [
-        values[generator.integers(0, n, (_RESAMPLES_AT_ONCE, n))].mean(axis=1)
-        for _ in range(_RESAMPLES // _RESAMPLES_AT_ONCE)
-    ]
-    low, high = np.percentile(np.concatenate(means), [2.5, 97.5])
-    return Estimate(float(values.mean()), float(low), float(high), n)
 
 
 def per_class(hits: NDArray[np.bool_], truth: NDArray[np.int64], num_classes: int) -> NDArray[np.float64]:
@@ -81,6 +31,29 @@ def f1_per_class(
         2.0 * right, photos + times_predicted, out=np.full(num_classes, np.nan), where=photos > 0
     )
     return f1
+
+
+def f1_influence(
+    truth: NDArray[np.int64], predicted: NDArray[np.int64], f1: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """What each photo adds to the mean of F1 over the classes that have photos.
+
+    The derivative of the mean in the weight of a photo. With D_c = photos of c + predictions of c, a photo of
+    class t that is predicted as q adds (2 [t = q] - F1_t) / D_t to F1_t and -F1_q / D_q to F1_q.
+
+    Args:
+        truth: label of each photo.
+        predicted: its predicted label, negative where there is none.
+        f1: of each class, NaN for a class without photos.
+    """
+    num_classes = len(f1)
+    size = np.bincount(truth, minlength=num_classes)
+    size += np.bincount(predicted[predicted >= 0], minlength=num_classes)
+    pull = np.divide(f1, size, out=np.zeros(num_classes), where=~np.isnan(f1))
+    there = np.where(predicted >= 0, predicted, 0)
+    influence = 2.0 * (truth == predicted) / size[truth] - pull[truth] - pull[there] * (predicted >= 0)
+    mean: NDArray[np.float64] = influence / np.count_nonzero(~np.isnan(f1))
+    return mean
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,17 +85,12 @@ class Lineages:
         codes[-1] = np.arange(len(classes))
         return cls(ranks, codes)
 
-    def accuracy(
+    def hits(
         self, rank: str, truth: NDArray[np.int64], predicted: NDArray[np.int64]
-    ) -> tuple[Estimate, int]:
-        """Share of photos whose predicted class lies in the right taxon of a rank.
-
-        Photos of classes that lack the rank are left out; their number is the second value.
-        """
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Whose predicted class lies in the right taxon of a rank, and whose class has the rank at all."""
         codes = self.codes[self.ranks.index(rank)]
-        known = codes[truth] >= 0
-        hits = (predicted[known] >= 0) & (codes[truth[known]] == codes[predicted[known]])
-        return share(hits), int(np.count_nonzero(~known))
+        return (predicted >= 0) & (codes[truth] == codes[predicted]), codes[truth] >= 0
 
     def severity(self, truth: NDArray[np.int64], predicted: NDArray[np.int64]) -> tuple[float | None, int]:
         """Mean height of the lowest common ancestor over wrong predictions, and their number.

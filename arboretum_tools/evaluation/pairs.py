@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from arboretum_tools.evaluation.metrics import Estimate, share
+from arboretum_tools.evaluation.intervals import Estimate, Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +30,14 @@ class PairAccuracy:
 def accuracies(
     pairs: object,
     classes: Sequence[Mapping[str, Any]],
-    truth: NDArray[np.int64],
+    sample: Sample,
     predicted: NDArray[np.int64],
 ) -> tuple[PairAccuracy, ...]:
     """The pairs of class_keys that split.json lists, in its order.
 
     The file is untrusted: what is no pair of classes of this split is passed over; the audit says so.
     """
+    truth = sample.labels
     labels = {row["class_key"]: label for label, row in enumerate(classes)}
     found = []
     for pair in pairs if isinstance(pairs, list) else ():
@@ -48,8 +49,8 @@ def accuracies(
         found.append(
             PairAccuracy(
                 (str(classes[first]["name"]), str(classes[second]["name"])),
-                share((predicted == truth)[inside]),
-                share((predicted == other)[inside]),
+                sample.within(inside).share((predicted == truth)[inside]),
+                sample.within(inside).share((predicted == other)[inside]),
             )
         )
     return tuple(found)

@@ -9,9 +9,11 @@ import numpy as np
 
 from arboretum_tools.atomic_files import placed, whole_file, write_json
 from arboretum_tools.errors import TargetExistsError
-from arboretum_tools.evaluation import Estimate, Evaluation, Measures
+from arboretum_tools.evaluation.comparison import Comparison, Difference
+from arboretum_tools.evaluation.evaluation import Evaluation, Measures
+from arboretum_tools.evaluation.intervals import FEW_CLASSES, Estimate
 from arboretum_tools.split.stats import matplotlib_figure
-from arboretum_tools.wording import counted, does
+from arboretum_tools.wording import counted, does, plural
 
 #: The files of a report.
 JSON, MARKDOWN, FIGURE = "report.json", "report.md", "report.png"
@@ -26,11 +28,12 @@ def markdown(found: Evaluation) -> str:
     lines = [
         f"# {found.split}, {found.part}",
         "",
-        f"{counted(found.photos, 'photo')} of {counted(found.classes, 'class')}. Percent, with 95 % "
-        "intervals: Wilson for shares of photos, bootstrap over classes for means over classes.",
+        f"{counted(found.photos, 'photo')} of {counted(found.classes, 'class')}{_in_groups(found)}. Percent, "
+        "with 95 % intervals for other photos of the same classes.",
         "",
         *_table(columns, rows),
         "",
+        *_over_classes(found.top1),
         f"Macro-F1 {cell(found.macro_f1)}. {_severity(found)}",
         *_left_out(found),
         "",
@@ -55,6 +58,60 @@ def markdown(found: Evaluation) -> str:
     return "\n".join(lines) + "\n"
 
 
+def comparison_markdown(found: Comparison) -> str:
+    """The comparison as Markdown; numbers in percent."""
+    names = ["", *(name.replace("_", "-") for name in found.top1)]
+    lines = [
+        "## Against the other predictions",
+        "",
+        "Percent; differences with their 95 % intervals; p by exchanging the answers to whole "
+        f"{plural(2, found.grouped_by)}, of which {found.differing_groups:,} of {found.num_groups:,} differ.",
+    ]
+    for title, measures in (("top-1", found.top1), ("top-5", found.top5)):
+        if measures is None:
+            continue
+        each = list(measures.values())
+        rows = [
+            [title, *(_percent(one.first) for one in each)],
+            ["against", *(_percent(one.second) for one in each)],
+            ["difference", *map(_difference, each)],
+            ["p", *("–" if one.p is None else f"{one.p:.4f}" for one in each)],
+        ]
+        lines += ["", *_table(names, rows)]
+    return "\n".join(lines) + "\n"
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.1f}"
+
+
+def _difference(one: Difference) -> str:
+    if one.value is None or one.low is None or one.high is None:
+        return "–"
+    return f"{100 * one.value:+.1f} [{100 * one.low:+.1f}, {100 * one.high:+.1f}]"
+
+
+def _in_groups(found: Evaluation) -> str:
+    """What the intervals take as one draw, where that is not each photo."""
+    return "" if found.grouped_by == "photo" else f" in {counted(found.num_groups, found.grouped_by)}"
+
+
+def _over_classes(measures: Measures) -> list[str]:
+    """The intervals for other classes as well, and a word on those of few classes."""
+    means = {"class-balanced": measures.class_balanced, **measures.bands}
+    known = {name: one for name, one in means.items() if one.over_classes is not None}
+    if not known:
+        return []
+    text = ", ".join(f"{name} {_range(one.over_classes)}" for name, one in known.items() if one.over_classes)
+    few = [f"{name} {counted(one.n, 'class')}" for name, one in known.items() if one.n < FEW_CLASSES]
+    note = f" Over fewer than {FEW_CLASSES} classes this means little: {', '.join(few)}." if few else ""
+    return [f"For other classes as well, top-1: {text}.{note}", ""]
+
+
+def _range(ends: tuple[float, float]) -> str:
+    return f"[{100 * ends[0]:.1f}, {100 * ends[1]:.1f}]"
+
+
 def _cells(measures: Measures) -> list[str]:
     return [cell(one) for one in (measures.overall, measures.class_balanced, *measures.bands.values())]
 
@@ -63,7 +120,7 @@ def cell(estimate: Estimate) -> str:
     """An estimate as a cell of a table: `71.3 [68.0, 74.4]`, or a dash where nothing decides it."""
     if estimate.value is None or estimate.low is None or estimate.high is None:
         return "–"
-    return f"{100 * estimate.value:.1f} [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
+    return f"{100 * estimate.value:.1f} {_range((estimate.low, estimate.high))}"
 
 
 def _plain(name: str) -> str:
@@ -136,13 +193,20 @@ def _bars(axes: Any, estimates: dict[str, Estimate], colors: list[str]) -> None:
     known = [entry for entry in known if entry[1].value is not None]
     values = np.array([100 * (one.value or 0) for _, one, _ in known])
     ends = np.array([[100 * (one.low or 0), 100 * (one.high or 0)] for _, one, _ in known]).reshape(-1, 2)
-    # An interval of resampled classes may miss its own mean by a rounding error.
-    errors = np.maximum(np.stack([values - ends[:, 0], ends[:, 1] - values]), 0)
+    errors = np.stack([values - ends[:, 0], ends[:, 1] - values])
     axes.bar([name for name, _, _ in known], values, color=[c for _, _, c in known], yerr=errors, capsize=3)
 
 
-def save(found: Evaluation, folder: str | Path, *, with_figure: bool = True) -> list[Path]:
+def save(
+    found: Evaluation, folder: str | Path, *, against: Comparison | None = None, with_figure: bool = True
+) -> list[Path]:
     """Writes report.json, report.md and report.png; an earlier report there is replaced.
+
+    Args:
+        found: the evaluation.
+        folder: where to.
+        against: a comparison of its predictions with others, written behind it.
+        with_figure: draw report.png too.
 
     Raises:
         TargetExistsError: the folder holds something else and no report.
@@ -158,7 +222,8 @@ def save(found: Evaluation, folder: str | Path, *, with_figure: bool = True) -> 
             hint="Name another folder with --out.",
         )
     with whole_file(folder / MARKDOWN) as temporary:
-        temporary.write_text(markdown(found), encoding="utf-8")
-    write_json(folder / JSON, found.to_dict())
+        text = markdown(found) + (f"\n{comparison_markdown(against)}" if against else "")
+        temporary.write_text(text, encoding="utf-8")
+    write_json(folder / JSON, found.to_dict() | ({"against": against.to_dict()} if against else {}))
     written = [folder / JSON, folder / MARKDOWN]
     return [*written, figure(found, folder / FIGURE)] if with_figure else written

@@ -14,7 +14,7 @@ from sklearn.metrics import balanced_accuracy_score, f1_score, top_k_accuracy_sc
 
 from arboretum_tools.errors import SplitError, TargetExistsError, UsageError
 from arboretum_tools.evaluation import PredictionsError, evaluate
-from arboretum_tools.evaluation.metrics import mean_over_classes, per_class, share
+from arboretum_tools.evaluation.intervals import Sample
 from arboretum_tools.evaluation.predictions import best
 from arboretum_tools.evaluation.report import markdown, save
 from arboretum_tools.testing.tiny import tiny_split
@@ -136,28 +136,6 @@ def test_no_mistakes_have_no_severity(tmp_path):
     assert "No prediction is wrong" in markdown(found)
 
 
-@pytest.mark.parametrize(
-    ("hits", "n", "low", "high"),
-    # Newcombe 1998, Statistics in Medicine 17, table I, method 3 (the score interval).
-    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
-)
-def test_intervals_of_shares_are_those_that_newcombe_prints(hits, n, low, high):
-    found = share(np.arange(n) < hits)
-    assert (round(found.low, 4), round(found.high, 4)) == (low, high)
-    assert found.value == hits / n
-
-
-def test_intervals_of_means_hold_their_mean_and_narrow_with_classes():
-    rng = np.random.default_rng(1)
-    few, many = (mean_over_classes(rng.random(n)) for n in (10, 1000))
-    assert few.low < few.value < few.high
-    assert many.high - many.low < (few.high - few.low) / 5
-    # About 2 * 1.96 standard errors of a uniform variable.
-    assert many.high - many.low == pytest.approx(2 * 1.96 * math.sqrt(1 / 12 / 1000), rel=0.1)
-    assert mean_over_classes(np.array([])).value is None
-    assert np.isnan(per_class(np.array([True]), np.array([1]), 3)).tolist() == [True, False, True]
-
-
 FORMS = {
     "p.npz": {"photo_id": np.array(IDS), "label": np.array(TRUTH)},
     "k.npz": {"photo_id": np.array(IDS), "topk": np.array([[t, (t + 1) % 4] for t in TRUTH])},
@@ -272,7 +250,10 @@ def test_the_report_is_written_and_replaces_only_a_report(tmp_path, monkeypatch)
     assert again == {path: path.read_bytes() for path in written}
     assert json.loads(written[0].read_text())["top1"]["overall"]["n"] == 12
     text = written[1].read_text()
-    assert "| top-1 | 66.7 [39.1, 86.2] |" in text
+    assert "12 photos of 4 classes in 8 observations." in text
+    overall = found.top1.overall
+    assert f"| top-1 | 66.7 [{100 * overall.low:.1f}, {100 * overall.high:.1f}] |" in text
+    assert "Over fewer than 10 classes this means little: class-balanced 4 classes, few 3 classes." in text
     assert "Mistake severity 4.00 ranks" in text
     assert "| order | " in text
     (tmp_path / "mine").mkdir()
@@ -291,8 +272,9 @@ def test_look_alikes_are_reported_pair_by_pair():
     truth = np.array([0, 0, 0, 0, 1, 1, 2])
     predicted = np.array([0, 1, 2, -1, 1, 0, 0])
     pairs = [["a", "b"], ["c", "a"], ["a", "nowhere"], "ab", ["a"]]
-    first, second = accuracies(pairs, classes, truth, predicted)
+    sample = Sample.of(truth, np.arange(7))
+    first, second = accuracies(pairs, classes, sample, predicted)
     assert first.names == ("A", "B")
     assert (first.top1.value, first.swapped.value, first.top1.n) == (2 / 6, 2 / 6, 6)
     assert (second.top1.value, second.swapped.value) == (1 / 5, 2 / 5)
-    assert accuracies(None, classes, truth, predicted) == ()
+    assert accuracies(None, classes, sample, predicted) == ()

@@ -1,0 +1,230 @@
+"""Two models over the same photos: how far apart they are, and whether that is more than chance.
+
+The photos are the same, so what is uncertain is the difference photo by photo, of which photos of one group
+are one draw. Its interval is that of `intervals`. Its p is that of a permutation test: if the two models
+were one, each could have given either's answers to a group (Fisher 1935; Good 2005, Permutation Tests,
+3.2), so the answers of whole groups are exchanged.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arboretum_tools.errors import UsageError
+from arboretum_tools.evaluation.evaluated_part import EvaluatedPart
+from arboretum_tools.evaluation.intervals import score_interval
+from arboretum_tools.evaluation.predictions import read_predictions
+from arboretum_tools.split.manifest import Split
+from arboretum_tools.stable_key import keys
+from arboretum_tools.version import __version__
+
+#: Exchanges that are drawn where there are more than so many.
+DRAWS = 10_000
+
+# Numbers of a block of exchanges: bounds memory.
+_BLOCK = 1 << 21
+
+# Sums that are equal but for rounding are as extreme as the one that was found.
+_TIE = 1e-9
+
+_BITS = 32
+
+_LARGEST_SEED = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How far two models are apart in one measure.
+
+    Attributes:
+        first: the measure of the first model, from 0 to 1; None where no photo decides it. second: of the
+        second. value: first - second. low: lower end of the 95 % interval of the difference, for other
+        photos of the same classes. high: upper end of it. p: how often a difference as large, in either
+        direction, comes of exchanging the answers to whole groups. exchanges: how many exchanges p was
+        counted over: all there are, or DRAWS. n: what the measure is a mean over: photos, or classes.
+    """
+
+    first: float | None
+    second: float | None
+    value: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    exchanges: int
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two models, or two sets of runs of two models, over one part.
+
+    Attributes:
+        split: name of the split.
+        part: which of its parts was predicted.
+        photos: of the part.
+        grouped_by: what is exchanged as a whole: observation, observer or photo.
+        num_groups: how many of these the part has.
+        differing_groups: in how many of these the two are not right to the same extent.
+        runs: how many predictions of the first and of the second were averaged.
+        top1: `overall`, `class_balanced`, and the shot bands of a split with a train part.
+        top5: the same; None where fewer than five were given by one of them and there are more classes.
+        seed: of the exchanges that were drawn.
+    """
+
+    split: str
+    part: str
+    photos: int
+    grouped_by: str
+    num_groups: int
+    differing_groups: int
+    runs: tuple[int, int]
+    top1: Mapping[str, Difference]
+    top5: Mapping[str, Difference] | None
+    seed: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as JSON."""
+        return {"toolkit_version": __version__, **asdict(self)}
+
+
+def compare_predictions(
+    split: Split | str | Path,
+    first: str | Path | Sequence[str | Path],
+    second: str | Path | Sequence[str | Path],
+    *,
+    part: str = "test",
+    missing: str = "error",
+    seed: int = 0,
+) -> Comparison:
+    """Compares two models by their predictions for the same photos.
+
+    Of several runs of a model (seeds of its training) a photo counts by the share of them that are right. The
+    interval and p then speak of these very runs and other photos, not of other runs.
+
+    Args:
+        split: a split, or its folder.
+        first: predictions of one model, or those of its runs.
+        second: of the other.
+        part: the part that was predicted.
+        missing: `error` where a photo has no prediction, or `wrong` to count it so.
+        seed: draws other exchanges, where there are too many to try all.
+
+    Raises:
+        SplitError: the split cannot be read, has no such part, or no photo in it.
+        PredictionsError: predictions do not answer the photos of the part.
+        UsageError: a value that is no value of its kind, or no predictions.
+    """
+    if not 0 <= seed <= _LARGEST_SEED:
+        raise UsageError(f"a seed is a whole number from 0 to {_LARGEST_SEED:,}, not {seed!r}")
+    tested = EvaluatedPart.of(split, part)
+    (a, a5, a_runs), (b, b5, b_runs) = (_hits(tested, side, missing) for side in (first, second))
+    apart = np.bincount(tested.sample.groups, weights=np.abs(a - b))
+    return Comparison(
+        split=tested.split.name,
+        part=part,
+        photos=len(tested.labels),
+        grouped_by=tested.grouped_by,
+        num_groups=tested.sample.num_groups,
+        differing_groups=int(np.count_nonzero(apart)),
+        runs=(a_runs, b_runs),
+        top1=_differences(tested, a, b, seed),
+        top5=None if a5 is None or b5 is None else _differences(tested, a5, b5, seed),
+        seed=seed,
+    )
+
+
+def _hits(
+    tested: EvaluatedPart, files: str | Path | Sequence[str | Path], missing: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None, int]:
+    """The share of runs that are right on each photo: in the first place, and among five."""
+    runs = [files] if isinstance(files, str | Path) else list(files)
+    if not runs:
+        raise UsageError("a comparison needs predictions of both models")
+    first, among = np.zeros(len(tested.labels)), np.zeros(len(tested.labels))
+    five = True
+    for run in runs:
+        top = read_predictions(run, tested.photo_ids, len(tested.classes), missing=missing).top
+        first += top[:, 0] == tested.labels
+        among += (top == tested.labels[:, None]).any(axis=1)
+        five &= top.shape[1] >= min(5, len(tested.classes))
+    return first / len(runs), among / len(runs) if five else None, len(runs)
+
+
+def _differences(
+    tested: EvaluatedPart, first: NDArray[np.float64], second: NDArray[np.float64], seed: int
+) -> dict[str, Difference]:
+    """The measures that papers report, each as a sum over photos of weight times share of right runs."""
+    photos = np.bincount(tested.labels, minlength=len(tested.classes))
+    weights = {"overall": np.full(len(first), 1 / len(first))}
+    sizes = {"overall": len(first)}
+    for name, inside in tested.means_over_classes():
+        sizes[name] = len(np.unique(tested.labels[inside]))
+        weights[name] = inside / (max(sizes[name], 1) * photos[tested.labels])
+    return {name: _difference(tested, first, second, weights[name], sizes[name], seed) for name in weights}
+
+
+def _difference(
+    tested: EvaluatedPart,
+    first: NDArray[np.float64],
+    second: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    n: int,
+    seed: int,
+) -> Difference:
+    inside = weights > 0
+    if not inside.any():
+        return Difference(None, None, None, None, None, None, 0, 0)
+    sample, weights = tested.sample.within(inside), weights[inside]
+    influence = weights * (first - second)[inside]
+    a, b = math.fsum(weights * first[inside]), math.fsum(weights * second[inside])
+    variance, freedom = sample.variance(influence)
+    # The interval of a share, of which the difference is the distance from one half, twice.
+    low, high = score_interval((1 + a - b) / 2, variance / 4, sample.num_groups, freedom)
+    by_group = np.bincount(sample.groups, weights=influence).astype(np.float64)
+    p, exchanges = permutation_p(by_group, seed)
+    return Difference(a, b, a - b, 2 * low - 1, 2 * high - 1, p, exchanges, n)
+
+
+def permutation_p(differences: NDArray[np.float64], seed: int = 0) -> tuple[float, int]:
+    """How often a sum is as far from 0 as it is, where each of its terms may have either sign.
+
+    All choices of signs are tried up to 13 terms. Of more, DRAWS are drawn by the stable key, and the
+    choice that was found counts as one of them (Phipson and Smyth 2010, arXiv 1603.05766), so that p is
+    never 0.
+
+    Args:
+        differences: shape (groups,); those that are 0 decide nothing.
+        seed: draws others.
+
+    Returns:
+        p, and over how many choices it was counted.
+
+    >>> permutation_p(np.array([1.0, 1.0, 0.0, 1.0]))
+    (0.25, 8)
+    """
+    terms = differences[np.abs(differences) > _TIE * np.abs(differences).max(initial=0)]
+    bound = abs(math.fsum(terms)) - _TIE * math.fsum(np.abs(terms))
+    if 2 ** len(terms) <= DRAWS:
+        choices = np.arange(2 ** len(terms))
+        signs = 1 - 2.0 * ((choices[:, None] >> np.arange(len(terms))) & 1)
+        return float(np.mean(np.abs(signs @ terms) >= bound)), len(choices)
+    extreme = sum(int(np.count_nonzero(np.abs(sums) >= bound)) for sums in _drawn_sums(terms, seed))
+    return (1 + extreme) / (1 + DRAWS), DRAWS
+
+
+def _drawn_sums(terms: NDArray[np.float64], seed: int) -> Iterator[NDArray[np.float64]]:
+    """DRAWS sums of the terms under drawn signs, some at a time: a bit of a stable key is a sign."""
+    words = -(-len(terms) // _BITS)
+    rows = max(1, _BLOCK // (words * _BITS))
+    for start in range(0, DRAWS, rows):
+        numbers = np.arange(start * words, min(start + rows, DRAWS) * words)
+        drawn = keys(numbers, "permutation", seed).astype("<u4").view(np.uint8).reshape(-1, words * 4)
+        bits = np.unpackbits(drawn, axis=1, bitorder="little", count=len(terms))
+        yield math.fsum(terms) - 2 * (bits @ terms)

@@ -1,0 +1,209 @@
+"""`evaluate`: predictions against a split, as long-tailed papers report them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arboretum_tools.evaluation.evaluated_part import NO_BAND, EvaluatedPart
+from arboretum_tools.evaluation.intervals import Estimate
+from arboretum_tools.evaluation.metrics import Lineages, f1_influence, f1_per_class, per_class
+from arboretum_tools.evaluation.pairs import PairAccuracy, accuracies
+from arboretum_tools.evaluation.predictions import Predictions, read_predictions
+from arboretum_tools.split.manifest import Split
+from arboretum_tools.split.stats import group_of_class
+from arboretum_tools.version import __version__
+
+#: Life stage of a photo whose life stage is not known.
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """Accuracy of some k.
+
+    Attributes:
+        overall: share of photos.
+        class_balanced: mean over classes.
+        bands: mean over the classes of each shot band; empty for a split without a train part.
+    """
+
+    overall: Estimate
+    class_balanced: Estimate
+    bands: Mapping[str, Estimate]
+
+
+@dataclass(frozen=True, slots=True)
+class RankAccuracy:
+    """Accuracy at one rank.
+
+    Attributes:
+        accuracy: share of photos whose predicted class lies in the right taxon.
+        left_out: photos of classes that lack the rank.
+    """
+
+    accuracy: Estimate
+    left_out: int
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What predictions came to.
+
+    Attributes:
+        split: name of the split.
+        part: which of its parts was predicted.
+        photos: of the part.
+        missing: photos without a prediction, counted as wrong.
+        grouped_by: what the intervals take as one draw: observation, observer or photo.
+        num_groups: how many of these the part has.
+        classes: C.
+        classes_left_out: by shot band, classes without photos in the part: in no mean over classes.
+        top1: first prediction.
+        top5: any of the first five; None where fewer were given and there are more classes.
+        macro_f1: mean of F1 over classes.
+        ranks: accuracy by rank, narrowest first; ranks that no class has are left out.
+        mistake_severity: mean height of the lowest common ancestor over wrong predictions; None without any.
+        mistakes: wrong predictions.
+        life_stages: top-1 share by life stage, of more than one is known.
+        groups: mean over classes of top-1 by group of Arboretum.
+        pairs: of a benchmark of look-alikes, how well those of each pair are told apart.
+        per_class: one row a class, in label order: label, class_key, n_train, n_test, top1, f1.
+        sha256: content hashes of the split.
+    """
+
+    split: str
+    part: str
+    photos: int
+    missing: int
+    grouped_by: str
+    num_groups: int
+    classes: int
+    classes_left_out: Mapping[str, int]
+    top1: Measures
+    top5: Measures | None
+    macro_f1: Estimate
+    ranks: Mapping[str, RankAccuracy]
+    mistake_severity: float | None
+    mistakes: int
+    life_stages: Mapping[str, Estimate]
+    groups: Mapping[str, Estimate]
+    pairs: tuple[PairAccuracy, ...]
+    per_class: tuple[Mapping[str, Any], ...]
+    sha256: Mapping[str, str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as JSON."""
+        return {"toolkit_version": __version__, **asdict(self)}
+
+
+def evaluate(
+    split: Split | str | Path, predictions: str | Path, *, part: str = "test", missing: str = "error"
+) -> Evaluation:
+    """Holds predictions against a part of a split.
+
+    Args:
+        split: a split, or its folder.
+        predictions: a Parquet, CSV, TSV or NPZ file; see `arboretum_tools.evaluation.predictions`.
+        part: the part that was predicted.
+        missing: `error` where a photo has no prediction, or `wrong` to count it so.
+
+    Raises:
+        SplitError: the split cannot be read, has no such part, or no photo in it.
+        PredictionsError: the predictions do not answer the photos of the part.
+        UsageError: a value that is no value of its kind.
+    """
+    tested = EvaluatedPart.of(split, part)
+    classes, truth, sample = tested.classes, tested.labels, tested.sample
+    found = read_predictions(predictions, tested.photo_ids, len(classes), missing=missing)
+    predicted = found.top[:, 0]
+    hits = predicted == truth
+    first = per_class(hits, truth, len(classes))
+    f1 = f1_per_class(truth, predicted, len(classes))
+    empty = np.isnan(first)
+    lineages = Lineages.of(classes)
+    severity, mistakes = lineages.severity(truth, predicted)
+    return Evaluation(
+        split=tested.split.name,
+        part=part,
+        photos=len(truth),
+        missing=found.missing,
+        grouped_by=tested.grouped_by,
+        num_groups=sample.num_groups,
+        classes=len(classes),
+        classes_left_out={
+            band: int(np.count_nonzero(empty & (tested.shots == band))) for band in tested.bands or (NO_BAND,)
+        },
+        top1=_measures(tested, hits),
+        top5=_top5(tested, found),
+        macro_f1=sample.mean_of_classes(f1[~empty], f1_influence(truth, predicted, f1)),
+        ranks=_ranks(tested, lineages, predicted),
+        mistake_severity=severity,
+        mistakes=mistakes,
+        life_stages=_life_stages(tested, hits),
+        groups=_groups(tested, hits),
+        pairs=accuracies(tested.split.meta.get("pairs"), classes, sample, predicted),
+        per_class=tuple(
+            {
+                "label": label,
+                "class_key": row["class_key"],
+                "n_train": row["n_train"],
+                "n_test": int(np.count_nonzero(truth == label)),
+                "top1": _number(first[label]),
+                "f1": _number(f1[label]),
+            }
+            for label, row in enumerate(classes)
+        ),
+        sha256=tested.split.sha256,
+    )
+
+
+def _measures(tested: EvaluatedPart, hits: NDArray[np.bool_]) -> Measures:
+    means = {
+        name: tested.sample.within(inside).class_mean(hits[inside])
+        for name, inside in tested.means_over_classes()
+    }
+    return Measures(tested.sample.share(hits), means.pop("class_balanced"), means)
+
+
+def _top5(tested: EvaluatedPart, found: Predictions) -> Measures | None:
+    """Top-5, where five were given or fewer are all there are."""
+    if found.top.shape[1] < min(5, len(tested.classes)):
+        return None
+    return _measures(tested, (found.top[:, :5] == tested.labels[:, None]).any(axis=1))
+
+
+def _ranks(
+    tested: EvaluatedPart, lineages: Lineages, predicted: NDArray[np.int64]
+) -> dict[str, RankAccuracy]:
+    found = {}
+    for rank in reversed(lineages.ranks):
+        hits, known = lineages.hits(rank, tested.labels, predicted)
+        if known.any():
+            left_out = int(np.count_nonzero(~known))
+            found[rank] = RankAccuracy(tested.sample.within(known).share(hits[known]), left_out)
+    return found
+
+
+def _life_stages(tested: EvaluatedPart, hits: NDArray[np.bool_]) -> dict[str, Estimate]:
+    stages = tested.rows["life_stage"].to_pylist()
+    if not any(stages):
+        return {}
+    named = np.array([stage or UNKNOWN for stage in stages])
+    inside = {stage: named == stage for stage in sorted(set(named.tolist()))}
+    return {stage: tested.sample.within(own).share(hits[own]) for stage, own in inside.items()}
+
+
+def _groups(tested: EvaluatedPart, hits: NDArray[np.bool_]) -> dict[str, Estimate]:
+    group_of = np.array([group_of_class(row) for row in tested.classes])
+    inside = {group: group_of[tested.labels] == group for group in sorted(set(group_of.tolist()))}
+    return {group: tested.sample.within(own).class_mean(hits[own]) for group, own in inside.items()}
+
+
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
