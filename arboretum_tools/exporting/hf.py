@@ -54,16 +54,33 @@ _PAGE_ROWS = 8
 _OF_CLASS = ("class_key", "scientific_name", "common_name", *RANKS)
 _OF_PHOTO = ("license", "observer_name", "life_stage", "width", "height", "sha256")
 _CREDIT = "credit"
-_INTEGERS = {"width": pa.int32(), "height": pa.int32()}
+_PLACE = ("latitude", "longitude")
+# What leaks and biases are found by.
+_NUMBERS = {
+    "observation_id": pa.int64(),
+    "observer_id": pa.int64(),
+    "observed_on": pa.date32(),
+    **dict.fromkeys(_PLACE, pa.float64()),
+}
+_TYPES = {"width": pa.int32(), "height": pa.int32(), **_NUMBERS}
 
 _SCHEMA = pa.schema(
     [
         pa.field("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
         pa.field("label", pa.int64()),
         pa.field("photo_id", pa.int64()),
-        *(pa.field(name, _INTEGERS.get(name, pa.string())) for name in (*_OF_CLASS, *_OF_PHOTO, _CREDIT)),
+        *(
+            pa.field(name, _TYPES.get(name, pa.string()))
+            for name in (*_OF_CLASS, *_OF_PHOTO, _CREDIT, *_NUMBERS)
+        ),
     ]
 )
+# Names of `datasets` for types that Arrow calls otherwise.
+_DTYPES = {pa.float64(): "float64", pa.date32(): "date32"}
+
+# A stream is read by at most as many workers as there are files; very small files would buy nothing.
+_WANTED_FILES = 20
+_SMALLEST_FILE = 200
 
 # Images do not compress, do not repeat, and have no smallest or largest.
 _TEXTS = [*_OF_CLASS, "license", "observer_name", "life_stage", _CREDIT]
@@ -82,10 +99,13 @@ class HuggingFace:
     """Options of the format.
 
     Attributes:
-        shard_bytes: a file holds about this many bytes of images, 1 or more; and no more than 25,000 photos.
+        shard_bytes: a file holds about this many bytes of images, 1 or more, and no more than 25,000 photos;
+            a part has at least 20 files where that leaves 200 photos or more in each.
+        place: whether latitude and longitude are written.
     """
 
     shard_bytes: int = SHARD_BYTES
+    place: bool = True
 
     format: ClassVar[str] = "hf"
     needs_every_class: ClassVar[bool] = False
@@ -96,18 +116,21 @@ class HuggingFace:
 
     def options(self) -> Mapping[str, Any]:
         """The options in force."""
-        return {"shard_bytes": self.shard_bytes}
+        return {"shard_bytes": self.shard_bytes, "place": self.place}
 
     def write(self, source: Source, work: Staging) -> Mapping[str, Any]:
         """Writes the Parquet files and the card."""
         classes = source.classes()
-        schema = _SCHEMA.with_metadata({"huggingface": _features([row["name"] for row in classes])})
+        schema = pa.schema([field for field in _SCHEMA if self.place or field.name not in _PLACE])
+        schema = schema.with_metadata({"huggingface": _features(schema, [row["name"] for row in classes])})
         splits: list[SplitSize] = []
         for part, samples in source.parts.items():
             order = samples.shuffled(source.seed)
             total = int(np.sum(samples.locations.size_bytes, dtype=np.int64))
             pieces = max(
-                pieces_of_at_most(total, self.shard_bytes), pieces_of_at_most(len(samples), _FILE_ROWS)
+                pieces_of_at_most(total, self.shard_bytes),
+                pieces_of_at_most(len(samples), _FILE_ROWS),
+                min(_WANTED_FILES, len(samples) // _SMALLEST_FILE),
             )
             pieces = min(len(samples), pieces)
             sizes = even_pieces(len(samples), pieces)
@@ -148,7 +171,10 @@ def _write_file(path: Path, source: Source, photos: _Photos, schema: pa.Schema) 
             positions = order[group]
             images, about = source.images(part, positions)
             labels, ids = pa.array(samples.labels[positions]), samples.photo_ids[positions].tolist()
-            batch = _batch(images, about, labels, ids, [column.take(labels) for column in of_class], schema)
+            numbers = source.details[part].numbers(positions)
+            batch = _batch(
+                images, about, labels, ids, [column.take(labels) for column in of_class], numbers, schema
+            )
             num_bytes += batch.nbytes
             writer.write_batch(batch, row_group_size=_ROW_GROUP)
             for photo_id, size_bytes in zip(
@@ -176,6 +202,7 @@ def _batch(
     labels: pa.Array,
     photo_ids: list[int],
     of_class: list[pa.Array],
+    numbers: dict[str, pa.Array],
     schema: pa.Schema,
 ) -> pa.RecordBatch:
     suffixes = ("jpg" if name == "jpeg" else name for name in about.format)
@@ -189,16 +216,23 @@ def _batch(
         pa.array(photo_ids, pa.int64()),
         *of_class,
         *(pa.array(of_photo[name], schema.field(name).type) for name in (*_OF_PHOTO, _CREDIT)),
+        *(values for name, values in numbers.items() if name in schema.names),
     ]
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def _features(class_names: list[str]) -> str:
+def _features(schema: pa.Schema, class_names: list[str]) -> str:
     """What `datasets` reads from a Parquet file's schema metadata."""
-    features: dict[str, Any] = {field.name: {"dtype": str(field.type), "_type": "Value"} for field in _SCHEMA}
+    features: dict[str, Any] = {
+        field.name: {"dtype": _dtype(field.type), "_type": "Value"} for field in schema
+    }
     features["image"] = {"_type": "Image"}
     features["label"] = {"names": class_names, "_type": "ClassLabel"}
     return json.dumps({"info": {"features": features}}, ensure_ascii=False)
+
+
+def _dtype(kind: pa.DataType) -> str:
+    return _DTYPES.get(kind, str(kind))
 
 
 def _card_features(schema: pa.Schema, class_names: list[str]) -> list[dict[str, Any]]:
@@ -207,4 +241,4 @@ def _card_features(schema: pa.Schema, class_names: list[str]) -> list[dict[str, 
         "image": "image",
         "label": {"class_label": {"names": {str(label): name for label, name in enumerate(class_names)}}},
     }
-    return [{"name": field.name, "dtype": kinds.get(field.name, str(field.type))} for field in schema]
+    return [{"name": field.name, "dtype": kinds.get(field.name, _dtype(field.type))} for field in schema]

@@ -15,7 +15,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
@@ -36,6 +36,16 @@ _FORMATS = ("jpeg", "png", "gif", "webp")
 
 # The texts of a photo stand one after the other at `text_at`; a length of -1 is a text that is not known.
 _TEXTS = ("license", "observer_name", "life_stage")
+
+# Numbers of a photo: how they lie in a record, what stands there where one is not known, their Arrow type.
+# Ids are 0 or more, days are counted from 1970-01-01, and degrees are at most 180.
+_NUMBERS: dict[str, tuple[str, int, pa.DataType]] = {
+    "observation_id": ("<i8", -1, pa.int64()),
+    "observer_id": ("<i8", -1, pa.int64()),
+    "observed_on": ("<i4", -(2**31), pa.date32()),
+    "latitude": ("<f8", 1_000, pa.float64()),
+    "longitude": ("<f8", 1_000, pa.float64()),
+}
 _RECORD = np.dtype(
     [
         ("sha256", "V32"),
@@ -44,6 +54,7 @@ _RECORD = np.dtype(
         ("format", "u1"),
         ("text_at", "<i8"),
         *((name, "<i4") for name in _TEXTS),
+        *((name, kind) for name, (kind, _, _) in _NUMBERS.items()),
     ]
 )
 _SIZE = _RECORD.itemsize
@@ -77,7 +88,7 @@ class PhotoRecords:
 
     Attributes:
         content_sha256: over lines `photo_id<TAB>label<TAB>sha256 of the image<TAB>licence<TAB>observer<TAB>
-            life stage`, in the order of the samples.
+            life stage` and the numbers of the photos, in the order of the samples.
         formats: images by format.
         licenses: photos by licence; None counts those without a known one.
     """
@@ -89,7 +100,7 @@ class PhotoRecords:
             samples: the photos.
             split: the split that they are of.
             store: the store that they were found in.
-            folder: where the temporary files lie, some 100 bytes a photo.
+            folder: where the temporary files lie, some 130 bytes a photo.
 
         Raises:
             StoreError: an index cannot be read, or is not the one that the samples were found in.
@@ -121,14 +132,7 @@ class PhotoRecords:
 
     def about(self, positions: NDArray[np.int64]) -> PhotoInfo:
         """What is said of the photos at some positions, in their order."""
-        if not len(positions):
-            return PhotoInfo([], [], [], [], [], [], [])
-        file = self._records.fileno()
-        if np.all(np.diff(positions) == 1):
-            data = os.pread(file, _SIZE * len(positions), _SIZE * int(positions[0]))
-        else:
-            data = b"".join([os.pread(file, _SIZE, at) for at in (positions * _SIZE).tolist()])
-        records = np.frombuffer(data, _RECORD)
+        records = self._records_at(positions)
         lengths = np.stack([records[name] for name in _TEXTS])
         file = self._texts.fileno()
         sizes = np.maximum(lengths, 0).sum(axis=0).tolist()
@@ -149,6 +153,25 @@ class PhotoRecords:
             records["height"].tolist(),
             *texts,
         )
+
+    def numbers(self, positions: NDArray[np.int64]) -> dict[str, pa.Array]:
+        """Observation, observer, day and position of the photos at some positions; null where not known."""
+        records = self._records_at(positions)
+        found = {}
+        for name, (_, unknown, kind) in _NUMBERS.items():
+            values = np.ascontiguousarray(records[name])
+            found[name] = pa.array(values, mask=values == unknown).cast(kind)
+        return found
+
+    def _records_at(self, positions: NDArray[np.int64]) -> NDArray[np.void]:
+        if not len(positions):
+            return np.zeros(0, _RECORD)
+        file = self._records.fileno()
+        if np.all(np.diff(positions) == 1):
+            data = os.pread(file, _SIZE * len(positions), _SIZE * int(positions[0]))
+        else:
+            data = b"".join([os.pread(file, _SIZE, at) for at in (positions * _SIZE).tolist()])
+        return np.frombuffer(data, _RECORD)
 
     def _take_in_indexes(self, samples: Samples, store: ImageStore) -> None:
         """Writes what the indexes say, record by record; the texts are filled in afterwards."""
@@ -186,7 +209,7 @@ class PhotoRecords:
         """Fills in the texts, in the order of the samples; returns the hash over everything."""
         digest = hashlib.sha256()
         text_at = 0
-        for start, ids, *columns in _rows(samples, split):
+        for start, ids, numbers, *columns in _rows(samples, split):
             end = start + len(ids)
             if not np.array_equal(ids, samples.photo_ids[start:end]):
                 raise SplitError(
@@ -198,6 +221,8 @@ class PhotoRecords:
             encoded = [[None if text is None else text.encode() for text in column] for column in columns]
             for name, column in zip(_TEXTS, encoded, strict=True):
                 records[name] = [-1 if text is None else len(text) for text in column]
+            for name, values in numbers.items():
+                records[name] = values
             sizes = sum(np.maximum(records[name], 0).astype(np.int64) for name in _TEXTS)
             ends = text_at + np.cumsum(sizes)
             records["text_at"] = ends - sizes
@@ -210,24 +235,44 @@ class PhotoRecords:
             rows = zip(ids.tolist(), samples.labels[start:end].tolist(), hashes, *columns, strict=True)
             lines = "".join("\t".join("" if v is None else str(v) for v in row) + "\n" for row in rows)
             digest.update(lines.encode())
+            for values in numbers.values():
+                digest.update(values.tobytes())
         return digest.hexdigest()
 
 
 def _rows(
     samples: Samples, split: Split
-) -> Iterator[tuple[int, NDArray[np.int64], list[str | None], list[str | None], list[str | None]]]:
-    """Ids and texts of the samples, from the part: (position of the first, ids, one list a text)."""
+) -> Iterator[
+    tuple[
+        int,
+        NDArray[np.int64],
+        dict[str, NDArray[Any]],
+        list[str | None],
+        list[str | None],
+        list[str | None],
+    ]
+]:
+    """What the part says of the samples: (position of the first, ids, numbers by name, one list a text)."""
     in_part = position = 0
-    for batch in split.batches(samples.part, ("photo_id", *_TEXTS)):
+    for batch in split.batches(samples.part, ("photo_id", *_TEXTS, *_NUMBERS)):
         rows = batch.num_rows
         if samples.positions is not None:
             end = int(np.searchsorted(samples.positions, in_part + rows))
             batch = batch.take(pa.array(samples.positions[position:end] - in_part))
         if batch.num_rows:
             license_name, observer, life_stage = (batch[name].to_pylist() for name in _TEXTS)
-            yield position, batch["photo_id"].to_numpy(), license_name, observer, life_stage
+            ids = batch["photo_id"].to_numpy()
+            yield position, ids, _numbers(batch), license_name, observer, life_stage
         position += batch.num_rows
         in_part += rows
+
+
+def _numbers(batch: pa.RecordBatch) -> dict[str, NDArray[Any]]:
+    found = {}
+    for name, (kind, unknown, arrow) in _NUMBERS.items():
+        values = batch[name].cast(pa.int32()) if arrow == pa.date32() else batch[name]
+        found[name] = pc.fill_null(values, unknown).to_numpy(zero_copy_only=False).astype(kind)
+    return found
 
 
 def in_order(samples: Samples, details: PhotoRecords, rows: int) -> Iterator[tuple[slice, PhotoInfo]]:

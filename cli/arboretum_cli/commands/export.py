@@ -90,6 +90,7 @@ def export(
             show_default=False,
         ),
     ] = None,
+    no_place: Annotated[bool, typer.Option("--no-place", help="hf: without latitude and longitude.")] = False,
     caption_template: Annotated[
         Path | None,
         typer.Option(
@@ -191,6 +192,7 @@ def export(
             templates=None if caption_template is None else Templates.read(caption_template),
             samples_per_shard=samples_per_shard,
             shard_bytes=shard_bytes,
+            place=False if no_place else None,
             even=even,
             world_size=world_size,
             workers=workers,

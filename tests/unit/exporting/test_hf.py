@@ -1,8 +1,11 @@
+import datetime as dt
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
@@ -56,6 +59,44 @@ class TestHuggingFace(ExporterConformance):
             assert row["credit"] == credit_line(asked["observer_name"], asked["license"])
             assert row["life_stage"] == asked["life_stage"]
             assert row["scientific_name"] == features["label"].int2str(row["label"])
+
+    def test_leaks_and_bias_can_be_looked_for(self, given: Given, tmp_path: Path) -> None:
+        import datasets
+
+        table = given.split.part("train")
+        days = [None if n % 3 == 0 else dt.date(1969, 12, 30) + dt.timedelta(n) for n in range(58)]
+        places = {
+            "latitude": [None if n % 2 else n - 29.5 for n in range(58)],
+            "longitude": [None if n % 2 else 6.0 * n - 179 for n in range(58)],
+            "observed_on": days,
+        }
+        for name, values in places.items():
+            at = table.schema.get_field_index(name)
+            table = table.set_column(
+                at, table.schema.field(at), pa.array(values, table.schema.field(at).type)
+            )
+        split = replace(given.split, tables={**given.split.tables, "train": table})
+        rows = {row["photo_id"]: row for row in table.to_pylist()}
+        export(split, images=given.store.path, to=tmp_path / "out", format="hf")
+        loaded = datasets.load_dataset(
+            str(tmp_path / "out"), split="train", cache_dir=str(tmp_path / "cache")
+        ).remove_columns("image")
+        names = ("observation_id", "observer_id", "observed_on", "latitude", "longitude")
+        for row in loaded:
+            assert [row[name] for name in names] == [rows[row["photo_id"]][name] for name in names]
+        export(split, images=given.store.path, to=tmp_path / "no", format="hf", place=False)
+        (file,) = (tmp_path / "no" / "data").glob("train-*.parquet")
+        assert not {"latitude", "longitude"} & set(pq.read_schema(file).names)
+        card = (tmp_path / "no" / "README.md").read_text()
+        assert "latitude" not in card
+        assert "observation_id" in card
+
+    def test_a_part_of_many_photos_has_files_for_several_workers(self, tmp_path: Path) -> None:
+        split = tiny_split({"train": (300, 60, 40, 3)})
+        store = tiny_store(tmp_path / "images", split)
+        export(split, images=store.path, to=tmp_path / "out", format="hf")
+        files = sorted(path.name for path in (tmp_path / "out" / "data").iterdir())
+        assert files == ["train-00000-of-00002.parquet", "train-00001-of-00002.parquet"]
 
     def test_it_streams(self, given: Given, tmp_path: Path) -> None:
         import datasets
