@@ -76,7 +76,7 @@ def side_by_side(
     own = job.options.shared(0, job.processes)
     with (
         Processes(shares, rest_of, job.on_event) as others,
-        fetching(own, job.resize, processes=resizers) as fetch,
+        fetching(own, job.resize, threads=resizers) as fetch,
     ):
         work = fetch(pending.rows(tasks[0]), writer, tally, job.on_event)
         stopper.run(others.beside(work))

@@ -31,7 +31,7 @@ class Share:
         task: which photos and shards are its own.
         pending: the photos to fetch, those of other tasks among them.
         options: how to behave.
-        resizers: processes that resize, where photos are resized.
+        resizers: threads that resize, where photos are resized.
     """
 
     images: Path

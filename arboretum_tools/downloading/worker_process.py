@@ -43,7 +43,7 @@ def _fetch(told: Share, end: socket.socket, events: list[Event]) -> Done:
     resize = None if told.config.resize is None else Resize(**told.config.resize)
     writer = StoreWriter.create(told.images, told.config, task=told.task, on_event=events.append)
     try:
-        with writer, fetching(told.options, resize, processes=told.resizers) as fetch:
+        with writer, fetching(told.options, resize, threads=told.resizers) as fetch:
             work = fetch(told.pending.rows(told.task), writer, Tally(), events.append)
             asyncio.run(_telling(work, end, events))
     except asyncio.CancelledError:
