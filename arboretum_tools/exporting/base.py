@@ -118,17 +118,16 @@ class Source:
         for start in range(0, len(order), _BATCH):
             chosen = order[start : start + _BATCH]
             position, about = samples.locations[chosen], details.about(chosen)
+            photo_ids = samples.photo_ids[chosen]
             rows = zip(
-                samples.photo_ids[chosen].tolist(),
+                photo_ids.tolist(),
                 samples.labels[chosen].tolist(),
                 position.shard.tolist(),
-                position.offset.tolist(),
-                position.size_bytes.tolist(),
+                self.store.read_each(position, photo_ids),
                 *about,
                 strict=True,
             )
-            for photo_id, label, shard, offset, size_bytes, sha256, *texts in rows:
-                data = self.store.read_bytes(shard, offset, size_bytes, photo_id)
+            for photo_id, label, shard, data, sha256, *texts in rows:
                 if hashlib.sha256(data).digest() != sha256:
                     raise self._damaged(photo_id, shard)
                 yield Sample(photo_id, label, data, sha256.hex(), *texts)

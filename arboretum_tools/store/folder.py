@@ -37,9 +37,18 @@ class Folder:
         return str(self.path)
 
     @property
+    def parallel(self) -> int:
+        """One after the other, which is how a disk reads ahead."""
+        return 1
+
+    @property
     def scratch(self) -> Path:
         """The folder itself: a shard that is filled lies where it will be read, under another name."""
         return self.path
+
+    def fresh(self) -> Folder:
+        """Itself."""
+        return self
 
     def absolute(self) -> str:
         """The path from the root."""

@@ -229,8 +229,10 @@ def check_place(location: str | Path | Storage) -> None:
 
     Raises:
         TargetExistsError: nothing was written into it.
+        StoreError: nothing can be written to such a place.
     """
     storage = storage_at(location)
+    _ = storage.scratch
     if not is_store(storage) and storage.holds_anything(but=(LOCK, f".{CONFIG}{PARTIAL}")):
         raise TargetExistsError(
             f"{storage.location} holds something else than an image store; nothing was written",

@@ -58,12 +58,19 @@ class Storage(Protocol):
         """The place as it was named, for messages and to open it again."""
 
     @property
+    def parallel(self) -> int:
+        """How many files are best read at the same time."""
+
+    @property
     def scratch(self) -> Path:
         """The folder on this machine where a writer fills its shards before they are put here.
 
         Raises:
             StoreError: nothing can be written to this storage.
         """
+
+    def fresh(self) -> Storage:
+        """The same place, of which nothing is read from any cache."""
 
     def absolute(self) -> str:
         """A location that means the same place in any process of this machine."""
@@ -133,10 +140,22 @@ class Storage(Protocol):
         """Holds the right to write here; see `lock.writer_lock`."""
 
 
+# What `pathlib` makes of an address has one slash.
+_ADDRESS = re.compile(r"(s3|gs|az):/{1,2}(.*)", re.DOTALL)
+
+
 def storage_at(location: str | Path | Storage) -> Storage:
-    """The storage that a location means: a folder."""
+    """The storage that a location means: a folder, or a prefix in object storage (`s3://`, `gs://`, `az://`).
+
+    Raises:
+        BadInputError: it is in object storage, and the extra `cloud` is not installed.
+    """
     if not isinstance(location, str | Path):
         return location
+    if address := _ADDRESS.fullmatch(str(location)):
+        from arboretum_tools.store.objects import Bucket
+
+        return Bucket(f"{address[1]}://{address[2]}")
     from arboretum_tools.store.folder import Folder
 
     return Folder(Path(location))

@@ -24,7 +24,7 @@ from arboretum_tools.image_format import NotWholeError
 from arboretum_tools.store import inventory, layout, tar
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.store.record import PhotoRecord, from_arrow
-from arboretum_tools.store.storage import Storage
+from arboretum_tools.store.storage import Storage, storage_at
 from arboretum_tools.tables import one_line
 
 #: So many are told one by one; the others are counted.
@@ -118,13 +118,13 @@ def verify_store(
         StoreError: there is no store.
     """
     began = time.monotonic()
-    store = ImageStore.open(path)
+    store = ImageStore.open(storage_at(path).fresh())
     numbers = store.shards()
     open_shards = len(layout.shard_files(store.storage)) - len(numbers)
     damages: list[Damage] = []
     damaged = photos = size_bytes = 0
     on_event(StageStarted("verify", len(numbers), "shard"))
-    with ThreadPoolExecutor(os.cpu_count() or 1, "arboretum-verify") as pool:
+    with ThreadPoolExecutor(max(os.cpu_count() or 1, store.storage.parallel), "arboretum-verify") as pool:
         try:
             checked = pool.map(lambda number: _check_shard(store, number, decode=decode), numbers)
             for number, (found, images, read) in zip(numbers, checked, strict=True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,5 +24,29 @@ Origin = Annotated[
         help="Ask this server instead of the image hosts. [default: $ARBORETUM_ORIGIN]",
         metavar="URL",
         show_default=False,
+    ),
+]
+
+Images = Annotated[
+    Path,
+    typer.Option("--images", help="The image store: a folder, or s3://BUCKET/PREFIX.", metavar="STORE"),
+]
+
+
+def _use_endpoint(url: str | None) -> None:
+    """Everything that reads from object storage looks at the environment."""
+    if url is not None:
+        os.environ["AWS_ENDPOINT_URL"] = url
+
+
+Endpoint = Annotated[
+    str | None,
+    typer.Option(
+        "--endpoint",
+        help="Server of a store at s3://, such as MinIO, Ceph or R2. [default: $AWS_ENDPOINT_URL]",
+        metavar="URL",
+        show_default=False,
+        callback=_use_endpoint,
+        expose_value=False,
     ),
 ]

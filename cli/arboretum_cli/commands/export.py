@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from arboretum_cli._options import Json
+from arboretum_cli._options import Endpoint, Images, Json
 from arboretum_cli._output import result, size, table
 from arboretum_cli._progress import Progress
 from arboretum_cli._selection import SelectionFlags, takes_selection
@@ -38,9 +38,8 @@ def export(
             metavar="FORMAT",
         ),
     ] = "webdataset",
-    images: Annotated[Path, typer.Option("--images", help="The image store.", metavar="DIR")] = Path(
-        "images"
-    ),
+    images: Images = Path("images"),
+    endpoint: Endpoint = None,  # noqa: ARG001 - its callback sets the environment
     allow_missing: Annotated[
         bool,
         typer.Option("--allow-missing", help="Go on without photos that the store lacks; they are listed."),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from arboretum_cli._options import Json
+from arboretum_cli._options import Endpoint, Images, Json
 from arboretum_cli._output import result, size, table
 from arboretum_tools.wording import counted
 
@@ -16,9 +16,8 @@ if TYPE_CHECKING:
 
 
 def status(
-    images: Annotated[Path, typer.Option("--images", help="The image store.", metavar="DIR")] = Path(
-        "images"
-    ),
+    images: Images = Path("images"),
+    endpoint: Endpoint = None,  # noqa: ARG001 - its callback sets the environment
     photo: Annotated[
         int | None,
         typer.Option("--photo", help="Everything that the store knows about this photo.", metavar="ID"),
@@ -35,6 +34,7 @@ def status(
         arboretum status
         arboretum status --images images --json
         arboretum status --images images --photo 159565485
+        arboretum status --images s3://photos/aves --endpoint https://minio.example
     """
     from arboretum_tools.store import inventory
     from arboretum_tools.store.layout import resized_in_words

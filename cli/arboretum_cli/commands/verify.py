@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from arboretum_cli._options import Json
+from arboretum_cli._options import Endpoint, Images, Json
 from arboretum_cli._output import duration, result, size
 from arboretum_cli._progress import Progress
 from arboretum_tools.wording import counted
@@ -20,9 +20,8 @@ _NOT_SEEN = "not seen by decoding: a JPEG that came with a changed bit nearly al
 
 
 def verify(
-    images: Annotated[Path, typer.Option("--images", help="The image store.", metavar="DIR")] = Path(
-        "images"
-    ),
+    images: Images = Path("images"),
+    endpoint: Endpoint = None,  # noqa: ARG001 - its callback sets the environment
     decode: Annotated[
         bool,
         typer.Option(
@@ -41,6 +40,7 @@ def verify(
     Examples:
         arboretum verify
         arboretum verify --images images --decode --json
+        arboretum verify --images s3://photos/aves --endpoint https://minio.example
     """
     from arboretum_tools.store.verify import DamagedStoreError
     from arboretum_tools.store.verify import verify_store as check
