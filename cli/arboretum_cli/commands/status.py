@@ -29,12 +29,13 @@ def status(
     Reads the indexes and the saved plans, never the images. In Python:
     `arboretum_tools.store.inventory.status(path)`, and `.story(path, photo_id)` for one photo.
 
+    A store in a bucket (extra `cloud`): `--images s3://photos/aves --endpoint https://minio.example`.
+
     \b
     Examples:
         arboretum status
         arboretum status --images images --json
         arboretum status --images images --photo 159565485
-        arboretum status --images s3://photos/aves --endpoint https://minio.example
     """
     from arboretum_tools.store import inventory
     from arboretum_tools.store.layout import resized_in_words

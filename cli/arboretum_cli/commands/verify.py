@@ -36,11 +36,12 @@ def verify(
     Exits with 6 where anything is not as the index says; changes nothing. In Python:
     `arboretum_tools.verify_store(path)`.
 
+    A store in a bucket (extra `cloud`): `--images s3://photos/aves --endpoint https://minio.example`.
+
     \b
     Examples:
         arboretum verify
         arboretum verify --images images --decode --json
-        arboretum verify --images s3://photos/aves --endpoint https://minio.example
     """
     from arboretum_tools.store.verify import DamagedStoreError
     from arboretum_tools.store.verify import verify_store as check
