@@ -16,7 +16,7 @@ from arboretum_metadata.vocab import RANKS, VOCABULARIES
 from arboretum_tools.atomic_files import check_output
 from arboretum_tools.catalog import rejected
 from arboretum_tools.catalog.catalog import Catalog
-from arboretum_tools.catalog.sources.losses import REASONS as LOSSES
+from arboretum_tools.catalog.losses import REASONS as LOSSES
 from arboretum_tools.query import identifier, literal
 from arboretum_tools.tables import write_table
 from arboretum_tools.wording import plural

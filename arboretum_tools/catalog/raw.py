@@ -16,7 +16,7 @@ from pathlib import Path
 from arboretum_metadata.schema import CATALOG, LINEAGE
 from arboretum_metadata.vocab import EXTENSIONS, VOCABULARIES
 from arboretum_tools.catalog.files import RawFiles
-from arboretum_tools.catalog.sources.losses import REASONS as LOSSES
+from arboretum_tools.catalog.losses import REASONS as LOSSES
 from arboretum_tools.catalog.spellings import unknown, value_sql
 from arboretum_tools.identity import HYBRID_SQL, class_key_sql
 from arboretum_tools.query import Connection, identifier, parquet_source, rows, whole_sql
@@ -66,7 +66,7 @@ class Defects:
         no_class: kept, but in no species class: kingdom, genus or epithet is missing.
         control_characters: kept, with each control character in a name replaced by a space.
         unknown_values: kept, with that value unknown: rows by column and spelling outside its vocabulary.
-        losses: left out while the sources were read: rows by reason, a key of `sources.losses.REASONS`.
+        losses: left out while the sources were read: rows by reason, a key of `losses.REASONS`.
     """
 
     rows: int

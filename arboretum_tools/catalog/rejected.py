@@ -13,9 +13,9 @@ from pathlib import Path
 from arboretum_metadata.schema import REJECTED
 from arboretum_tools.catalog.built_files import REJECTED as REJECTED_FILE
 from arboretum_tools.catalog.files import RawFiles
+from arboretum_tools.catalog.losses import REASONS as LOSSES
+from arboretum_tools.catalog.losses import Loss
 from arboretum_tools.catalog.raw import TYPES, Defects, where_is
-from arboretum_tools.catalog.sources.losses import REASONS as LOSSES
-from arboretum_tools.catalog.sources.losses import Loss
 from arboretum_tools.query import Connection, identifier, parquet_source, rows
 
 #: Where a row that was left out while its source was read stands, and what is wrong with it; else NULL.

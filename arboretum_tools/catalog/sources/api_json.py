@@ -17,10 +17,10 @@ from typing import Any
 import pyarrow as pa
 
 from arboretum_metadata.vocab import LIFE_STAGES, RANKS
+from arboretum_tools.catalog.losses import Losses
 from arboretum_tools.catalog.sources import observations
 from arboretum_tools.catalog.sources.containers import FETCH_AGAIN, Member, texts, whole
 from arboretum_tools.catalog.sources.delimited import LINE, first_line
-from arboretum_tools.catalog.sources.losses import Losses
 from arboretum_tools.catalog.sources.source import Reading, Rows
 from arboretum_tools.errors import CatalogError
 

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.csv as pc
 
 from arboretum_tools.arrays import from_numpy
+from arboretum_tools.catalog.losses import Losses
 from arboretum_tools.catalog.sources.containers import FETCH_AGAIN, Member, damaged, whole
-from arboretum_tools.catalog.sources.losses import Losses
 from arboretum_tools.errors import CatalogError
 
 _BLOCK_BYTES = 4 * 2**20

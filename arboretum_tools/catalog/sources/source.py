@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from arboretum_tools.catalog.files import RawFiles
-from arboretum_tools.catalog.sources.losses import Losses
+from arboretum_tools.catalog.losses import Losses
 from arboretum_tools.query import Connection, parquet_source
 
 
