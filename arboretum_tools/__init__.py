@@ -52,6 +52,8 @@ if TYPE_CHECKING:
     from arboretum_tools.store.verify import Verification, verify_store
     from arboretum_tools.stored_photos import downloaded_selection
     from arboretum_tools.subset import Subset, load_subset
+    from arboretum_tools.training.recipe import TrainingRecipe
+    from arboretum_tools.training.start import TrainingReport, train
     from arboretum_tools.version import __version__
 
 _HOME = {
@@ -77,6 +79,8 @@ _HOME = {
     "Subset": "subset",
     "TaskSpec": "downloading",
     "TaxonReport": "catalog.overview",
+    "TrainingRecipe": "training.recipe",
+    "TrainingReport": "training.start",
     "Verification": "store.verify",
     "__version__": "version",
     "annotate_catalog": "catalog.annotate",
@@ -105,6 +109,7 @@ _HOME = {
     "run_task": "downloading",
     "save_plan": "downloading",
     "split_stats": "split.stats",
+    "train": "training.start",
     "verify_store": "store.verify",
 }
 
@@ -131,6 +136,8 @@ __all__ = [
     "Subset",
     "TaskSpec",
     "TaxonReport",
+    "TrainingRecipe",
+    "TrainingReport",
     "Verification",
     "__version__",
     "annotate_catalog",
@@ -159,6 +166,7 @@ __all__ = [
     "run_task",
     "save_plan",
     "split_stats",
+    "train",
     "verify_store",
 ]
 

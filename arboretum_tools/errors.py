@@ -10,6 +10,7 @@
      │    ├── StoreError                   an image store that is not one, or in use
      │    ├── MissingPhotosError           photos of a split that the store does not hold
      │    ├── ExportError                  an export that cannot be made as asked
+     │    ├── TrainingError                a run that cannot begin or go on
      │    ├── TargetExistsError            a target that holds something else
      │    ├── OutOfSpaceError              a disk too full for what was asked
      │    ├── NotWritableError             a place where nothing can be written
@@ -113,6 +114,10 @@ class MissingPhotosError(BadInputError):
 
 class ExportError(BadInputError):
     """An export that cannot be made as asked."""
+
+
+class TrainingError(BadInputError):
+    """A training run that cannot begin or go on."""
 
 
 class TargetExistsError(BadInputError, FileExistsError):

@@ -59,6 +59,21 @@ class UnitDone:
 
 
 @dataclass(frozen=True, slots=True)
+class StepDone:
+    """One step of training is over.
+
+    Attributes:
+        count: photos of it.
+        loss: its loss.
+        lr: its learning rate.
+    """
+
+    count: int
+    loss: float
+    lr: float
+
+
+@dataclass(frozen=True, slots=True)
 class ShardFinished:
     """A shard is whole on disk.
 
@@ -80,7 +95,7 @@ class StageFinished:
     stage: str
 
 
-Event = Note | StageStarted | PhotoDone | UnitDone | ShardFinished | StageFinished
+Event = Note | StageStarted | PhotoDone | UnitDone | StepDone | ShardFinished | StageFinished
 OnEvent = Callable[[Event], None]
 
 

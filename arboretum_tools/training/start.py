@@ -1,0 +1,139 @@
+"""`train`: a method on a split, from photos to the report. torch is loaded when it is called."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from arboretum_tools.errors import SplitError, TrainingError, UsageError
+from arboretum_tools.evaluation import Evaluation, evaluate
+from arboretum_tools.evaluation.report import save as save_report
+from arboretum_tools.events import OnEvent, StageFinished, StageStarted, ignore
+from arboretum_tools.split.manifest import Split, open_split
+from arboretum_tools.subset import load_subset
+from arboretum_tools.training.recipe import TrainingRecipe, recipe
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingReport:
+    """What a run came to.
+
+    Attributes:
+        path: its folder.
+        recipe: what was trained, and how.
+        evaluations: by part, val first: what the mean of the heads predicts.
+        heads: by part and head, what one head alone predicts; empty for networks with one.
+    """
+
+    path: Path
+    recipe: TrainingRecipe
+    evaluations: dict[str, Evaluation]
+    heads: dict[tuple[str, str], Evaluation]
+
+
+def train(
+    split: str | Path | Split,
+    *,
+    out: str | Path,
+    images: str | Path = "images",
+    method: str = "ce",
+    teacher: str | Path | None = None,
+    device: str | None = None,
+    workers: int | None = None,
+    on_event: OnEvent = ignore,
+    **hyperparameters: Any,
+) -> TrainingReport | None:
+    """Trains a method on a split, predicts val and test, and writes the report.
+
+    Killed and called again, it goes on after the last whole epoch, and comes to the same weights as if
+    nothing had happened (same machine, same number of processes). Several GPUs: start the program that
+    calls it by `torchrun`.
+
+    Args:
+        split: a split with the parts train and val, or its folder.
+        out: folder of the run; made, or gone on with.
+        images: the image store.
+        method: one of `arboretum_tools.training.recipe.METHODS`.
+        teacher: folder of the run of a CNN on the same split, for deit-lt.
+        device: as torch names it, such as cpu or cuda:0; None = a GPU where there is one.
+        workers: processes that decode photos; None = as many as fit the machine.
+        on_event: called with every event.
+        **hyperparameters: fields of TrainingRecipe that are to differ from the paper's.
+
+    Returns:
+        The report; None in the processes of torchrun but the first.
+
+    Raises:
+        UsageError: a value that is no value of its kind.
+        RecipeError: values that contradict each other.
+        SplitError: the split cannot be trained on, or the teacher is of another one.
+        MissingPhotosError: the store lacks photos of the split.
+        TargetExistsError: `out` holds something else, or another run.
+        TrainingError: torch is not installed, memory ran out, a loss is no number, the teacher is not usable.
+    """
+    opened = split if isinstance(split, Split) else open_split(split, in_memory=False)
+    made = recipe(method, **hyperparameters)
+    _check(opened, made, teacher)
+    if workers is not None and workers < 0:
+        raise UsageError(f"workers must be 0 or more, not {workers}")
+    try:
+        import torch  # noqa: F401
+    except ImportError as error:
+        raise TrainingError(
+            "training needs torch, which is not installed", hint="pip install 'arboretum-tools[train]'"
+        ) from error
+    from arboretum_tools.training.loop import Run, World
+    from arboretum_tools.training.run_files import RunFolder
+
+    parts: list[str] = list(opened.parts)
+    subsets = {part: load_subset(opened, images=images, part=part) for part in parts}
+    world, folder = World(device), RunFolder(Path(out))
+    with world.joined():
+        run = Run(
+            opened,
+            subsets,
+            made,
+            folder,
+            teacher=None if teacher is None else Path(teacher),
+            world=world,
+            workers=workers,
+            on_event=on_event,
+        )
+        model = run.train()
+        written: dict[tuple[str, str], Path] = {}
+        for part in parts[1:]:
+            subset = subsets[part]
+            run.emit(StageStarted(f"predict {part}", len(subset)))
+            for head, top in run.predict(model, subset, on_event=run.emit).items():
+                if world.rank == 0:
+                    path = folder.write_predictions(part, head, subset.photo_ids, top)
+                    written[part, head] = path
+            run.emit(StageFinished(f"predict {part}"))
+    if world.rank:
+        return None
+    found = {key: evaluate(opened, path, part=key[0]) for key, path in written.items()}
+    whole = {part: one for (part, head), one in found.items() if not head}
+    for part, one in whole.items():
+        save_report(one, folder.path / f"{part}-report", with_figure=False)
+    return TrainingReport(folder.path, made, whole, {key: one for key, one in found.items() if key[1]})
+
+
+def _check(split: Split, made: TrainingRecipe, teacher: object) -> None:
+    """Refuses what cannot be trained, before anything is loaded or written."""
+    for part, why in (("train", "there is nothing to train on"), ("val", "nothing says how training goes")):
+        if part not in split.parts or not split.num_photos(part):
+            raise SplitError(
+                f"{split.name} has no {part} part: {why}",
+                hint="Make the split with --val-per-class 5 (the default), without --no-split.",
+            )
+    if split.num_classes < 2:
+        raise SplitError(f"{split.name} has one class: there is nothing to tell apart")
+    if made.method == "deit-lt" and teacher is None:
+        raise UsageError(
+            "deit-lt needs a teacher",
+            hint="Train one on the same split, --method ldam-drw --sam 0.05 --out runs/teacher; then name "
+            "it, --teacher runs/teacher.",
+        )
+    if made.method != "deit-lt" and teacher is not None:
+        raise UsageError(f"{made.method} has no teacher", hint="Leave --teacher out, or take deit-lt.")
