@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from arboretum_tools.evaluation import Comparison, Evaluation, compare_predictions, evaluate
     from arboretum_tools.exporting import export
     from arboretum_tools.exporting.report import ExportReport
+    from arboretum_tools.options.training import TrainingRecipe
     from arboretum_tools.split import Split, open_split
     from arboretum_tools.split.audit import Audit, audit_split
     from arboretum_tools.split.make import make_family, make_split
@@ -52,7 +53,6 @@ if TYPE_CHECKING:
     from arboretum_tools.store.verify import Verification, verify_store
     from arboretum_tools.stored_photos import downloaded_selection
     from arboretum_tools.subset import Subset, load_subset
-    from arboretum_tools.training.recipe import TrainingRecipe
     from arboretum_tools.training.start import TrainingReport, train
     from arboretum_tools.version import __version__
 
@@ -79,7 +79,7 @@ _HOME = {
     "Subset": "subset",
     "TaskSpec": "downloading",
     "TaxonReport": "catalog.overview",
-    "TrainingRecipe": "training.recipe",
+    "TrainingRecipe": "options.training",
     "TrainingReport": "training.start",
     "Verification": "store.verify",
     "__version__": "version",

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from arboretum_tools.options.training import TrainingRecipe
 from arboretum_tools.split.rebalancing.samplers import LongTailSampler
 from arboretum_tools.subset import Subset
 from arboretum_tools.training.augment import View
-from arboretum_tools.training.recipe import TrainingRecipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +110,8 @@ class Loader:
             num_workers=workers,
             pin_memory=pinned,
             persistent_workers=workers > 0,
+            # Its own: from torch's it would draw as often as there are workers and epochs.
+            generator=torch.Generator(),
         )
 
     def batches(self, positions: NDArray[np.int64], size: int, *, epoch: int = 0) -> Iterator[Batch]:

@@ -17,8 +17,9 @@ from torch import Tensor, distributed, nn
 
 from arboretum_tools.errors import TrainingError
 from arboretum_tools.evaluation.metrics import per_class
-from arboretum_tools.evaluation.predictions import TOP, best
+from arboretum_tools.evaluation.predictions import best
 from arboretum_tools.events import Note, OnEvent, StageFinished, StageStarted, StepDone, UnitDone, ignore
+from arboretum_tools.options.training import TrainingRecipe
 from arboretum_tools.split.manifest import Split
 from arboretum_tools.stable_key import text_id
 from arboretum_tools.subset import Subset
@@ -34,7 +35,6 @@ from arboretum_tools.training.optim import (
     update_average,
     warmed_up,
 )
-from arboretum_tools.training.recipe import TrainingRecipe
 from arboretum_tools.training.run_files import MODEL, Progress, RunFolder, load_model, load_teacher
 from arboretum_tools.wording import counted
 
@@ -83,6 +83,12 @@ class World:
         """Until all processes are here."""
         if self.size > 1:
             distributed.barrier()
+
+    def share_buffers(self, model: nn.Module) -> None:
+        """Gives every process what batch normalisation has counted in the first."""
+        if self.size > 1:
+            for buffer in model.buffers():
+                distributed.broadcast(buffer, 0)
 
     def gathered(self, value: NDArray[np.int64]) -> NDArray[np.int64]:
         """The rows of all processes, one after the other."""
@@ -152,6 +158,7 @@ class Run:
         )
         self.precision = torch.bfloat16 if bf16 else None
         asked, said = (None, None) if teacher is None else load_teacher(teacher, split, self.device)
+        self._shown: dict[str, Loader] = {}
         self.method = Method(recipe, split, self.device, teacher=asked)
         self.order = TrainingOrder(subsets["train"].labels, recipe, rank=world.rank, processes=world.size)
         if world.rank == 0:
@@ -188,6 +195,8 @@ class Run:
         for epoch in range(progress.epochs, recipe.epochs):
             started = time.monotonic()
             loss = step.epoch(loader, epoch)
+            for one in (model, average) if average is not None else (model,):
+                self.world.share_buffers(one)
             seconds = time.monotonic() - started
             line = {
                 "epoch": epoch + 1,
@@ -233,23 +242,36 @@ class Run:
             on_event: gets UnitDone.
         """
         view = View(self.recipe.image_size, test_crop=self.recipe.test_crop)
-        loader = Loader(Photos(subset, (view,), 0), workers=self.workers, pinned=self.pinned)
-        mine = np.arange(len(subset))[self.world.rank :: self.world.size]
+        if subset.part not in self._shown:
+            photos = Photos(subset, (view,), 0)
+            self._shown[subset.part] = Loader(photos, workers=self.workers, pinned=self.pinned)
+        loader = self._shown[subset.part]
+        # Each process has one at least, so that all know the heads.
+        mine = np.arange(max(len(subset), self.world.size))[self.world.rank :: self.world.size] % len(subset)
         tops: dict[str, list[NDArray[np.int64]]] = {}
         for batch in loader.batches(mine, self.order.part):
             with memory_errors(self.recipe, len(batch.labels)), self.autocast():
                 outputs = model(normalized(batch.to(self.device).views[0]))
+            if not all(logits.isfinite().all() for logits in outputs.values()):
+                raise self.no_number("the network's output is no number", batch.photo_ids.tolist())
             heads = outputs if len(outputs) > 1 else {}
             for head, logits in {"": heads_mean(outputs), **heads}.items():
                 top = best(batch.photo_ids.numpy(), logits.float().cpu().numpy())
                 tops.setdefault(head, []).append(top)
             on_event(UnitDone(len(batch.labels) * self.world.size))
-        everywhere = np.argsort(self.world.gathered(mine))
-        k = min(TOP, self.split.num_classes)
-        return {
-            head: self.world.gathered(np.concatenate([np.empty((0, k), np.int64), *found]))[everywhere]
-            for head, found in tops.items()
-        }
+        everywhere = np.unique(self.world.gathered(mine), return_index=True)[1]
+        return {head: self.world.gathered(np.concatenate(found))[everywhere] for head, found in tops.items()}
+
+    def no_number(self, what: str, ids: list[int]) -> TrainingError:
+        """The error for what is infinite or no number; all ids of the batch are written to a file."""
+        bad = self.folder.path / f"bad-batch-{self.world.rank}.txt"
+        bad.write_text("".join(f"{photo_id}\n" for photo_id in ids), encoding="utf-8")
+        named = ", ".join(map(str, ids[:_NAMED]))
+        more = f" and {len(ids) - _NAMED:,} more, all in {bad}" if len(ids) > _NAMED else ""
+        return TrainingError(
+            f"{what} for the batch of the photos {named}{more}; the epochs before are kept",
+            hint="Lower --lr or lengthen --warmup-epochs, with another --out; or look at these photos.",
+        )
 
     def autocast(self) -> torch.autocast:
         """bfloat16 inside, where the recipe or the GPU says so."""
@@ -296,14 +318,7 @@ class _Step:
         value = loss.item()
         ids = [photo_id for part in parts for photo_id in part.photo_ids.tolist()]
         if not np.isfinite(value):
-            bad = self.run.folder.path / f"bad-batch-{self.run.world.rank}.txt"
-            bad.write_text("".join(f"{photo_id}\n" for photo_id in ids), encoding="utf-8")
-            named = ", ".join(map(str, ids[:_NAMED]))
-            more = f" and {len(ids) - _NAMED:,} more, all in {bad}" if len(ids) > _NAMED else ""
-            raise TrainingError(
-                f"the loss is {value} for the batch of the photos {named}{more}; the epochs before are kept",
-                hint="Lower --lr or lengthen --warmup-epochs, with another --out; or look at these photos.",
-            )
+            raise self.run.no_number(f"the loss is {value}", ids)
         self.run.emit(StepDone(len(ids) * self.run.world.size, value, self.optimizer.param_groups[0]["lr"]))
         return value
 

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name that everybody uses
 
+from arboretum_tools.options.training import TrainingRecipe
 from arboretum_tools.split.manifest import Split
 from arboretum_tools.split.rebalancing.weights import class_weights
 from arboretum_tools.training import losses
 from arboretum_tools.training.augment import View, mixed, normalized, smoothed
 from arboretum_tools.training.loading import Batch
 from arboretum_tools.training.networks import RESNETS, VITS, DistilledViT, ResNet, heads_mean
-from arboretum_tools.training.recipe import TrainingRecipe
 
 
 def build(recipe: TrainingRecipe, classes: int) -> nn.Module:

@@ -27,9 +27,9 @@ from torch import nn
 
 from arboretum_tools.atomic_files import canonical_json, read_json, refuse_existing, whole_file, write_json
 from arboretum_tools.errors import SplitError, TargetExistsError, TrainingError
+from arboretum_tools.options.training import TrainingRecipe
 from arboretum_tools.split.manifest import Split
 from arboretum_tools.training.methods import Teacher, build
-from arboretum_tools.training.recipe import TrainingRecipe
 from arboretum_tools.version import __version__
 
 RUN, LOG, CHECKPOINT, MODEL = "run.json", "log.jsonl", "checkpoint.pt", "model.pt"

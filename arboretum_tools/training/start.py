@@ -10,9 +10,9 @@ from arboretum_tools.errors import SplitError, TrainingError, UsageError
 from arboretum_tools.evaluation import Evaluation, evaluate
 from arboretum_tools.evaluation.report import save as save_report
 from arboretum_tools.events import OnEvent, StageFinished, StageStarted, ignore
+from arboretum_tools.options.training import TrainingRecipe, recipe
 from arboretum_tools.split.manifest import Split, open_split
 from arboretum_tools.subset import load_subset
-from arboretum_tools.training.recipe import TrainingRecipe, recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def train(
         split: a split with the parts train and val, or its folder.
         out: folder of the run; made, or gone on with.
         images: the image store.
-        method: one of `arboretum_tools.training.recipe.METHODS`.
+        method: one of `arboretum_tools.options.training.METHODS`.
         teacher: folder of the run of a CNN on the same split, for deit-lt.
         device: as torch names it, such as cpu or cuda:0; None = a GPU where there is one.
         workers: processes that decode photos; None = as many as fit the machine.
@@ -72,8 +72,8 @@ def train(
         TargetExistsError: `out` holds something else, or another run.
         TrainingError: torch is not installed, memory ran out, a loss is no number, the teacher is not usable.
     """
-    opened = split if isinstance(split, Split) else open_split(split, in_memory=False)
     made = recipe(method, **hyperparameters)
+    opened = split if isinstance(split, Split) else open_split(split, in_memory=False)
     _check(opened, made, teacher)
     if workers is not None and workers < 0:
         raise UsageError(f"workers must be 0 or more, not {workers}")
@@ -86,7 +86,7 @@ def train(
     from arboretum_tools.training.loop import Run, World
     from arboretum_tools.training.run_files import RunFolder
 
-    parts: list[str] = list(opened.parts)
+    parts = [part for part in opened.parts if opened.num_photos(part)]
     subsets = {part: load_subset(opened, images=images, part=part) for part in parts}
     world, folder = World(device), RunFolder(Path(out))
     with world.joined():

@@ -50,7 +50,7 @@ def takes(*, only: tuple[str, ...] | None = None, **stages: type) -> Callable[[C
 
         def called(**values: Any) -> None:
             found = {
-                stage: {name: value for name in names if (value := values.pop(name)) not in (None, False, [])}
+                stage: {name: value for name in names if _is_given(value := values.pop(name))}
                 for stage, names in of_stage.items()
             }
             command(**found, **values)
@@ -62,6 +62,11 @@ def takes(*, only: tuple[str, ...] | None = None, **stages: type) -> Callable[[C
         return called
 
     return decorate
+
+
+def _is_given(value: Any) -> bool:
+    """Whether a flag was typed; a 0 is a value, though Python calls it equal to False."""
+    return value is not None and value is not False and value != []
 
 
 def _parameter(entry: Declared) -> inspect.Parameter:

@@ -69,6 +69,10 @@ class Progress:
                 self._statuses["ok"] += count
                 self._sized = False
                 self._advance(count)
+            case events.StepDone(count=count, loss=loss, lr=lr):
+                self._statuses["ok"] += count
+                self._sized, self._measured = False, [f"loss {loss:.4g}", f"rate {lr:.2g}"]
+                self._advance(count)
             case events.Note(text=text):
                 self._note(text)
             case events.StageStarted(stage=stage, total=total, unit=unit):
@@ -86,7 +90,7 @@ class Progress:
         self._close()
         self._stage, self._total, self._unit = stage, total, unit
         self._statuses.clear()
-        self._bytes, self._sized = 0, True
+        self._bytes, self._sized, self._measured = 0, True, []
         self._started = time.monotonic()
         self._last = self._started, 0, 0
         every = LINE_EVERY_S
@@ -148,7 +152,7 @@ class Progress:
             for name, count in sorted(self._statuses.items())
             if name not in ("ok", "written")
         ]
-        return [*([f"{_output.size(bytes_s)}/s"] if self._sized else []), *troubles]
+        return [*([f"{_output.size(bytes_s)}/s"] if self._sized else []), *self._measured, *troubles]
 
     def _note(self, text: str) -> None:
         # A command that opens a catalogue twice, or the demo that runs several, says it once. What is said

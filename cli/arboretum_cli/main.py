@@ -22,6 +22,7 @@ from arboretum_cli.commands import (
     stats,
     status,
     taxa,
+    train,
     verify,
 )
 
@@ -38,6 +39,7 @@ COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
     "make-split": (make_split.make_split, "Make a long-tailed split."),
     "audit-split": (audit_split.audit_split, "Prove that a split keeps its promises."),
     "export": (export.export, "Write a split or a selection for training code."),
+    "train": (train.train, "Train a long-tailed method on a split."),
     "evaluate": (evaluate.evaluate, "Report predictions as long-tailed papers do."),
 }
 

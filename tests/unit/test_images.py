@@ -6,7 +6,15 @@ import pytest
 from PIL import Image
 
 from arboretum_tools.image_format import jpeg_turn
-from arboretum_tools.images import UndecodableImageError, decode_rgb, open_image, shrink, tile, to_jpeg
+from arboretum_tools.images import (
+    UndecodableImageError,
+    cut_out,
+    decode_rgb,
+    open_image,
+    shrink,
+    tile,
+    to_jpeg,
+)
 from arboretum_tools.testing.tiny import tiny_image
 
 
@@ -146,3 +154,36 @@ def test_the_turn_of_a_jpeg_is_read_without_its_pixels(turn: int, little: bool) 
     assert jpeg_turn(saved(image, "JPEG", exif=exif)) == turn
     assert jpeg_turn(saved(image, "JPEG")) == 1
     assert jpeg_turn(saved(image, "JPEG", exif=exif)[:40]) in (1, turn)
+
+
+@pytest.mark.parametrize("turn", [1, 3, 6, 8])
+def test_a_part_is_cut_out_of_the_image_as_it_is_to_be_seen(turn: int) -> None:
+    """Four quarters of one colour each, stored in any way; the part asked for is of the upright image."""
+    colors = [(250, 0, 0), (0, 250, 0), (0, 0, 250), (250, 250, 0)]
+    upright = Image.new("RGB", (800, 400))
+    for number, color in enumerate(colors):
+        upright.paste(color, (400 * (number % 2), 200 * (number // 2), 400 * (number % 2) + 400, 400))
+    back = {
+        1: None,
+        3: Image.Transpose.ROTATE_180,
+        6: Image.Transpose.ROTATE_90,
+        8: Image.Transpose.ROTATE_270,
+    }
+    stored = upright if back[turn] is None else upright.transpose(back[turn])
+    exif = stored.getexif()
+    exif[0x0112] = turn
+    data = saved(stored, "JPEG", exif=exif, quality=95, subsampling=0)
+    for number, color in enumerate(colors):
+        seen: list[tuple[int, int]] = []
+
+        def choose(width: int, height: int, number: int = number, seen: list = seen):
+            seen.append((width, height))
+            left, top = number % 2 / 2, number // 2 / 2
+            return left + 0.1, top + 0.1, left + 0.4, top + 0.4
+
+        part = cut_out(data, choose, 16, name="it")
+        assert seen == [(800, 400)]
+        assert part.size == (16, 16)
+        assert all(
+            abs(a - b) < 12 for pixel in part.getcolors(256) for a, b in zip(pixel[1], color, strict=True)
+        )
