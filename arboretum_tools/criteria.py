@@ -11,41 +11,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from arboretum_metadata.vocab import (
-    FEW_BELOW,
-    IUCN_CATEGORIES,
-    LICENSE_PRESETS,
-    LICENSES,
-    LIFE_STAGES,
-    MANY_ABOVE,
-    QUALITY_GRADES,
-    RARE_BELOW,
-)
-from arboretum_tools.errors import SelectionError, UsageError
+from arboretum_metadata.vocab import LICENSE_PRESETS, LICENSES
+from arboretum_tools.errors import SelectionError
+from arboretum_tools.options import declared
+from arboretum_tools.options.select import RARITIES, Box, SelectionOptions
 from arboretum_tools.photo_ids import PhotoIds
 from arboretum_tools.stable_key import key_sql
 from arboretum_tools.taxonomy import Taxon
 from arboretum_tools.wording import counted
 
-#: Photos per class of the whole de-duplicated catalogue: (least, most), both inclusive, None = no bound.
-RARITIES: dict[str, tuple[int | None, int | None]] = {
-    "rare": (None, RARE_BELOW - 1),
-    "few": (None, FEW_BELOW - 1),
-    "medium": (FEW_BELOW, MANY_ABOVE),
-    "many": (MANY_ABOVE + 1, None),
-}
-
-#: What may become of photos whose life stage is unknown.
-LIFE_STAGE_UNKNOWN = ("exclude", "include", "only")
-
-#: The criteria whose values are a closed list: field, what it is called, values.
-_CLOSED: tuple[tuple[str, str, tuple[str, ...]], ...] = (
-    ("rarity", "rarity", tuple(RARITIES)),
-    ("life_stage", "life stage", tuple(LIFE_STAGES)),
-    ("life_stage_unknown", "way with unknown life stages", LIFE_STAGE_UNKNOWN),
-    ("iucn", "IUCN category", tuple(IUCN_CATEGORIES)),
-    ("license", "licence", (*LICENSES, *LICENSE_PRESETS)),
-    ("quality_grade", "quality grade", (*QUALITY_GRADES, "any")),
+# Criteria come from `SelectionOptions` and from recipe files: what has bounds or a list is checked again.
+_CHECKED = tuple(
+    entry for entry in declared(SelectionOptions) if entry.option.choices or entry.option.least is not None
 )
 
 #: Seed of the key that `limit` and `photos_per_observation` choose by.
@@ -65,31 +42,6 @@ class Predicate:
     sql: str
     parameters: tuple[Any, ...]
     english: str
-
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """A box of positions, WGS 84 degrees, borders included; west > east crosses the date line."""
-
-    west: float
-    south: float
-    east: float
-    north: float
-
-    def __post_init__(self) -> None:
-        if not (-90 <= self.south <= self.north <= 90):
-            raise UsageError(f"box: south {self.south} and north {self.north} must rise from -90 to 90")
-        if not (-180 <= self.west <= 180 and -180 <= self.east <= 180):
-            raise UsageError(f"box: west {self.west} and east {self.east} must lie between -180 and 180")
-
-    @classmethod
-    def parse(cls, text: str) -> Box:
-        """Reads `west,south,east,north`."""
-        try:
-            west, south, east, north = (float(part) for part in text.split(","))
-        except ValueError:
-            raise UsageError(f"box {text!r} is not west,south,east,north in degrees") from None
-        return cls(west, south, east, north)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,21 +87,9 @@ class Criteria:
     limit: int | None = None
 
     def __post_init__(self) -> None:
-        for name, what, vocabulary in _CLOSED:
-            value = getattr(self, name)
-            if isinstance(value, str):
-                value = _known(what, value, vocabulary)
-            elif value is not None:
-                value = tuple(_known(what, one, vocabulary) for one in value)
-            object.__setattr__(self, name, value)
-        for name in ("min_photos", "max_photos", "photos_per_observation", "limit"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UsageError(f"{name.replace('_', '-')} must be 1 or more, not {value}")
-        if self.min_photos and self.max_photos and self.min_photos > self.max_photos:
-            raise UsageError(f"min-photos {self.min_photos} is more than max-photos {self.max_photos}")
-        if self.since and self.until and self.since > self.until:
-            raise UsageError(f"since {self.since} is later than until {self.until}")
+        for entry in _CHECKED:
+            if (value := getattr(self, entry.name)) is not None:
+                object.__setattr__(self, entry.name, entry.checked(value))
 
     @property
     def licenses(self) -> tuple[str, ...]:
@@ -373,11 +313,3 @@ def _graded(grade: str, *, graded: bool) -> Predicate:
 
 def _marks(values: Sequence[Any]) -> str:
     return ", ".join("?" * len(values))
-
-
-def _known(what: str, value: str, vocabulary: Sequence[str]) -> str:
-    """The value as the vocabulary writes it, whatever its case."""
-    for known in vocabulary:
-        if known.lower() == value.lower():
-            return known
-    raise UsageError(f"{value!r} is no {what}", hint=f"Known are: {', '.join(vocabulary)}.")

@@ -13,10 +13,8 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from arboretum_metadata.vocab import CLASS_RANKS
 from arboretum_tools.errors import UsageError
-
-#: The ranks that a class of a split may have.
-CLASS_RANKS = ("species", "genus", "family", "order")
 
 #: Names that carry a hybrid's mark: the multiplication sign, or `x` or `X` as a word of its own.
 HYBRID_SQL = "(contains(scientific_name, '×') OR contains(' ' || lower(scientific_name) || ' ', ' x '))"

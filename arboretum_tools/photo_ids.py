@@ -66,6 +66,9 @@ class PhotoIds:
     def __len__(self) -> int:
         return len(self.array)
 
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.array.to_pylist())
+
 
 def read_photo_ids(path: str | Path) -> PhotoIds:
     """Reads ids, or addresses or pages of photos at iNaturalist, from Parquet, CSV or plain text.

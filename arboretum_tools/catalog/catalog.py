@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
+from dataclasses import fields
 from pathlib import Path
-from typing import TypeVar
 
 from arboretum_tools import taxonomy
 from arboretum_tools.catalog import inactive, names
@@ -14,13 +13,13 @@ from arboretum_tools.catalog.inactive import InactiveName
 from arboretum_tools.catalog.layout import open_layout
 from arboretum_tools.catalog.relations import Relations
 from arboretum_tools.catalog.selection import Selection
-from arboretum_tools.criteria import Box, Criteria
-from arboretum_tools.errors import SeveralTaxaError, TaxonError, UnknownTaxonError, UsageError
+from arboretum_tools.criteria import Criteria
+from arboretum_tools.errors import SeveralTaxaError, TaxonError, UnknownTaxonError
 from arboretum_tools.events import Note, OnEvent, ignore
+from arboretum_tools.options import takes
+from arboretum_tools.options.select import SelectionOptions
 from arboretum_tools.photo_ids import PhotoIds, read_photo_ids
 from arboretum_tools.taxonomy import Candidate, Known, Taxon
-
-_Asked = TypeVar("_Asked")
 
 
 class Catalog(Relations):
@@ -95,10 +94,10 @@ class Catalog(Relations):
         with self._asking() as connection:
             return names.all_names(connection, parent)
 
-    def _taxa(self, values: str | Iterable[str], name: str) -> tuple[Taxon, ...]:
+    def _taxa(self, names: Iterable[str]) -> tuple[Taxon, ...]:
         """The taxa of several names; all that fail are told of in one error."""
         found, failed = [], []
-        for text in _each(values, str, name):
+        for text in names:
             try:
                 found.append(self.taxon(text))
             except TaxonError as error:
@@ -111,62 +110,26 @@ class Catalog(Relations):
 
     # -- selecting
 
-    def select(
-        self,
-        taxa: str | Iterable[str] = (),
-        *,
-        exclude_taxa: str | Iterable[str] = (),
-        rarity: str | Iterable[str] = (),
-        min_photos: int | None = None,
-        max_photos: int | None = None,
-        life_stage: str | Iterable[str] = (),
-        life_stage_unknown: str | None = None,
-        license: str | Iterable[str] = (),  # noqa: A002 - the field's word
-        iucn: str | Iterable[str] = (),
-        quality_grade: str = "research",
-        bbox: Box | str | Sequence[float] | None = None,
-        since: dt.date | str | None = None,
-        until: dt.date | str | None = None,
-        photos_per_observation: int | None = None,
-        photo_ids: PhotoIds | Iterable[int] | str | Path | None = None,
-        limit: int | None = None,
-    ) -> Selection:
+    @takes(SelectionOptions)
+    def select(self, options: SelectionOptions) -> Selection:
         """The photos that pass every criterion; lazy: nothing is counted yet but names are looked up.
 
-        Args: as `arboretum_tools.criteria.Criteria`; texts are parsed, one value may stand for several.
+        Args:
+            options: {options}
 
         Raises:
             TaxonError: a name that does not lead to exactly one taxon.
             SelectionError: a column that this catalogue lacks.
-            UsageError: a value outside its vocabulary, or otherwise not of its kind.
+            UsageError: a value that an option does not take.
         """
-        if isinstance(photo_ids, str | Path):
-            photo_ids = read_photo_ids(photo_ids)
-        elif photo_ids is not None and not isinstance(photo_ids, PhotoIds):
-            photo_ids = PhotoIds.of(photo_ids)
-        if isinstance(bbox, str):
-            bbox = Box.parse(bbox)
-        elif bbox is not None and not isinstance(bbox, Box):
-            bbox = Box(*bbox)
-        criteria = Criteria(
-            taxa=self._taxa(taxa, "taxa"),
-            exclude_taxa=self._taxa(exclude_taxa, "exclude-taxa"),
-            rarity=_each(rarity, str, "rarity"),
-            min_photos=min_photos,
-            max_photos=max_photos,
-            life_stage=_each(life_stage, str, "life-stage"),
-            life_stage_unknown=life_stage_unknown,
-            license=_each(license, str, "license"),
-            iucn=_each(iucn, str.upper, "iucn"),
-            quality_grade=quality_grade,
-            bbox=bbox,
-            since=_day(since),
-            until=_day(until),
-            photos_per_observation=photos_per_observation,
-            photo_ids=photo_ids,
-            limit=limit,
-        )
-        return self.selection(criteria)
+        values = {f.name: getattr(options, f.name) for f in fields(SelectionOptions)}
+        values |= {name: self._taxa(values[name]) for name in ("taxa", "exclude_taxa")}
+        ids = options.photo_ids
+        if isinstance(ids, str | Path):
+            values["photo_ids"] = read_photo_ids(ids)
+        elif ids is not None and not isinstance(ids, PhotoIds):
+            values["photo_ids"] = PhotoIds.of(ids)
+        return self.selection(Criteria(**values))
 
     def selection(self, *criteria: Criteria) -> Selection:
         """The photos that pass any of these criteria.
@@ -197,25 +160,3 @@ def open_catalog(
     """
     layout = open_layout(default_path() if path is None else Path(path))
     return Catalog(layout, threads=threads, on_event=on_event)
-
-
-def _each(values: str | Iterable[str], make: Callable[[str], _Asked], name: str) -> tuple[_Asked, ...]:
-    """One value or several, each possibly a list with commas, in the order given, each once.
-
-    Raises:
-        UsageError: what was given is blank. A variable that a script forgot to set must not mean everything.
-    """
-    given = [values] if isinstance(values, str) else list(values)
-    parts = [part.strip() for value in given for part in value.split(",")]
-    if given and not any(parts):
-        raise UsageError(f"{name} is given without a value", hint="Leave it out to take all.")
-    return tuple(dict.fromkeys(make(part) for part in parts if part))
-
-
-def _day(value: dt.date | str | None) -> dt.date | None:
-    if not isinstance(value, str):
-        return value
-    try:
-        return dt.date.fromisoformat(value)
-    except ValueError:
-        raise UsageError(f"{value!r} is no day", hint="Write it as 2023-06-30.") from None

@@ -10,7 +10,7 @@ from typing import Any
 from arboretum_metadata.vocab import COMMON_NAMES, RANKS
 from arboretum_tools.catalog.catalog import Catalog
 from arboretum_tools.catalog.inactive import InactiveName
-from arboretum_tools.criteria import RARITIES
+from arboretum_tools.options.select import RARITIES
 from arboretum_tools.query import identifier
 from arboretum_tools.taxonomy import Taxon
 

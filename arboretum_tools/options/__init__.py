@@ -20,8 +20,8 @@ import operator
 import re
 import textwrap
 import types
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import (
     Annotated,
     Any,
@@ -53,6 +53,7 @@ class Option:
         flag: its flag, without dashes; default the field's name with dashes.
         short: a second flag of one letter.
         choices: the values it takes, where they are a closed list; compared without case.
+        spellings: values of the list by other spellings of theirs, in lower case.
         noun: what a value is called in errors; default the field's name with spaces.
         least: the smallest number it takes.
         most: the largest number it takes.
@@ -68,6 +69,7 @@ class Option:
     flag: str | None = None
     short: str | None = None
     choices: tuple[str, ...] = ()
+    spellings: Mapping[str, str] = field(default_factory=dict)
     noun: str | None = None
     least: float | None = None
     most: float | None = None
@@ -104,6 +106,37 @@ class Declared:
         """What a value is called."""
         return self.option.noun or self.name.replace("_", " ")
 
+    def checked(self, value: Any) -> Any:
+        """A value in its form: in the spelling of its list, several as a tuple.
+
+        Raises:
+            UsageError: it is of another type, outside its closed list, or out of bounds.
+        """
+        option = self.option
+        if option.many and option.commas:
+            value = several(value, self.flag.lstrip("-"))
+        if option.choices:
+            return tuple(self._known(one) for one in value) if option.many else self._known(value)
+        if set(self.kinds) <= {int, float, bool, str}:
+            value = _of_kind(self, value)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            # Written so that NaN is refused too.
+            low, high = option.least, option.most
+            if not ((low is None or value >= low) and (high is None or value <= high)):
+                raise UsageError(f"{self.flag.lstrip('-')} must be {_bounds(low, high)}, not {value}")
+        return value
+
+    def _known(self, value: Any) -> str:
+        choices, text = self.option.choices, str(value).strip().casefold()
+        known = dict(self.option.spellings) | {one.casefold(): one for one in choices}
+        if text.replace("_", "-") in known or text in known:
+            return known.get(text) or known[text.replace("_", "-")]
+        near = difflib.get_close_matches(text, known, n=1, cutoff=0.7)
+        raise UsageError(
+            f"unknown {self.noun} {value!r}; known: {', '.join(choices)}",
+            hint=f"Did you mean {known[near[0]]}?" if near else "",
+        )
+
     @property
     def default_text(self) -> str | None:
         """The default as people read it; None where leaving the option out says nothing more."""
@@ -125,8 +158,8 @@ def declared(stage: type) -> tuple[Declared, ...]:
 def _declared(stage: Any) -> tuple[Declared, ...]:
     hints = get_type_hints(stage, include_extras=True)
     found = []
-    for field in _own_first(stage):
-        hint = hints[field.name]
+    for one in _own_first(stage):
+        hint = hints[one.name]
         if get_origin(hint) is not Annotated:
             continue
         inner, *marks = get_args(hint)
@@ -134,7 +167,7 @@ def _declared(stage: Any) -> tuple[Declared, ...]:
         if option is not None:
             union = get_origin(inner) in (Union, types.UnionType)
             kinds = tuple(kind for kind in (get_args(inner) if union else (inner,)) if kind is not type(None))
-            found.append(Declared(field.name, kinds, option, field.default))
+            found.append(Declared(one.name, kinds, option, one.default))
     return tuple(found)
 
 
@@ -155,25 +188,7 @@ def check(options: Any) -> None:
     for entry in declared(type(options)):
         value = getattr(options, entry.name)
         if value is not None:
-            object.__setattr__(options, entry.name, _checked(entry, value))
-
-
-def _checked(entry: Declared, value: Any) -> Any:
-    option = entry.option
-    if option.many and option.commas:
-        value = several(value, entry.flag.lstrip("-"))
-    if option.choices:
-        if not option.many:
-            return known(entry.noun, value, option.choices)
-        return tuple(known(entry.noun, one, option.choices) for one in value)
-    if set(entry.kinds) <= {int, float, bool, str}:
-        value = _of_kind(entry, value)
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        # Written so that NaN is refused too.
-        low, high = option.least, option.most
-        if not ((low is None or value >= low) and (high is None or value <= high)):
-            raise UsageError(f"{entry.flag.lstrip('-')} must be {_bounds(low, high)}, not {value}")
-    return value
+            object.__setattr__(options, entry.name, entry.checked(value))
 
 
 def _of_kind(entry: Declared, value: Any) -> Any:
@@ -198,22 +213,6 @@ def _bounds(least: float | None, most: float | None) -> str:
     if most is None:
         return f"{least:g} or more"
     return f"{most:,g} or less" if least is None else f"{least:g} to {most:,g}"
-
-
-def known(noun: str, value: str, choices: Sequence[str]) -> str:
-    """A value of a closed list, in the spelling of the list.
-
-    Raises:
-        UsageError: it is not in the list; the nearest value is suggested.
-    """
-    for one in choices:
-        if isinstance(value, str) and one.casefold() == value.strip().casefold():
-            return one
-    near = difflib.get_close_matches(str(value).casefold(), choices, n=1, cutoff=0.7)
-    raise UsageError(
-        f"unknown {noun} {value!r}; known: {', '.join(choices)}",
-        hint=f"Did you mean {near[0]}?" if near else "",
-    )
 
 
 def several(values: str | Iterable[str], name: str) -> tuple[str, ...]:
@@ -259,7 +258,9 @@ def takes(
         called.__signature__ = signature  # type: ignore[attr-defined]
         called.__annotations__ = {p.name: p.annotation for p in (first, *shown)}
         called.__annotations__["return"] = signature.return_annotation
-        called.__doc__ = (function.__doc__ or "").replace("options: {options}", documented(stage))
+        called.__doc__ = re.sub(
+            r"( *)options: \{options\}", lambda place: documented(stage, place[1]), function.__doc__ or ""
+        )
         return called
 
     return decorate
@@ -269,16 +270,21 @@ def _plain(hint: Any) -> Any:
     return get_args(hint)[0] if get_origin(hint) is Annotated else hint
 
 
-def documented(stage: type) -> str:
-    """What `Args:` of a docstring says of the options of a stage: an entry for each."""
-    entries = []
+def documented(stage: type, indent: str = "") -> str:
+    """What `Args:` of a docstring says of the options of a stage: an entry for each, in indented lines."""
+    lines = []
     for entry in declared(stage):
         text = in_python(entry.option.help)
         text = text[0].lower() + text[1:] if text[:2].istitle() else text
         default = f" Default {entry.default_text}." if entry.default_text is not None else ""
-        lines = textwrap.wrap(f"{entry.name}: {text}{default}", 98, break_on_hyphens=False)
-        entries.append(f"\n{' ' * 12}".join(lines))
-    return f"\n{' ' * 8}".join(entries)
+        lines += textwrap.wrap(
+            f"{entry.name}: {text}{default}",
+            106,
+            initial_indent=indent,
+            subsequent_indent=f"{indent}    ",
+            break_on_hyphens=False,
+        )
+    return "\n".join(lines)
 
 
 def in_python(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -16,6 +16,8 @@ from arboretum_tools.arrays import texts
 from arboretum_tools.bands import shot_band
 from arboretum_tools.catalog import Catalog, Selection
 from arboretum_tools.identity import folder_names, unique_names
+from arboretum_tools.options import declared, takes
+from arboretum_tools.options.split import RATIO_PROFILES, DrawOptions, FamilyOptions, SplitOptions
 from arboretum_tools.photo_ids import PhotoIds
 from arboretum_tools.split import benchmarks
 from arboretum_tools.split.content_hashes import hashed
@@ -25,7 +27,7 @@ from arboretum_tools.split.drawing.exclusion import Exclusion, read_exclusion
 from arboretum_tools.split.drawing.groups import resolve_group_by
 from arboretum_tools.split.drawing.pool import Available
 from arboretum_tools.split.manifest import FORMAT_VERSION, Split
-from arboretum_tools.split.recipe import RATIO_PROFILES, SplitRecipe, parse_family
+from arboretum_tools.split.recipe import SplitRecipe, parse_family
 from arboretum_tools.store import ImageStore
 from arboretum_tools.stored_photos import ok_photo_ids
 from arboretum_tools.tables import arrow_schema
@@ -35,28 +37,8 @@ from arboretum_tools.version import __version__
 Excluded: TypeAlias = str | Path | Sequence[str | Path] | Exclusion | None
 
 
-def make_split(
-    selection: Selection | Catalog,
-    *,
-    lt_ratio: float | None = None,
-    profile: str | None = None,
-    rank: str = "species",
-    num_classes: int | None = None,
-    min_per_class: int | None = None,
-    max_per_class: int | None = None,
-    val_per_class: int | None = None,
-    test_per_class: int | None = None,
-    benchmark: str | None = None,
-    classes_per_group: int | None = None,
-    stages: str | Mapping[str, int] | Sequence[str] | None = None,
-    pairs: Sequence[str | Sequence[str]] | None = None,
-    group_by: str = "auto",
-    hybrids: bool = False,
-    seed: int = 0,
-    store: str | Path | PhotoIds | None = None,
-    exclude: Excluded = None,
-    name: str | None = None,
-) -> Split:
+@takes(SplitOptions)
+def make_split(selection: Selection | Catalog, options: SplitOptions) -> Split:
     """Draws a long-tailed split (the largest class list that realises exactly the ratio) or a benchmark.
 
     Validation and test are held out first, in whole groups, so they do not depend on the ratio. Among what
@@ -70,30 +52,7 @@ def make_split(
 
     Args:
         selection: what may be drawn; a Catalog stands for its research-grade photos.
-        lt_ratio: imbalance ratio, largest to smallest class in train; below 1 its inverse. Default 100.
-        profile: `exp` (the default), `step`, `pareto`; `balanced` and `natural`, which take no ratio.
-        rank: rank of the classes: `species`, `genus`, `family` or `order`.
-        num_classes: fixes the number of classes.
-        min_per_class: fixes the train photos of the smallest class; for `natural` the photos that a class
-            must have before anything is held out.
-        max_per_class: fixes the train photos of the largest class; for `natural` the cap.
-        val_per_class: photos a class in `val`; 0 = no such part. Default 5; a benchmark has no such part.
-        test_per_class: photos a class in `test`; 0 = no such part. Default 10; of a benchmark the published
-            number.
-        benchmark: `balanced`, `unseen`, `life-stage` or `confounding`, instead of a profile.
-        classes_per_group: of `balanced`: most classes of each group, which are the taxa of the selection (the
-            seven Arboretum groups where it names none). Default 500.
-        stages: of `life-stage`: the stages with their photos, such as `larva=20,adult=20`. Default
-            `egg=5,larva=50,pupa=15,adult=50`.
-        pairs: of `confounding`: look-alikes, each `A / B` or two names.
-        group_by: `auto`, `observation`, `photo` or `observer-per-species`: what never has photos in two
-            parts.
-        hybrids: whether hybrids take part.
-        seed: draws other photos by the same rules.
-        store: an image store's folder (or the ids of photos): only what it holds is drawn.
-        exclude: files or splits whose photos, observations or taxa are kept out; see
-            `arboretum_tools.split.drawing.exclusion`.
-        name: the split's name; default from taxa, profile, ratio and seed.
+        options: {options}
 
     Raises:
         InfeasibleSplitError: the selection cannot carry the ratio; says what it could.
@@ -102,42 +61,13 @@ def make_split(
         SelectionError: the catalogue lacks the column to group by.
         StoreError: `store` is not an image store.
     """
-    options: dict[str, Any] = {
-        "profile": profile,
-        "lt_ratio": lt_ratio,
-        "rank": rank,
-        "num_classes": num_classes,
-        "min_per_class": min_per_class,
-        "max_per_class": max_per_class,
-        "val_per_class": val_per_class,
-        "test_per_class": test_per_class,
-        "benchmark": benchmark,
-        "classes_per_group": classes_per_group,
-        "stages": stages,
-        "pairs": pairs,
-        "group_by": group_by,
-        "hybrids": hybrids,
-        "seed": seed,
-    }
-    given = {key: value for key, value in options.items() if value is not None}
-    if benchmark is not None:
-        given = benchmarks.completed(given)
-    exclusion = _exclusion(exclude)
-    recipe = SplitRecipe(**given, store=store is not None, exclude=_hash_of(exclusion))
-    available = Available(only=_held(store))
-    (split,) = draw_recipes(selection, [recipe], available, name, exclusion=exclusion)
+    given = {} if options.lt_ratio is None else {"lt_ratio": options.lt_ratio}
+    (split,) = _drawn(selection, options, [given])
     return split
 
 
-def make_family(
-    selection: Selection | Catalog,
-    *,
-    lt_ratios: Sequence[float],
-    store: str | Path | PhotoIds | None = None,
-    exclude: Excluded = None,
-    name: str | None = None,
-    **recipe: Any,
-) -> Iterator[Split]:
+@takes(FamilyOptions)
+def make_family(selection: Selection | Catalog, options: FamilyOptions) -> Iterator[Split]:
     """Draws one split a ratio over one class list, so that curves over the ratio compare the same photos.
 
     All members have the same classes, the same validation and test photos, and the same largest class; the
@@ -146,11 +76,7 @@ def make_family(
 
     Args:
         selection: as `make_split`.
-        lt_ratios: two or more whole ratios.
-        store: as `make_split`.
-        exclude: as `make_split`.
-        name: beginning of the splits' names; `-lt<ratio>` is added.
-        recipe: the other arguments of `make_split`, by name.
+        options: {options}
 
     Yields:
         The members, by ascending ratio; only one is in memory at a time.
@@ -159,11 +85,25 @@ def make_family(
         RecipeError: a ratio that is not whole, fewer than two of them, a profile without a ratio.
         InfeasibleSplitError, UsageError, SelectionError, StoreError: as `make_split`.
     """
-    ratios = parse_family(tuple(lt_ratios))
-    exclusion = _exclusion(exclude)
-    recipe = {**recipe, "store": store is not None, "exclude": _hash_of(exclusion)}
-    recipes = [SplitRecipe(lt_ratio=ratio, lt_ratios=ratios, **recipe) for ratio in ratios]
-    return draw_recipes(selection, recipes, Available(only=_held(store)), name, exclusion=exclusion)
+    ratios = parse_family(tuple(options.lt_ratios))
+    return _drawn(selection, options, [{"lt_ratio": ratio, "lt_ratios": ratios} for ratio in ratios])
+
+
+def _drawn(
+    selection: Selection | Catalog, options: DrawOptions, ratios: Sequence[Mapping[str, Any]]
+) -> Iterator[Split]:
+    """Splits that differ in their ratios only."""
+    values = {
+        entry.name: getattr(options, entry.name) for entry in declared(DrawOptions) if entry.option.recipe
+    }
+    given = {name: value for name, value in values.items() if value is not None and name != "name"}
+    if options.benchmark is not None:
+        given = benchmarks.completed({**given, **ratios[0]})
+    exclusion = _exclusion(options.exclude)
+    given |= {"store": options.store is not None, "exclude": _hash_of(exclusion)}
+    recipes = [SplitRecipe(**{**given, **ratio}) for ratio in ratios]
+    available = Available(only=_held(options.store))
+    return draw_recipes(selection, recipes, available, options.name, exclusion=exclusion)
 
 
 def whole(
@@ -204,9 +144,11 @@ def _hash_of(exclusion: Exclusion | None) -> str | None:
     return None if exclusion is None else exclusion.sha256
 
 
-def _held(store: str | Path | PhotoIds | None) -> PhotoIds | None:
+def _held(store: str | Path | Iterable[int] | None) -> PhotoIds | None:
     if store is None or isinstance(store, PhotoIds):
         return store
+    if not isinstance(store, str | Path):
+        return PhotoIds.of(store)
     return ok_photo_ids(ImageStore.open(Path(store)))
 
 

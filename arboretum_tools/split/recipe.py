@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import math
 import numbers
-import operator
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from types import NoneType
 from typing import Any
 
 from arboretum_tools.errors import RecipeError, UsageError
-from arboretum_tools.identity import CLASS_RANKS
+from arboretum_tools.options import declared
+from arboretum_tools.options.split import RATIO_PROFILES, DrawOptions
 from arboretum_tools.split import benchmarks
-
-#: How photos are kept together, so that no encounter (or no person) has photos in two parts.
-GROUP_BY = ("auto", "photo", "observation", "observer-per-species")
-
-#: Profiles whose class sizes follow from the ratio.
-RATIO_PROFILES = ("exp", "step", "pareto")
 
 #: See `arboretum_tools.split.drawing.profiles`; `all` is one part `train` with every photo and no hold-out,
 #: `benchmark` one part `test` (`arboretum_tools.split.benchmarks`).
@@ -30,14 +24,11 @@ _SOMETIMES = ("benchmark", "classes_per_group", "stages", "pairs", "exclude")
 # No catalogue has more photos of a class, or more classes; above it doubles lose whole numbers.
 _MOST = 10**15
 
-_WHOLE = (
-    "num_classes",
-    "min_per_class",
-    "max_per_class",
-    "val_per_class",
-    "test_per_class",
-    "classes_per_group",
-    "seed",
+# What is checked as it is where a recipe is asked for; the profile has names of its own here.
+_CHECKED = tuple(
+    entry
+    for entry in declared(DrawOptions)
+    if entry.name != "profile" and (entry.option.choices or int in entry.kinds)
 )
 
 #: The ratio where none is asked for.
@@ -95,23 +86,15 @@ class SplitRecipe:
 
     def __post_init__(self) -> None:
         _one_of("profile", self.profile, PROFILES)
-        _one_of("grouping", self.group_by, GROUP_BY)
-        _one_of("rank of classes", self.rank, CLASS_RANKS)
         object.__setattr__(self, "lt_ratio", self._checked_ratio())
         object.__setattr__(self, "lt_ratios", tuple(self.lt_ratios))
-        for name in _WHOLE:
-            object.__setattr__(self, name, _whole(name, getattr(self, name)))
-        for name, least in (
-            ("num_classes", 2),
-            ("min_per_class", 1),
-            ("max_per_class", 1),
-            ("val_per_class", 0),
-            ("test_per_class", 0),
-        ):
-            value = getattr(self, name)
-            if value is not None and not least <= value <= _MOST:
-                bounds = f"{least} or more" if value < least else f"{_MOST:,} or less"
-                raise UsageError(f"{name.replace('_', '-')} must be {bounds}, not {value}")
+        for entry in _CHECKED:
+            if (value := getattr(self, entry.name)) is None:
+                continue
+            value = entry.checked(value)
+            if entry.option.least is not None and value > _MOST:
+                raise UsageError(f"{entry.flag[2:]} must be {_MOST:,} or less, not {value}")
+            object.__setattr__(self, entry.name, value)
         if self.min_per_class and self.max_per_class and self.profile != "natural":
             raise RecipeError(
                 "min-per-class and max-per-class cannot both be fixed: with the ratio, one gives the other",
@@ -210,14 +193,6 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
     "pairs": (list, tuple),
     "exclude": (str, NoneType),
 }
-
-
-def _whole(name: str, value: Any) -> int | None:
-    """A whole number of any type (numpy's, say) as Python has it, so that it can be written down."""
-    try:
-        return None if value is None else operator.index(value)
-    except TypeError:
-        raise UsageError(f"{name.replace('_', '-')} is a whole number, not {value!r}") from None
 
 
 def check_kinds(values: Mapping[str, Any]) -> None:

@@ -12,24 +12,25 @@ named beside it.
 
 from __future__ import annotations
 
-import datetime as dt
 import difflib
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any
 
 from arboretum_metadata.vocab import BENCHMARKS, GROUPS
-from arboretum_tools.criteria import Box, Criteria
 from arboretum_tools.errors import RecipeError, UsageError
-from arboretum_tools.split.recipe import SplitRecipe, check_kinds
+from arboretum_tools.options import Declared, declared
+from arboretum_tools.options.select import Box, SelectionOptions
+from arboretum_tools.options.split import SplitOptions
+from arboretum_tools.split.recipe import check_kinds
 
 # What comes from beside a recipe: lists and what is kept out are files, and the store is a folder.
 _NOT_HERE = ("photo_ids", "store", "exclude")
 
-_SELECTION_KEYS = tuple(f.name for f in fields(Criteria) if f.name not in _NOT_HERE)
-_RECIPE_KEYS = tuple(f.name for f in fields(SplitRecipe) if f.name not in (*_NOT_HERE, "lt_ratios"))
+_SELECTION = {entry.name: entry for entry in declared(SelectionOptions) if entry.option.recipe}
+_RECIPE_KEYS = tuple(entry.name for entry in declared(SplitOptions) if entry.option.recipe)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ def read_recipe(path: str | Path) -> RecipeFile:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise RecipeError(f"the recipe {path} cannot be read: {error}") from error
     values = {key.replace("-", "_"): value for key, value in found.items()}
-    known = (*_SELECTION_KEYS, *_RECIPE_KEYS, "preset", "name")
+    known = (*_SELECTION, *_RECIPE_KEYS, "preset")
     for key, value in values.items():
         if key not in known:
             raise _unknown(path, key, known)
@@ -90,7 +91,7 @@ def read_recipe(path: str | Path) -> RecipeFile:
         preset = preset_values(values.pop("preset")) if "preset" in values else RecipeFile()
     except UsageError as error:
         raise RecipeError(f"the recipe {path}: {error}") from error
-    selection = {key: _checked(path, key, values.pop(key)) for key in _SELECTION_KEYS if key in values}
+    selection = {key: _checked(path, _SELECTION[key], values.pop(key)) for key in _SELECTION if key in values}
     ratios = values.get("lt_ratio")
     if isinstance(ratios, list) and ratios and all(type(ratio) in (int, float) for ratio in ratios):
         check_kinds({key: value for key, value in values.items() if key not in ("lt_ratio", "name")})
@@ -102,22 +103,17 @@ def read_recipe(path: str | Path) -> RecipeFile:
     return RecipeFile({**preset.selection, **selection}, {**preset.recipe, **values}, name)
 
 
-def _checked(path: str | Path, key: str, value: Any) -> Any:
-    """A selection value in the form in which `Catalog.select` takes it."""
-    # What a value may be follows from the type of the field: a criterion is declared in one place.
-    hint = get_type_hints(Criteria)[key]
-    kinds = get_args(hint) or (hint,)
-    if get_origin(hint) is tuple:
-        value = [value] if isinstance(value, str) else value
-        good = isinstance(value, list) and all(isinstance(one, str) for one in value)
-    elif Box in kinds:
+def _checked(path: str | Path, entry: Declared, value: Any) -> Any:
+    """The value of an option as TOML writes it: text, a number, a day, or a list of texts or numbers."""
+    if Box in entry.kinds:
         good = isinstance(value, list) and len(value) == 4 and all(type(n) in (int, float) for n in value)
-    elif dt.date in kinds:
-        good = isinstance(value, str) or type(value) is dt.date
+    elif entry.option.many:
+        texts = value if isinstance(value, list) else [value]
+        good = all(isinstance(one, str) for one in texts)
     else:
-        good = type(value) in kinds and value is not None
+        good = type(value) in entry.kinds
     if not good:
-        written = key.replace("_", "-")
+        written = entry.flag.lstrip("-")
         raise RecipeError(f"the recipe {path}: {written} is {value!r}, which is not a value that it takes")
     return value
 

@@ -16,13 +16,14 @@ from arboretum_tools.atomic_files import read_json
 from arboretum_tools.catalog import Catalog, Selection
 from arboretum_tools.criteria import Criteria
 from arboretum_tools.errors import ArboretumError, RecipeError, SplitError
+from arboretum_tools.options.split import GROUP_BY
 from arboretum_tools.photo_ids import PhotoIds
 from arboretum_tools.split.drawing.benchmark import class_key_of
 from arboretum_tools.split.drawing.exclusion import Exclusion
 from arboretum_tools.split.drawing.pool import Available
 from arboretum_tools.split.make import draw_recipes
 from arboretum_tools.split.manifest import PARTS, Split, open_split
-from arboretum_tools.split.recipe import GROUP_BY, SplitRecipe
+from arboretum_tools.split.recipe import SplitRecipe
 from arboretum_tools.tables import read_table
 
 

@@ -51,13 +51,11 @@ def inverted(text: str) -> str | None:
     return "; ".join(f"the ratio {one:g} is read as {parse_ratio(one):g}" for one in below) or None
 
 
-def all_pairs(named: list[str] | None, file: Path | None) -> list[Any] | None:
-    """The pairs of the command line and of the file; None where there are neither."""
+def all_pairs(named: list[str] | None, file: Path) -> list[Any]:
+    """The pairs of the command line and of the file."""
     from arboretum_tools.errors import RecipeError
     from arboretum_tools.split.benchmarks import read_pairs
 
-    if file is None:
-        return named
     try:
         text = file.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -73,11 +71,9 @@ def merged(
 
     found = read_recipe(recipe) if recipe is not None else RecipeFile()
     named = preset_values(preset) if preset is not None else RecipeFile()
-    selection = {**named.selection, **found.selection}
-    default = SelectionFlags()
-    values = {key: value for key, value in selection.items() if getattr(flags, key) == getattr(default, key)}
+    selection = {**named.selection, **found.selection, **flags.given}
     arguments = {**named.recipe, **found.recipe, **given}
-    return dataclasses.replace(flags, **values), arguments, name or checked_name(found.name)
+    return dataclasses.replace(flags, given=selection), arguments, name or checked_name(found.name)
 
 
 def what_to_split(

@@ -177,6 +177,9 @@ STATUSES = ("ok", "gone", "forbidden", "invalid", "failed")
 #: How photos are shrunk: the mean of the area that each new pixel covers, or Lanczos with 3 lobes.
 RESIZE_FILTERS = ("area", "lanczos")
 
+#: The ranks that a class of a split may have.
+CLASS_RANKS = ("species", "genus", "family", "order")
+
 #: Arboretum drops species with fewer photos than this (arXiv 2406.17720); `--rarity rare` means these.
 RARE_BELOW = 30
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
+import json
 from collections.abc import Iterable
 from typing import Annotated
 
@@ -12,14 +14,39 @@ import typer.main
 
 import arboretum_tools
 from arboretum_cli.main import app
-from arboretum_tools.errors import UsageError
+from arboretum_tools.errors import RecipeError, UsageError
 from arboretum_tools.options import Option, check, declared, documented, takes
 from arboretum_tools.options.download import DownloadArguments
+from arboretum_tools.options.select import SelectionOptions
+from arboretum_tools.options.split import SplitOptions
+from arboretum_tools.split.recipe_file import read_recipe
 
 #: Every stage: its options, the public functions that take them, the command that has their flags.
 STAGES = [
+    (SelectionOptions, ("Catalog.select",), "select"),
     (DownloadArguments, ("download", "download_async", "estimate_download", "save_plan"), "download"),
+    (SplitOptions, ("make_split",), "make-split"),
 ]
+
+#: Values that a recipe may hold, where the default is not one.
+WRITTEN = {
+    "taxa": ["Aves"],
+    "rarity": "rare",
+    "life_stage": ["Adult"],
+    "life_stage_unknown": "include",
+    "license": "CC-BY-4.0",
+    "iucn": ["EN"],
+    "bbox": [5.0, 45.0, 10.5, 48.0],
+    "since": "2020-01-31",
+    "until": "2021-01-31",
+    "profile": "step",
+    "benchmark": "unseen",
+    "hybrids": True,
+    "stages": "adult=5",
+    "pairs": [["A a", "A b"]],
+    "lt_ratio": [10, 100],
+    "name": "mine",
+}
 
 each_option = pytest.mark.parametrize(
     ("entry", "functions", "command"),
@@ -34,10 +61,33 @@ each_option = pytest.mark.parametrize(
 @each_option
 def test_an_option_is_an_argument_of_its_functions_and_documented(entry, functions, command):
     for name in functions:
-        function = getattr(arboretum_tools, name)
+        function = _public(name)
         assert inspect.signature(function).parameters[entry.name].default == entry.value
-    documentation = inspect.getdoc(getattr(arboretum_tools, functions[0]))
+    documentation = inspect.getdoc(_public(functions[0]))
     assert f"\n    {entry.name}: " in documentation
+
+
+def _public(name):
+    return functools.reduce(getattr, name.split("."), arboretum_tools)
+
+
+@pytest.mark.parametrize(
+    "entry", [e for stage in (SelectionOptions, SplitOptions) for e in declared(stage)], ids=lambda e: e.name
+)
+def test_an_option_is_a_key_of_recipes_where_it_belongs(entry, tmp_path):
+    written = entry.flag.lstrip("-").replace("pair", "pairs")
+    value = WRITTEN.get(entry.name, entry.value or (() if entry.option.many else 7))
+    if not entry.option.recipe:
+        value = "somewhere"
+    text = json.dumps(value)
+    (tmp_path / "recipe.toml").write_text(f"{written} = {text}\n")
+    if not entry.option.recipe:
+        with pytest.raises(RecipeError):
+            read_recipe(tmp_path / "recipe.toml")
+        return
+    found = read_recipe(tmp_path / "recipe.toml")
+    values = {**found.selection, **found.recipe, "name": found.name}
+    assert values[entry.name] == json.loads(text)
 
 
 @each_option

@@ -22,11 +22,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from arboretum_metadata.schema import EXCLUDED
-from arboretum_metadata.vocab import LIFE_STAGES
+from arboretum_metadata.vocab import CLASS_RANKS, LIFE_STAGES
 from arboretum_tools.arrays import from_numpy, texts
 from arboretum_tools.catalog import Catalog, Selection
 from arboretum_tools.errors import RecipeError, UnknownTaxonError
-from arboretum_tools.identity import CLASS_RANKS
 from arboretum_tools.photo_ids import PhotoIds
 from arboretum_tools.split.manifest import open_split
 from arboretum_tools.tables import arrow_schema, one_line, read_columns

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from arboretum_cli._flags import Given, takes
 from arboretum_cli._options import Json
 from arboretum_cli._output import result, say
 from arboretum_cli._progress import Progress
 from arboretum_cli._selection import SelectionFlags, takes_selection
 from arboretum_cli._split_flags import all_pairs, checked_name, inverted, merged, ratios, what_to_split
 from arboretum_cli._split_lines import again_lines, grouping_note, imported_lines, split_lines
+from arboretum_tools.options.split import SplitOptions
 
 if TYPE_CHECKING:
     from arboretum_tools.catalog import Selection
@@ -26,29 +27,13 @@ def _option(help_text: str, *names: str, metavar: str | None = None) -> Any:
 
 
 @takes_selection
+@takes(options=SplitOptions)
 def make_split(
     flags: SelectionFlags,
+    options: Given,
     more: Annotated[
         list[Path] | None,
         typer.Argument(help="With --import: the other files of the published split.", metavar="FILE"),
-    ] = None,
-    lt_ratio: Annotated[
-        str | None,
-        _option(
-            "Imbalance ratio: train photos of the largest to the smallest class. Several, such as 10,50,100, "
-            "make a family: one class list, nested train parts. [default: 100]",
-            "--lt-ratio",
-            metavar="R[,R]",
-        ),
-    ] = None,
-    profile: Annotated[
-        str | None,
-        _option(
-            "Shape of the class counts: exp, step or pareto at a ratio; balanced; natural, as found. "
-            "[default: exp]",
-            "--profile",
-            metavar="PROFILE",
-        ),
     ] = None,
     preset: Annotated[
         str | None,
@@ -59,79 +44,7 @@ def make_split(
             metavar="PRESET",
         ),
     ] = None,
-    rank: Annotated[
-        str | None,
-        _option(
-            "Rank of the classes: species, genus, family or order. [default: species]",
-            "--rank",
-            metavar="RANK",
-        ),
-    ] = None,
-    num_classes: Annotated[
-        int | None, _option("Fix the number of classes.", "--num-classes", metavar="C")
-    ] = None,
-    min_per_class: Annotated[
-        int | None,
-        _option(
-            "Fix the train photos of the smallest class; natural: the photos that a class must have.",
-            "--min-per-class",
-            metavar="m",
-        ),
-    ] = None,
-    max_per_class: Annotated[
-        int | None,
-        _option(
-            "Fix the train photos of the largest class; natural: the cap.", "--max-per-class", metavar="M"
-        ),
-    ] = None,
-    val_per_class: Annotated[
-        int | None,
-        _option("Validation photos a class; 0 = no such part. [default: 5]", "--val-per-class", metavar="N"),
-    ] = None,
-    test_per_class: Annotated[
-        int | None,
-        _option("Test photos a class; 0 = no such part. [default: 10]", "--test-per-class", metavar="N"),
-    ] = None,
-    group_by: Annotated[
-        str | None,
-        _option(
-            "What never has photos in two parts: observation, photo, observer-per-species (a person's photos "
-            "of a species), or auto (observation where every photo has one). [default: auto]",
-            "--group-by",
-            metavar="GROUP",
-        ),
-    ] = None,
-    benchmark: Annotated[
-        str | None,
-        _option(
-            "Test photos only, of classes that a rule chooses: balanced (so many species a group), unseen "
-            "(species with fewer than 30 photos in the catalogue), life-stage (stages of species), "
-            "confounding (pairs of look-alikes). --test-per-class says how many photos of each class.",
-            "--benchmark",
-            metavar="KIND",
-        ),
-    ] = None,
-    classes_per_group: Annotated[
-        int | None,
-        _option(
-            "balanced: most classes of each taxon of --taxa, else of the seven groups. [default: 500]",
-            "--classes-per-group",
-            metavar="N",
-        ),
-    ] = None,
-    stages: Annotated[
-        str | None,
-        _option(
-            "life-stage: the stages, with the photos of each. [default: egg=5,larva=50,pupa=15,adult=50]",
-            "--stages",
-            metavar="STAGE[=N],...",
-        ),
-    ] = None,
-    pair: Annotated[
-        list[str] | None,
-        _option("confounding: two taxa that look alike; may be repeated.", "--pair", metavar="'A / B'"),
-    ] = None,
-    pairs: Annotated[
+    pairs_file: Annotated[
         Path | None,
         _option(
             "confounding: a file of pairs, two names a line (tab, comma or slash between).",
@@ -142,12 +55,6 @@ def make_split(
     no_split: Annotated[
         bool, typer.Option("--no-split", help="One part `train` with every photo; nothing held out.")
     ] = False,
-    hybrids: Annotated[
-        bool, typer.Option("--hybrids", help="Let hybrids take part.", show_default=False)
-    ] = False,
-    seed: Annotated[
-        int | None, _option("Draw other photos by the same rules. [default: 0]", "--seed", metavar="N")
-    ] = None,
     recipe: Annotated[
         Path | None,
         _option(
@@ -170,29 +77,6 @@ def make_split(
             "--import",
             metavar="FILE",
         ),
-    ] = None,
-    store: Annotated[
-        str | None,
-        _option(
-            "Only photos that this image store holds; `none` for the whole catalogue. [default: without "
-            "selection flags ./images if it is a store]",
-            "--images",
-            metavar="DIR",
-        ),
-    ] = None,
-    exclude: Annotated[
-        list[Path] | None,
-        _option(
-            "Keep the photos, observations, classes or taxa of this file out, or those of this split; may be "
-            "repeated. Parquet or CSV with a column photo_id, observation_id, class_key or taxon; or text, "
-            "one photo id or taxon a line.",
-            "--exclude",
-            metavar="FILE",
-        ),
-    ] = None,
-    name: Annotated[
-        str | None,
-        _option("Name under splits/. [default: from taxa and ratio]", "--name", metavar="NAME"),
     ] = None,
     out: Annotated[
         Path | None,
@@ -225,45 +109,35 @@ def make_split(
     """
     from arboretum_tools.split.manifest import saving
 
-    given = {
-        "profile": "all" if no_split else profile,
-        "rank": rank,
-        "num_classes": num_classes,
-        "min_per_class": min_per_class,
-        "max_per_class": max_per_class,
-        "val_per_class": val_per_class,
-        "test_per_class": test_per_class,
-        "benchmark": benchmark,
-        "classes_per_group": classes_per_group,
-        "stages": stages,
-        "pairs": all_pairs(pair, pairs),
-        "group_by": group_by,
-        "hybrids": hybrids or None,
-        "seed": seed,
-        "lt_ratio": None if lt_ratio is None else ratios(lt_ratio),
-    }
-    given = {key: value for key, value in given.items() if value is not None}
-    name = checked_name(name)
+    store, exclude = options.pop("store", None), options.pop("exclude", None)
+    name = checked_name(options.pop("name", None))
+    if pairs_file is not None:
+        options["pairs"] = all_pairs(options.get("pairs"), pairs_file)
+    if no_split:
+        options["profile"] = "all"
+    asked_ratio = options.get("lt_ratio")
+    if asked_ratio is not None:
+        options["lt_ratio"] = ratios(asked_ratio)
     if published or more:
         beside = (recipe, preset, again, store, exclude)
-        if not published or given or flags.given or any(value is not None for value in beside):
+        if not published or options or flags.given or any(value is not None for value in beside):
             raise typer.BadParameter(
                 "files go with --import, and with it only --name, --out and --json; taxa with --taxa"
             )
         _import([*published, *(more or ())], name, out, json)
         return
     if again is not None:
-        other = {**given, "recipe": recipe, "preset": preset, "store": store}
+        other = {**options, "recipe": recipe, "preset": preset, "store": store}
         _again(again, flags, other, exclude, name, out, json)
         return
     with Progress() as progress:
-        flags, arguments, name = merged(flags, given, recipe, preset, name)
+        flags, arguments, name = merged(flags, options, recipe, preset, name)
         selection, held, source = what_to_split(
             flags, store, progress, of_pairs=arguments.get("benchmark") == "confounding"
         )
         if not json:
             typer.echo(source)
-        if isinstance(lt_ratio, str) and (inverse := inverted(lt_ratio)):
+        if asked_ratio is not None and (inverse := inverted(asked_ratio)):
             say(inverse)
         made: list[dict[str, Any]] = []
         beside_it = {"store": held, "exclude": exclude, "name": name}
@@ -328,14 +202,14 @@ def _again(
     from arboretum_tools.split.drawing.exclusion import read_exclusion
     from arboretum_tools.split.reproduce import remake_split
 
-    beside = dataclasses.replace(flags, photo_ids=None)
-    if beside.given or any(value is not None for value in other.values()):
+    if set(flags.given) - {"photo_ids"} or any(value is not None for value in other.values()):
         raise typer.BadParameter(
             "--from takes everything from the split.json; only --catalog, --photo-ids, --exclude, --name, "
             "--out and --json go with it"
         )
     with Progress() as progress:
-        listed = None if flags.photo_ids is None else read_photo_ids(flags.photo_ids)
+        ids = flags.given.get("photo_ids")
+        listed = None if ids is None else read_photo_ids(ids)
         kept_out = None if exclude is None else read_exclusion(exclude)
         made = remake_split(source, flags.open(progress), photo_ids=listed, exclude=kept_out, name=name)
         # What is not the split that was asked for is kept only where somebody wants to look at it.

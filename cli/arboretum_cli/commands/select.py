@@ -49,8 +49,8 @@ def select(
     """
     from arboretum_tools.atomic_files import check_output
 
-    if out is not None and flags.photo_ids is not None:
-        check_output(out, overwrite=True, inputs=[flags.photo_ids])
+    if out is not None and (listed := flags.given.get("photo_ids")) is not None:
+        check_output(out, overwrite=True, inputs=[listed])
     with Progress() as progress:
         selection = flags.select(flags.open(progress))
         summary = selection.summary()

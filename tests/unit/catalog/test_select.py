@@ -142,8 +142,8 @@ def test_a_list_of_photos(catalog, tmp_path):
 @pytest.mark.parametrize(
     ("criteria", "error", "message"),
     [
-        ({"life_stage": "puppy"}, UsageError, "Known are: egg"),
-        ({"license": "MIT"}, UsageError, "no licence"),
+        ({"life_stage": "puppy"}, UsageError, "known: egg"),
+        ({"license": "MIT"}, UsageError, "unknown licence"),
         ({"rarity": "very"}, UsageError, "rare"),
         ({"quality_grade": "best"}, UsageError, "research"),
         ({"bbox": "1,2,3"}, UsageError, "west,south,east,north"),

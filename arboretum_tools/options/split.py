@@ -1,0 +1,178 @@
+"""The options of a split: how it is drawn from a selection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from arboretum_metadata.vocab import BENCHMARKS, CLASS_RANKS
+from arboretum_tools.options import Option, check
+
+#: Profiles whose class sizes follow from the ratio.
+RATIO_PROFILES = ("exp", "step", "pareto")
+
+#: How photos are kept together, so that no encounter (or no person) has photos in two parts.
+GROUP_BY = ("auto", "photo", "observation", "observer-per-species")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawOptions:
+    """What `make_split` and `make_family` take alike. None = the default of the profile or the benchmark."""
+
+    profile: Annotated[
+        str | None,
+        Option(
+            "Shape of the class counts: exp, step or pareto at a ratio; balanced; natural, as found.",
+            metavar="PROFILE",
+            choices=(*RATIO_PROFILES, "balanced", "natural"),
+            default="exp",
+        ),
+    ] = None
+    rank: Annotated[
+        str,
+        Option(
+            "Rank of the classes: species, genus, family or order.",
+            metavar="RANK",
+            choices=CLASS_RANKS,
+            noun="rank of classes",
+        ),
+    ] = "species"
+    num_classes: Annotated[int | None, Option("Fix the number of classes.", metavar="C", least=2)] = None
+    min_per_class: Annotated[
+        int | None,
+        Option(
+            "Fix the train photos of the smallest class; natural: the photos that a class must have before "
+            "anything is held out.",
+            metavar="m",
+            least=1,
+        ),
+    ] = None
+    max_per_class: Annotated[
+        int | None,
+        Option("Fix the train photos of the largest class; natural: the cap.", metavar="M", least=1),
+    ] = None
+    val_per_class: Annotated[
+        int | None,
+        Option(
+            "Validation photos a class; 0 = no such part, as in a benchmark.",
+            metavar="N",
+            least=0,
+            default="5",
+        ),
+    ] = None
+    test_per_class: Annotated[
+        int | None,
+        Option(
+            "Test photos a class; 0 = no such part; of a benchmark the published number.",
+            metavar="N",
+            least=0,
+            default="10",
+        ),
+    ] = None
+    group_by: Annotated[
+        str,
+        Option(
+            "What never has photos in two parts: observation, photo, observer-per-species (a person's photos "
+            "of a species), or auto (observation where every photo has one).",
+            metavar="GROUP",
+            choices=GROUP_BY,
+            noun="grouping",
+        ),
+    ] = "auto"
+    benchmark: Annotated[
+        str | None,
+        Option(
+            "Test photos only, of classes that a rule chooses: balanced (so many species a group), unseen "
+            "(species with fewer than 30 photos in the catalogue), life-stage (stages of species), "
+            "confounding (pairs of look-alikes). --test-per-class says how many photos of each class.",
+            metavar="KIND",
+            choices=tuple(BENCHMARKS),
+        ),
+    ] = None
+    classes_per_group: Annotated[
+        int | None,
+        Option(
+            "balanced: most classes of each taxon of --taxa, else of the seven groups of Arboretum.",
+            metavar="N",
+            least=1,
+            default="500",
+        ),
+    ] = None
+    stages: Annotated[
+        str | Mapping[str, int] | Sequence[str] | None,
+        Option(
+            "life-stage: the stages, with the photos of each.",
+            metavar="STAGE[=N],...",
+            text=True,
+            default="egg=5,larva=50,pupa=15,adult=50",
+        ),
+    ] = None
+    pairs: Annotated[
+        Iterable[str | Sequence[str]] | None,
+        Option(
+            "confounding: two taxa that look alike; may be repeated.",
+            metavar="'A / B'",
+            flag="pair",
+            many=True,
+            commas=False,
+        ),
+    ] = None
+    hybrids: Annotated[bool, Option("Let hybrids take part.")] = False
+    seed: Annotated[int, Option("Draw other photos by the same rules.", metavar="N")] = 0
+    store: Annotated[
+        str | Path | Iterable[int] | None,
+        Option(
+            "Only photos that this image store holds; `none` for the whole catalogue.",
+            metavar="DIR",
+            flag="images",
+            text=True,
+            default="without selection flags ./images if it is a store",
+            recipe=False,
+        ),
+    ] = None
+    exclude: Annotated[
+        str | Path | Sequence[str | Path] | None,
+        Option(
+            "Keep the photos, observations, classes or taxa of this file out, or those of this split; may be "
+            "repeated. Parquet or CSV with a column photo_id, observation_id, class_key or taxon; or text, "
+            "one photo id or taxon a line.",
+            metavar="FILE",
+            many=True,
+            commas=False,
+            recipe=False,
+        ),
+    ] = None
+    name: Annotated[
+        str | None,
+        Option("Name of the split, under splits/.", metavar="NAME", default="from taxa and ratio"),
+    ] = None
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitOptions(DrawOptions):
+    """What `make_split` takes."""
+
+    lt_ratio: Annotated[
+        float | None,
+        Option(
+            "Imbalance ratio: train photos of the largest to the smallest class. Several, such as 10,50,100, "
+            "make a family: one class list, nested train parts.",
+            metavar="R[,R]",
+            text=True,
+            default="100",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FamilyOptions(DrawOptions):
+    """What `make_family` takes."""
+
+    lt_ratios: Annotated[
+        Sequence[float], Option("Imbalance ratios, two or more whole numbers.", flag="lt-ratio")
+    ] = ()
