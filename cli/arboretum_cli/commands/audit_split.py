@@ -97,8 +97,7 @@ def audit_split(
         arboretum audit-split splits/aves-lt100 --images images
         arboretum audit-split splits/40m-apart --exclude splits/balanced
         arboretum audit-split splits/aves-lt100 --catalog catalog
-        arboretum audit-split splits/aves-lt100 --expect $(awk -F'"' '/split_sha256/ {print $4}' splits/aves-lt100/split.json)
-    """  # noqa: E501 (a command of the shell stands on one line)
+    """
     from arboretum_tools.atomic_files import check_output
     from arboretum_tools.catalog import open_catalog
     from arboretum_tools.errors import NotWritableError, VerificationError
