@@ -322,7 +322,7 @@ def test_the_numbers_that_are_named_are_possible(catalog):
 
 
 WRONG = [
-    ({"benchmark": "rare"}, UsageError, "the benchmarks are balanced"),
+    ({"benchmark": "rare"}, UsageError, "known: balanced"),
     ({"benchmark": "unseen", "profile": "exp"}, RecipeError, "no profile exp"),
     ({"benchmark": "unseen", "lt_ratio": 10}, RecipeError, "no imbalance ratio"),
     ({"benchmark": "unseen", "min_per_class": 3}, RecipeError, "--min-per-class has no meaning"),

@@ -285,7 +285,7 @@ def test_order_files_and_threads_change_nothing(birds, write_catalog):
 
 @pytest.mark.parametrize("ratio", ["100", True, [100]])
 def test_a_ratio_that_is_no_number_is_one_error(birds, ratio):
-    with pytest.raises(UsageError, match="an imbalance ratio is a number"):
+    with pytest.raises(UsageError, match="lt-ratio is a number, not"):
         make_split(birds, lt_ratio=ratio)
 
 
