@@ -89,9 +89,12 @@ def plain_errors(doing: str) -> Iterator[None]:
     except duckdb.Error as error:
         if out_of_room(error):
             text = str(error)
+            on_disk = any(phrase in text for phrase in _NO_ROOM)
             raise OutOfSpaceError(
-                f"no room left while {doing}: {text.splitlines()[0]}",
-                hint="Free some space in the temporary folder ($TMPDIR), or raise $ARBORETUM_MEMORY_LIMIT.",
+                f"{'no room left' if on_disk else 'out of memory'} while {doing}: {text.splitlines()[0]}",
+                hint="Free some space in the temporary folder ($TMPDIR), or raise $ARBORETUM_MEMORY_LIMIT."
+                if on_disk
+                else "Raise $ARBORETUM_MEMORY_LIMIT (2GB unless it says otherwise).",
             ) from error
         raise
     except RuntimeError as error:

@@ -126,7 +126,7 @@ def annotate_catalog(
         key, listed, unmapped, undecided = _decide(connection, table, column, work)
         if key == "observation_id" and not files.has("observation_id"):
             raise BadInputError(
-                f"{table} joins by observation_id, which the catalogue {target} lacks",
+                f"{table} joins by observation_id, which the catalogue at {target} lacks",
                 hint="Join by photo_id, or build the catalogue with iNaturalist Open Data.",
             )
         connection.execute(f"CREATE TABLE taxa AS FROM {parquet_source([target / built_files.TAXA])}")

@@ -124,7 +124,7 @@ def build_catalog(
     for path in paths:
         if target.resolve().is_relative_to(path.resolve()) or path.resolve().is_relative_to(target.resolve()):
             raise UsageError(
-                f"the source {path} and the catalogue {target} lie one in the other",
+                f"the source {path} and the catalogue at {target} are one inside the other",
                 hint="Name another folder with --out.",
             )
     refuse_foreign(target)

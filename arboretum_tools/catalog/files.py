@@ -78,7 +78,7 @@ def find_files(root: Path) -> RawFiles:
         files = (root,)
     if not files:
         raise CatalogError(
-            f"the catalogue {root} is empty: there is no .parquet file in it or below it",
+            f"the catalogue at {root} is empty: there is no .parquet file in it or below it",
             path=root,
             hint="Put the published Parquet metadata there, or name another folder with --catalog.",
         )
@@ -120,7 +120,7 @@ def _described(root: Path, files: tuple[Path, ...]) -> RawFiles:
                     columns.setdefault(column.name, {})[spelling] = schema.field(spelling).type
         rows += count
     if rows == 0:
-        raise CatalogError(f"the catalogue {root} is empty: its files have no rows", path=root)
+        raise CatalogError(f"the catalogue at {root} is empty: its files have no rows", path=root)
     return RawFiles(root, files, columns, rows)
 
 

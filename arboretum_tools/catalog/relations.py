@@ -22,6 +22,7 @@ from arboretum_tools.query import (
     arrow_table,
     connect,
     identifier,
+    out_of_room,
     plain_errors,
     rows,
 )
@@ -78,7 +79,7 @@ class Relations:
         # What a build left out it has told.
         if found.sentences and not self._layout.meta:
             rows, photos = counted(found.rows, "row"), counted(found.photos, "photo")
-            lines = [f"catalogue {self.path}: {rows}, {photos}; of the rows"]
+            lines = [f"the catalogue at {self.path}: {rows}, {photos}; of the rows"]
             self._on_event(Note("\n  ".join([*lines, *found.sentences])))
         return found
 
@@ -181,15 +182,17 @@ class Relations:
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[Connection]:
-        with self._lock, plain_errors(f"asking the catalogue {self.path}"):
+        with self._lock, plain_errors(f"asking the catalogue at {self.path}"):
             try:
                 yield self._connection
             except OwnError:
                 raise
             except Error as error:
+                if out_of_room(error):
+                    raise
                 # The footers were read before; what remains is a page of a file that does not decode.
                 raise CatalogError(
-                    f"the catalogue {self.path} cannot be read: {one_line(error)}",
+                    f"the catalogue at {self.path} cannot be read: {one_line(error)}",
                     path=self.path,
                     hint="A file of it is damaged: fetch it again. Nothing was changed.",
                 ) from error
@@ -204,7 +207,7 @@ class Relations:
         """Raises SelectionError, with the join that brings it, if the catalogue lacks the column."""
         if not self.has(column):
             raise SelectionError(
-                f"the catalogue {self.path} has no column {column}",
+                f"the catalogue at {self.path} has no column {column}",
                 hint="The published metadata do not carry it; `arboretum catalog build` joins it by photo_id "
                 f"from {_BRING.get(column, 'another source')}.",
             )

@@ -16,6 +16,7 @@ from arboretum_tools.errors import UsageError
 from arboretum_tools.identity import joined_slugs
 from arboretum_tools.photo_plan import COLUMNS, PhotoPlan
 from arboretum_tools.query import identifier
+from arboretum_tools.spreadsheets import plain_batch
 from arboretum_tools.tables import arrow_schema, to_frame, write_table
 from arboretum_tools.wording import counted
 
@@ -324,7 +325,7 @@ class Selection:
 
         Args:
             path: a file ending in `.parquet`, which also holds recipe and fingerprint, or in `.csv`, with
-                the rows alone.
+                the rows alone, and an apostrophe before text that a spreadsheet would run (`spreadsheets`).
             overwrite: replace a file that is there.
 
         Raises:
@@ -352,7 +353,7 @@ class Selection:
         rows = 0
         with whole_file(path) as temporary, csv.CSVWriter(temporary, _photo_schema()) as writer:
             for batch in self.batches():
-                writer.write_batch(batch.cast(_photo_schema()))
+                writer.write_batch(plain_batch(batch.cast(_photo_schema())))
                 rows += batch.num_rows
         return rows
 

@@ -17,6 +17,7 @@ from arboretum_tools.catalog.catalog import Catalog
 from arboretum_tools.catalog.selection import Selection, SpeciesCount
 from arboretum_tools.errors import BadInputError, UsageError
 from arboretum_tools.query import identifier, literal
+from arboretum_tools.spreadsheets import plain
 from arboretum_tools.wording import counted
 
 #: Shares of the species below which a quantile of photos a species lies.
@@ -85,12 +86,16 @@ class CatalogStats:
         return "\n\n".join(parts) + "\n"
 
     def to_csv(self) -> str:
-        """Every table below the other, each row led by the name of its table."""
+        """All tables as one, a row for each number: table, what is counted, measure, value."""
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(("table", "row", "measure", "value"))
         for table in self.tables:
-            writer.writerow(["table", *table.columns])
-            writer.writerows([table.name, *map(_safe, row)] for row in table.rows)
+            for first, *values in table.rows:
+                writer.writerows(
+                    (table.name, plain(first), measure, plain(value))
+                    for measure, value in zip(table.columns[1:], values, strict=True)
+                )
         return out.getvalue()
 
 
@@ -118,6 +123,12 @@ def catalog_stats(what: Catalog | Selection, *, top: int = 10) -> CatalogStats:
     tables = [
         Table("group", "Groups", ("group", "species", "photos", "% of photos"), _by_group(groups)),
         Table("rarity", "Species by photos", ("band", "species", "photos", "% of photos"), _by_band(tail)),
+        Table(
+            "rare",
+            "Species that --rarity rare takes",
+            ("band", "species", "photos", "% of photos"),
+            (("rare (under 30)", *_between(tail, 1, 29)),) if tail else (),
+        ),
         Table(
             "quantile",
             "Photos a species",
@@ -268,7 +279,6 @@ def _by_band(tail: Sequence[tuple[int, int]]) -> tuple[tuple[Any, ...], ...]:
         ("few (under 20)", 1, 19),
         ("medium (20 to 100)", 20, 100),
         ("many (over 100)", 101, 2**62),
-        ("rare (under 30)", 1, 29),
     )
     return tuple((name, *_between(tail, least, most)) for name, least, most in bands)
 
@@ -336,8 +346,3 @@ def _cell(value: object) -> str:
         return f"{value:.2f}"
     # Names come from the metadata, which are untrusted.
     return str(value).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
-
-
-def _safe(value: object) -> object:
-    """A cell that no spreadsheet takes for a formula."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@" and value else value

@@ -24,6 +24,7 @@ from arboretum_tools.downloading.job import Job
 from arboretum_tools.downloading.options import DownloadOptions
 from arboretum_tools.downloading.report import DownloadFailedError, DownloadReport
 from arboretum_tools.downloading.task import TaskSpec, plan_task, run_task
+from arboretum_tools.errors import UsageError
 from arboretum_tools.options import takes
 from arboretum_tools.options.download import DownloadArguments
 from arboretum_tools.photo_plan import PhotoSource
@@ -136,13 +137,15 @@ def save_plan(what: PhotoSource | Iterable[int], options: DownloadArguments) -> 
 
 
 def _job(what: Any, options: DownloadArguments) -> Job:
+    if options.resize is None and options.resize_filter is not None:
+        raise UsageError("filter is given without resize", hint="Give --resize too, or leave --filter out.")
     if options.catalog is not None:
         what = options.catalog.select(photo_ids=what)
     return Job(
         photos=photo_plan.source_of(what),
         images=Path(options.images),
         size=options.size,
-        resize=None if options.resize is None else Resize(options.resize, options.resize_filter),
+        resize=None if options.resize is None else Resize(options.resize, options.resize_filter or "area"),
         options=DownloadOptions.of(options),
         yes=options.yes,
         processes=options.processes,

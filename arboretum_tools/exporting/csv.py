@@ -5,8 +5,8 @@
 
 open_clip (`src/open_clip_train/data.py`, `CsvDataset`) reads the table with pandas, by default with a tab as
 separator and the columns `filepath` and `title`, and opens `filepath` from the folder that it runs in: start
-the training in the export's folder. `title` is the `sci_com` caption. Every text cell is quoted, so that no
-spreadsheet takes a name that begins with `=`, `+`, `-` or `@` for a formula.
+the training in the export's folder. `title` is the `sci_com` caption. Text is quoted and otherwise as it is,
+for a model learns from it: a spreadsheet runs a caption that begins with `=`, `+`, `-` or `@`.
 """
 
 from __future__ import annotations

@@ -132,14 +132,15 @@ class DownloadArguments(TaskOptions):
         ),
     ] = None
     resize_filter: Annotated[
-        str,
+        str | None,
         Option(
             "With --resize: area (the mean of what each pixel covers), or lanczos (sharper, slower).",
             metavar="NAME",
             flag="filter",
             choices=RESIZE_FILTERS,
+            default="area",
         ),
-    ] = "area"
+    ] = None
     processes: Annotated[
         int,
         Option(

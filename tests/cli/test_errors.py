@@ -49,6 +49,7 @@ BAD = [
     (["download", "--taxa", "Aves", "--size", "huge"], 2, "original"),
     (["download", "--taxa", "Aves", "--split", "x"], 2, "leave the selection flags out"),
     (["download", "--taxa", "Aves", "--origin", "nonsense"], 2, "origin"),
+    (["download", "--taxa", "Aves", "--filter", "lanczos"], 2, "without resize"),
     (["download", "--taxa", "Aves", "--connections", "0"], 2, "1 to 256"),
     (["download", "--split", "nowhere"], 3, "there is no split nowhere"),
     (["download", "--taxa", "Aves", "--images", "catalog"], 3, "something else"),
@@ -251,6 +252,28 @@ def test_the_suffix_decides_how_a_selection_is_saved(arboretum, workdir):
     outcome = arboretum(*flags, "ids.xlsx")
     assert outcome.code == 2
     assert "neither .parquet nor .csv" in outcome.err
+
+
+def test_a_saved_selection_has_no_cell_that_a_spreadsheet_runs(arboretum, workdir):
+    table = pq.read_table("catalog/photos.parquet").slice(100, 3)
+    names = pa.array(["=HYPERLINK(1)", "@SUM(1)", "A-1"])
+    table = table.set_column(table.column_names.index("common_name"), "common_name", names)
+    pq.write_table(table, "hostile.parquet")
+    assert arboretum("select", "--catalog", "hostile.parquet", "-o", "ids.csv").code == 0
+    text = (workdir / "ids.csv").read_text()
+    assert all(cell in text for cell in ('"\'=HYPERLINK(1)"', '"\'@SUM(1)"', '"A-1"'))
+    assert arboretum("select", "--catalog", "hostile.parquet", "--photo-ids", "ids.csv").code == 0
+    assert arboretum("select", "--catalog", "hostile.parquet", "-o", "ids.parquet").code == 0
+    assert "=HYPERLINK(1)" in pq.read_table("ids.parquet")["common_name"].to_pylist()
+
+
+def test_too_little_memory_is_not_called_damage(arboretum, workdir, monkeypatch):
+    monkeypatch.setenv("ARBORETUM_MEMORY_LIMIT", "1MB")
+    outcome = arboretum("select", "--taxa", "Aves")
+    assert outcome.code == 3
+    assert "out of memory" in outcome.err
+    assert "damaged" not in outcome.err
+    assert "ARBORETUM_MEMORY_LIMIT" in outcome.err
 
 
 def test_too_many_failures_are_exit_4_and_what_came_is_kept(arboretum, workdir, monkeypatch):

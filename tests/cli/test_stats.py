@@ -1,7 +1,11 @@
 """stats as it is typed."""
 
+import io
 import json
 from pathlib import Path
+
+import pandas as pd
+import pytest
 
 
 def test_it_prints_numbers_and_figure_and_writes_what_it_is_asked_for(arboretum, workdir, monkeypatch):
@@ -31,5 +35,10 @@ def test_without_a_split_it_counts_the_catalogue_or_a_selection(arboretum, workd
     table = arboretum("stats", "--taxa", "Aves", "--top", "3").out
     assert "| Aves | 28 | 1,436 | 100.00 |" in table
     assert "| 10 | 21 | 1,413 | 98.40 |" in table
-    assert "," in arboretum("stats", "--csv").out.splitlines()[0]
+    read = pd.read_csv(io.StringIO(arboretum("stats", "--csv").out))
+    assert list(read) == ["table", "row", "measure", "value"]
+    licences = read[(read.table == "license") & (read.measure == "photos")]
+    assert pd.to_numeric(licences.value).sum() == whole["photos"]
+    bands = read[(read.table == "rarity") & (read.measure == "% of photos")]
+    assert pd.to_numeric(bands.value).sum() == pytest.approx(100, abs=0.02)
     assert arboretum("stats", "--weights", "w").code == 2

@@ -135,7 +135,7 @@ def _groups(catalog: Catalog) -> tuple[Taxon, ...]:
     ]
     if not found:
         raise SelectionError(
-            f"the catalogue {catalog.path} has none of the groups {', '.join(GROUPS)}",
+            f"the catalogue at {catalog.path} has none of the groups {', '.join(GROUPS)}",
             hint="Name the groups with --taxa.",
         )
     return tuple(found)

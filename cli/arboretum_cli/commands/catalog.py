@@ -271,7 +271,7 @@ def check(
     if not report.sound or (strict and report.findings):
         kinds = ", ".join(f.name for f in report.findings if f.fatal or strict)
         raise VerificationError(
-            f"the catalogue {report.path} has {kinds}",
+            f"the catalogue at {report.path} has {kinds}",
             hint="Build it again with `arboretum catalog build`."
             if not report.sound
             else "Without --strict these are counted and resolved by the rules named above.",

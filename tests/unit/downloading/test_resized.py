@@ -85,7 +85,10 @@ def test_tasks_resize_as_their_store_says(tmp_path, resized, plan_of, origin):
     assert done.equals(whole)
 
 
-@pytest.mark.parametrize("wrong", [{"resize": 240}, {"resize": 4}, {"resize_filter": "box"}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"resize": 240}, {"resize": 4}, {"resize_filter": "box"}, {"resize": None, "resize_filter": "area"}],
+)
 def test_a_resize_that_cannot_be_meant_leaves_nothing(tmp_path, resized, wrong):
     with pytest.raises(UsageError):
         resized(**wrong)
