@@ -35,12 +35,15 @@ _AHEAD_BYTES, _PADDING = 8 * 2**20, 512
 _CLIENT: dict[str, Any] = {"allow_http": True, "connect_timeout": "10s", "timeout": "120s"}
 _RETRY: dict[str, Any] = {"max_retries": 4}
 
+# The process that asked first, if one has; a list, so that it is there once for all.
+_ASKING: list[int] = []
+
 # Where a machine of Amazon's asks for its credentials, when there are no others.
 _METADATA_SERVICE = "169.254.169.254"
 
 
 class Bucket:
-    """A prefix of a bucket; picklable, and safe from several threads."""
+    """A prefix of a bucket; picklable, safe from several threads, and refused after a fork."""
 
     #: Files that are read at the same time.
     parallel = 16
@@ -204,6 +207,7 @@ class Bucket:
         """
         from obstore import exceptions
 
+        _check_process(self.location)
         try:
             yield
         except FileNotFoundError as error:
@@ -327,6 +331,24 @@ def _connect(location: str) -> obstore.store.ObjectStore:
         ) from None
     config = _profile() if location.startswith("s3://") else {}
     return from_url(location, config=config, client_options=_CLIENT, retry_config=_RETRY)
+
+
+def _check_process(location: str) -> None:
+    """Refuses to ask in a process that was forked from one that asked.
+
+    obstore's threads are not in it, and it would wait for them without an end.
+
+    Raises:
+        StoreError: it was.
+    """
+    if not _ASKING:
+        _ASKING.append(os.getpid())
+    if _ASKING[0] != os.getpid():
+        raise StoreError(
+            f"{location} cannot be read here: this process was forked from one that has asked for objects",
+            hint='Start workers anew: DataLoader(..., multiprocessing_context="spawn"), or '
+            'multiprocessing.get_context("spawn").',
+        )
 
 
 def _profile() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import multiprocessing
 import pickle
 import socket
 import urllib.request
@@ -70,6 +71,29 @@ def test_a_subset_is_the_same_from_both(local, remote):
     assert again.read_bytes(5) == here.read_bytes(5)
     with pytest.raises(StoreError, match="object storage"):
         _ = there.store.path
+
+
+def _first_image(subset, answers):
+    try:
+        answers.put(subset.read_bytes(0))
+    except StoreError as error:
+        answers.put(error.message)
+
+
+@pytest.mark.parametrize("method", ["spawn", "fork"])
+def test_workers_that_are_started_anew_read_and_forked_ones_say_why_they_cannot(remote, method, tmp_path):
+    SPLIT.save(tmp_path / "split")
+    subset = load_subset(tmp_path / "split", images=remote, allow_missing=True)
+    context = multiprocessing.get_context(method)
+    answers = context.Queue()
+    worker = context.Process(target=_first_image, args=(subset, answers), daemon=True)
+    worker.start()
+    answer = answers.get(timeout=60)
+    worker.join()
+    if method == "spawn":
+        assert answer == subset.read_bytes(0)
+    else:
+        assert "forked" in answer
 
 
 def test_a_path_made_of_an_address_is_that_address(remote):
