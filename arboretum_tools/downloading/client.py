@@ -47,6 +47,9 @@ _BUFFER_BYTES = 2**18
 # Seconds for which the addresses of a name are believed.
 _NAMES_S = 300
 
+#: So many bytes have to come while patience lasts, or all of an answer that has fewer.
+LEAST_BYTES = 2**14
+
 # A connection that nobody asked for so long has probably been closed by the host, in seconds.
 _IDLE_S = 15.0
 
@@ -154,13 +157,29 @@ class _Exchange:
         body: that is being read; None before the headers have come.
         came: bytes of the body that had come by `heard_at`.
         held_up: whether it is not read on for want of memory; the clock stands still then.
+        patience_s: seconds in which `LEAST_BYTES` have to come.
+        lost_at: the loop's time at which patience ends.
+        enough: bytes of the body that have to have come by then.
     """
 
-    __slots__ = ("body", "came", "heard_at", "held_up", "protocol", "until")
+    __slots__ = (
+        "body",
+        "came",
+        "enough",
+        "heard_at",
+        "held_up",
+        "lost_at",
+        "patience_s",
+        "protocol",
+        "until",
+    )
 
-    def __init__(self, protocol: ResponseHandler, until: float, now: float) -> None:
+    def __init__(self, protocol: ResponseHandler, until: float, patience_s: float, now: float) -> None:
         self.protocol = protocol
         self.until = until
+        self.patience_s = patience_s
+        self.lost_at = now + patience_s
+        self.enough = LEAST_BYTES
         self.heard_at = now
         self.body: aiohttp.StreamReader | None = None
         self.came = 0
@@ -207,16 +226,20 @@ class HttpClient:
         self._connect = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S)
         self._sweeper = self._loop.call_later(_SWEEP_S, self._sweep)
 
-    async def get(self, target: str, until: float, proxy: Proxy | None = None) -> Reply:
+    async def get(
+        self, target: str, until: float, proxy: Proxy | None = None, *, patience_s: float = float("inf")
+    ) -> Reply:
         """What the host answers; a redirect is not followed.
 
         Args:
             target: an address that passed the rules, after any origin override.
             until: the loop's time at which it is too late.
             proxy: through which the host is asked; None = directly.
+            patience_s: an answer is given up if within so many seconds neither all of it comes nor
+                `LEAST_BYTES` of its body, at first or at any time after.
 
         Raises:
-            TimeoutError: it is too late.
+            TimeoutError: it is too late, or patience ended; then it says so.
             WireError: no whole answer came.
             BadInputError: the proxy wants a name and password, or others than it was given; or this process
                 may not open so many connections.
@@ -231,7 +254,7 @@ class HttpClient:
                 async with asyncio.timeout_at(until):
                     connection, kept = await self._connected(endpoint), False
             try:
-                reply = await self._ask(endpoint, connection, request, until)
+                reply = await self._ask(endpoint, connection, request, until, patience_s)
             except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
                 # Closed by the host while it waited. A GET may be repeated (RFC 9112, 9.3.1); each such
                 # connection is used up by it, so this comes to a new one in the end.
@@ -253,7 +276,9 @@ class HttpClient:
         # The loop closes the sockets in its next turn.
         await asyncio.sleep(0)
 
-    async def _ask(self, endpoint: _Endpoint, connection: Connection, request: bytes, until: float) -> Reply:
+    async def _ask(
+        self, endpoint: _Endpoint, connection: Connection, request: bytes, until: float, patience_s: float
+    ) -> Reply:
         """Sends a request and reads the whole answer; the connection is kept or closed.
 
         Raises:
@@ -267,7 +292,7 @@ class HttpClient:
         protocol.set_response_params(
             read_until_eof=True, auto_decompress=False, read_timeout=None, read_bufsize=_BUFFER_BYTES
         )
-        exchange = _Exchange(protocol, until, self._loop.time())
+        exchange = _Exchange(protocol, until, patience_s, self._loop.time())
         self._under_way.add(exchange)
         again = False
         try:
@@ -350,6 +375,7 @@ class HttpClient:
             exchange.held_up = False
             exchange.heard_at = self._loop.time()
             exchange.until += exchange.heard_at - began
+            exchange.lost_at += exchange.heard_at - began
 
     def _endpoint(self, name: str, proxy: Proxy | None) -> _Endpoint:
         tls = name.startswith("https:")
@@ -400,11 +426,15 @@ class HttpClient:
             body = exchange.body
             if body is not None and body.total_bytes != exchange.came:
                 exchange.came, exchange.heard_at = body.total_bytes, now
+            if exchange.came >= exchange.enough and now >= exchange.lost_at:
+                exchange.enough, exchange.lost_at = exchange.came + LEAST_BYTES, now + exchange.patience_s
             broken = exchange.protocol.exception()
             if now >= exchange.until:
                 exchange.fail(TimeoutError())
             elif now - exchange.heard_at > self._read_s:
                 exchange.fail(WireError(f"nothing came within {self._read_s:g} s"))
+            elif now >= exchange.lost_at and exchange.came < exchange.enough:
+                exchange.fail(TimeoutError(f"next to nothing came within {exchange.patience_s:.3g} s"))
             elif body is not None and broken is not None and not body.is_eof() and body.exception() is None:
                 # What is no chunk is not told to a body that is being read: it would wait for ever.
                 body.set_exception(broken)

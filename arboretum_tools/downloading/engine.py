@@ -1,7 +1,8 @@
-"""Many photos at once: workers that take the next photo, fetch it, and write it down, one after the other.
+"""Many photos at once: workers that take the next photo, ask for it, and write down what became of it.
 
-There is one task a connection, never one a photo, and each holds at most one body; so memory depends on
-`connections` and not on the number of photos. Writing happens on the event loop's thread, in turn; only when
+There is one task a connection, never one a photo, and each holds at most one body; a photo that is to be
+asked for again goes back to the queue, whose length is bounded. So memory depends on `connections` and not on
+the number of photos. Writing happens on the event loop's thread, in turn; only when
 a shard is full it goes to another thread, because flushing a gigabyte to the disk takes seconds in which
 the sockets must not starve.
 """
@@ -15,9 +16,10 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 
 from arboretum_tools.downloading.fetch import Fetcher
+from arboretum_tools.downloading.hosts import Served
 from arboretum_tools.downloading.options import DownloadOptions
 from arboretum_tools.downloading.pending import PendingPhoto
-from arboretum_tools.errors import BadInputError
+from arboretum_tools.downloading.photo_queue import PhotoQueue
 from arboretum_tools.events import Note, OnEvent, PhotoDone
 from arboretum_tools.store.record import PhotoRecord
 from arboretum_tools.store.writer import StoreWriter
@@ -27,11 +29,6 @@ Transform = Callable[[PhotoRecord, bytes], Awaitable[tuple[PhotoRecord, bytes | 
 
 #: Seconds without a photo that came to an end after which the watchdog says what is waited for.
 QUIET_S = 60.0
-
-# So many photos that were given up without a connection, and never an answer: it is the network, not the
-# photos. A host that accepts a connection and then says nothing is there; what is left of a download may
-# well begin with ten photos at which it stalls.
-_UNREACHED = 10
 
 
 @dataclass(slots=True)
@@ -55,6 +52,7 @@ async def run(
     on_event: OnEvent,
     *,
     transform: Transform | None = None,
+    served: Served = dict,
 ) -> None:
     """Fetches every photo of `pending` into the store; each ends in exactly one state.
 
@@ -68,6 +66,7 @@ async def run(
         tally: is added to.
         on_event: gets a PhotoDone for each photo.
         transform: what is done with each image before it is written; None = it is stored as it came.
+        served: looks up photos that came in earlier runs, by host; called when a host is in doubt.
 
     Raises:
         OutOfSpaceError: the disk is full.
@@ -76,15 +75,18 @@ async def run(
     """
     # Held while a shard is finished.
     finishing = asyncio.Lock()
-    unreached = 0
-
     in_flight: dict[int, tuple[int, float]] = {}
 
-    async def work(number: int, fetcher: Fetcher) -> None:
-        nonlocal unreached
-        for photo_id, ext, url in pending:
-            in_flight[number] = photo_id, time.monotonic()
-            record, data = await fetcher.fetch(photo_id, ext, url)
+    async def work(number: int, fetcher: Fetcher, queue: PhotoQueue) -> None:
+        while (photo := await queue.take()) is not None:
+            in_flight[number] = photo.photo_id, time.monotonic()
+            outcome = await fetcher.ask(photo)
+            del in_flight[number]
+            if outcome is None:
+                fetcher.release()
+                queue.again(photo)
+                continue
+            record, data = outcome
             if transform is not None and data is not None:
                 record, data = await transform(record, data)
             while finishing.locked():
@@ -97,22 +99,15 @@ async def run(
             size_bytes = record.size_bytes or 0
             tally.by_status[record.status] += 1
             tally.size_bytes += size_bytes
-            on_event(PhotoDone(photo_id, record.status, size_bytes))
+            on_event(PhotoDone(photo.photo_id, record.status, size_bytes))
             if writer.full:
                 async with finishing:
                     await asyncio.to_thread(writer.roll)
-            if record.status == "failed" and not fetcher.connected:
-                unreached += 1
-                if unreached >= _UNREACHED:
-                    raise BadInputError(
-                        f"no host can be reached: {record.error} ({record.url})",
-                        hint="Check the network, the proxy, the clock, $SSL_CERT_FILE and --origin, and run "
-                        "the same command again; `arboretum doctor` looks at each of them.",
-                    )
-        in_flight.pop(number, None)
+            queue.done()
 
-    async with Fetcher(writer.config.size, options, on_event) as fetcher:
-        workers = [asyncio.create_task(work(number, fetcher)) for number in range(options.connections)]
+    async with Fetcher(writer.config.size, options, on_event, served) as fetcher:
+        queue = PhotoQueue(pending, fetcher.begin, options.connections)
+        workers = [asyncio.create_task(work(number, fetcher, queue)) for number in range(options.connections)]
         watchdog = asyncio.create_task(_watch(in_flight, tally, on_event))
         try:
             # The first that fails ends the run; without one, all have ended.

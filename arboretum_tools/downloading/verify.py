@@ -9,7 +9,7 @@ from typing import NamedTuple
 from arboretum_tools import image_format
 from arboretum_tools.image_format import ImageInfo, NotWholeError
 
-#: HTTP statuses of a host that is too busy; everyone who asks it slows down.
+#: HTTP statuses of a host that says it is too busy.
 THROTTLING = frozenset({429, 503})
 
 # 408 timed out, 425 too early: the request may be repeated (RFC 9110, RFC 8470).
@@ -49,14 +49,12 @@ class Verdict(NamedTuple):
         image: what the bytes are, for `ok`.
         tries: how often the photo may be asked in all because of this: 1 = the state stands, 2 = once more,
             0 = as often as transient faults may be.
-        throttled: the whole host is to be left alone for a while.
     """
 
     status: str
     error: str = ""
     image: ImageInfo | None = None
     tries: int = 1
-    throttled: bool = False
 
 
 def judge(answer: Answer) -> Verdict:
@@ -72,7 +70,7 @@ def judge(answer: Answer) -> Verdict:
     if status in _FORBIDDEN:
         return Verdict("forbidden", text)
     if status in THROTTLING or status in _TRANSIENT or status >= 500:
-        return Verdict("failed", text, tries=0, throttled=status in THROTTLING)
+        return Verdict("failed", text, tries=0)
     return Verdict("failed", text)
 
 

@@ -16,6 +16,8 @@ from arboretum_tools.downloading.options import DownloadOptions
 from arboretum_tools.downloading.pending import PendingPhoto
 from arboretum_tools.events import OnEvent
 from arboretum_tools.resize import Resize
+from arboretum_tools.store import states
+from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.store.record import PhotoRecord
 from arboretum_tools.store.writer import StoreWriter
 
@@ -53,4 +55,5 @@ async def _fetch(
     tally: Tally,
     on_event: OnEvent,
 ) -> None:
-    await engine.run(pending, writer, options, tally, on_event, transform=transform)
+    served = partial(states.served, ImageStore(writer.storage, writer.config))
+    await engine.run(pending, writer, options, tally, on_event, transform=transform, served=served)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import numpy as np
 import pyarrow as pa
@@ -36,6 +37,9 @@ _BAND = 50_000
 
 # Addresses that are Python objects at one time.
 _BLOCK = 10_000
+
+# Shards in which addresses that were served are looked up.
+_NEWEST = 3
 
 _OK = CODES.index("ok")
 _INT64 = np.iinfo(np.int64)
@@ -69,7 +73,7 @@ def to_fetch(
     task: Task = ALONE,
     last_host: str | None = None,
 ) -> Iterator[pa.RecordBatch]:
-    """The photos of a plan that are pending, or in a state that is tried again; streamed, in its order.
+    """The photos of a plan that are pending, then those in a state that is tried again; each in its order.
 
     Args:
         store: the store; None = there is none yet.
@@ -77,26 +81,30 @@ def to_fetch(
         retry: states that are tried again.
         task: only the photos of this one are given.
         last_host: photos whose address names this host come after all others, so that a host that is asked
-            slowly holds up none of those.
+            slowly holds up none of those; again the pending ones first.
 
     Raises:
         StoreError: an index or the plan is damaged.
     """
-    pending, states = _requested(retry), States(store)
-    held_back = False
-    for batch in _bands(plan, ("photo_id", "ext", "url")):
-        ids = _ids(batch)
-        now = _of_task(ids, task) & pending[states.of(ids)]
-        if last_host is not None:
-            later = _of_host(batch, last_host)
-            held_back = held_back or bool((now & later).any())
-            now &= ~later
-        yield batch.filter(from_numpy(now))
-    if held_back and last_host is not None:
+    wanted, states = _requested(retry), States(store)
+    fresh = _requested(())
+    # Photos that failed come last: if they fail again, everything else is there by then.
+    turns = [(fresh, False), (wanted & ~fresh, False), (fresh, True), (wanted & ~fresh, True)]
+    due = [True, False, False, False]
+    for turn, (asked, later) in enumerate(turns):
+        if not due[turn]:
+            continue
         for batch in _bands(plan, ("photo_id", "ext", "url")):
-            ids, later = _ids(batch), _of_host(batch, last_host)
-            if later.any():
-                yield batch.filter(from_numpy(later & _of_task(ids, task) & pending[states.of(ids)]))
+            ids = _ids(batch)
+            own, now = _of_task(ids, task), states.of(ids)
+            slow = np.zeros(len(ids), np.bool_) if last_host is None else _of_host(batch, last_host)
+            if not turn:
+                # What there is for the other turns; without anything, they need not read the plan again.
+                for other, (codes, host) in enumerate(turns):
+                    due[other] |= bool((own & codes[now] & (slow == host)).any())
+            chosen = own & asked[now] & (slow == later)
+            if chosen.any():
+                yield batch.filter(from_numpy(chosen))
 
 
 def count_of_host(
@@ -114,6 +122,26 @@ def count_of_host(
             ids = _ids(batch)
             photos += int((asked & _of_task(ids, task) & pending[states.of(ids)]).sum())
     return photos
+
+
+def served(store: ImageStore) -> dict[str, str]:
+    """The address of a photo that each host has served, by `scheme://host`; looked up in the newest shards.
+
+    Raises:
+        StoreError: an index is damaged.
+    """
+    found: dict[str, str] = {}
+    for file in store.index_files()[: -_NEWEST - 1 : -1]:
+        try:
+            with pq.ParquetFile(file) as opened:
+                rows = opened.read(["status", "url"], use_threads=False)
+        except (pa.ArrowException, OSError) as error:
+            raise damaged(f"{file} cannot be read: {one_line(error)}") from error
+        for status, url in zip(*(rows.column(name).to_pylist() for name in ("status", "url")), strict=True):
+            if status == "ok" and url:
+                parts = urlsplit(url)
+                found.setdefault(f"{parts.scheme}://{parts.netloc}", url)
+    return found
 
 
 def pending(store: ImageStore, plans: Sequence[Path]) -> int:

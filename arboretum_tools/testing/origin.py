@@ -97,6 +97,7 @@ class Origin:
 
     Attributes:
         faults: how each photo misbehaves; may be changed at any time, from any thread.
+        everywhere: how every photo misbehaves, whatever `faults` says; None = as `faults` says.
         requests: every request so far; `clear()` empties it.
         peak_requests: most requests that were being answered at one time.
     """
@@ -124,6 +125,7 @@ class Origin:
             CatalogError: `catalog` has no photos or cannot be read.
         """
         self.faults: dict[int, Fault] = dict(faults or {})
+        self.everywhere: Fault | None = None
         self.requests: list[Request] = []
         self.peak_requests = 0
         self._subjects: Subjects | None = None if catalog is None else read_subjects(Path(catalog))
@@ -268,6 +270,8 @@ class Origin:
 
     def _fault_of(self, photo_id: int) -> Fault | None:
         """The fault to play for this request of the photo, counted."""
+        if self.everywhere is not None:
+            return self.everywhere
         fault = self.faults.get(photo_id)
         if fault is None:
             return None

@@ -54,9 +54,10 @@ EXPECTED = {
     Fault("gzip"): ("invalid", 1, "gzip"),
     Fault("oversize"): ("invalid", 1, "larger than 64 MiB"),
     Fault("oversize_no_length"): ("invalid", 1, "larger than 64 MiB"),
-    Fault("slow_drip", drip_pause_s=0.2): ("failed", 1, f"not whole within {DEADLINE_S:g} s"),
-    Fault("stall"): ("failed", 1, f"within {DEADLINE_S:g} s"),
-    Fault("stall_before_headers"): ("failed", 1, f"within {DEADLINE_S:g} s"),
+    # Any number of requests: a first one may be given up before the deadline, by what other photos took.
+    Fault("slow_drip", drip_pause_s=0.2): ("failed", None, "within"),
+    Fault("stall"): ("failed", None, "within"),
+    Fault("stall_before_headers"): ("failed", None, "within"),
     Fault("reset"): ("failed", 2, ""),
     # Any number of requests: aiohttp itself asks again where a connection that was used before is reset.
     Fault("reset", times=1): ("ok", None, None),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arboretum_tools.downloading.limiter import HostLimiter, RetryPolicy, parse_retry_after
+from arboretum_tools.downloading.limiter import IN_A_ROW, HostLimiter, RetryPolicy, parse_retry_after
 
 RULES = settings(deadline=None, derandomize=True, max_examples=200)
 
@@ -63,14 +63,17 @@ def test_whatever_retry_after_says_is_no_error(value):
 
 
 def test_a_host_that_throttles_is_left_alone_by_everyone():
-    async def run() -> float:
-        pace = HostLimiter(RetryPolicy(base_s=0.01, cap_s=0.05), 32)
-        began = time.monotonic()
-        pace.throttled(0.15)
-        await asyncio.gather(*(pace.enter() for _ in range(4)))
-        return time.monotonic() - began
+    async def run() -> list[float]:
+        pace = HostLimiter(RetryPolicy(base_s=0.01, cap_s=0.05), 1)
+        assert await pace.enter(0) == 0
+        # Two of these wait for a place when the pause begins; they do not wait for its end.
+        waiting = [asyncio.create_task(pace.enter(number)) for number in (1, 2)]
+        await asyncio.sleep(0)
+        pace.throttled(5)
+        pace.leave(0)
+        return [*await asyncio.gather(*waiting), await pace.enter(3)]
 
-    assert 0.15 <= asyncio.run(run()) < 1
+    assert all(4.5 < wait <= 5 for wait in asyncio.run(run()))
 
 
 def test_answers_that_were_under_way_count_once():
@@ -145,18 +148,93 @@ def test_no_more_requests_are_under_way_than_the_window_and_everyone_gets_a_turn
         pace.throttled(None)
         active = most = done = 0
 
-        async def work() -> None:
+        async def work(number: int) -> None:
             nonlocal active, most, done
-            await pace.enter()
+            assert await pace.enter(number) == 0
             active += 1
             most = max(most, active)
             assert active <= pace.window
             await asyncio.sleep(0)
             active -= 1
             done += 1
-            pace.leave()
+            pace.leave(number)
 
-        await asyncio.gather(*(work() for _ in range(200)))
+        await asyncio.gather(*(work(number) for number in range(200)))
         return most, done
 
     assert asyncio.run(run()) == (4, 200)
+
+
+def test_photos_that_fail_among_others_that_are_served_do_not_put_the_host_in_doubt():
+    pace = HostLimiter(RetryPolicy(), 32)
+    for photo_id in range(100):
+        pace.failed(photo_id, None, throttling=True)
+        if photo_id % (IN_A_ROW - 1) == 0:
+            pace.answered()
+        assert not pace.in_doubt
+        assert pace.pause_s <= 0
+
+
+def test_different_photos_that_fail_in_a_row_put_the_host_in_doubt_and_one_that_is_served_ends_it():
+    async def run() -> None:
+        pace = HostLimiter(RetryPolicy(), 32)
+        for _ in range(3):
+            for _ in range(100):
+                pace.failed(1, None, throttling=False)
+            assert not pace.in_doubt
+            for photo_id in range(IN_A_ROW):
+                pace.failed(photo_id, None, throttling=False)
+            assert pace.in_doubt
+            assert await pace.enter(1) == 0
+            second = asyncio.create_task(pace.enter(2))
+            await asyncio.sleep(0)
+            assert not second.done()
+            pace.answered()
+            assert await second == 0
+            pace.leave(1)
+            pace.leave(2)
+
+    asyncio.run(run())
+
+
+def test_a_wait_that_a_photo_names_is_kept_by_all_unless_it_proved_to_be_the_photos_own():
+    pace = HostLimiter(RetryPolicy(base_s=0, cap_s=0), 32)
+    waits = []
+    for photo_id in range(8):
+        waits.append(pace.failed(photo_id, 0.001, throttling=True))
+        time.sleep(0.003)
+        pace.answered()
+        pace.failed_alone(0.001)
+    assert waits == [True] * 4 + [False] * 4
+    # Photo 8 was put off, too, and then served: the host means what it says.
+    pace.answered(waited=True)
+    assert pace.failed(9, 0.001, throttling=True)
+
+
+def test_an_answer_is_waited_for_by_what_answers_take():
+    pace = HostLimiter(RetryPolicy(), 32)
+    assert pace.patience_s(0) == float("inf")
+    for _ in range(100):
+        pace.answered(1, 0.1)
+    assert (pace.patience_s(0), pace.patience_s(1)) == (3, 6)
+    for _ in range(200):
+        pace.answered(1, 3.0)
+    assert 29 < pace.patience_s(0) <= 30
+
+
+def test_requests_that_are_stuck_take_no_places_from_others(monkeypatch):
+    async def run() -> None:
+        now = time.monotonic()
+        monkeypatch.setattr(time, "monotonic", lambda: now)
+        pace = HostLimiter(RetryPolicy(), 8)
+        pace.answered(1, 0.1)
+        for number in range(8):
+            assert await pace.enter(number) == 0
+        for seconds, taken in ((0.9, False), (1.1, True)):
+            now = now + seconds
+            another = asyncio.create_task(pace.enter(8))
+            await asyncio.sleep(0)
+            assert another.done() == taken
+            another.cancel()
+
+    asyncio.run(run())
