@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from arboretum_tools.store.verify import Verification, verify_store
     from arboretum_tools.stored_photos import downloaded_selection
     from arboretum_tools.subset import Subset, load_subset
+    from arboretum_tools.training.comparison import ComparedMethod, compare_runs
     from arboretum_tools.training.start import TrainingReport, train
     from arboretum_tools.version import __version__
 
@@ -65,6 +66,7 @@ _HOME = {
     "CatalogStats": "catalog.stats",
     "CheckReport": "catalog.check",
     "Comparison": "evaluation",
+    "ComparedMethod": "training.comparison",
     "DownloadEstimate": "downloading",
     "DownloadFailedError": "downloading",
     "DownloadReport": "downloading",
@@ -89,6 +91,7 @@ _HOME = {
     "catalog_stats": "catalog.stats",
     "check_catalog": "catalog.check",
     "compare_predictions": "evaluation",
+    "compare_runs": "training.comparison",
     "contact_sheet": "contact_sheets",
     "describe_taxon": "catalog.overview",
     "download": "downloading",
@@ -121,6 +124,7 @@ __all__ = [
     "Catalog",
     "CatalogStats",
     "CheckReport",
+    "ComparedMethod",
     "Comparison",
     "DownloadEstimate",
     "DownloadFailedError",
@@ -146,6 +150,7 @@ __all__ = [
     "catalog_stats",
     "check_catalog",
     "compare_predictions",
+    "compare_runs",
     "contact_sheet",
     "describe_taxon",
     "download",

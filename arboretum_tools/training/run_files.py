@@ -25,17 +25,15 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from arboretum_tools.atomic_files import canonical_json, read_json, refuse_existing, whole_file, write_json
+from arboretum_tools.atomic_files import canonical_json, refuse_existing, whole_file, write_json
 from arboretum_tools.errors import SplitError, TargetExistsError, TrainingError
 from arboretum_tools.options.training import TrainingRecipe
 from arboretum_tools.split.manifest import Split
+from arboretum_tools.training.description import FORMAT_VERSION, RUN, described, predictions_of
 from arboretum_tools.training.methods import Teacher, build
 from arboretum_tools.version import __version__
 
-RUN, LOG, CHECKPOINT, MODEL = "run.json", "log.jsonl", "checkpoint.pt", "model.pt"
-
-#: Of run.json and of what lies beside it.
-FORMAT_VERSION = 1
+LOG, CHECKPOINT, MODEL = "log.jsonl", "checkpoint.pt", "model.pt"
 
 
 @dataclass(slots=True)
@@ -138,37 +136,15 @@ class RunFolder:
             torch.save(model.state_dict(), temporary)
         (self.path / CHECKPOINT).unlink(missing_ok=True)
 
-    def predictions(self, part: str, head: str = "") -> Path:
-        """The file of the predictions of a part; of one head alone where it is named."""
-        return self.path / (f"{part}.{head}.parquet" if head else f"{part}.parquet")
-
     def write_predictions(
         self, part: str, head: str, photo_ids: NDArray[np.int64], top: NDArray[np.int64]
     ) -> Path:
         """Writes the first classes of each photo, in the form that `evaluate` reads."""
         columns = {f"label_{k + 1}": top[:, k].astype(np.int32) for k in range(top.shape[1])}
-        path = self.predictions(part, head)
+        path = predictions_of(self.path, part, head)
         with whole_file(path) as temporary:
             pq.write_table(pa.table({"photo_id": photo_ids, **columns}), temporary)
         return path
-
-
-def described(folder: Path) -> dict[str, Any]:
-    """What run.json says.
-
-    Raises:
-        TrainingError: the folder is not one of a run.
-    """
-    try:
-        found = read_json(folder / RUN)
-    except (OSError, ValueError):
-        found = None
-    if not isinstance(found, dict) or found.get("format_version") != FORMAT_VERSION:
-        raise TrainingError(
-            f"{folder} is not the folder of a run of arboretum: it has no readable {RUN}",
-            hint="Name the folder that `arboretum train` was given as --out.",
-        )
-    return found
 
 
 def load_model(folder: Path, classes: int, device: torch.device) -> tuple[nn.Module, TrainingRecipe]:

@@ -12,6 +12,7 @@ from arboretum_cli import _errors
 from arboretum_cli.commands import (
     audit_split,
     catalog,
+    compare,
     demo,
     doctor,
     download,
@@ -41,6 +42,7 @@ COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
     "export": (export.export, "Write a split or a selection for training code."),
     "train": (train.train, "Train a long-tailed method on a split."),
     "evaluate": (evaluate.evaluate, "Report predictions as long-tailed papers do."),
+    "compare": (compare.compare, "Compare training runs on one split."),
 }
 
 app = typer.Typer(

@@ -119,8 +119,8 @@ def test_the_examples_of_every_help_run(shell):
         page = (DOCS / "reference" / "commands" / f"{name}.md").read_text("utf-8")
         found = re.findall(r"^ {6}(arboretum .*)$", page.partition("Examples:")[2], re.MULTILINE)
         assert found, name
-        # What needs torch is run by tests/training.
-        examples += found if name not in ("demo", "train") else []
+        # What needs torch, or runs that were trained with it, is run by tests/training.
+        examples += found if name not in ("demo", "train", "compare") else []
     # What reads a split comes once one is made.
     for example in sorted(examples, key=lambda example: "splits/" in example):
         code, printed = shell(example)

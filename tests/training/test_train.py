@@ -354,3 +354,5 @@ def test_the_examples_of_the_help_run(place, tmp_path, monkeypatch, capsys):
     out = capsys.readouterr().out
     assert out.count("# split, test\n") == 3
     assert "| dist |" in out
+    here(["compare", "splits/aves-lt20", *sorted(Path("runs").iterdir())])
+    assert "| minus deit-lt |" in capsys.readouterr().out

@@ -1,0 +1,150 @@
+"""Runs side by side: methods by bands, with intervals, and each against the first."""
+
+from __future__ import annotations
+
+import csv
+import io
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from arboretum_tools.errors import SplitError, TrainingError, UsageError
+from arboretum_tools.evaluation import Difference, Estimate, compare_predictions, evaluate
+from arboretum_tools.evaluation.report import cell
+from arboretum_tools.split.manifest import Split, open_split
+from arboretum_tools.training.description import described, predictions_of
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedMethod:
+    """The runs of one recipe, which differ in their seed alone.
+
+    Attributes:
+        name: the method, and what tells its recipe from those of other runs of the method.
+        runs: their folders, in order.
+        estimates: top-1 by measure (`overall`, `class_balanced`, bands), one estimate a run.
+        differences: to the runs that were named first, by measure; None for these themselves.
+    """
+
+    name: str
+    runs: tuple[str, ...]
+    estimates: dict[str, tuple[Estimate, ...]]
+    differences: dict[str, Difference] | None
+
+
+def compare_runs(
+    split: str | Path | Split, runs: Sequence[str | Path], *, part: str = "test"
+) -> tuple[ComparedMethod, ...]:
+    """Compares training runs on one split; runs that differ in their seed alone count as one method.
+
+    Args:
+        split: that they were trained on, or its folder.
+        runs: folders of runs that are over; what is named first is what the others are held against.
+        part: whose predictions are compared.
+
+    Raises:
+        UsageError: no run.
+        TrainingError: a folder is not one of a run, or the run is not over.
+        SplitError: a run was trained on another split.
+    """
+    if not runs:
+        raise UsageError("there is no run to compare")
+    opened = split if isinstance(split, Split) else open_split(split)
+    groups: dict[str, list[Path]] = {}
+    recipes: dict[str, dict[str, Any]] = {}
+    for folder in map(Path, runs):
+        found = described(folder)
+        if found["split"]["sha256"] != opened.sha256:
+            raise SplitError(
+                f"the run {folder} was trained on {found['split']['name']}, whose photos or classes are not "
+                f"those of {opened.name}",
+                hint="Compare runs on one split, and name that split.",
+            )
+        if not predictions_of(folder, part).is_file():
+            raise TrainingError(
+                f"the run {folder} has no predictions of {part}", hint="The command that began it ends it."
+            )
+        recipe = {name: value for name, value in found["recipe"].items() if name != "seed"}
+        recipe |= {f"teacher's {name}": value for name, value in _of_teacher(found).items()}
+        key = repr(sorted(recipe.items()))
+        groups.setdefault(key, []).append(folder)
+        recipes[key] = recipe
+    predictions = {key: [predictions_of(one, part) for one in folders] for key, folders in groups.items()}
+    first = next(iter(groups))
+    compared = []
+    for key, folders in groups.items():
+        found_tops = [evaluate(opened, one, part=part).top1 for one in predictions[key]]
+        measures = [
+            {"overall": one.overall, "class_balanced": one.class_balanced, **one.bands} for one in found_tops
+        ]
+        differences = None
+        if key != first:
+            apart = compare_predictions(opened, predictions[key], predictions[first], part=part)
+            differences = dict(apart.top1)
+        compared.append(
+            ComparedMethod(
+                _name(recipes[key], list(recipes.values())),
+                tuple(map(str, folders)),
+                {name: tuple(one[name] for one in measures) for name in measures[0]},
+                differences,
+            )
+        )
+    return tuple(compared)
+
+
+def _of_teacher(found: dict[str, Any]) -> dict[str, Any]:
+    teacher = found.get("teacher") or {}
+    return {name: value for name, value in teacher.get("recipe", {}).items() if name != "seed"}
+
+
+def _name(recipe: dict[str, Any], recipes: list[dict[str, Any]]) -> str:
+    """The method, and every hyper-parameter in which runs of that method differ."""
+    same = [one for one in recipes if one["method"] == recipe["method"]]
+    differ = [name for name in recipe if any(one.get(name) != recipe[name] for one in same)]
+    return ", ".join([recipe["method"], *(f"{name} {recipe[name]}" for name in differ)])
+
+
+def comparison_table(methods: Sequence[ComparedMethod]) -> list[str]:
+    """The comparison as Markdown, numbers in percent, and what the brackets mean."""
+    names = [name.replace("_", "-") for name in methods[0].estimates]
+    rows = [["method", "runs", *names], ["---"] * (2 + len(names))]
+    rows += [[one.name, str(len(one.runs)), *map(_shown, one.estimates.values())] for one in methods]
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    lines += [
+        "",
+        "One run: with its 95 % interval. Several: mean ± standard deviation over the runs.",
+    ]
+    others = [one for one in methods if one.differences is not None]
+    if others:
+        rows = [[f"minus {methods[0].name}", *names], ["---"] * (1 + len(names))]
+        rows += [[one.name, *map(_apart, (one.differences or {}).values())] for one in others]
+        lines += ["", *(f"| {' | '.join(row)} |" for row in rows), ""]
+        lines.append("Differences with their 95 % intervals; p by exchanging the answers to whole groups.")
+    return lines
+
+
+def _shown(estimates: Sequence[Estimate]) -> str:
+    values = [100 * one.value for one in estimates if one.value is not None]
+    if len(estimates) == 1 or not values:
+        return cell(estimates[0])
+    return f"{statistics.fmean(values):.1f} ± {statistics.stdev(values):.1f}"
+
+
+def _apart(one: Difference) -> str:
+    if one.value is None or one.low is None or one.high is None or one.p is None:
+        return "–"
+    return f"{100 * one.value:+.1f} [{100 * one.low:.1f}, {100 * one.high:.1f}], p = {one.p:.2g}"
+
+
+def comparison_csv(methods: Sequence[ComparedMethod]) -> str:
+    """One row a run and measure: method, run, measure, value, low, high, n; shares from 0 to 1."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["method", "run", "measure", "value", "low", "high", "n"])
+    for method in methods:
+        for measure, estimates in method.estimates.items():
+            for run, one in zip(method.runs, estimates, strict=True):
+                writer.writerow([method.name, run, measure, *asdict(one).values()])
+    return out.getvalue()

@@ -1,0 +1,37 @@
+"""What run.json says of a run; torch is not needed to read it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from arboretum_tools.atomic_files import read_json
+from arboretum_tools.errors import TrainingError
+
+RUN = "run.json"
+
+#: Of run.json and of what lies beside it.
+FORMAT_VERSION = 1
+
+
+def described(folder: Path) -> dict[str, Any]:
+    """What run.json says.
+
+    Raises:
+        TrainingError: the folder is not one of a run.
+    """
+    try:
+        found = read_json(folder / RUN)
+    except (OSError, ValueError):
+        found = None
+    if not isinstance(found, dict) or found.get("format_version") != FORMAT_VERSION:
+        raise TrainingError(
+            f"{folder} is not the folder of a run of arboretum: it has no readable {RUN}",
+            hint="Name the folder that `arboretum train` was given as --out.",
+        )
+    return found
+
+
+def predictions_of(folder: Path, part: str, head: str = "") -> Path:
+    """The file of the predictions of a part; of one head alone where it is named."""
+    return folder / (f"{part}.{head}.parquet" if head else f"{part}.parquet")

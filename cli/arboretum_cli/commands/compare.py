@@ -1,0 +1,49 @@
+"""`arboretum compare`: training runs side by side."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from arboretum_cli._options import Json, Overwrite
+from arboretum_cli._output import result, say
+
+
+def compare(
+    split: Annotated[Path, typer.Argument(help="The folder of the split.", metavar="SPLIT")],
+    runs: Annotated[list[Path], typer.Argument(help="Folders of runs on it.", metavar="RUN...")],
+    part: Annotated[
+        str, typer.Option("--part", help="The part that was predicted.", metavar="PART")
+    ] = "test",
+    csv: Annotated[
+        Path | None, typer.Option("--csv", help="Write a row for each run and measure too.", metavar="FILE")
+    ] = None,
+    overwrite: Overwrite = False,
+    json: Json = False,
+) -> None:
+    """Compare training runs on one split: methods by many, medium and few, each against the first.
+
+    Runs that differ in their seed alone count as one method. Prints a Markdown table with intervals, and the
+    difference of each method to the one named first with its p. In Python:
+    `arboretum_tools.compare_runs(split, runs)`.
+
+    \b
+    Examples:
+        arboretum compare splits/aves-lt20 runs/ce runs/mdcs runs/deit-lt --csv runs.csv
+    """
+    from arboretum_tools import compare_runs
+    from arboretum_tools.atomic_files import check_output, whole_file
+    from arboretum_tools.training.comparison import comparison_csv, comparison_table
+
+    if csv is not None:
+        check_output(csv, overwrite=overwrite, inputs=[split, *runs])
+    found = compare_runs(split, runs, part=part)
+    if csv is not None:
+        with whole_file(csv) as temporary:
+            temporary.write_text(comparison_csv(found), encoding="utf-8")
+    result(json, {"methods": [asdict(one) for one in found]}, comparison_table(found))
+    if csv is not None:
+        say(f"written to {csv}")
