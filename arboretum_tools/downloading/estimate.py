@@ -98,8 +98,13 @@ def make_plan(
     budget_left: tuple[int, int] | None = None,
     allowance: ByteAllowance = _ALLOWANCE,
     measured_bytes_s: float | None = None,
+    open_bytes: int = 0,
 ) -> DownloadEstimate:
-    """The plan that follows from what was asked for and what the store holds; see DownloadEstimate."""
+    """The plan that follows from what was asked for and what the store holds; see DownloadEstimate.
+
+    `open_bytes` is what a run that was cut short left in open shards: its photos count as still to be
+    fetched, but what they take is on the disk already.
+    """
     to_fetch = sum(by_status[state] for state in {PENDING, *retry})
     size_bytes = to_fetch * photo_bytes
     held_up = seconds_within(allowance, budget_left, budgeted * photo_bytes) if budget_left else 0.0
@@ -114,7 +119,7 @@ def make_plan(
         size_bytes=size_bytes,
         photo_bytes=photo_bytes,
         kept_bytes=kept_bytes,
-        disk_bytes=to_fetch * (kept_bytes + OVERHEAD_BYTES),
+        disk_bytes=max(0, to_fetch * (kept_bytes + OVERHEAD_BYTES) - open_bytes),
         free_bytes=free_bytes,
         shards=math.ceil(max(to_fetch / SHARD_PHOTOS, to_fetch * kept_bytes / SHARD_BYTES)),
         # Small photos wait for answers, large ones for the line.

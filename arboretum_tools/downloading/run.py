@@ -176,6 +176,17 @@ def _plan(job: Job, plan: SavedPlan) -> DownloadEstimate:
         budget_left=budget.left() if budget is not None and slow else None,
         allowance=job.options.allowance,
         measured_bytes_s=measured.bytes_per_second(store) if store is not None else None,
+        open_bytes=_open_bytes(store) if store is not None else 0,
+    )
+
+
+def _open_bytes(store: ImageStore) -> int:
+    """Bytes of the shards that the next writer finishes in place."""
+    storage = store.storage
+    return sum(
+        storage.size(f"{layout.shard_name(number)}.tar.part")
+        for number, files in layout.shard_files(storage).items()
+        if files >= {"tar.part", "journal"}
     )
 
 

@@ -203,6 +203,19 @@ def test_a_run_that_reaches_no_host_ends_soon_and_says_so(tmp_path, plan_of, mon
     assert inventory.status(tmp_path).photos["failed"] < 100
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_a_small_download_that_reaches_no_host_says_so_after_three_requests(
+    tmp_path, plan_of, monkeypatch, way
+):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        closed = reach(way, f"http://127.0.0.1:{unused.getsockname()[1]}", monkeypatch)
+        with pytest.raises(BadInputError, match=r"no host can be reached"):
+            download(plan_of(1, 2), images=tmp_path, origin=closed)
+    # The network may be back tomorrow, and nothing is known of the photos.
+    assert inventory.status(tmp_path).photos["failed"] == 0
+
+
 @pytest.mark.parametrize("kind", ["reset", "stall_before_headers"])
 def test_a_host_that_accepts_and_never_answers_is_there(tmp_path, plan_of, origin, url, kind):
     origin.faults = {n: Fault(kind) for n in range(1, 13)}

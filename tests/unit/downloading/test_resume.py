@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arboretum_tools.downloading import DownloadReport, download
+from arboretum_tools.downloading import DownloadReport, download, estimate_download
 from arboretum_tools.errors import OutOfSpaceError
 from arboretum_tools.events import PhotoDone
 from arboretum_tools.photo_plan import PhotoPlan
@@ -38,7 +39,7 @@ FAULTS = {
 CHILD = """
 import resource, signal, sys
 import pyarrow.parquet as pq
-from arboretum_tools.downloading import DownloadReport, download
+from arboretum_tools.downloading import DownloadReport, download, estimate_download
 from arboretum_tools.errors import ArboretumError
 from arboretum_tools.photo_plan import PhotoPlan
 plan, images, origin, file_size = sys.argv[1:]
@@ -223,3 +224,32 @@ def test_a_second_download_is_refused_while_the_first_one_runs(children, undistu
     assert second.returncode == 3, complaint
     assert f"process {process.pid} on" in message
     check(children.images, undisturbed)
+
+
+def test_what_an_open_shard_holds_is_not_counted_as_room_that_is_needed(
+    tmp_path, server, plan_of, monkeypatch
+):
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    left = 100
+
+    def keep(event) -> None:
+        nonlocal left
+        left -= isinstance(event, PhotoDone)
+        if not left:
+            shutil.copytree(whole, cut)
+
+    download(
+        plan_of(*range(101, 301)), images=whole, size="small", origin=server.url, connections=1, on_event=keep
+    )
+    [part] = cut.glob("shard-*.tar.part")
+    needed = estimate_download(plan_of(*range(101, 301)), images=tmp_path / "none", size="small").disk_bytes
+    found = estimate_download(plan_of(*range(101, 301)), images=cut, size="small")
+    assert found.to_fetch == 200
+    assert found.disk_bytes == needed - part.stat().st_size < needed
+    # Just room for what is missing.
+    room = shutil._ntuple_diskusage(10**12, 10**12, found.disk_bytes)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: room)
+    assert (
+        download(plan_of(*range(101, 301)), images=cut, size="small", origin=server.url).by_status["ok"]
+        == 200
+    )
