@@ -20,9 +20,14 @@ from typing import Any, ClassVar
 from arboretum_tools.captions import CAPTION_TYPES, DEFAULT_CAPTION, Names, captions
 from arboretum_tools.errors import UsageError
 from arboretum_tools.exporting.base import Source, check_resize
+from arboretum_tools.exporting.hub_configs import write_configs
 from arboretum_tools.exporting.image_files import class_folders, rows_of, write_images
 from arboretum_tools.exporting.staging import Staging
 
+_README = (
+    "Tables for open_clip (`--dataset-type csv`). `datasets.load_dataset` of this folder gives their rows; "
+    "images come with the Hugging Face export: `arboretum export SPLIT --format hf`."
+)
 _COLUMNS = ("filepath", "title", "label", "photo_id")
 
 
@@ -70,4 +75,6 @@ class Csv:
                     (path_of(label, photo), titles[label], label, photo)
                     for photo, label in rows_of(source, part)
                 )
+        files = {part: f"{part}.csv" for part in source.parts}
+        write_configs(work.folder, source, files, _README, sep="\t")
         return {"made_anew": dict(sorted(made_anew.items()))}

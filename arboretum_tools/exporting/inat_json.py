@@ -34,6 +34,7 @@ from arboretum_metadata.vocab import GROUPS, LICENSES, RANKS
 from arboretum_tools.atomic_files import canonical_json
 from arboretum_tools.errors import ExportError
 from arboretum_tools.exporting.base import Sample, Source, check_resize
+from arboretum_tools.exporting.hub_configs import write_configs
 from arboretum_tools.exporting.image_files import rows_of, write_images
 from arboretum_tools.exporting.staging import Staging
 from arboretum_tools.identity import slug
@@ -45,6 +46,12 @@ _TORCHVISION = "2018"
 
 # A class whose kingdom is not known: the root of iNaturalist's taxonomy.
 _ROOT = "Life"
+
+_README = (
+    "The layout of the iNaturalist competition of 2018. Images of train and val lie in one folder, as there: "
+    "which is which, the JSON files say. `datasets.load_dataset` of this folder gives their rows; images "
+    "come with the Hugging Face export: `arboretum export SPLIT --format hf`."
+)
 
 _UNKNOWN_LICENSE = 0
 _LICENSE_IDS = {name: number for number, name in enumerate(LICENSES, start=1)}
@@ -88,6 +95,8 @@ class INatJson:
                 file.writelines(_competition(source, part, work, categories))
         text = canonical_json(categories, indent=1) + "\n"
         work.path("categories.json").write_text(text, encoding="utf-8")
+        files = {part: f"{part}2018.json" for part in source.parts}
+        write_configs(work.folder, source, files, _README, field="images")
         if "train" in source.parts or "val" in source.parts:
             _link(work.folder, categories)
         return {"made_anew": dict(sorted(made_anew.items()))}

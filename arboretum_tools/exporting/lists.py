@@ -28,10 +28,15 @@ from arboretum_tools.atomic_files import canonical_json
 from arboretum_tools.captions import CAPTION_TYPES, Names, captions
 from arboretum_tools.errors import UsageError
 from arboretum_tools.exporting.base import Source, check_resize
+from arboretum_tools.exporting.hub_configs import write_configs
 from arboretum_tools.exporting.image_files import class_folders, rows_of, write_images
 from arboretum_tools.exporting.staging import Staging
 from arboretum_tools.identity import slug
 
+_README = (
+    "Lists for long-tailed training (MDCS, DeiT-LT and their family). `datasets.load_dataset` of this folder "
+    "gives their lines; images come with the Hugging Face export: `arboretum export SPLIT --format hf`."
+)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,59}")
 
 
@@ -90,4 +95,6 @@ class Lists:
         texts = [captions(Names.of(row)) for row in classes]
         prompts = {kind: [of_class[kind] for of_class in texts] for kind in CAPTION_TYPES}
         work.path("prompts.json").write_text(canonical_json(prompts, indent=1) + "\n", encoding="utf-8")
+        files = {part: f"{name}_{part}.txt" for part in source.parts}
+        write_configs(work.folder, source, files, _README)
         return {"lists": name, "made_anew": dict(sorted(made_anew.items()))}

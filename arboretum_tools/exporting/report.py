@@ -124,6 +124,11 @@ def _listing(folder: Path, only: Container[str] | None = None) -> dict[str, Any]
     return found
 
 
+def _is_stray(name: str) -> bool:
+    """Whether a file is what systems and readers leave in a folder: hidden, thumbnails, packed indexes."""
+    return name.startswith(".") or name == "Thumbs.db" or name.endswith(".zstd")
+
+
 def _summary(folder: Path) -> dict[str, Any]:
     files = size_bytes = 0
     digest = hashlib.sha256()
@@ -131,7 +136,7 @@ def _summary(folder: Path) -> dict[str, Any]:
         folders.sort()
         inside = Path(parent).relative_to(folder).as_posix()
         lines = []
-        for name in sorted(names):
+        for name in sorted(name for name in names if not _is_stray(name)):
             size = os.stat(os.path.join(parent, name)).st_size  # noqa: PTH116, PTH118 - millions of them
             files += 1
             size_bytes += size

@@ -140,6 +140,21 @@ def test_shards_that_only_the_last_photos_could_make_equal_are_refused(tmp_path)
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("format_", ["imagefolder", "hf", "inat-json"])
+def test_what_readers_leave_in_a_folder_does_not_matter(tmp_path, format_):
+    split = tiny_split()
+    store = tiny_store(tmp_path / "images", split)
+    out = tmp_path / "out"
+    assert export(split, images=store.path, to=out, format=format_).written
+    inside = next(path for path in sorted(out.rglob("*")) if path.is_dir() and not path.is_symlink())
+    for name in (".DS_Store", "Thumbs.db", "index.json.zstd"):
+        (inside / name).write_bytes(b"x")
+    assert not export(split, images=store.path, to=out, format=format_).written
+    (inside / "other.jpg").write_bytes(b"x")
+    with pytest.raises(BadInputError, match="already"):
+        export(split, images=store.path, to=out, format=format_)
+
+
 def test_every_part_has_a_shard_for_every_worker(tmp_path):
     split = tiny_split(COUNTS)
     store = tiny_store(tmp_path / "images", split)
@@ -222,3 +237,18 @@ def test_a_photo_that_cannot_be_decoded_is_left_out_if_asked(tmp_path):
     assert (
         export(split, images=store.path, to=tmp_path / "hf", format="hf", skip_bad=True).photos["train"] == 33
     )
+
+
+@pytest.mark.parametrize(
+    ("format_", "column"), [("csv", "filepath"), ("lists", "text"), ("inat-json", "file_name")]
+)
+def test_hugging_face_finds_the_parts_of_a_folder(tmp_path, format_, column):
+    import datasets
+
+    split = tiny_split()
+    store = tiny_store(tmp_path / "images", split)
+    export(split, images=store.path, to=tmp_path / "out", format=format_)
+    loaded = datasets.load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"))
+    found = {part: {name.partition(" ")[0] for name in rows[column]} for part, rows in loaded.items()}
+    assert {part: len(names) for part, names in found.items()} == {"train": 58, "validation": 7, "test": 12}
+    assert not found["train"] & found["validation"]
