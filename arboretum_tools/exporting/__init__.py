@@ -25,6 +25,7 @@ from arboretum_tools.errors import ExportError, UsageError
 from arboretum_tools.exporting.attribution import write_attribution
 from arboretum_tools.exporting.base import Evened, Evening, Exporter, Source, undecodable
 from arboretum_tools.exporting.classes import as_written, beside, empty_classes, refuse_empty, without
+from arboretum_tools.exporting.croissant import write_croissant
 from arboretum_tools.exporting.csv import Csv
 from arboretum_tools.exporting.hf import HuggingFace
 from arboretum_tools.exporting.imagefolder import ImageFolder
@@ -81,10 +82,10 @@ def export(
 
     The folder appears whole or not at all. The same export again finds it there and writes nothing; one that
     was interrupted goes on where it stopped, with the result of an undisturbed one. Beside the format's own
-    files it holds `classes.parquet`, `ATTRIBUTION.parquet` and `ATTRIBUTION.html`, `export.json`,
-    `missing.parquet` where photos are missing, and `evened.parquet` where some are dropped or repeated.
-    Counts, bands and labels are those of what is written; in `classes.parquet` those of the split stand
-    beside them.
+    files it holds `classes.parquet`, `ATTRIBUTION.parquet` and `ATTRIBUTION.html`, `croissant.json`,
+    `export.json`, `missing.parquet` where photos are missing, and `evened.parquet` where some are dropped or
+    repeated. Counts, bands and labels are those of what is written; in `classes.parquet` those of the split
+    stand beside them.
 
     Args:
         what: a split, the folder of one, or a selection, which becomes one part `train` of all its photos.
@@ -262,6 +263,7 @@ def _export(exporter: Exporter, source: Source, to: Path, dropped: list[str], ev
         missing = missing_of(source.parts.values())
         if missing.num_rows:
             pq.write_table(missing, folder / "missing.parquet")
+        write_croissant(folder, source)
         write_export_json(folder, made, {**details, "licenses": by_license})
     on_event(events.StageFinished("export"))
     earlier = found_at(to, made)

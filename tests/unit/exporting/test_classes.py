@@ -1,5 +1,6 @@
 """What `classes.parquet` of an export counts, and what equal shards cost."""
 
+import hashlib
 import io
 import json
 
@@ -252,3 +253,33 @@ def test_hugging_face_finds_the_parts_of_a_folder(tmp_path, format_, column):
     found = {part: {name.partition(" ")[0] for name in rows[column]} for part, rows in loaded.items()}
     assert {part: len(names) for part, names in found.items()} == {"train": 58, "validation": 7, "test": 12}
     assert not found["train"] & found["validation"]
+
+
+@pytest.mark.parametrize("format_", ["hf", "webdataset", "imagefolder"])
+def test_croissant_describes_the_files_and_tables_that_are_there(tmp_path, format_):
+    split = tiny_split()
+    store = tiny_store(tmp_path / "images", split)
+    out = tmp_path / "out"
+    export(split, images=store.path, to=out, format=format_)
+    found = json.loads((out / "croissant.json").read_text())
+    assert found["conformsTo"][0] == "http://mlcommons.org/croissant/1.0"
+    assert found["description"].startswith("77 photos of 4 classes from iNaturalist")
+    files = {one["@id"]: one for one in found["distribution"]}
+    for one in files.values():
+        if one["@type"] == "cr:FileObject":
+            data = (out / one["contentUrl"]).read_bytes()
+            assert hashlib.sha256(data).hexdigest() == one["sha256"]
+        else:
+            assert list(out.glob(one["includes"]))
+    assert ("images-files" in files) == (format_ == "hf")
+    for records in found["recordSet"]:
+        fields = {field["@id"] for field in records["field"]}
+        assert records["key"]["@id"] in fields
+        sources = {field["source"]["fileObject"]["@id"] for field in records["field"]}
+        (file,) = sources
+        columns = {field["source"]["extract"]["column"] for field in records["field"]}
+        assert columns == set(pq.read_schema(out / files[file]["contentUrl"]).names)
+    # Every word is of schema.org, or is declared by the context.
+    words = {key for one in found["recordSet"] for field in one["field"] for key in field} | set(found)
+    known = set(found["@context"]) | {"name", "description", "url", "license", "keywords", "distribution"}
+    assert {word for word in words if not word.startswith(("@", "rai:"))} <= known
