@@ -20,6 +20,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import aiohttp
+from aiohttp import hdrs
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
@@ -321,10 +322,10 @@ class HttpClient:
         return Reply(
             message.code,
             body if message.code == 200 else b"",
-            headers.get("ETag"),
-            headers.get("Location"),
-            headers.get("Retry-After"),
-            headers.get("Content-Encoding"),
+            headers.get(hdrs.ETAG),
+            headers.get(hdrs.LOCATION),
+            headers.get(hdrs.RETRY_AFTER),
+            headers.get(hdrs.CONTENT_ENCODING),
         )
 
     async def _body(self, message: RawResponseMessage, exchange: _Exchange) -> bytes | None:
@@ -332,7 +333,7 @@ class HttpClient:
         stream = exchange.body
         assert stream is not None
         most = MAX_IMAGE_BYTES if message.code == 200 else ERROR_BODY_BYTES
-        told = message.headers.get("Content-Length")
+        told = message.headers.get(hdrs.CONTENT_LENGTH)
         length = int(told) if told is not None else None
         if message.code in (204, 304):
             return b""
@@ -351,6 +352,7 @@ class HttpClient:
                 if length is not None and length <= _BUFFER_BYTES:
                     # Nearly always: one turn for all of it.
                     await stream.wait_eof()
+                    return stream.read_nowait()
             if not reserved and max(len(body), length or 0) > SMALL_BYTES:
                 # Of one that does not tell its length, as much as it may come to have.
                 await self._reserve(exchange, length or most)
