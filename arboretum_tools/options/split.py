@@ -75,7 +75,7 @@ class DrawOptions:
         str,
         Option(
             "What never has photos in two parts: observation, photo, observer-per-species (a person's photos "
-            "of a species), or auto (observation where every photo has one).",
+            "of a species), or auto (observation, where any photo has one).",
             metavar="GROUP",
             choices=GROUP_BY,
             noun="grouping",

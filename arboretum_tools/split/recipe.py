@@ -52,7 +52,7 @@ class SplitRecipe:
         max_per_class: fixes M, the train photos of the largest class; in the natural profile the cap.
         val_per_class: photos a class in the validation part; 0 = no such part.
         test_per_class: photos a class in the test part; 0 = no such part.
-        group_by: one of GROUP_BY; `auto` is observation where every selected photo has one, else photo.
+        group_by: one of GROUP_BY; `auto` is observation where any selected photo has one, else photo.
         hybrids: whether taxa with a hybrid's mark are taken.
         seed: another seed draws other photos by the same rules.
         store: whether only photos were taken that an image store held.

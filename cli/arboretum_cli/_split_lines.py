@@ -23,6 +23,7 @@ def split_lines(split: Split, folder: Path | None, there: bool) -> list[str]:
         "kept out by --exclude": counts.get("excluded", 0),
         "not in the store": counts["not_in_store"],
         "in held-out groups, not needed": counts["held_out_unused"],
+        "in observations of two classes, set aside": counts["in_two_classes"],
         "not drawn": counts["not_drawn"],
     }
     idle = counts["classes_left_out"]
@@ -58,23 +59,15 @@ def _asked(meta: Mapping[str, Any]) -> str:
     return "" if asked in (None, meta["ratio_achieved"]) else f" ({asked:g} asked)"
 
 
-def grouping_note(split: Split, *, observations: bool) -> str:
-    """Why `auto` did not keep encounters together, and what does; "" where it did or was not asked to.
-
-    Args:
-        split: as it was made.
-        observations: whether its catalogue has any.
-    """
+def grouping_note(split: Split) -> str:
+    """Why `auto` did not keep encounters together, and what would; "" where it did or was not asked to."""
     meta = split.meta
     if len(split.parts) < 2 or (meta["group_by_requested"], meta["group_by"]) != ("auto", "photo"):
         return ""
-    leaks = "photos of one encounter may be in two parts"
-    if observations:
-        return (
-            f"grouped by photo, as some of the selected photos have no observation: {leaks}; "
-            "--group-by observation keeps those of the others together"
-        )
-    return f"grouped by photo, as the catalogue has no observations: {leaks}; a build with Open Data has them"
+    return (
+        "grouped by photo, as no selected photo has an observation: photos of one encounter may be in two "
+        "parts; a build with Open Data has observations"
+    )
 
 
 def _benchmark(split: Split) -> list[str]:

@@ -193,12 +193,17 @@ def test_a_ratio_that_is_not_whole_is_met_from_above_and_both_are_said(arboretum
 
 def test_why_encounters_were_not_kept_together_is_said(arboretum, workdir):
     parts = ("--test-per-class", "2", "--lt-ratio", "5")
-    outcome = arboretum("make-split", "--taxa", "Plantae", *parts)
-    assert "grouped by photo, as some of the selected photos have no observation" in outcome.err
-    for flags in (("--taxa", "Aves"), ("--taxa", "Plantae", "--group-by", "photo")):
+    Path("bare").mkdir()
+    bare = pq.read_table("catalog").drop_columns(["observation_id"])
+    pq.write_table(bare, "bare/p.parquet")
+    outcome = arboretum("make-split", "--taxa", "Plantae", "--catalog", "bare", *parts, "--name", "bare")
+    assert "grouped by photo, as no selected photo has an observation" in outcome.err
+    for flags in (("--taxa", "Plantae"), ("--taxa", "Plantae", "--group-by", "photo")):
         outcome = arboretum("make-split", *flags, *parts, "--name", flags[1] + str(len(flags)))
         assert outcome.code == 0
         assert "grouped by photo, as" not in outcome.err
+    # Some of these have no observation, and stand alone.
+    assert open_split("splits/Plantae2").meta["group_by"] == "observation"
 
 
 @pytest.mark.parametrize("name", ["a/b", "../../outside", "", "..", "a\nb", "\x1b[31m"])

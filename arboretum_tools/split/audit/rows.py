@@ -23,9 +23,8 @@ def checks(files: Files) -> Iterator[Check]:
     if files.imported:
         return
     rows = files.classes.to_pylist()
-    if not files.recipe.get("benchmark"):
-        yield _keys(rows)
-        yield _nested(rows)
+    yield _keys(rows)
+    yield _nested(rows)
     yield _selected(files, rows)
 
 

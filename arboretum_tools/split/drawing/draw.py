@@ -22,7 +22,7 @@ from arboretum_tools.arrays import from_numpy, to_numpy
 from arboretum_tools.catalog import Relations, Selection
 from arboretum_tools.catalog.partitions import MOST_BUCKETS
 from arboretum_tools.split.drawing.drawn_parts import DrawnParts
-from arboretum_tools.split.drawing.hold_out import KEYS, hold_out, limit_sql
+from arboretum_tools.split.drawing.hold_out import KEYS, SET_ASIDE, hold_out, limit_sql
 from arboretum_tools.split.drawing.pool import Available, Pool, make_pool
 from arboretum_tools.split.drawing.profiles import targets
 from arboretum_tools.split.manifest import PARTS
@@ -82,7 +82,7 @@ def draw(
     """
     catalog, recipe = selection.catalog, recipes[0]
     pool = make_pool(selection, recipe, group_by, available)
-    classes = _capacities(pool, recipe)
+    classes = _capacities(pool, recipe, group_by)
     ids, capacities, drawable = (
         to_numpy(classes[name]) for name in ("class_id", "n_available", "n_drawable")
     )
@@ -107,7 +107,7 @@ def draw(
         )
 
 
-def _capacities(pool: Pool, recipe: SplitRecipe) -> pa.Table:
+def _capacities(pool: Pool, recipe: SplitRecipe, group_by: str) -> pa.Table:
     """Holds out, and makes `capacities`: class_id, n_selected, n_drawable, n_available (what is left)."""
     run = pool.catalog.run
     run(
@@ -115,7 +115,7 @@ def _capacities(pool: Pool, recipe: SplitRecipe) -> pa.Table:
         "coalesce(sum(n) FILTER (available), 0)::BIGINT AS n_drawable FROM census WHERE taken "
         "GROUP BY class_id"
     )
-    hold_out(pool, recipe)
+    hold_out(pool, recipe, group_by)
     # Of a class with fewer photos than are held out nothing is left.
     run(
         "CREATE OR REPLACE TABLE capacities AS SELECT capacities.*, CASE WHEN n_drawable < "
@@ -178,7 +178,8 @@ def _near_sql(pool: str, recipe: SplitRecipe) -> str:
         f"SELECT p.*, label, n_train, partly, below, last_held, {keys} FROM ({pool}) p "
         f"JOIN limits USING (class_id) WHERE taken AND available {KEYS_FIRST}) "
         "LEFT JOIN (SELECT class_id, kind, group_id, part AS held_part FROM held) "
-        f"USING (class_id, kind, group_id) WHERE ({near}) AND (held_part IS NOT NULL OR key < below)"
+        f"USING (class_id, kind, group_id) WHERE ({near}) AND (held_part IS NOT NULL OR key < below) "
+        f"AND held_part IS DISTINCT FROM {SET_ASIDE}"
     )
 
 
@@ -278,7 +279,8 @@ def _counts(catalog: Relations) -> dict[str, int]:
         "sum(n) FILTER (taken AND NOT available) AS left_out FROM census), "
         f"(SELECT sum(n) FILTER (part = {_TRAIN}) AS train, sum(n) FILTER (part = {_VAL}) AS val, "
         f"sum(n) FILTER (part = {_TEST}) AS test FROM ends), "
-        "(SELECT sum(n) AS held FROM held WHERE class_id IN (SELECT class_id FROM targets))"
+        f"(SELECT sum(n) FILTER (part <> {SET_ASIDE}) AS held, sum(n) FILTER (part = {SET_ASIDE}) AS aside "
+        "FROM held WHERE class_id IN (SELECT class_id FROM targets))"
     ).to_pylist()
     held_unused = found["held"] - found["val"] - found["test"]
     hybrids = found["selected"] - found["no_class"] - found["photos"]
@@ -292,5 +294,6 @@ def _counts(catalog: Relations) -> dict[str, int]:
         "val": found["val"],
         "test": found["test"],
         "held_out_unused": held_unused,
-        "not_drawn": found["photos"] - found["left_out"] - drawn - held_unused,
+        "in_two_classes": found["aside"],
+        "not_drawn": found["photos"] - found["left_out"] - drawn - held_unused - found["aside"],
     }

@@ -11,6 +11,8 @@ _COLUMN = {"observation": "observation_id", "observer-per-species": "observer_id
 def resolve_group_by(selection: Selection, group_by: str) -> str:
     """What `auto` means for this selection; anything else is returned as it is.
 
+    It is observation where any selected photo has one: those without are groups of their own.
+
     Raises:
         SelectionError: observations or observers are asked for and the catalogue has none; says which join
             brings them.
@@ -22,13 +24,11 @@ def resolve_group_by(selection: Selection, group_by: str) -> str:
     if not selection.catalog.has("observation_id"):
         return "photo"
     relation, known = selection.tally("observation_id")
-    _, photos = selection.tally("*")
     found = selection.explanation
-    unknown = selection.catalog.rows(
-        f"SELECT {photos} - {known} FROM {selection.source(relation)} WHERE {found.condition}",
-        found.parameters,
+    ((photos,),) = selection.catalog.rows(
+        f"SELECT {known} FROM {selection.source(relation)} WHERE {found.condition}", found.parameters
     )
-    return "photo" if unknown[0][0] else "observation"
+    return "observation" if photos else "photo"
 
 
 def group_sql(group_by: str) -> tuple[str, str]:

@@ -6,6 +6,9 @@ matter, because each holds a photo. So only groups whose key lies under a limit 
 passes almost surely; a class that has too few under it is asked again with a wider one, until it has them or
 the limit takes in every group. The limit never changes a result, and the work is bounded by the number of
 classes.
+
+An observation with photos in two classes contradicts itself, and held out in one of them it would be trained
+on in the other. When its turn comes in either class it is set aside: no photo of it is in any part.
 """
 
 from __future__ import annotations
@@ -21,6 +24,9 @@ KEYS = 2**32
 #: Standard deviations by which a limit lies above the mean.
 SPARE = 6
 
+#: The `part` of what is in none, as it would be in two.
+SET_ASIDE = len(PARTS)
+
 # How much wider the limit of a class grows that had too few groups under it.
 _WIDER = 16
 
@@ -34,15 +40,18 @@ def limit_sql(requested: str, there: str) -> str:
     return f"({KEYS} * greatest(0, least(1, {share})))::UBIGINT"
 
 
-def hold_out(pool: Pool, recipe: SplitRecipe) -> None:
+def hold_out(pool: Pool, recipe: SplitRecipe, group_by: str) -> None:
     """Makes `held`, the groups that are held out: class_id, kind, group_id, key, n (photos), part.
 
-    `part` is the place in PARTS of `test` or `val`. Classes with fewer photos than test and validation take
-    together are passed over: nothing is left of them for training, and not every part could be full.
+    `part` is the place in PARTS of `test` or `val`, or SET_ASIDE. Classes with fewer photos than test and
+    validation take together are passed over: nothing is left of them for training, and not every part could
+    be full.
 
     Args:
         pool: what may be drawn; its catalogue has `capacities` with n_drawable.
         recipe: sizes of the parts, and the seed.
+        group_by: the resolved grouping. Only an observation can be in two classes by mistake: a photo cannot,
+            and people may.
     """
     run, first = pool.catalog.run, recipe.test_per_class + recipe.val_per_class
     run(
@@ -67,17 +76,39 @@ def hold_out(pool: Pool, recipe: SplitRecipe) -> None:
             "WHERE key < below GROUP BY class_id, kind, group_id, key",
             pool.parameters,
         )
+        _find_mixed(pool, key, possible=group_by == "observation" and not recipe.benchmark)
         run(
-            "CREATE OR REPLACE TABLE short AS SELECT class_id, below FROM asked LEFT JOIN "
-            "(SELECT class_id, count(*) AS groups FROM counted GROUP BY class_id) USING (class_id) "
+            "CREATE OR REPLACE TABLE short AS SELECT class_id, below FROM asked LEFT JOIN (SELECT class_id, "
+            "count(*) AS groups FROM counted ANTI JOIN mixed USING (class_id, kind, group_id) "
+            "GROUP BY class_id) USING (class_id) "
             f"WHERE coalesce(groups, 0) < {first} AND below < {KEYS}"
         )
         run(_held_sql(recipe.test_per_class, recipe.val_per_class))
         run(
+            f"INSERT INTO held SELECT *, {SET_ASIDE} FROM mixed "
+            f"SEMI JOIN (FROM held WHERE part = {SET_ASIDE}) USING (kind, group_id)"
+        )
+        run(
             "CREATE OR REPLACE TABLE asked AS "
             f"SELECT class_id, least({KEYS}, (below + 1) * {_WIDER})::UBIGINT AS below FROM short"
         )
+    # What is set aside was found once in each class whose turn it was, and in the others because of that.
+    run("CREATE OR REPLACE TABLE held AS SELECT DISTINCT * FROM held")
     run("DROP TABLE IF EXISTS counted")
+
+
+def _find_mixed(pool: Pool, key: str, *, possible: bool) -> None:
+    """Makes `mixed`: of the groups in `counted` those that have photos in two classes, in each of them."""
+    if not possible:
+        pool.catalog.run("CREATE OR REPLACE TABLE mixed AS SELECT * FROM counted WHERE false")
+        return
+    pool.catalog.run(
+        "CREATE OR REPLACE TABLE mixed AS SELECT class_id, kind, group_id, "
+        f"{key}::UINTEGER AS key, n FROM (SELECT class_id, kind, group_id, count(*) AS n FROM ({pool.sql}) "
+        "SEMI JOIN counted USING (kind, group_id) WHERE taken AND available "
+        "GROUP BY class_id, kind, group_id QUALIFY count(*) OVER (PARTITION BY kind, group_id) > 1)",
+        pool.parameters,
+    )
 
 
 def _held_sql(k_test: int, k_val: int) -> str:
@@ -87,14 +118,19 @@ def _held_sql(k_test: int, k_val: int) -> str:
     return f"""
     INSERT INTO held
     WITH first AS (
-        SELECT * FROM counted ANTI JOIN short USING (class_id)
-        QUALIFY row_number() OVER ({order}) <= {k_test + k_val}
+        SELECT * FROM (
+            SELECT *, false AS aside FROM counted ANTI JOIN mixed USING (class_id, kind, group_id)
+            UNION ALL SELECT *, true FROM counted SEMI JOIN mixed USING (class_id, kind, group_id)
+        ) ANTI JOIN short USING (class_id)
+        QUALIFY count(*) FILTER (NOT aside) OVER ({order} ROWS UNBOUNDED PRECEDING) <= {k_test + k_val}
     ), running AS (
-        SELECT *, sum(n) OVER ({order} ROWS UNBOUNDED PRECEDING) - n AS before FROM first
+        SELECT *, coalesce(sum(n) FILTER (NOT aside) OVER ({order} ROWS UNBOUNDED PRECEDING), 0)
+            - CASE WHEN aside THEN 0 ELSE n END AS before FROM first
     ), tested AS (
-        SELECT *, coalesce(sum(n) FILTER (before < {k_test}) OVER (PARTITION BY class_id), 0) AS in_test
-        FROM running
+        SELECT *, coalesce(sum(n) FILTER (NOT aside AND before < {k_test}) OVER (PARTITION BY class_id), 0)
+            AS in_test FROM running
     )
-    SELECT class_id, kind, group_id, key, n, CASE WHEN before < {k_test} THEN {test} ELSE {val} END
+    SELECT class_id, kind, group_id, key, n,
+        CASE WHEN aside THEN {SET_ASIDE} WHEN before < {k_test} THEN {test} ELSE {val} END
     FROM tested WHERE before < {k_test} OR before - in_test < {k_val}
     """

@@ -147,7 +147,7 @@ def make_split(
             for split in _draw(selection, {**arguments, **beside_it}):
                 folder = _folder(split, out, family=family)
                 there = save(split, folder)
-                note = grouping_note(split, observations=selection.catalog.has("observation_id"))
+                note = grouping_note(split)
                 if note and not made:
                     say(note)
                 made.append({"path": str(folder), "name": split.name, "source": source, **split.meta})

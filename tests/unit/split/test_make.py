@@ -18,6 +18,7 @@ from arboretum_tools.errors import (
 )
 from arboretum_tools.photo_ids import PhotoIds
 from arboretum_tools.split import open_split
+from arboretum_tools.split.audit import audit_split
 from arboretum_tools.split.content_hashes import hashed
 from arboretum_tools.split.drawing import hold_out
 from arboretum_tools.split.make import make_split, whole
@@ -292,3 +293,25 @@ def test_a_ratio_that_is_no_number_is_one_error(birds, ratio):
 @pytest.mark.parametrize("ratio", [np.int64(2), np.float32(2)])
 def test_a_ratio_of_numpy_is_a_number(birds, ratio):
     assert make_split(birds, lt_ratio=ratio).sha256 == make_split(birds, lt_ratio=2).sha256
+
+
+def test_an_observation_with_photos_in_two_classes_is_in_one_part_or_in_none(birds, write_catalog, tmp_path):
+    """Every other observation of a class has one photo more, of the next class."""
+    rows = pq.read_table(birds.path).to_pylist()
+    for n, row in enumerate(rows[::7]):
+        other = (int(row["observation_id"]) // 1000 + 1) % len(GENERA)
+        rows.append(species(other) | {"photo_id": 10_000 + n, "observation_id": row["observation_id"]})
+    split = make_split(open_catalog(write_catalog(rows, name="mixed")), lt_ratio=10, num_classes=4)
+    seen = [set(split.part(part)["observation_id"].to_pylist()) for part in split.parts]
+    assert sum(map(len, seen)) == len(set().union(*seen))
+    assert split.meta["counts"]["in_two_classes"] > 0
+    assert audit_split(split.save(tmp_path / "s")).ok
+
+
+def test_one_photo_without_an_observation_does_not_part_the_observations_of_the_others(birds, write_catalog):
+    rows = pq.read_table(birds.path).to_pylist()
+    rows.append(rows[0] | {"photo_id": 10_000, "observation_id": None})
+    split = make_split(open_catalog(write_catalog(rows, name="one")), lt_ratio=10)
+    assert split.meta["group_by"] == "observation"
+    seen = [set(split.part(part)["observation_id"].drop_null().to_pylist()) for part in split.parts]
+    assert sum(map(len, seen)) == len(set().union(*seen))

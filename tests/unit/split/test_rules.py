@@ -54,12 +54,15 @@ def catalogues(draw):
     rows, photo_id, observation = [], 0, 0
     # Now and then an observation is known of every photo, and every photo is of research grade.
     holes, doubt = draw(st.sampled_from([0, 3])), draw(st.sampled_from([0, 2]))
+    mixed = draw(st.sampled_from([0, 3]))
     chance = st.integers(0, 30)
     for taxon in draw(st.lists(st.sampled_from(TAXA), unique=True, min_size=1, max_size=6)):
         left = draw(st.one_of(st.integers(0, 60), st.sampled_from([2, 24])))
         while left > 0:
             size = min(left, draw(st.integers(1, 6)))
             observation += 1
+            # Now and then it is one that has photos already, perhaps of another class.
+            number = observation if draw(chance) >= mixed else draw(st.integers(1, observation))
             sub = "minor" if taxon[4] == "alba" and draw(chance) < 3 else ""
             for _ in range(size):
                 photo_id += draw(st.sampled_from([1, 1, 1, 7, 2**33]))
@@ -67,9 +70,9 @@ def catalogues(draw):
                     row_of(
                         taxon,
                         photo_id,
-                        observation if draw(chance) >= holes else None,
+                        number if draw(chance) >= holes else None,
                         # An observation is of one person; a few people see most of them.
-                        observation % 7 if draw(chance) > 2 else None,
+                        number % 7 if draw(chance) > 2 else None,
                         "research" if draw(chance) >= doubt else "needs_id",
                         sub,
                     )
@@ -157,8 +160,13 @@ def is_kept_out(row, exclusion):
     )
 
 
-def held_out(members, wish, group_by):
-    """Part by part the photos of one class: what is held out, and all that is left, in the order of train."""
+def held_out(members, wish, group_by, mixed, aside):
+    """Part by part the photos of one class: what is held out, and all that is left, in the order of train.
+
+    Of the observations in `mixed`, of several classes, those go to `aside` whose turn comes.
+    """
+    if len(members) < wish["val_per_class"] + wish["test_per_class"]:
+        return {"test": [], "val": [], "left": []}
     groups = defaultdict(list)
     for row in members:
         column = {"observation": "observation_id", "observer-per-species": "observer_id"}.get(group_by)
@@ -168,7 +176,7 @@ def held_out(members, wish, group_by):
             known = row[column] is not None
             kind, group = (0, row[column]) if known else (1, row["photo_id"])
         groups[key(group, "holdout", wish["seed"]), group, kind].append(row["photo_id"])
-    ordered = [groups[position] for position in sorted(groups)]
+    ordered = sorted(groups)
 
     def order(ids):
         return sorted(ids, key=lambda one: (key(one, "train", wish["seed"]), one))
@@ -177,9 +185,13 @@ def held_out(members, wish, group_by):
     for part in ("test", "val"):
         taken = []
         while len(taken) < wish[f"{part}_per_class"] and ordered:
-            taken += ordered.pop(0)
+            _, group, kind = position = ordered.pop(0)
+            if kind == 0 and group in mixed:
+                aside.add(group)
+            else:
+                taken += groups[position]
         parts[part] = order(taken)[: wish[f"{part}_per_class"]]
-    return parts | {"left": order(one for group in ordered for one in group)}
+    return parts | {"left": order(one for position in ordered for one in groups[position])}
 
 
 def shape(profile, head, ratio, classes):
@@ -226,15 +238,23 @@ def reference(rows, criteria, wish, store, exclusion):
     selected = selected_of(rows, criteria)
     group_by = wish["group_by"]
     if group_by == "auto":
-        unknown = any(row["observation_id"] is None for row in selected)
-        group_by = "photo" if unknown else "observation"
+        known = any(row["observation_id"] is not None for row in selected)
+        group_by = "observation" if known else "photo"
     by_class = defaultdict(list)
     for row in selected:
         name = class_of(row, wish["rank"])
         there = (store is None or row["photo_id"] in store) and not is_kept_out(row, exclusion)
         if name and there and (wish["hybrids"] or "×" not in row["scientific_name"]):
             by_class[name].append(row)
-    found = {name: held_out(members, wish, group_by) for name, members in by_class.items()}
+    classes_of, aside = defaultdict(set), set()
+    for name, members in by_class.items():
+        for row in members:
+            classes_of[row["observation_id"]].add(name)
+    mixed = {one for one, names in classes_of.items() if len(names) > 1 and group_by == "observation"}
+    found = {name: held_out(members, wish, group_by, mixed, aside) for name, members in by_class.items()}
+    for name, parts in found.items():
+        lost = {row["photo_id"] for row in by_class[name] if row["observation_id"] in aside}
+        parts["left"] = [one for one in parts["left"] if one not in lost]
     ranked = sorted(
         (name for name in found if found[name]["left"]),
         key=lambda name: (-len(found[name]["left"]), name.encode()),
@@ -350,6 +370,10 @@ def sizes(rows):
 
 
 HARD = {
+    "an observation in two classes": lambda rows: any(
+        len({class_of(row, "species") for row in rows if row["observation_id"] == one}) > 1
+        for one in {row["observation_id"] for row in rows} - {None}
+    ),
     "ties": lambda rows: len(set(sizes(rows).values())) < len(sizes(rows)),
     "one class": lambda rows: len(sizes(rows)) == 1,
     "fewer photos than asked": lambda rows: min(sizes(rows).values(), default=9) < 3,
