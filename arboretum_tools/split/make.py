@@ -99,7 +99,7 @@ def _drawn(
     given = {name: value for name, value in values.items() if value is not None and name != "name"}
     if options.benchmark is not None:
         given = benchmarks.completed({**given, **ratios[0]})
-    exclusion = _exclusion(options.exclude)
+    exclusion = exclusion_of(options.exclude, options.group_by)
     given |= {"store": options.store is not None, "exclude": _hash_of(exclusion)}
     recipes = [SplitRecipe(**{**given, **ratio}) for ratio in ratios]
     available = Available(only=_held(options.store))
@@ -121,7 +121,7 @@ def whole(
 
     Args: as `make_split`.
     """
-    exclusion = _exclusion(exclude)
+    exclusion = exclusion_of(exclude, None)
     recipe = SplitRecipe(
         profile="all",
         val_per_class=0,
@@ -136,8 +136,9 @@ def whole(
     return split
 
 
-def _exclusion(exclude: Excluded) -> Exclusion | None:
-    return exclude if exclude is None or isinstance(exclude, Exclusion) else read_exclusion(exclude)
+def exclusion_of(exclude: Excluded, group_by: str | None) -> Exclusion | None:
+    """What is kept out of a split of this grouping, read where it is named by its files."""
+    return exclude if exclude is None or isinstance(exclude, Exclusion) else read_exclusion(exclude, group_by)
 
 
 def _hash_of(exclusion: Exclusion | None) -> str | None:

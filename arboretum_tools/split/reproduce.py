@@ -21,7 +21,7 @@ from arboretum_tools.photo_ids import PhotoIds
 from arboretum_tools.split.drawing.benchmark import class_key_of
 from arboretum_tools.split.drawing.exclusion import Exclusion
 from arboretum_tools.split.drawing.pool import Available
-from arboretum_tools.split.make import draw_recipes
+from arboretum_tools.split.make import Excluded, draw_recipes, exclusion_of
 from arboretum_tools.split.manifest import PARTS, Split, open_split
 from arboretum_tools.split.recipe import SplitRecipe
 from arboretum_tools.tables import read_table
@@ -79,7 +79,7 @@ def remake_split(
     catalog: Catalog,
     *,
     photo_ids: PhotoIds | None = None,
-    exclude: Exclusion | None = None,
+    exclude: Excluded = None,
     name: str | None = None,
 ) -> RemadeSplit:
     """Makes a split again from the recipe in its `split.json`.
@@ -90,7 +90,7 @@ def remake_split(
             differs.
         catalog: where the photos come from now.
         photo_ids: the list that the selection was made from, where it was made from one.
-        exclude: what is kept out, where no `excluded.parquet` lies beside the split.json.
+        exclude: what is kept out, as `make_split` takes it, where no `excluded.parquet` lies beside it.
         name: of the new split; default that of the old.
 
     Raises:
@@ -115,7 +115,7 @@ def remake_split(
         available,
         name or file.resolve().parent.name,
         group_by=_group_by(meta, recipe),
-        exclusion=_kept_out(file.parent, recipe, exclude),
+        exclusion=_kept_out(file.parent, recipe, exclusion_of(exclude, recipe.group_by)),
     )
     differing = differing_hashes(meta, split.meta)
     changed = split.meta["catalog"]["fingerprint"] != meta["catalog"].get("fingerprint")

@@ -20,6 +20,7 @@ from arboretum_tools.wording import counted, does
 
 _KINDS = {"photo_id": "photo", "observation_id": "observation", "class_key": "class", "taxon": "taxon"}
 _PARTS = ("train", "val", "test")
+_RANKS = ("genus", "family", "order")
 
 
 def checks(files: Files, listed: Sequence[Path]) -> Iterator[Check]:
@@ -41,22 +42,29 @@ def checks(files: Files, listed: Sequence[Path]) -> Iterator[Check]:
             yield found("hash of what is kept out", _hash(files.excluded) != stored, str(stored)[:16])
             yield _apart(files, name, _own(files.excluded))
     for path in listed:
-        yield _apart(files, f"kept out: {path.name}", _read(path))
+        yield _apart(files, f"kept out: {path.name}", _read(path, files.meta.get("group_by")))
 
 
 def _hash(table: pa.Table) -> str:
     digest = hashlib.sha256()
     for row in table.to_pylist():
-        value = row["id"] if row["name"] is None else row["name"]
-        digest.update(f"{row['kind']}\t{value}\n".encode())
+        values = [str(row[name]) for name in ("kind", "id", "name") if row[name] is not None]
+        digest.update(("\t".join(values) + "\n").encode())
     return digest.hexdigest()
 
 
 def _own(table: pa.Table) -> dict[str, set[object]]:
-    kept: dict[str, set[object]] = {kind: set() for kind in _KINDS.values()}
+    kept = _nothing()
     for row in table.to_pylist():
-        kept[row["kind"]].add(row["id"] if row["name"] is None else row["name"])
+        both = (row["name"], row["id"])
+        kept[row["kind"]].add(
+            both if row["kind"] == "observer" else row["id"] if both[0] is None else both[0]
+        )
     return kept
+
+
+def _nothing() -> dict[str, set[object]]:
+    return {kind: set() for kind in (*_KINDS.values(), "observer")}
 
 
 def _apart(files: Files, name: str, kept: Mapping[str, set[object]]) -> Check:
@@ -66,6 +74,12 @@ def _apart(files: Files, name: str, kept: Mapping[str, set[object]]) -> Check:
         for table in files.parts.values():
             shared = kept[kind] & set(table[column].drop_null().to_pylist())
             wrong += [f"{kind} {value}" for value in sorted(shared, key=str)]
+    if kept["observer"]:
+        keys = files.classes["class_key"].to_pylist()
+        for table in files.parts.values():
+            pairs = zip(table["label"].to_pylist(), table["observer_id"].to_pylist(), strict=True)
+            shared = kept["observer"] & {(keys[label], observer) for label, observer in pairs}
+            wrong += [f"observer of a class {pair}" for pair in sorted(shared, key=str)]
     for row in files.classes.to_pylist():
         own = {"|".join(row["class_key"].split("|")[:2]), row["class_key"]}
         wrong += [f"class {key}" for key in own & kept["class"]]
@@ -94,14 +108,16 @@ def _is(term: str, row: Mapping[str, object], names: set[object]) -> bool:
     return " ".join(name.split()).casefold() in {str(one).casefold() for one in names}
 
 
-def _read(path: Path) -> dict[str, set[object]]:
-    kept: dict[str, set[object]] = {kind: set() for kind in _KINDS.values()}
+def _read(path: Path, group_by: object) -> dict[str, set[object]]:
+    kept = _nothing()
     try:
         if path.is_dir():
             for part in _PARTS:
                 if (path / f"{part}.parquet").is_file():
                     _add(kept, _columns(path / f"{part}.parquet"))
             meta = read_json(path / "split.json")
+            if "observer-per-species" in (group_by, meta.get("group_by")):
+                kept["observer"] |= _people(path)
             if meta["recipe"].get("benchmark") == "unseen":
                 kept["class"] |= set(read_columns(path / "classes.parquet")["class_key"].to_pylist())
         elif path.suffix.lower() == ".parquet":
@@ -111,6 +127,22 @@ def _read(path: Path) -> dict[str, set[object]]:
     except (OSError, ValueError, KeyError, TypeError, csv.Error, pa.ArrowException) as error:
         raise SplitError(f"what was kept out cannot be read from {path}: {one_line(error)}") from error
     return kept
+
+
+def _people(path: Path) -> set[object]:
+    """(class_key, observer) of every photo of a split; of a stage of a species, the species."""
+    keys = [key.split("|") for key in read_columns(path / "classes.parquet")["class_key"].to_pylist()]
+    names = ["|".join(key if key[1] in _RANKS else key[:2]) for key in keys]
+    return {
+        (names[label], observer)
+        for part in _PARTS
+        if (path / f"{part}.parquet").is_file()
+        for label, observer in zip(
+            *(read_columns(path / f"{part}.parquet")[one].to_pylist() for one in ("label", "observer_id")),
+            strict=True,
+        )
+        if observer is not None
+    }
 
 
 def _columns(path: Path) -> dict[str, list[object]]:

@@ -3,7 +3,8 @@
 A file of any of these kinds, or the folder of a split:
 
 - a split: every photo of every part and its observation; of a benchmark `unseen` its species as well, since
-  the point of it is that no photo of them was seen;
+  the point of it is that no photo of them was seen; where either split is grouped by observer and species,
+  every photo that these people took of these classes too, so that the stricter of both groupings holds;
 - Parquet, CSV or TSV with a column `photo_id` (and `observation_id`, if it is there too), or
   `observation_id`, or `class_key`, or `taxon`: the first of these that it has;
 - text: one photo id a line, or one taxon a line, as `--taxa` takes them.
@@ -26,6 +27,7 @@ from arboretum_metadata.vocab import CLASS_RANKS, LIFE_STAGES
 from arboretum_tools.arrays import from_numpy, texts
 from arboretum_tools.catalog import Catalog, Selection
 from arboretum_tools.errors import RecipeError, UnknownTaxonError
+from arboretum_tools.identity import class_key_sql
 from arboretum_tools.photo_ids import PhotoIds
 from arboretum_tools.split.manifest import open_split
 from arboretum_tools.tables import arrow_schema, one_line, read_columns
@@ -47,12 +49,14 @@ class Exclusion:
         observations: observation ids, ascending.
         classes: class_keys of species, by their bytes.
         taxa: terms as `arboretum_tools.taxonomy` takes them, by their bytes.
+        observers: (class_key, observer id), ascending: photos that this person took of this class.
     """
 
     photos: tuple[int, ...] = ()
     observations: tuple[int, ...] = ()
     classes: tuple[str, ...] = ()
     taxa: tuple[str, ...] = ()
+    observers: tuple[tuple[str, int], ...] = ()
 
     @classmethod
     def of(
@@ -61,6 +65,7 @@ class Exclusion:
         observations: Iterable[int] = (),
         classes: Iterable[str] = (),
         taxa: Iterable[str] = (),
+        observers: Iterable[tuple[str, int]] = (),
     ) -> Exclusion:
         """In order, each once."""
         return cls(
@@ -68,6 +73,7 @@ class Exclusion:
             tuple(sorted(set(observations))),
             tuple(sorted(set(classes), key=str.encode)),
             tuple(sorted(set(taxa), key=str.encode)),
+            tuple(sorted(set(observers), key=lambda one: (one[0].encode(), one[1]))),
         )
 
     @property
@@ -78,36 +84,51 @@ class Exclusion:
             *(("observation", observation, None) for observation in self.observations),
             *(("class", None, name) for name in self.classes),
             *(("taxon", None, name) for name in self.taxa),
+            *(("observer", observer, name) for name, observer in self.observers),
         ]
 
     @property
     def sha256(self) -> str:
-        """Of the text `kind<TAB>number or name`, one line an entry."""
-        lines = (f"{kind}\t{number if name is None else name}\n" for kind, number, name in self.entries)
+        """Of the text `kind<TAB>number or name`, of an observer both, one line an entry."""
+        lines = (
+            "\t".join(str(value) for value in entry if value is not None) + "\n" for entry in self.entries
+        )
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
     @property
     def counts(self) -> dict[str, int]:
         """Entries by kind."""
-        kinds = ("photos", "observations", "classes", "taxa")
-        return {kind: len(getattr(self, kind)) for kind in kinds}
+        kinds = ("photos", "observations", "classes", "taxa", "observers")
+        return {kind: len(getattr(self, kind)) for kind in kinds if kind != "observers" or self.observers}
 
     def to_table(self) -> pa.Table:
         """The rows of excluded.parquet."""
-        ids, names = (*self.photos, *self.observations), (*self.classes, *self.taxa)
+        ids = (*self.photos, *self.observations)
+        names = (*self.classes, *self.taxa)
         columns = {
             "kind": texts([kind for kind, _, _ in self.entries]),
-            "id": pa.concat_arrays([_numbers(ids), pa.nulls(len(names), pa.int64())]),
-            "name": pa.concat_arrays([pa.nulls(len(ids), pa.string()), texts(names)]),
+            "id": pa.concat_arrays(
+                [
+                    _numbers(ids),
+                    pa.nulls(len(names), pa.int64()),
+                    _numbers([observer for _, observer in self.observers]),
+                ]
+            ),
+            "name": pa.concat_arrays(
+                [pa.nulls(len(ids), pa.string()), texts([*names, *(name for name, _ in self.observers)])]
+            ),
         }
         return pa.table(columns, schema=arrow_schema(EXCLUDED))
 
     @classmethod
     def from_table(cls, table: pa.Table) -> Exclusion:
         """What `to_table` gave; rows of other kinds are passed over, so that the hash tells."""
-        found: dict[str, list[object]] = {"photo": [], "observation": [], "class": [], "taxon": []}
+        found: dict[str, list[object]] = {kind: [] for kind in ("photo", "observation", "class", "taxon")}
+        found["observer"] = []
         for row in table.to_pylist():
-            if row["kind"] in found:
+            if row["kind"] == "observer":
+                found["observer"].append((row["name"], row["id"]))
+            elif row["kind"] in found:
                 found[row["kind"]].append(row["id"] if row["name"] is None else row["name"])
         return cls.of(*found.values())  # type: ignore[arg-type]
 
@@ -131,6 +152,16 @@ class Exclusion:
             if catalog.has("observation_id"):
                 catalog.register("kept_out_observations", pa.table({"id": _numbers(self.observations)}))
                 conditions.append("coalesce(observation_id IN (FROM kept_out_observations), false)")
+        for rank in CLASS_RANKS if self.observers and catalog.has("observer_id") else ():
+            people = [(name, one) for name, one in self.observers if _rank_of(name) == rank]
+            if people:
+                own = {"class_key": texts([name for name, _ in people])}
+                own["observer_id"] = _numbers([one for _, one in people])
+                catalog.register(f"kept_out_observers_{rank}", pa.table(own))
+                conditions.append(
+                    f"coalesce(({class_key_sql(rank)}, observer_id) IN "
+                    f"(SELECT (class_key, observer_id) FROM kept_out_observers_{rank}), false)"
+                )
         taxa = self._taxa(catalog)
         names = [taxon.name for taxon in taxa if taxon.rank == "species" and taxon.kingdom is None]
         keys = [f"{t.kingdom}|{t.name}" for t in taxa if t.rank == "species" and t.kingdom is not None]
@@ -173,20 +204,30 @@ class Exclusion:
         return found
 
 
+def _rank_of(class_key: str) -> str:
+    """The rank of a class by its key; a stage of a species is of its own rank, and of none here."""
+    _, *rest = class_key.split("|")
+    return "species" if len(rest) == 1 else rest[0]
+
+
 def _numbers(values: Sequence[int]) -> pa.Array:
     return from_numpy(np.array(values, np.int64))
 
 
-def read_exclusion(paths: str | Path | Sequence[str | Path]) -> Exclusion:
+def read_exclusion(paths: str | Path | Sequence[str | Path], group_by: str | None = None) -> Exclusion:
     """Reads what is to be kept out, of one file or split or of several together.
+
+    Args:
+        paths: the files and splits.
+        group_by: the grouping of the split that these are kept out of.
 
     Raises:
         RecipeError: a file cannot be read or has none of the columns; a line of it is none.
         SplitError: a folder is not a split.
     """
-    found: dict[str, list[object]] = {name: [] for name in _COLUMNS}
+    found: dict[str, list[object]] = {name: [] for name in (*_COLUMNS, "observer")}
     for path in [paths] if isinstance(paths, str | Path) else paths:
-        for name, values in _read(Path(path)).items():
+        for name, values in _read(Path(path), group_by).items():
             found[name] += values
     classes, taxa = _species(found["class_key"])
     return Exclusion.of(
@@ -194,6 +235,7 @@ def read_exclusion(paths: str | Path | Sequence[str | Path]) -> Exclusion:
         found["observation_id"],  # type: ignore[arg-type]
         classes,
         [*taxa, *map(str, found["taxon"])],
+        found["observer"],  # type: ignore[arg-type]
     )
 
 
@@ -212,7 +254,7 @@ def _species(keys: Iterable[object]) -> tuple[list[str], list[str]]:
     return classes, taxa
 
 
-def _read(path: Path) -> dict[str, list[object]]:
+def _read(path: Path, group_by: str | None) -> dict[str, list[object]]:
     if path.is_dir():
         split = open_split(path)
         if split.files is not None:
@@ -227,6 +269,19 @@ def _read(path: Path) -> dict[str, list[object]]:
         }
         if split.meta["recipe"].get("benchmark") == "unseen":
             found["class_key"] = split.classes["class_key"].to_pylist()
+        if "observer-per-species" in (group_by, split.meta.get("group_by")):
+            keys = [
+                key.rpartition("|")[0] if key.count("|") > 1 and _rank_of(key) not in CLASS_RANKS else key
+                for key in split.classes["class_key"].to_pylist()
+            ]
+            found["observer"] = [
+                (keys[label], observer)
+                for part in parts
+                for label, observer in zip(
+                    part["label"].to_pylist(), part["observer_id"].to_pylist(), strict=True
+                )
+                if observer is not None
+            ]
         return found
     try:
         return _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_text(path)

@@ -199,7 +199,6 @@ def _again(
 ) -> None:
     from arboretum_tools.errors import VerificationError
     from arboretum_tools.photo_ids import read_photo_ids
-    from arboretum_tools.split.drawing.exclusion import read_exclusion
     from arboretum_tools.split.reproduce import remake_split
 
     if set(flags.given) - {"photo_ids"} or any(value is not None for value in other.values()):
@@ -210,8 +209,7 @@ def _again(
     with Progress() as progress:
         ids = flags.given.get("photo_ids")
         listed = None if ids is None else read_photo_ids(ids)
-        kept_out = None if exclude is None else read_exclusion(exclude)
-        made = remake_split(source, flags.open(progress), photo_ids=listed, exclude=kept_out, name=name)
+        made = remake_split(source, flags.open(progress), photo_ids=listed, exclude=exclude, name=name)
         # What is not the split that was asked for is kept only where somebody wants to look at it.
         folder = out or (Path("splits", made.split.name) if made.same else None)
         there = folder is not None and _save(made.split, folder)

@@ -100,12 +100,22 @@ LEFT_OUT = Table(
 EXCLUDED = Table(
     name="what was kept out",
     path="<split>/excluded.parquet",
-    order="kind (photo, observation, class, taxon), then id or name ascending",
+    order="kind (photo, observation, class, taxon, observer), then name or id ascending",
     meaning="What `--exclude` named: no photo of these is in any part. Only where something was kept out.",
     columns=(
-        Column("kind", "string", "photo, observation, class or taxon."),
-        Column("id", "int64", "Number of the photo or observation; null for the others.", True),
-        Column("name", "string", "class_key of a species, or term of a taxon; null for the others.", True),
+        Column(
+            "kind",
+            "string",
+            "photo, observation, class or taxon; observer: every photo that this person took of this class, "
+            "where one of both splits is grouped by observer and species.",
+        ),
+        Column("id", "int64", "Number of the photo, observation or observer; null for the others.", True),
+        Column(
+            "name",
+            "string",
+            "class_key of a species or of an observer's class, or term of a taxon; null for the others.",
+            True,
+        ),
     ),
 )
 

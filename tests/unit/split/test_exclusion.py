@@ -257,3 +257,33 @@ def test_names_that_the_catalogue_does_not_know_are_told_of(bird_catalog):
     assert some.photos_of(catalog.select()) == known
     (note,) = told
     assert "does not know 2 of 3 taxa, such as Nothing at all, Turdus merulla; no photo is" in note.text
+
+
+@pytest.mark.parametrize("strict", ["the benchmark", "the split"])
+@pytest.mark.parametrize("rank", ["species", "genus"])
+def test_the_stricter_of_both_groupings_is_kept(birds_with_observers, tmp_path, strict, rank):
+    """No photo of a person of a class is in one split, where another photo of them is in the other."""
+    groups = ("observer-per-species", "observation")
+    theirs, ours = groups if strict == "the benchmark" else groups[::-1]
+    benchmark = make_split(
+        birds_with_observers, benchmark="balanced", test_per_class=2, group_by=theirs, rank=rank
+    )
+    other = benchmark.save(tmp_path / "benchmark")
+    arguments = {**ARGUMENTS, "lt_ratio": 2, "num_classes": 2, "group_by": ours, "rank": rank}
+    split = make_split(birds_with_observers, **arguments, exclude=other)
+    folder = split.save(tmp_path / "s")
+
+    def people(one):
+        keys = one.classes["class_key"].to_pylist()
+        tables = [one.part(part) for part in one.parts]
+        pairs = [zip(t["label"].to_pylist(), t["observer_id"].to_pylist(), strict=True) for t in tables]
+        return {(keys[label], person) for both in pairs for label, person in both if person is not None}
+
+    assert people(benchmark)
+    assert not people(benchmark) & people(split)
+    assert audit_split(folder, exclude=[other]).ok
+    (folder / "excluded.parquet").unlink()
+    assert remake_split(folder, birds_with_observers, exclude=[other]).same
+    without = make_split(birds_with_observers, **arguments).save(tmp_path / "without")
+    assert people(open_split(without)) & people(benchmark)
+    assert "kept out: benchmark" in {check.name for check in audit_split(without, exclude=[other]).broken}
