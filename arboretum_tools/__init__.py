@@ -38,7 +38,14 @@ if TYPE_CHECKING:
         save_plan,
     )
     from arboretum_tools.errors import ArboretumError
-    from arboretum_tools.evaluation import Comparison, Evaluation, compare_predictions, evaluate
+    from arboretum_tools.evaluation import (
+        Comparison,
+        Evaluation,
+        Runs,
+        compare_predictions,
+        evaluate,
+        summarize_runs,
+    )
     from arboretum_tools.exporting import export
     from arboretum_tools.exporting.report import ExportReport
     from arboretum_tools.options.training import TrainingRecipe
@@ -75,6 +82,7 @@ _HOME = {
     "ImageStore": "store",
     "LongTailSampler": "split.rebalancing.samplers",
     "RemadeSplit": "split.reproduce",
+    "Runs": "evaluation",
     "Selection": "catalog",
     "Split": "split",
     "SplitStats": "split.stats",
@@ -112,6 +120,7 @@ _HOME = {
     "run_task": "downloading",
     "save_plan": "downloading",
     "split_stats": "split.stats",
+    "summarize_runs": "evaluation",
     "train": "training.start",
     "verify_store": "store.verify",
 }
@@ -134,6 +143,7 @@ __all__ = [
     "ImageStore",
     "LongTailSampler",
     "RemadeSplit",
+    "Runs",
     "Selection",
     "Split",
     "SplitStats",
@@ -171,6 +181,7 @@ __all__ = [
     "run_task",
     "save_plan",
     "split_stats",
+    "summarize_runs",
     "train",
     "verify_store",
 ]

@@ -7,6 +7,7 @@ from arboretum_tools.evaluation.evaluation import Evaluation, Measures, RankAccu
 from arboretum_tools.evaluation.intervals import Estimate
 from arboretum_tools.evaluation.pairs import PairAccuracy
 from arboretum_tools.evaluation.predictions import PredictionsError
+from arboretum_tools.evaluation.runs import Runs, Spread, summarize_runs
 
 __all__ = [
     "Comparison",
@@ -17,6 +18,9 @@ __all__ = [
     "PairAccuracy",
     "PredictionsError",
     "RankAccuracy",
+    "Runs",
+    "Spread",
     "compare_predictions",
     "evaluate",
+    "summarize_runs",
 ]

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from arboretum_tools.errors import UsageError
 from arboretum_tools.evaluation.evaluated_part import EvaluatedPart
 from arboretum_tools.evaluation.intervals import score_interval
-from arboretum_tools.evaluation.predictions import read_predictions
+from arboretum_tools.evaluation.predictions import Source, read_predictions
 from arboretum_tools.split.manifest import Split
 from arboretum_tools.stable_key import keys
 from arboretum_tools.version import __version__
@@ -96,8 +96,8 @@ class Comparison:
 
 def compare_predictions(
     split: Split | str | Path,
-    first: str | Path | Sequence[str | Path],
-    second: str | Path | Sequence[str | Path],
+    first: Source | Sequence[str | Path],
+    second: Source | Sequence[str | Path],
     *,
     part: str = "test",
     missing: str = "error",
@@ -141,10 +141,10 @@ def compare_predictions(
 
 
 def _hits(
-    tested: EvaluatedPart, files: str | Path | Sequence[str | Path], missing: str
+    tested: EvaluatedPart, files: Source | Sequence[str | Path], missing: str
 ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None, int]:
     """The share of runs that are right on each photo: in the first place, and among five."""
-    runs = [files] if isinstance(files, str | Path) else list(files)
+    runs = list(files) if isinstance(files, list | tuple) else [files]
     if not runs:
         raise UsageError("a comparison needs predictions of both models")
     first, among = np.zeros(len(tested.labels)), np.zeros(len(tested.labels))

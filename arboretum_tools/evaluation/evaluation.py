@@ -10,11 +10,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from arboretum_tools.errors import UsageError
 from arboretum_tools.evaluation.evaluated_part import NO_BAND, EvaluatedPart
 from arboretum_tools.evaluation.intervals import Estimate
-from arboretum_tools.evaluation.metrics import Lineages, f1_influence, f1_per_class, per_class
+from arboretum_tools.evaluation.metrics import (
+    Lineages,
+    calibration_error,
+    f1_influence,
+    f1_per_class,
+    geometric_mean,
+    per_class,
+)
 from arboretum_tools.evaluation.pairs import PairAccuracy, accuracies
-from arboretum_tools.evaluation.predictions import Predictions, read_predictions
+from arboretum_tools.evaluation.predictions import Predictions, Source, read_predictions
 from arboretum_tools.split.manifest import Split
 from arboretum_tools.split.stats import group_of_class
 from arboretum_tools.version import __version__
@@ -56,25 +64,25 @@ class Evaluation:
     """What predictions came to.
 
     Attributes:
-        split: name of the split.
-        part: which of its parts was predicted.
-        photos: of the part.
-        missing: photos without a prediction, counted as wrong.
-        grouped_by: what the intervals take as one draw: observation, observer or photo.
-        num_groups: how many of these the part has.
-        classes: C.
-        classes_left_out: by shot band, classes without photos in the part: in no mean over classes.
-        top1: first prediction.
-        top5: any of the first five; None where fewer were given and there are more classes.
-        macro_f1: mean of F1 over classes.
-        ranks: accuracy by rank, narrowest first; ranks that no class has are left out.
-        mistake_severity: mean height of the lowest common ancestor over wrong predictions; None without any.
-        mistakes: wrong predictions.
-        life_stages: top-1 share by life stage, of more than one is known.
-        groups: mean over classes of top-1 by group of Arboretum.
-        pairs: of a benchmark of look-alikes, how well those of each pair are told apart.
-        per_class: one row a class, in label order: label, class_key, n_train, n_test, top1, f1.
-        sha256: content hashes of the split.
+        split: name of the split. part: which of its parts was predicted. photos: of the part. missing:
+        photos without a prediction, counted as wrong. grouped_by: what the intervals take as one draw:
+        observation, observer or photo. num_groups: how many of these the part has. classes: C.
+        classes_left_out: by shot band, classes without photos in the part: in no mean over classes. top1:
+        first prediction. top5: any of the first five; None where fewer were given and there are more
+        classes. macro_f1: mean of F1 over classes. ranks: accuracy by rank, narrowest first; ranks that no
+        class has are left out. hierarchical_distance: by k (1, and 5 where five are known), mean height of
+        the lowest common ancestor over
+            the first k predictions of every photo; empty where the classes have no lineage.
+        geometric_mean: of the top-1 accuracies of classes. worst_class: the lowest of them. No interval:
+        the least of many small samples lies below the least of the
+            true values, and no bootstrap says how far.
+        calibration_error: expected calibration error of first predictions; None where no probabilities were
+        given. cuts: top-1 over the classes that the given cuts make `head`, `mid` and `tail`; empty without
+        cuts. mistake_severity: mean height of the lowest common ancestor over wrong predictions; None
+        without any. mistakes: wrong predictions. life_stages: top-1 share by life stage, of more than one
+        is known. groups: mean over classes of top-1 by group of Arboretum. pairs: of a benchmark of
+        look-alikes, how well those of each pair are told apart. per_class: one row a class, in label order:
+        label, class_key, n_train, n_test, top1, f1. sha256: content hashes of the split.
     """
 
     split: str
@@ -89,6 +97,11 @@ class Evaluation:
     top5: Measures | None
     macro_f1: Estimate
     ranks: Mapping[str, RankAccuracy]
+    hierarchical_distance: Mapping[int, float]
+    geometric_mean: float
+    worst_class: float
+    calibration_error: float | None
+    cuts: Mapping[str, Estimate]
     mistake_severity: float | None
     mistakes: int
     life_stages: Mapping[str, Estimate]
@@ -103,15 +116,22 @@ class Evaluation:
 
 
 def evaluate(
-    split: Split | str | Path, predictions: str | Path, *, part: str = "test", missing: str = "error"
+    split: Split | str | Path,
+    predictions: Source,
+    *,
+    part: str = "test",
+    missing: str = "error",
+    cuts: tuple[int, int] | None = None,
 ) -> Evaluation:
     """Holds predictions against a part of a split.
 
     Args:
         split: a split, or its folder.
-        predictions: a Parquet, CSV, TSV or NPZ file; see `arboretum_tools.evaluation.predictions`.
+        predictions: a Parquet, CSV, TSV or NPZ file, a data frame, a dict or an array; see
+            `arboretum_tools.evaluation.predictions.read_predictions`.
         part: the part that was predicted.
         missing: `error` where a photo has no prediction, or `wrong` to count it so.
+        cuts: with (a, b) the labels below a are the head, below b the middle, all others the tail.
 
     Raises:
         SplitError: the split cannot be read, has no such part, or no photo in it.
@@ -123,6 +143,9 @@ def evaluate(
     found = read_predictions(predictions, tested.photo_ids, len(classes), missing=missing)
     predicted = found.top[:, 0]
     hits = predicted == truth
+    if cuts is not None and not 0 < cuts[0] < cuts[1] < len(classes):
+        raise UsageError(f"cuts {cuts[0]},{cuts[1]} do not make three parts of {len(classes)} classes")
+    answered = None if found.confidence is None else ~np.isnan(found.confidence)
     first = per_class(hits, truth, len(classes))
     f1 = f1_per_class(truth, predicted, len(classes))
     empty = np.isnan(first)
@@ -143,6 +166,13 @@ def evaluate(
         top5=_top5(tested, found),
         macro_f1=sample.mean_of_classes(f1[~empty], f1_influence(truth, predicted, f1)),
         ranks=_ranks(tested, lineages, predicted),
+        hierarchical_distance=_distances(tested, lineages, found.top),
+        geometric_mean=geometric_mean(first[~empty]),
+        worst_class=float(first[~empty].min()),
+        calibration_error=None
+        if found.confidence is None or answered is None or not answered.any()
+        else calibration_error(found.confidence[answered], hits[answered]),
+        cuts=_cuts(tested, hits, cuts),
         mistake_severity=severity,
         mistakes=mistakes,
         life_stages=_life_stages(tested, hits),
@@ -188,6 +218,21 @@ def _ranks(
             left_out = int(np.count_nonzero(~known))
             found[rank] = RankAccuracy(tested.sample.within(known).share(hits[known]), left_out)
     return found
+
+
+def _distances(tested: EvaluatedPart, lineages: Lineages, top: NDArray[np.int64]) -> dict[int, float]:
+    found = {k: lineages.distance(tested.labels, top[:, :k]) for k in (1, 5) if k <= top.shape[1]}
+    return {k: one for k, one in found.items() if one is not None}
+
+
+def _cuts(
+    tested: EvaluatedPart, hits: NDArray[np.bool_], cuts: tuple[int, int] | None
+) -> dict[str, Estimate]:
+    if cuts is None:
+        return {}
+    third = np.searchsorted(cuts, tested.labels, side="right")
+    inside = {name: third == number for number, name in enumerate(("head", "mid", "tail"))}
+    return {name: tested.sample.within(own).class_mean(hits[own]) for name, own in inside.items()}
 
 
 def _life_stages(tested: EvaluatedPart, hits: NDArray[np.bool_]) -> dict[str, Estimate]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arboretum_metadata.vocab import RANKS
+
+#: Bins of the calibration error.
+CALIBRATION_BINS = 15
 
 
 def per_class(hits: NDArray[np.bool_], truth: NDArray[np.int64], num_classes: int) -> NDArray[np.float64]:
@@ -56,6 +60,36 @@ def f1_influence(
     return mean
 
 
+def geometric_mean(shares: NDArray[np.float64]) -> float:
+    """The geometric mean of the accuracies of classes, (a_1 * ... * a_C) ** (1 / C).
+
+    It is 0 where a class has none right.
+    Kubat and Matwin 1997, "Addressing the curse of imbalanced training sets" (ICML), there for two classes.
+
+    >>> round(geometric_mean(np.array([0.5, 0.5, 1.0])), 4)
+    0.63
+    """
+    return 0.0 if (shares == 0).any() else math.exp(math.fsum(np.log(shares)) / len(shares))
+
+
+def calibration_error(confidence: NDArray[np.float64], hits: NDArray[np.bool_]) -> float:
+    """Expected calibration error: how far probabilities are from how often first predictions are right.
+
+    The sum over bins of |share of hits - mean confidence| times the bin's share of photos, over 15 bins of
+    equal width, each open at its lower end (Guo et al. 2017, arXiv 1706.04599, eq. 3).
+
+    Args:
+        confidence: probability of the first prediction of each photo.
+        hits: whether it is right.
+
+    >>> round(calibration_error(np.array([0.9, 0.9]), np.array([True, False])), 4)
+    0.4
+    """
+    bins = np.clip(np.ceil(confidence * CALIBRATION_BINS) - 1, 0, CALIBRATION_BINS - 1).astype(np.int64)
+    gaps = np.bincount(bins, weights=hits - confidence)
+    return math.fsum(np.abs(gaps)) / len(hits)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Lineages:
     """Classes in the tree of ranks.
@@ -92,16 +126,43 @@ class Lineages:
         codes = self.codes[self.ranks.index(rank)]
         return (predicted >= 0) & (codes[truth] == codes[predicted]), codes[truth] >= 0
 
+    @property
+    def known(self) -> bool:
+        """Whether any class has a rank above its own."""
+        return not bool((self.codes[:-1] < 0).all())
+
+    def heights(self, truth: NDArray[np.int64], predicted: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Height of the lowest common ancestor of two classes, photo by photo.
+
+        The class is at height 0, the rank above it at 1, and so on; what has no common kingdom meets at the
+        root, one above it, and so does what has no prediction.
+        """
+        common = (self.codes[:, truth] == self.codes[:, predicted]) & (predicted >= 0)
+        heights = np.where(common, np.arange(len(self.ranks) - 1, -1, -1)[:, None], len(self.ranks))
+        lowest: NDArray[np.int64] = heights.min(axis=0)
+        return lowest
+
     def severity(self, truth: NDArray[np.int64], predicted: NDArray[np.int64]) -> tuple[float | None, int]:
         """Mean height of the lowest common ancestor over wrong predictions, and their number.
 
-        The class is at height 0, the rank above it at 1, and so on; what has no common kingdom meets at the
-        root, one above it (Bertinetto et al. 2020, "Making Better Mistakes", arXiv 1912.09393). Photos
-        without a prediction are left out. None without a wrong one, or where no class has a lineage.
+        Bertinetto et al. 2020, "Making Better Mistakes", arXiv 1912.09393: the hierarchical distance of a
+        mistake. Photos without a prediction are left out. None without a wrong one, or where no class has a
+        lineage.
         """
         wrong = (predicted >= 0) & (truth != predicted)
-        if not wrong.any() or (self.codes[:-1] < 0).all():
+        if not wrong.any() or not self.known:
             return None, int(np.count_nonzero(wrong))
-        common = self.codes[:, truth[wrong]] == self.codes[:, predicted[wrong]]
-        heights = np.where(common, np.arange(len(self.ranks) - 1, -1, -1)[:, None], len(self.ranks))
-        return float(heights.min(axis=0).mean()), int(np.count_nonzero(wrong))
+        return float(self.heights(truth[wrong], predicted[wrong]).mean()), int(np.count_nonzero(wrong))
+
+    def distance(self, truth: NDArray[np.int64], top: NDArray[np.int64]) -> float | None:
+        """Mean height of the lowest common ancestor over the k predictions of every photo, right ones too.
+
+        Bertinetto et al. 2020: the average hierarchical distance of top-k. None where no class has a lineage.
+
+        Args:
+            truth: shape (photos,).
+            top: shape (photos, k).
+        """
+        if not self.known:
+            return None
+        return float(np.mean([self.heights(truth, top[:, k]).mean() for k in range(top.shape[1])]))

@@ -1,8 +1,9 @@
 """Predictions out of the files that people write them to, held against the photos of a part.
 
 One row a photo: `photo_id` and one of `label`; `label_1` to `label_k`, best first; `scores`, a list of C
-numbers. Parquet, CSV or TSV; or NPZ with the arrays `photo_id` and `label`, `topk` or `scores`. Equal scores
-rank by the lower label. The files are untrusted.
+numbers. Parquet, CSV or TSV; or NPZ with the arrays `photo_id` and `label`, `topk` or `scores`. Equal
+scores rank by the lower label. The files are untrusted. In Python a data frame with these columns, a dict
+of these arrays or of label by photo_id, or an array in the order of the part, are predictions as well.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from __future__ import annotations
 import csv
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -51,6 +53,15 @@ _UNREADABLE = (
 _NUMBER_BYTES, _HEADER_BYTES = 64, 1 << 16
 
 
+# Rows of scores whose sums are this near to 1 are probabilities.
+_SUM_TOLERANCE = 1e-3
+
+#: What `evaluate` takes: a file; or, in memory, a data frame, a dict or an array (`read_predictions`).
+Source: TypeAlias = "str | Path | Mapping[Any, Any] | NDArray[Any] | Any"
+
+_Rows: TypeAlias = "tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64] | None]"
+
+
 class PredictionsError(BadInputError):
     """Predictions that do not answer the photos of the split."""
 
@@ -61,20 +72,26 @@ class Predictions:
 
     Attributes:
         top: int64, shape (photos, k), best first, k from 1 to TOP; NONE where there is no prediction.
-        missing: photos without a prediction.
+        missing: photos without a prediction. confidence: float64, shape (photos,): probability of the first
+        class, NaN where there is no prediction; None
+            where no scores were given, or scores that are no probabilities.
     """
 
     top: NDArray[np.int64]
     missing: int
+    confidence: NDArray[np.float64] | None = None
 
 
 def read_predictions(
-    path: str | Path, photo_ids: NDArray[np.int64], num_classes: int, *, missing: str = "error"
+    source: Source, photo_ids: NDArray[np.int64], num_classes: int, *, missing: str = "error"
 ) -> Predictions:
     """Reads predictions and puts them into the order of `photo_ids`.
 
     Args:
-        path: the file; its ending says what it is.
+        source: a file, whose ending says what it is; a data frame with the columns of one; a dict of the
+            arrays `photo_id` and `label`, `topk` or `scores`, or of label by photo_id; or an array in the
+            order of `photo_ids`: labels, shape (photos,); scores, floats of shape (photos, C); or labels with
+            the best first, whole numbers of shape (photos, k).
         photo_ids: the photos of the part, each once.
         num_classes: C.
         missing: what to do where a photo has no prediction: `error`, or `wrong` to count it so.
@@ -84,45 +101,44 @@ def read_predictions(
             label outside 0 to C-1, a score that is no number, or lacks photos.
         UsageError: `missing` is neither, or the file has another ending.
     """
-    path, photos = Path(path), len(photo_ids)
     if missing not in ("error", "wrong"):
         raise UsageError(f"missing photos are 'error' or 'wrong', not {missing!r}")
-    if path.suffix.lower() not in _ENDINGS:
+    path = Path(source) if isinstance(source, str | Path) else None
+    if path is not None and path.suffix.lower() not in _ENDINGS:
         raise UsageError(f"predictions are a {', '.join(_ENDINGS)} file, not {path.name}")
-    if not path.exists():
+    if path is not None and not path.exists():
         raise PredictionsError(f"there is no file {path}")
+    name = "the predictions" if path is None else str(path)
     try:
-        ids, top = _read(path, photos, num_classes)
+        if path is not None:
+            ids, top, confidence = _read(path, len(photo_ids), num_classes)
+        else:
+            ids, top, confidence = _from_memory(source, photo_ids, num_classes)
     except _UNREADABLE as error:
-        raise PredictionsError(f"predictions cannot be read from {path}: {one_line(error)}") from error
+        raise PredictionsError(f"predictions cannot be read from {name}: {one_line(error)}") from error
     outside = (top < 0) | (top >= num_classes)
     if outside.any():
         row = int(np.flatnonzero(outside.any(axis=1))[0])
         raise PredictionsError(
-            f"{path}: photo {ids[row]} has label {top[row][outside[row]][0]}, outside 0 to {num_classes - 1}",
+            f"{name}: photo {ids[row]} has label {top[row][outside[row]][0]}, outside 0 to {num_classes - 1}",
             hint="Labels are those of the split's classes.parquet.",
         )
-    return _aligned(path, ids, top, photo_ids, missing)
+    return _aligned(name, (ids, top, confidence), photo_ids, missing)
 
 
-def _aligned(
-    path: Path,
-    ids: NDArray[np.int64],
-    top: NDArray[np.int64],
-    photo_ids: NDArray[np.int64],
-    missing: str,
-) -> Predictions:
+def _aligned(name: str, rows: _Rows, photo_ids: NDArray[np.int64], missing: str) -> Predictions:
+    ids, top, confidence = rows
     order = np.argsort(ids, kind="stable")
     ordered = ids[order]
     repeated = ordered[1:][ordered[1:] == ordered[:-1]]
     if len(repeated):
         raise PredictionsError(
-            f"{path} has {counted(len(repeated), 'prediction')} too many: photo {repeated[0]} stands twice"
+            f"{name} has {counted(len(repeated), 'prediction')} too many: photo {repeated[0]} stands twice"
         )
     unknown = ids[~np.isin(ids, photo_ids)]
     if len(unknown):
         raise PredictionsError(
-            f"{path} has {counted(len(unknown), 'photo')} that {does(len(unknown), 'are')} not in the part, "
+            f"{name} has {counted(len(unknown), 'photo')} that {does(len(unknown), 'are')} not in the part, "
             f"such as {unknown[0]}",
             hint="Name the part that was predicted with --part, or predict the photos of this split.",
         )
@@ -131,16 +147,20 @@ def _aligned(
     absent = int(np.count_nonzero(~there))
     if absent and missing == "error":
         raise PredictionsError(
-            f"{path} lacks {absent:,} of the {counted(len(photo_ids), 'photo')}, such as "
+            f"{name} lacks {absent:,} of the {counted(len(photo_ids), 'photo')}, such as "
             f"{photo_ids[~there][0]}",
             hint="Predict them, or count them as wrong with --missing wrong.",
         )
     found = np.full((len(photo_ids), top.shape[1]), NONE, dtype=np.int64)
     found[there] = top[order[position[there]]]
-    return Predictions(found, absent)
+    sure = None
+    if confidence is not None:
+        sure = np.full(len(photo_ids), np.nan)
+        sure[there] = confidence[order[position[there]]]
+    return Predictions(found, absent, sure)
 
 
-def _read(path: Path, photos: int, num_classes: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _read(path: Path, photos: int, num_classes: int) -> _Rows:
     kind = path.suffix.lower()
     if kind == ".npz":
         return _read_npz(path, photos, num_classes)
@@ -149,41 +169,89 @@ def _read(path: Path, photos: int, num_classes: int) -> tuple[NDArray[np.int64],
     return _read_text(path, "\t" if kind == ".tsv" else ",")
 
 
-def _read_npz(path: Path, photos: int, num_classes: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _from_memory(source: Any, photo_ids: NDArray[np.int64], num_classes: int) -> _Rows:
+    """Predictions out of a data frame, a dict or an array."""
+    try:
+        if hasattr(source, "columns"):
+            # Of pandas, of polars, or a table of Arrow.
+            names = [str(name) for name in getattr(source, "column_names", source.columns)]
+            wanted = ["scores"] if "scores" in names and "photo_id" in names else _label_columns(names)
+            arrays = {name: np.asarray(source[name]) for name in ("photo_id", *wanted)}
+            if "scores" in arrays:
+                arrays["scores"] = np.array([np.asarray(row) for row in arrays["scores"]])
+            elif "label" not in arrays:
+                ranked = [_whole(arrays[name], name) for name in wanted]
+                arrays = {"photo_id": arrays["photo_id"], "topk": np.stack(ranked, axis=1)}
+        elif isinstance(source, Mapping):
+            if source and "photo_id" not in source:
+                source = {"photo_id": list(source), "label": list(source.values())}
+            arrays = {str(name): np.asarray(values) for name, values in source.items()}
+        else:
+            values = np.asarray(source)
+            scored = values.ndim == 2 and np.issubdtype(values.dtype, np.floating)
+            name = "scores" if scored else "topk" if values.ndim == 2 else "label"
+            arrays = {"photo_id": photo_ids, name: values}
+    except (TypeError, KeyError) as error:
+        raise ValueError(one_line(error)) from error
+    return _from_arrays(arrays, num_classes)
+
+
+def _read_npz(path: Path, photos: int, num_classes: int) -> _Rows:
     most = _HEADER_BYTES + _NUMBER_BYTES * photos * max(TOP, num_classes)
     with zipfile.ZipFile(path) as archive:
         # A small file can unpack to more than the memory holds.
         if any(entry.file_size > most for entry in archive.infolist()):
             raise ValueError(f"it holds far more than predictions for {counted(photos, 'photo')}")
     with np.load(path, allow_pickle=False) as arrays:
-        if "photo_id" not in arrays:
-            raise ValueError("it has no array photo_id")
-        ids = _whole(arrays["photo_id"], "photo_id")
-        if ids.ndim != 1:
-            raise ValueError(f"photo_id of shape {ids.shape} is no list of photos")
-        if "scores" in arrays:
-            scores = arrays["scores"]
-            if scores.shape != (len(ids), num_classes):
-                raise ValueError(f"scores of shape {scores.shape} are not ({len(ids)}, {num_classes})")
-            parts = [best(ids[i : i + _BATCH], scores[i : i + _BATCH]) for i in range(0, len(ids), _BATCH)]
-            return ids, np.concatenate([np.empty((0, min(TOP, num_classes)), np.int64), *parts])
-        if "topk" in arrays:
-            top = _whole(arrays["topk"], "topk")
-        elif "label" in arrays:
-            top = np.expand_dims(_whole(arrays["label"], "label"), -1)
-        else:
-            raise ValueError("it has none of the arrays label, topk, scores")
+        return _from_arrays(arrays, num_classes)
+
+
+def _from_arrays(arrays: Mapping[str, NDArray[Any]], num_classes: int) -> _Rows:
+    if "photo_id" not in arrays:
+        raise ValueError("it has no array photo_id")
+    ids = _whole(arrays["photo_id"], "photo_id")
+    if ids.ndim != 1:
+        raise ValueError(f"photo_id of shape {ids.shape} is no list of photos")
+    if "scores" in arrays:
+        scores = arrays["scores"]
+        if scores.shape != (len(ids), num_classes):
+            raise ValueError(f"scores of shape {scores.shape} are not ({len(ids)}, {num_classes})")
+        starts = range(0, len(ids), _BATCH)
+        parts = [best(ids[i : i + _BATCH], scores[i : i + _BATCH]) for i in starts]
+        sure = [_confidence(scores[i : i + _BATCH]) for i in starts]
+        return ids, np.concatenate([np.empty((0, min(TOP, num_classes)), np.int64), *parts]), _joined(sure)
+    if "topk" in arrays:
+        top = _whole(arrays["topk"], "topk")
+    elif "label" in arrays:
+        top = np.expand_dims(_whole(arrays["label"], "label"), -1)
+    else:
+        raise ValueError("it has none of the arrays label, topk, scores")
     if top.ndim != 2 or len(top) != len(ids) or not top.shape[1]:
         raise ValueError(f"predictions of shape {top.shape} do not fit {len(ids)} photos")
-    return ids, top[:, :TOP]
+    return ids, top[:, :TOP], None
 
 
-def _read_parquet(path: Path, num_classes: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _confidence(scores: NDArray[Any]) -> NDArray[np.float64] | None:
+    """The probability of the first class; None for scores that are no probabilities."""
+    wide = scores.astype(np.float64)
+    if (wide < 0).any() or not np.allclose(wide.sum(axis=1), 1, rtol=0, atol=_SUM_TOLERANCE):
+        return None
+    highest: NDArray[np.float64] = wide.max(axis=1)
+    return highest
+
+
+def _joined(parts: list[NDArray[np.float64] | None]) -> NDArray[np.float64] | None:
+    known = [part for part in parts if part is not None]
+    return np.concatenate(known) if known and len(known) == len(parts) else None
+
+
+def _read_parquet(path: Path, num_classes: int) -> _Rows:
     with pq.ParquetFile(path) as file:
         names = file.schema_arrow.names
         if "photo_id" not in names or "scores" not in names:
             return _from_columns(file.read(columns=["photo_id", *_label_columns(names)]))
         ids, parts = [np.empty(0, np.int64)], [np.empty((0, min(TOP, num_classes)), np.int64)]
+        sure = []
         # A batch at a time: the scores of a large part do not fit into memory at once.
         for batch in file.iter_batches(_BATCH, columns=["photo_id", "scores"]):
             some = _whole(batch.column("photo_id").to_numpy(zero_copy_only=False), "photo_id")
@@ -195,10 +263,11 @@ def _read_parquet(path: Path, num_classes: int) -> tuple[NDArray[np.int64], NDAr
             scores = lists.flatten().to_numpy(zero_copy_only=False).reshape(len(some), num_classes)
             ids.append(some)
             parts.append(best(some, scores))
-    return np.concatenate(ids), np.concatenate(parts)
+            sure.append(_confidence(scores))
+    return np.concatenate(ids), np.concatenate(parts), _joined(sure)
 
 
-def _read_text(path: Path, delimiter: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _read_text(path: Path, delimiter: str) -> _Rows:
     with path.open(newline="", encoding="utf-8-sig") as file:
         names = next(csv.reader(file, delimiter=delimiter), [])
     requested = ["photo_id", *_label_columns(names)]
@@ -229,9 +298,9 @@ def _ranks(names: list[str]) -> Iterator[int]:
         yield k
 
 
-def _from_columns(table: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _from_columns(table: pa.Table) -> _Rows:
     columns = [_whole(table[name].to_numpy(), name) for name in table.column_names]
-    return columns[0], np.stack(columns[1:], axis=1)
+    return columns[0], np.stack(columns[1:], axis=1), None
 
 
 def _whole(values: NDArray[np.generic], name: str) -> NDArray[np.int64]:

@@ -12,6 +12,7 @@ from arboretum_tools.errors import TargetExistsError
 from arboretum_tools.evaluation.comparison import Comparison, Difference
 from arboretum_tools.evaluation.evaluation import Evaluation, Measures
 from arboretum_tools.evaluation.intervals import FEW_CLASSES, Estimate
+from arboretum_tools.evaluation.runs import Runs, Spread
 from arboretum_tools.split.stats import matplotlib_figure
 from arboretum_tools.wording import counted, does, plural
 
@@ -35,6 +36,7 @@ def markdown(found: Evaluation) -> str:
         "",
         *_over_classes(found.top1),
         f"Macro-F1 {cell(found.macro_f1)}. {_severity(found)}",
+        _others(found),
         *_left_out(found),
         "",
         *_table(
@@ -43,6 +45,7 @@ def markdown(found: Evaluation) -> str:
         ),
     ]
     for title, estimates, unit in (
+        ("cut", found.cuts, "classes"),
         ("life stage", found.life_stages, "photos"),
         ("group", found.groups, "classes"),
     ):
@@ -139,6 +142,53 @@ def _severity(found: Evaluation) -> str:
     )
 
 
+def _others(found: Evaluation) -> str:
+    """The measures without an interval."""
+    mean, worst = _percent(found.geometric_mean), _percent(found.worst_class)
+    text = f"Geometric mean of the classes {mean}, worst class {worst}"
+    if found.calibration_error is not None:
+        text += f"; expected calibration error {_percent(found.calibration_error)}"
+    if found.hierarchical_distance:
+        each = ", ".join(f"{one:.2f} at {k}" for k, one in found.hierarchical_distance.items())
+        text += f"; hierarchical distance {each}"
+    return f"{text}."
+
+
+def runs_markdown(found: Runs) -> str:
+    """Runs of one model as Markdown; percent, but for ranks."""
+    columns = [name.replace("_", "-") for name in found.top1]
+    rows = [["top-1", *map(_spread, found.top1.values())]]
+    if found.top5:
+        rows.append(["top-5", *(_spread(found.top5.get(name)) for name in found.top1)])
+    in_ranks = ("mistake_severity", "hierarchical_distance")
+    others = [
+        [name.replace("_", " "), _spread(one, 1 if name.startswith(in_ranks) else 100)]
+        for name, one in found.others.items()
+    ]
+    lines = [
+        f"# {', '.join(dict.fromkeys(found.splits))}, {found.part}",
+        "",
+        f"Mean and standard deviation of {counted(len(found.evaluations), 'run')}, in percent; mistake "
+        "severity and hierarchical distance in ranks.",
+        "",
+        *_table(["", *columns], rows),
+        "",
+        *_table(["", "mean"], others),
+        "",
+        *_table(["rank", "accuracy"], [[rank, _spread(one)] for rank, one in found.ranks.items()]),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _spread(one: Spread | None, scale: int = 100) -> str:
+    if one is None:
+        return "–"
+    digits = 1 if scale == 100 else 2
+    return f"{scale * one.mean:.{digits}f}" + (
+        f" ± {scale * one.std:.{digits}f}" if one.std is not None else ""
+    )
+
+
 def _left_out(found: Evaluation) -> list[str]:
     lines = []
     empty = {band: n for band, n in found.classes_left_out.items() if n}
@@ -198,12 +248,16 @@ def _bars(axes: Any, estimates: dict[str, Estimate], colors: list[str]) -> None:
 
 
 def save(
-    found: Evaluation, folder: str | Path, *, against: Comparison | None = None, with_figure: bool = True
+    found: Evaluation | Runs,
+    folder: str | Path,
+    *,
+    against: Comparison | None = None,
+    with_figure: bool = True,
 ) -> list[Path]:
-    """Writes report.json, report.md and report.png; an earlier report there is replaced.
+    """Writes report.json, report.md and, of one run, report.png; an earlier report there is replaced.
 
     Args:
-        found: the evaluation.
+        found: the evaluation of a run, or several of them.
         folder: where to.
         against: a comparison of its predictions with others, written behind it.
         with_figure: draw report.png too.
@@ -222,8 +276,17 @@ def save(
             hint="Name another folder with --out.",
         )
     with whole_file(folder / MARKDOWN) as temporary:
-        text = markdown(found) + (f"\n{comparison_markdown(against)}" if against else "")
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(report(found, against), encoding="utf-8")
     write_json(folder / JSON, found.to_dict() | ({"against": against.to_dict()} if against else {}))
     written = [folder / JSON, folder / MARKDOWN]
-    return [*written, figure(found, folder / FIGURE)] if with_figure else written
+    return (
+        [*written, figure(found, folder / FIGURE)]
+        if with_figure and isinstance(found, Evaluation)
+        else written
+    )
+
+
+def report(found: Evaluation | Runs, against: Comparison | None = None) -> str:
+    """All of it as Markdown."""
+    text = markdown(found) if isinstance(found, Evaluation) else runs_markdown(found)
+    return text + (f"\n{comparison_markdown(against)}" if against else "")

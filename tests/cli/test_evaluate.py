@@ -45,3 +45,32 @@ def test_a_report_that_has_no_place_is_printed_all_the_same(arboretum, workdir):
     assert "| top-1 | 100.0" in outcome.out
     assert "warning: the report is not written" in outcome.err
     assert arboretum("evaluate", "splits/aves-lt20", "mine.parquet", "--out", "mine-report").code == 3
+
+
+def test_several_runs_two_models_and_cuts(arboretum, workdir):
+    assert arboretum("make-split", "--taxa", "Aves", "--lt-ratio", "20").code == 0
+    test = pq.read_table("splits/aves-lt20/test.parquet").select(["photo_id", "label"]).to_pandas()
+    for run in range(3):
+        worse = test.copy()
+        worse.loc[run :: 4 + run, "label"] = 0
+        worse.to_csv(f"run{run}.csv", index=False)
+    split = "splits/aves-lt20"
+    outcome = arboretum(
+        "evaluate", split, "run0.csv", "run1.csv", "run2.csv", "--cuts", "2,5", "--out", "runs"
+    )
+    assert outcome.code == 0
+    assert "of 3 runs" in outcome.out
+    assert "±" in outcome.out
+    assert "| head | mid | tail |" in outcome.out
+    assert sorted(path.name for path in Path("runs").iterdir()) == ["report.json", "report.md"]
+    # A folder names the split of what stands behind it.
+    outcome = arboretum("evaluate", split, "run0.csv", split, "run1.csv", "--json", "--out", "two")
+    assert json.loads(outcome.out)["splits"] == ["aves-lt20", "aves-lt20"]
+    outcome = arboretum("evaluate", split, "run0.csv", "--against", "run1.csv", "--against", "run2.csv")
+    assert outcome.code == 0
+    assert "| difference | " in outcome.out
+    assert json.loads(Path("run0-report/report.json").read_text())["against"]["runs"] == [1, 2]
+    for wrong in (["--cuts", "many"], ["--cuts", "5,2"]):
+        assert arboretum("evaluate", split, "run0.csv", *wrong).code == 2
+    assert arboretum("evaluate", split, "run0.csv", split, "run1.csv", "--against", "run2.csv").code == 2
+    assert arboretum("evaluate", split, split).code == 2

@@ -15,10 +15,11 @@ from arboretum_cli._output import result, say
 def evaluate(
     split: Annotated[Path, typer.Argument(help="The folder of the split.", metavar="SPLIT")],
     predictions: Annotated[
-        Path,
+        list[Path],
         typer.Argument(
-            help="Parquet, CSV, TSV or NPZ: photo_id and label, label_1 to label_k, or scores.",
-            metavar="PREDICTIONS",
+            help="Parquet, CSV, TSV or NPZ: photo_id and label, label_1 to label_k, or scores. Several are "
+            "runs of one model; a folder among them is the split of those behind it.",
+            metavar="PREDICTIONS...",
         ),
     ],
     part: Annotated[
@@ -32,11 +33,20 @@ def evaluate(
             metavar="error|wrong",
         ),
     ] = "error",
+    cuts: Annotated[
+        str | None,
+        typer.Option(
+            "--cuts",
+            help="Head, middle and tail by label: 36,71 is labels 0 to 35, 36 to 70, and the others.",
+            metavar="A,B",
+        ),
+    ] = None,
     against: Annotated[
-        Path | None,
+        list[Path] | None,
         typer.Option(
             "--against",
-            help="Predictions of another model for the same photos: the difference, its interval, and p.",
+            help="Predictions of another model for the same photos: the difference, its interval, and p; "
+            "repeated for several runs.",
             metavar="PREDICTIONS",
         ),
     ] = None,
@@ -56,24 +66,32 @@ def evaluate(
 
     Prints the Markdown table, and writes report.json, report.md and (where matplotlib is installed)
     report.png. One row a photo of the part: photo_id, and label or label_1 to label_5 or a list of scores. In
-    Python: `arboretum_tools.evaluate(split, predictions)`; for --against `compare_predictions`.
+    Python: `arboretum_tools.evaluate(split, predictions)`, `summarize_runs`, `compare_predictions`.
 
     \b
     Examples:
-        arboretum evaluate splits/aves-lt100 splits/aves-lt100/test.parquet --out perfect
+        arboretum evaluate splits/aves-lt100 splits/aves-lt100/test.parquet --cuts 2,5 --out perfect
         arboretum evaluate splits/balanced splits/balanced/test.parquet --against splits/balanced/test.parquet
     """
-    from arboretum_tools import compare_predictions, open_split
+    from arboretum_tools import compare_predictions, open_split, summarize_runs
     from arboretum_tools import evaluate as run
-    from arboretum_tools.errors import NotWritableError
-    from arboretum_tools.evaluation.report import comparison_markdown, markdown, save
+    from arboretum_tools.errors import NotWritableError, UsageError
+    from arboretum_tools.evaluation.report import report, save
 
-    opened = open_split(split)
-    found = run(opened, predictions, part=part, missing=missing)
-    other = None
-    if against is not None:
-        other = compare_predictions(opened, predictions, against, part=part, missing=missing)
-    folder, written = out or predictions.with_name(f"{predictions.stem}-report"), []
+    opened, files, evaluations, bounds = open_split(split), [], [], _bounds(cuts)
+    for path in predictions:
+        if path.is_dir():
+            if against:
+                raise UsageError("--against compares over one split, and two are named")
+            opened = open_split(path)
+            continue
+        files.append(path)
+        evaluations.append(run(opened, path, part=part, missing=missing, cuts=bounds))
+    if not files:
+        raise UsageError("no predictions are named, only splits")
+    found = evaluations[0] if len(evaluations) == 1 else summarize_runs(evaluations)
+    other = compare_predictions(opened, files, against, part=part, missing=missing) if against else None
+    folder, written = out or files[0].with_name(f"{files[0].stem}-report"), []
     try:
         written = save(found, folder, against=other, with_figure=find_spec("matplotlib") is not None)
     except NotWritableError as error:
@@ -81,10 +99,18 @@ def evaluate(
             raise
         say(f"warning: the report is not written: {error}; --out DIR names another place")
     value = {**found.to_dict(), "written": [str(path) for path in written]}
-    text = markdown(found)
     if other is not None:
         value["against"] = other.to_dict()
-        text += f"\n{comparison_markdown(other)}"
-    result(json, value, text.rstrip("\n").split("\n"))
+    result(json, value, report(found, other).rstrip("\n").split("\n"))
     for path in written:
         say(f"written to {path}")
+
+
+def _bounds(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    try:
+        first, second = (int(part) for part in text.split(","))
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not two whole numbers such as 36,71") from None
+    return first, second

@@ -1,0 +1,129 @@
+"""Several runs of one model: mean and standard deviation of every measure over them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from arboretum_tools.errors import UsageError
+from arboretum_tools.evaluation.evaluation import Evaluation, Measures
+from arboretum_tools.evaluation.predictions import PredictionsError
+from arboretum_tools.version import __version__
+from arboretum_tools.wording import counted
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """One measure over the runs.
+
+    Attributes:
+        mean: over the runs.
+        std: standard deviation over the runs, of the sample (divided by runs - 1); None of one run.
+        values: of each run, in order.
+    """
+
+    mean: float
+    std: float | None
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """Runs of one model, over one split or over splits of the same classes.
+
+    Attributes:
+        splits: the name of each run's split.
+        part: which part was predicted.
+        top1: `overall`, `class_balanced`, the shot bands, and the given cuts.
+        top5: the same without cuts; empty where a run has none.
+        ranks: accuracy by rank, narrowest first.
+        others: macro_f1, geometric_mean, worst_class, calibration_error, mistake_severity and
+            hierarchical_distance_K; what a run does not have is left out.
+        evaluations: of each run, in order.
+    """
+
+    splits: tuple[str, ...]
+    part: str
+    top1: Mapping[str, Spread]
+    top5: Mapping[str, Spread]
+    ranks: Mapping[str, Spread]
+    others: Mapping[str, Spread]
+    evaluations: tuple[Evaluation, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as JSON."""
+        runs = [one.to_dict() for one in self.evaluations]
+        return {"toolkit_version": __version__, **asdict(self), "evaluations": runs}
+
+
+def summarize_runs(evaluations: Sequence[Evaluation]) -> Runs:
+    """Mean and standard deviation over runs: seeds of the training, or of the split too.
+
+    Args:
+        evaluations: what `evaluate` found of each.
+
+    Raises:
+        UsageError: there is none.
+        PredictionsError: they are not of one part and the same classes.
+    """
+    if not evaluations:
+        raise UsageError("mean and standard deviation need a run")
+    first = evaluations[0]
+    classes = {row["class_key"] for row in first.per_class}
+    for other in evaluations[1:]:
+        apart = len(classes ^ {row["class_key"] for row in other.per_class})
+        if apart or other.part != first.part:
+            what = f"{counted(apart, 'class')} are in one of them only" if apart else "they are of two parts"
+            raise PredictionsError(
+                f"runs over {first.split} and {other.split} have no common mean: {what}",
+                hint="Their spread would be that of the classes as well. Report each run by itself.",
+            )
+    return Runs(
+        splits=tuple(one.split for one in evaluations),
+        part=first.part,
+        top1=_spreads([dict(_measures(one.top1)) | _values(one.cuts) for one in evaluations]),
+        top5=_spreads([dict(_measures(one.top5)) if one.top5 else {} for one in evaluations]),
+        ranks=_spreads(
+            [_values({rank: found.accuracy for rank, found in one.ranks.items()}) for one in evaluations]
+        ),
+        others=_spreads([dict(_others(one)) for one in evaluations]),
+        evaluations=tuple(evaluations),
+    )
+
+
+def _measures(found: Measures) -> Iterator[tuple[str, float | None]]:
+    yield "overall", found.overall.value
+    yield "class_balanced", found.class_balanced.value
+    yield from _values(found.bands).items()
+
+
+def _values(estimates: Mapping[str, Any]) -> dict[str, float | None]:
+    return {name: one.value for name, one in estimates.items()}
+
+
+def _others(found: Evaluation) -> Iterator[tuple[str, float | None]]:
+    yield "macro_f1", found.macro_f1.value
+    yield "geometric_mean", found.geometric_mean
+    yield "worst_class", found.worst_class
+    yield "calibration_error", found.calibration_error
+    yield "mistake_severity", found.mistake_severity
+    for k, distance in found.hierarchical_distance.items():
+        yield f"hierarchical_distance_{k}", distance
+
+
+def _spreads(runs: Sequence[Mapping[str, float | None]]) -> dict[str, Spread]:
+    """The measures that every run has."""
+    found = {}
+    for name in runs[0]:
+        values = tuple(value for run in runs if (value := run.get(name)) is not None)
+        if len(values) == len(runs):
+            found[name] = _spread(values)
+    return found
+
+
+def _spread(values: tuple[float, ...]) -> Spread:
+    mean = math.fsum(values) / len(values)
+    squares = math.fsum((value - mean) ** 2 for value in values)
+    return Spread(mean, math.sqrt(squares / (len(values) - 1)) if len(values) > 1 else None, values)

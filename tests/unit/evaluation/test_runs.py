@@ -1,0 +1,116 @@
+"""Several runs, and predictions that are in memory."""
+
+import statistics
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from arboretum_tools.errors import UsageError
+from arboretum_tools.evaluation import PredictionsError, compare_predictions, evaluate, summarize_runs
+from arboretum_tools.evaluation.report import runs_markdown, save
+from arboretum_tools.testing.tiny import tiny_split
+
+SPLIT = tiny_split()
+ROWS = SPLIT.part("test")
+IDS, TRUTH = ROWS["photo_id"].to_numpy(), ROWS["label"].to_numpy()
+SCORES = np.random.default_rng(0).random((len(IDS), 4))
+RANKED = np.argsort(-SCORES, axis=1, kind="stable")
+
+FORMS = {
+    "labels": RANKED[:, 0],
+    "scores": SCORES,
+    "ranked": RANKED,
+    "list": RANKED[:, 0].tolist(),
+    "by id": dict(zip(IDS.tolist(), RANKED[:, 0].tolist(), strict=True)),
+    "arrays": {"photo_id": IDS, "scores": SCORES},
+    "top k": {"photo_id": IDS, "topk": RANKED},
+    "frame": pd.DataFrame({"photo_id": IDS, "label": RANKED[:, 0]}),
+    "ranked frame": pd.DataFrame({"photo_id": IDS, "label_1": RANKED[:, 0], "label_2": RANKED[:, 1]}),
+    "frame of scores": pd.DataFrame({"photo_id": IDS, "scores": list(SCORES)}),
+    "table": pa.table({"photo_id": IDS, "label": RANKED[:, 0]}),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_predictions_in_memory_are_those_of_a_file(tmp_path, form):
+    np.savez(tmp_path / "p.npz", photo_id=IDS, label=RANKED[:, 0])
+    expected = evaluate(SPLIT, tmp_path / "p.npz")
+    found = evaluate(SPLIT, FORMS[form])
+    assert found.top1 == expected.top1
+    assert found.per_class == expected.per_class
+
+
+BAD = [
+    (TRUTH[1:], "do not fit"),
+    (SCORES[:, :3], "not \\(12, 4\\)"),
+    (pd.DataFrame({"id": IDS}), "no column photo_id"),
+    ({"photo_id": IDS}, "none of the arrays"),
+    ({"a": 1}, "whole numbers"),
+    (None, "cannot be read"),
+    (pd.DataFrame({"photo_id": IDS, "label": [None, *TRUTH[1:]]}), "without gaps"),
+    ({**dict(zip(IDS.tolist(), TRUTH.tolist(), strict=True)), 5: 0}, "not in the part"),
+]
+
+
+@pytest.mark.parametrize(("source", "message"), BAD)
+def test_what_is_no_prediction_is_one_error(source, message):
+    with pytest.raises(PredictionsError, match=message):
+        evaluate(SPLIT, source)
+
+
+def runs(number=3):
+    made = [np.where(np.random.default_rng(seed).random(12) < 0.6, TRUTH, 0) for seed in range(number)]
+    return made, [evaluate(SPLIT, one, cuts=(1, 2)) for one in made]
+
+
+def test_mean_and_standard_deviation_are_those_of_the_runs():
+    _, evaluations = runs()
+    found = summarize_runs(evaluations)
+    for name, of in (
+        ("overall", lambda one: one.top1.overall.value),
+        ("class_balanced", lambda one: one.top1.class_balanced.value),
+        ("few", lambda one: one.top1.bands["few"].value),
+        ("tail", lambda one: one.cuts["tail"].value),
+    ):
+        values = [of(one) for one in evaluations]
+        assert found.top1[name].mean == pytest.approx(statistics.mean(values))
+        assert found.top1[name].std == pytest.approx(statistics.stdev(values))
+        assert found.top1[name].values == tuple(values)
+    # No class of this split is many-shot.
+    assert "many" not in found.top1
+    genus = [one.ranks["genus"].accuracy.value for one in evaluations]
+    assert found.ranks["genus"].std == pytest.approx(statistics.stdev(genus))
+    f1 = [one.macro_f1.value for one in evaluations]
+    assert found.others["macro_f1"].mean == pytest.approx(statistics.mean(f1))
+    assert found.top5 == {}
+    text = runs_markdown(found)
+    overall = found.top1["overall"]
+    assert "of 3 runs" in text
+    assert f"| top-1 | {100 * overall.mean:.1f} ± {100 * overall.std:.1f} |" in text
+
+
+def test_one_run_has_no_standard_deviation():
+    found = summarize_runs(runs(1)[1])
+    assert found.top1["overall"].std is None
+    assert "±" not in runs_markdown(found)
+
+
+def test_runs_over_other_classes_have_no_mean(tmp_path):
+    _, evaluations = runs(1)
+    other = tiny_split({"train": (40, 12, 4), "test": (3, 3, 3)}, name="other")
+    with pytest.raises(PredictionsError, match="tiny and other have no common mean: 1 class "):
+        summarize_runs([*evaluations, evaluate(other, other.part("test")["label"].to_numpy())])
+    with pytest.raises(PredictionsError, match="two parts"):
+        summarize_runs([*evaluations, evaluate(SPLIT, SPLIT.part("val")["label"].to_numpy(), part="val")])
+    with pytest.raises(UsageError):
+        summarize_runs([])
+
+
+def test_the_report_of_runs_holds_them_and_their_comparison(tmp_path):
+    made, evaluations = runs()
+    against = compare_predictions(SPLIT, made, [TRUTH])
+    written = save(summarize_runs(evaluations), tmp_path / "r", against=against)
+    assert [path.name for path in written] == ["report.json", "report.md"]
+    assert "## Against the other predictions" in written[1].read_text()
