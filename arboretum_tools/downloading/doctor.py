@@ -29,7 +29,10 @@ from arboretum_tools.downloading.options import DownloadOptions
 from arboretum_tools.downloading.proxy import Proxy, proxy_for
 from arboretum_tools.downloading.urls import OPEN_DATA_HOST, STATIC_HOST
 from arboretum_tools.errors import ArboretumError, BadInputError
-from arboretum_tools.store import inventory, layout
+from arboretum_tools.image_format import NotWholeError, inspect
+from arboretum_tools.store import inventory, layout, states
+from arboretum_tools.store.layout import MAX_IMAGE_BYTES
+from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.tables import one_line
 from arboretum_tools.version import __version__
 
@@ -101,9 +104,21 @@ def examine(images: str | Path, options: DownloadOptions) -> Diagnosis:
         checks.append(Check("origin", "ok", f"photos are asked of {origins[0]}, not of the image hosts"))
     else:
         origins = [f"https://{host}" for host in (OPEN_DATA_HOST, STATIC_HOST)]
+    known = _served(images)
     for origin in origins:
-        checks += _host(origin, options)
+        # An origin of one's own stands for every host.
+        photo = known.get(origin) if options.rules.origin is None else next(iter(known.values()), None)
+        checks += _host(origin, options, photo)
     return Diagnosis(tuple(checks))
+
+
+def _served(images: Path) -> dict[str, str]:
+    """A photo that each host has served, by the store; nothing where that cannot be read."""
+    try:
+        return states.served(ImageStore.open(images)) if layout.is_store(images) else {}
+    except ArboretumError:
+        # Told already.
+        return {}
 
 
 def _versions() -> Check:
@@ -201,7 +216,7 @@ def _trust() -> Check:
     return Check("certificates", "ok", f"CA certificates: {where}")
 
 
-def _host(origin: str, options: DownloadOptions) -> Iterator[Check]:
+def _host(origin: str, options: DownloadOptions, photo: str | None) -> Iterator[Check]:
     host = urlsplit(origin).hostname or ""
     try:
         proxy = proxy_for(origin)
@@ -229,7 +244,7 @@ def _host(origin: str, options: DownloadOptions) -> Iterator[Check]:
                 "Some filter or hosts file of your network answers for it; ask who runs the network.",
             )
             return
-    yield from _answer(origin, host, proxy, options)
+    yield from _answer(origin, host, proxy, options, photo)
 
 
 def _resolve(host: str) -> list[str]:
@@ -240,11 +255,16 @@ def _resolve(host: str) -> list[str]:
         return []
 
 
-def _answer(origin: str, host: str, proxy: Proxy | None, options: DownloadOptions) -> Iterator[Check]:
+def _answer(
+    origin: str, host: str, proxy: Proxy | None, options: DownloadOptions, photo: str | None
+) -> Iterator[Check]:
+    """Asks a host for a photo that it has served, or for its root where none is known."""
     began, clock = time.monotonic(), time.time()
-    request = urllib.request.Request(f"{origin}/", headers={"User-Agent": options.user_agent})  # noqa: S310
-    # Nobody who follows redirects or takes an answer for an error: any answer will do, and the root of a
-    # bucket is no photo.
+    path = urlsplit(photo).path if photo is not None else "/"
+    request = urllib.request.Request(  # noqa: S310 - a host of photos
+        f"{origin}{path}", headers={"User-Agent": options.user_agent}
+    )
+    # Nobody who follows redirects or takes an answer for an error.
     opener = urllib.request.OpenerDirector()
     opener.add_handler(urllib.request.HTTPHandler())
     opener.add_handler(urllib.request.HTTPSHandler())
@@ -256,6 +276,7 @@ def _answer(origin: str, host: str, proxy: Proxy | None, options: DownloadOption
     try:
         with opener.open(request, timeout=_TIMEOUT_S) as response:
             status, headers = response.status, response.headers
+            body = response.read(MAX_IMAGE_BYTES + 1)
     except (OSError, http.client.HTTPException) as error:
         reason = one_line(error)
         advice = "Check the network, the proxy ($HTTPS_PROXY) and the firewall."
@@ -278,9 +299,39 @@ def _answer(origin: str, host: str, proxy: Proxy | None, options: DownloadOption
         yield Check(
             "answer", "warning", f"{host} answers {status}", "Wait a while, and use fewer --connections."
         )
+    elif photo is not None:
+        yield _brought_home(host, path, status, body, seconds)
+    elif status >= 400:
+        # Where a bucket does not list what it holds, that is what its root says on a good day, too.
+        yield Check(
+            "answer",
+            "warning",
+            f"{host} answers in {seconds:.2f} s, with HTTP {status} where no photo was asked for",
+            "Download a few photos (`--limit 10`), and run this again: it then asks for one of them.",
+        )
     else:
         yield Check("answer", "ok", f"{host} answers in {seconds:.2f} s (HTTP {status})")
     yield from _clock(headers.get("Date"), clock)
+
+
+def _brought_home(host: str, path: str, status: int, body: bytes, seconds: float) -> Check:
+    """Whether a photo that a host has served before came whole."""
+    if status != 200:
+        return Check(
+            "answer",
+            "problem",
+            f"{host} answers HTTP {status} for {path}, a photo that it has served before",
+            "It refuses who asks, or somebody else answers in its place: look at the proxy and at what the "
+            "network filters; a host may also have blocked this address.",
+        )
+    try:
+        image = inspect(body)
+    except NotWholeError as error:
+        return Check(
+            "answer", "problem", f"{host} answers {path} with what is no photo: {error}", ADVICE["invalid"]
+        )
+    saw = f"{host} gave a photo of {image.width} x {image.height} pixels in {seconds:.2f} s ({path})"
+    return Check("answer", "ok", saw)
 
 
 def _clock(date: str | None, now: float) -> Iterator[Check]:

@@ -25,8 +25,27 @@ def seen(images, url, **options):
 def test_where_all_is_well_it_says_so(tmp_path, origin):
     level, checks = seen(tmp_path / "images", origin.url)
     assert level in ("ok", "warning")  # the disk of a test machine may be nearly full
-    assert checks["answer"].level == checks["certificates"].level == checks["store"].level == "ok"
+    assert checks["certificates"].level == checks["store"].level == "ok"
     assert "no store yet" in checks["store"].saw
+
+
+def test_a_photo_that_the_host_has_served_is_brought_home(tmp_path, origin, plan_of):
+    images = tmp_path / "images"
+    # Nothing is known of it yet, and its root answers 403.
+    _, checks = seen(images, origin.url)
+    assert checks["answer"].level == "warning"
+    assert "HTTP 403 where no photo was asked for" in checks["answer"].saw
+    download(plan_of(1, 2), images=images, size="thumb", origin=origin.url)
+    origin.clear()
+    _, checks = seen(images, origin.url)
+    assert checks["answer"].level == "ok"
+    assert "gave a photo of 75 x 100 pixels" in checks["answer"].saw
+    assert [request.path for request in origin.requests] == ["/photos/1/thumb.jpg"]
+    for kind, says in (("forbidden", "HTTP 403 for /photos/1/thumb.jpg"), ("wrong_content", "no photo")):
+        origin.everywhere = Fault(kind)
+        level, checks = seen(images, origin.url)
+        assert level == checks["answer"].level == "problem"
+        assert says in checks["answer"].saw
 
 
 def test_an_origin_that_nobody_serves_is_a_problem(tmp_path):
