@@ -102,6 +102,10 @@ def contact_sheet(
         SplitError: the split cannot be read, or has no train photos.
         StoreError: `images` is not an image store.
         UndecodableImageError: one of the photos cannot be decoded.
+
+    >>> import arboretum_tools as at
+    >>> at.contact_sheet("splits/aves-lt100", images="images", to="classes.png")
+    PosixPath('classes.png')
     """
     if max_classes < 1 or photos_per_class < 1:
         raise UsageError("a contact sheet shows at least 1 class and 1 photo of each")

@@ -49,6 +49,11 @@ def downloaded_selection(catalog: Catalog, images: str | Path) -> Selection:
     Raises:
         StoreError: the folder is no store, or nothing was asked of it.
         TaxonError: the catalogue does not know a taxon of a plan.
+
+    >>> import arboretum_tools as at
+    >>> catalog = at.open_catalog("catalog")
+    >>> at.downloaded_selection(catalog, "images").english
+    'class Aves; research grade'
     """
     ImageStore.open(images)
     criteria: dict[Criteria, None] = {}

@@ -87,7 +87,7 @@ def annotate_catalog(
     threads: int | None = None,
     on_event: OnEvent = ignore,
 ) -> AnnotateReport:
-    """Fills in a column of a built catalogue from a Parquet, CSV or TSV file.
+    r"""Fills in a column of a built catalogue from a Parquet, CSV or TSV file.
 
     Args:
         catalog: the catalogue's folder; default `$ARBORETUM_CATALOG`, else `./catalog`.
@@ -103,6 +103,14 @@ def annotate_catalog(
         CatalogError: the catalogue is not a built one.
         BadInputError: the table cannot be read or lacks columns.
         UsageError: a column that cannot be annotated.
+
+    >>> import arboretum_tools as at
+    >>> from pathlib import Path
+    >>> _ = at.build_catalog("catalog", "annotated")
+    >>> unknown = at.open_catalog("annotated").select(life_stage_unknown="only", limit=1).to_arrow()
+    >>> _ = Path("stages.csv").write_text(f"photo_id,life_stage\n{unknown['photo_id'][0]},Adult\n")
+    >>> at.annotate_catalog("annotated", "stages.csv").filled
+    1
     """
     if column not in VOCABULARIES:
         raise UsageError(f"{column!r} cannot be annotated; these can: {', '.join(VOCABULARIES)}")

@@ -115,6 +115,11 @@ def build_catalog(
         CatalogError: a source is not there, damaged, or lacks columns; file and row are named.
         TargetExistsError: `to` holds something else.
         OutOfSpaceError: the disk is full. The old catalogue is as it was.
+
+    >>> import arboretum_tools as at
+    >>> report = at.build_catalog("catalog", "built")
+    >>> len(at.open_catalog("built")) == len(at.open_catalog("catalog"))
+    True
     """
     paths = [Path(source)] if isinstance(source, str | Path) else [Path(path) for path in source]
     target = Path(to) if to is not None else default_path()

@@ -34,6 +34,11 @@ class Catalog(Relations):
             UnknownTaxonError: none, with suggestions.
             AmbiguousTaxonError: several, with a term for each.
             UsageError: the term is malformed.
+
+        >>> import arboretum_tools as at
+        >>> catalog = at.open_catalog("catalog")
+        >>> catalog.taxon("birds").english
+        'class Aves'
         """
         term = taxonomy.parse_term(text)
         candidates = self._candidates(term.name)
@@ -51,7 +56,13 @@ class Catalog(Relations):
         return found
 
     def inactive(self, taxon: Taxon) -> InactiveName | None:
-        """What the catalogue knows of a taxon whose name iNaturalist no longer uses; None of any other."""
+        """What the catalogue knows of a taxon whose name iNaturalist no longer uses; None of any other.
+
+        >>> import arboretum_tools as at
+        >>> catalog = at.open_catalog("catalog")
+        >>> catalog.inactive(catalog.taxon("Aves")) is None
+        True
+        """
         with self._asking() as connection:
             return inactive.of_taxon(connection, taxon.rank, taxon.name, taxon.kingdom)
 
@@ -61,7 +72,13 @@ class Catalog(Relations):
             return inactive.by_whole_taxonomy(connection, species, photos)
 
     def former_names(self, taxon: Taxon) -> tuple[str, ...]:
-        """Names of a taxon that iNaturalist no longer uses, as far as the catalogue knows them."""
+        """Names of a taxon that iNaturalist no longer uses, as far as the catalogue knows them.
+
+        >>> import arboretum_tools as at
+        >>> catalog = at.open_catalog("catalog")
+        >>> catalog.former_names(catalog.taxon("Aves"))
+        ()
+        """
         with self._asking() as connection:
             return inactive.former_names(connection, taxon.rank, taxon.name)
 
@@ -121,6 +138,14 @@ class Catalog(Relations):
             TaxonError: a name that does not lead to exactly one taxon.
             SelectionError: a column that this catalogue lacks.
             UsageError: a value that an option does not take.
+
+        >>> import arboretum_tools as at
+        >>> catalog = at.open_catalog("catalog")
+        >>> larvae = catalog.select("Insecta", life_stage="larva", license="open")
+        >>> larvae.english
+        'class Insecta; life stage larva; licence open; research grade'
+        >>> larvae.count()
+        13
         """
         values = {f.name: getattr(options, f.name) for f in fields(SelectionOptions)}
         values |= {name: self._taxa(values[name]) for name in ("taxa", "exclude_taxa")}
@@ -136,6 +161,12 @@ class Catalog(Relations):
 
         Raises:
             SelectionError: a column that this catalogue lacks.
+
+        >>> import arboretum_tools as at
+        >>> from arboretum_tools.criteria import Criteria
+        >>> catalog = at.open_catalog("catalog")
+        >>> catalog.selection(Criteria(rarity=("rare",)), Criteria(min_photos=100)).count()
+        2336
         """
         for one in criteria:
             for column in one.columns:
@@ -157,6 +188,11 @@ def open_catalog(
 
     Raises:
         CatalogError: it is not there, empty, or not a catalogue; the file and columns are named.
+
+    >>> import arboretum_tools as at
+    >>> catalog = at.open_catalog("catalog")
+    >>> len(catalog)
+    4008
     """
     layout = open_layout(default_path() if path is None else Path(path))
     return Catalog(layout, threads=threads, on_event=on_event)

@@ -89,6 +89,11 @@ def check_catalog(catalog: Catalog) -> CheckReport:
 
     Raises:
         CatalogError: a file of it cannot be read.
+
+    >>> import arboretum_tools as at
+    >>> report = at.check_catalog(at.open_catalog("catalog"))
+    >>> report.sound
+    True
     """
     found = [*_rows(catalog), *_names(catalog), *_values(catalog)]
     if own := _OF_LAYOUT.get(catalog.layout):

@@ -94,6 +94,12 @@ def describe_taxon(catalog: Catalog, taxon: Taxon | str | None = None, *, levels
 
     Raises:
         TaxonError: a name that does not lead to exactly one taxon.
+
+    >>> import arboretum_tools as at
+    >>> catalog = at.open_catalog("catalog")
+    >>> report = at.describe_taxon(catalog, "Odonata")
+    >>> (report.rank, report.photos, report.classes)
+    ('order', 29, 3)
     """
     if isinstance(taxon, str):
         taxon = catalog.taxon(taxon)

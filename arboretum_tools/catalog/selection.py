@@ -159,7 +159,13 @@ class Selection:
         return joined_slugs(taxon.name for one in self.criteria for taxon in one.taxa) or "all"
 
     def recipe(self) -> dict[str, Any]:
-        """How it is made, as JSON: version and criteria; no path, time or host."""
+        """How it is made, as JSON: version and criteria; no path, time or host.
+
+        >>> import arboretum_tools as at
+        >>> birds = at.open_catalog("catalog").select("Aves")
+        >>> birds.recipe()
+        {'version': 1, 'any_of': [{'taxa': ['class:Aves']}]}
+        """
         return {"version": RECIPE_VERSION, "any_of": [one.recipe() for one in self.criteria]}
 
     def query(
@@ -171,6 +177,12 @@ class Selection:
             columns: an SQL select list over `photos`.
             where: a further condition of ours on `photos`.
             relation: `photos`, or `Catalog.photos_alone` where no column is asked that a taxon has.
+
+        >>> import arboretum_tools as at
+        >>> birds = at.open_catalog("catalog").select("Aves")
+        >>> sql, parameters = birds.query("photo_id")
+        >>> sql.startswith("SELECT photo_id FROM")
+        True
         """
         found = self.explanation
         source = self.source(relation)
@@ -196,7 +208,13 @@ class Selection:
         return "counts", f"coalesce(sum(n){where}, 0)"
 
     def count(self) -> int:
-        """Number of photos."""
+        """Number of photos.
+
+        >>> import arboretum_tools as at
+        >>> birds = at.open_catalog("catalog").select("Aves")
+        >>> birds.count()
+        1436
+        """
         relation, photos = self.tally("*")
         found = self.explanation
         sql = f"SELECT {photos} FROM {self.source(relation)} WHERE {found.condition}"
@@ -208,7 +226,13 @@ class Selection:
         return self.count()
 
     def summary(self) -> dict[str, int]:
-        """Counts: photos, classes, and photos without class, licence, life stage, observation."""
+        """Counts: photos, classes, and photos without class, licence, life stage, observation.
+
+        >>> import arboretum_tools as at
+        >>> birds = at.open_catalog("catalog").select("Aves")
+        >>> birds.summary()["classes"]
+        28
+        """
         _, photos = self.tally("*")
         known = {column: self.tally(column)[1] for column in ("license", "life_stage", "observation_id")}
         missing = ", ".join(f"{photos} - {count} AS no_{column}" for column, count in known.items())
@@ -253,6 +277,11 @@ class Selection:
         Args:
             most: how many at most.
             last: those at its end instead, in the same order.
+
+        >>> import arboretum_tools as at
+        >>> birds = at.open_catalog("catalog").select("Aves")
+        >>> [(one.scientific_name, one.n_selected) for one in birds.species(2)]
+        [('Passer domesticus', 320), ('Turdus merula', 175)]
         """
         sql, parameters = self.species_sql()
         order = "n_selected, class_key DESC" if last else "n_selected DESC, class_key"
@@ -267,29 +296,58 @@ class Selection:
 
         Returns:
             Columns class_key, scientific_name, common_name, n_selected, n_catalog.
+
+        >>> import arboretum_tools as at
+        >>> birds = at.open_catalog("catalog").select("Aves")
+        >>> birds.species_counts()["n_selected"].sum()
+        np.int64(1436)
         """
         counts: pd.DataFrame = self.species_table().to_pandas()
         return counts
 
     def species_table(self) -> pa.Table:
-        """`species_counts` as an Arrow table, which takes no pandas."""
+        """`species_counts` as an Arrow table, which takes no pandas.
+
+        >>> import arboretum_tools as at
+        >>> birds = at.open_catalog("catalog").select("Aves")
+        >>> birds.species_table().num_rows
+        28
+        """
         sql, parameters = self.species_sql()
         return self.catalog.table(
             f"SELECT {_SPECIES_COUNT} FROM ({sql}) ORDER BY n_selected DESC, class_key", parameters
         )
 
     def to_arrow(self) -> pa.Table:
-        """All selected rows with all columns, photo_id ascending. Memory grows with the selection."""
+        """All selected rows with all columns, photo_id ascending. Memory grows with the selection.
+
+        >>> import arboretum_tools as at
+        >>> birds = at.open_catalog("catalog").select("Aves")
+        >>> birds.to_arrow().num_rows
+        1436
+        """
         import pyarrow as pa
 
         return pa.Table.from_batches(self.batches(), schema=_photo_schema())
 
     def to_pandas(self) -> pd.DataFrame:
-        """`to_arrow` as a data frame; whole numbers that may be unknown are `Int64` and `Int32`."""
+        """`to_arrow` as a data frame; whole numbers that may be unknown are `Int64` and `Int32`.
+
+        >>> import arboretum_tools as at
+        >>> birds = at.open_catalog("catalog").select("Aves")
+        >>> birds.to_pandas()["genus"].nunique()
+        26
+        """
         return to_frame(self.to_arrow())
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """All selected rows with all columns, photo_id ascending, streamed."""
+        """All selected rows with all columns, photo_id ascending, streamed.
+
+        >>> import arboretum_tools as at
+        >>> birds = at.open_catalog("catalog").select("Aves")
+        >>> sum(batch.num_rows for batch in birds.batches())
+        1436
+        """
         import pyarrow as pa
 
         schema = _photo_schema()
@@ -331,6 +389,11 @@ class Selection:
         Raises:
             UsageError: the name ends in something else.
             TargetExistsError: the file is there and may not be replaced, or lies in the catalogue.
+
+        >>> import arboretum_tools as at
+        >>> birds = at.open_catalog("catalog").select("Aves")
+        >>> birds.save("birds.parquet", overwrite=True)
+        1436
         """
         path = Path(path)
         if path.suffix not in (".parquet", ".csv"):

@@ -66,6 +66,12 @@ def download(what: PhotoSource | Iterable[int], options: DownloadArguments) -> D
         BadInputError: more than 100 GB without `yes`.
         UsageError: a value that an option does not take.
         KeyboardInterrupt: Ctrl-C; what came is kept, and the same call goes on from there.
+
+    >>> import arboretum_tools as at
+    >>> owls = at.open_catalog("catalog").select("Strigiformes")
+    >>> report = at.download(owls, images="owls", size="small")
+    >>> report.by_status["ok"] == report.requested
+    True
     """
     job, stopper = _job(what, options), Stopper()
     from arboretum_tools.downloading import run
@@ -88,6 +94,13 @@ async def download_async(what: PhotoSource | Iterable[int], options: DownloadArg
 
     Works in a thread of its own, so the caller's loop stays free. Cancelling it keeps what came: the open
     shard is finished first.
+
+    >>> import arboretum_tools as at
+    >>> import asyncio
+    >>> owls = at.open_catalog("catalog").select("Strigiformes")
+    >>> report = asyncio.run(at.download_async(owls, images="owls", size="small"))
+    >>> report.by_status["ok"] == report.requested
+    True
     """
     from arboretum_tools.downloading import run
 
@@ -110,6 +123,12 @@ def estimate_download(what: PhotoSource | Iterable[int], options: DownloadArgume
         StoreError: the store has another size, or is damaged.
         TargetExistsError: `images` holds something else.
         UsageError: a value that an option does not take.
+
+    >>> import arboretum_tools as at
+    >>> birds = at.open_catalog("catalog").select("Aves")
+    >>> plan = at.estimate_download(birds, images="images")
+    >>> plan.to_fetch
+    0
     """
     from arboretum_tools.downloading import run
 
@@ -130,6 +149,12 @@ def save_plan(what: PhotoSource | Iterable[int], options: DownloadArguments) -> 
         OutOfSpaceError: the disk is too small.
         BadInputError: more than 100 GB without `yes`.
         UsageError: a value that an option does not take.
+
+    >>> import arboretum_tools as at
+    >>> owls = at.open_catalog("catalog").select("Strigiformes")
+    >>> plan = at.save_plan(owls, images="planned", size="small")
+    >>> plan.plan_id
+    'd58ef9c442a0'
     """
     from arboretum_tools.downloading import run
 

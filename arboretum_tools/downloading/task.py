@@ -86,6 +86,13 @@ def run_task(spec: TaskSpec, *, on_event: OnEvent = ignore) -> DownloadReport:
     Raises:
         StoreError: the store has no such plan, or other downloads than tasks of this set write into it.
         ArboretumError: as of `download`.
+
+    >>> import arboretum_tools as at
+    >>> owls = at.open_catalog("catalog").select("Strigiformes")
+    >>> plan = at.save_plan(owls, images="planned", size="small")
+    >>> reports = [at.run_task(at.TaskSpec("planned", plan.plan_id, task, 2)) for task in range(2)]
+    >>> sum(report.requested for report in reports) == plan.requested
+    True
     """
     from arboretum_tools.downloading import run
 
@@ -97,6 +104,12 @@ def plan_task(spec: TaskSpec, *, on_event: OnEvent = ignore) -> DownloadEstimate
 
     Raises:
         StoreError: the store has no such plan, or is damaged.
+
+    >>> import arboretum_tools as at
+    >>> owls = at.open_catalog("catalog").select("Strigiformes")
+    >>> plan = at.save_plan(owls, images="planned", size="small")
+    >>> at.plan_task(at.TaskSpec("planned", plan.plan_id, 0, 1)).requested == plan.requested
+    True
     """
     from arboretum_tools.downloading import run
 

@@ -120,6 +120,11 @@ def compare_predictions(
         SplitError: the split cannot be read, has no such part, or no photo in it.
         PredictionsError: predictions do not answer the photos of the part.
         UsageError: a value that is no value of its kind, or no predictions.
+
+    >>> import arboretum_tools as at
+    >>> test = "splits/aves-lt100/test.parquet"
+    >>> at.compare_predictions("splits/aves-lt100", test, test).differing_groups
+    0
     """
     if not 0 <= seed <= _LARGEST_SEED:
         raise UsageError(f"a seed is a whole number from 0 to {_LARGEST_SEED:,}, not {seed!r}")

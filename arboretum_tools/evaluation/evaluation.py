@@ -137,6 +137,11 @@ def evaluate(
         SplitError: the split cannot be read, has no such part, or no photo in it.
         PredictionsError: the predictions do not answer the photos of the part.
         UsageError: a value that is no value of its kind.
+
+    >>> import arboretum_tools as at
+    >>> found = at.evaluate("splits/aves-lt100", "splits/aves-lt100/test.parquet")
+    >>> found.top1.overall.value
+    1.0
     """
     tested = EvaluatedPart.of(split, part)
     classes, truth, sample = tested.classes, tested.labels, tested.sample

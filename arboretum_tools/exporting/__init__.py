@@ -114,6 +114,11 @@ def export(
         VerificationError: stored bytes do not match their hash.
         NotWritableError: `to` cannot be made.
         OutOfSpaceError: the disk ran full.
+
+    >>> import arboretum_tools as at
+    >>> report = at.export("splits/aves-lt100", images="images", to="lists", format="lists")
+    >>> report.photos["test"]
+    210
     """
     to = Path(to)
     exporter = _exporter(format, options)

@@ -60,6 +60,14 @@ def make_split(selection: Selection | Catalog, options: SplitOptions) -> Split:
         RecipeError: values that contradict each other.
         SelectionError: the catalogue lacks the column to group by.
         StoreError: `store` is not an image store.
+
+    >>> import arboretum_tools as at
+    >>> birds = at.open_catalog("catalog").select("Aves")
+    >>> split = at.make_split(birds, lt_ratio=100)
+    >>> split
+    Split('aves-lt100': 21 classes; photos: 956 train, 105 val, 210 test)
+    >>> split.class_counts[:3], split.class_counts[-3:]
+    ([200, 158, 126], [3, 2, 2])
     """
     given = {} if options.lt_ratio is None else {"lt_ratio": options.lt_ratio}
     (split,) = _drawn(selection, options, [given])
@@ -84,6 +92,11 @@ def make_family(selection: Selection | Catalog, options: FamilyOptions) -> Itera
     Raises:
         RecipeError: a ratio that is not whole, fewer than two of them, a profile without a ratio.
         InfeasibleSplitError, UsageError, SelectionError, StoreError: as `make_split`.
+
+    >>> import arboretum_tools as at
+    >>> birds = at.open_catalog("catalog").select("Aves")
+    >>> [split.class_counts[-1] for split in at.make_family(birds, lt_ratios=[10, 50])]
+    [15, 3]
     """
     ratios = parse_family(tuple(options.lt_ratios))
     return _drawn(selection, options, [{"lt_ratio": ratio, "lt_ratios": ratios} for ratio in ratios])

@@ -86,6 +86,11 @@ class Split:
 
         Raises:
             SplitError: this split has no such part.
+
+        >>> import arboretum_tools as at
+        >>> split = at.open_split("splits/aves-lt100")
+        >>> split.part("test").num_rows
+        210
         """
         if name not in self.tables:
             raise SplitError(
@@ -99,6 +104,11 @@ class Split:
 
         Raises:
             SplitError: this split has no such part, or its file cannot be read.
+
+        >>> import arboretum_tools as at
+        >>> split = at.open_split("splits/aves-lt100")
+        >>> split.num_photos("train")
+        956
         """
         if isinstance(self.tables, PartFiles) and name in self.tables:
             return self.tables.num_rows(name)
@@ -111,6 +121,11 @@ class Split:
 
         Raises:
             SplitError: this split has no such part, or its file cannot be read.
+
+        >>> import arboretum_tools as at
+        >>> split = at.open_split("splits/aves-lt100")
+        >>> sum(batch.num_rows for batch in split.batches("val", ["photo_id"]))
+        105
         """
         if isinstance(self.tables, PartFiles) and name in self.tables:
             yield from self.tables.batches(name, columns)
@@ -125,6 +140,11 @@ class Split:
 
         Raises:
             SplitError: the split has no such part, or its ids are not those of iNaturalist.
+
+        >>> import arboretum_tools as at
+        >>> split = at.open_split("splits/aves-lt100")
+        >>> split.plan(["test"]).source["english"]
+        'the split aves-lt100 (test)'
         """
         if self.meta["recipe"].get("profile") == "imported":
             raise SplitError(
@@ -147,11 +167,23 @@ class Split:
         return PhotoPlan(batches, source)
 
     def count_classes(self) -> int:
-        """Number of classes."""
+        """Number of classes.
+
+        >>> import arboretum_tools as at
+        >>> split = at.open_split("splits/aves-lt100")
+        >>> split.count_classes()
+        21
+        """
         return self.num_classes
 
     def count_by(self, *columns: str) -> list[tuple[Any, ...]]:
-        """Photos of all parts by the values of some columns: the values and how many, each once."""
+        """Photos of all parts by the values of some columns: the values and how many, each once.
+
+        >>> import arboretum_tools as at
+        >>> split = at.open_split("splits/aves-lt100")
+        >>> sorted(split.count_by("life_stage"), key=str)[:2]
+        [('adult', 456), ('egg', 1)]
+        """
         counts: Counter[tuple[Any, ...]] = Counter()
         for part in self.parts:
             for batch in self.batches(part, columns):
@@ -163,6 +195,11 @@ class Split:
 
         Raises:
             TargetExistsError: the folder holds something else.
+
+        >>> import arboretum_tools as at
+        >>> split = at.open_split("splits/aves-lt100")
+        >>> split.save("splits/copy") == split.save("splits/copy")
+        True
         """
         path = Path(path)
         if not self.is_saved_at(path):
@@ -245,6 +282,10 @@ def open_split(path: str | Path, *, in_memory: bool = True) -> Split:
 
     Raises:
         SplitError: the folder is not a split, or its files do not agree.
+
+    >>> import arboretum_tools as at
+    >>> at.open_split("splits/aves-lt100")
+    Split('aves-lt100': 21 classes; photos: 956 train, 105 val, 210 test)
     """
     path = Path(path)
 

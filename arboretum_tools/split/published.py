@@ -68,7 +68,7 @@ class _Source:
 
 
 def import_split(files: Iterable[str | Path], *, name: str | None = None) -> Split:
-    """Reads the files of a published split.
+    r"""Reads the files of a published split.
 
     Args:
         files: one a part, told by `train`, `val` or `test` in their names; and a categories.json, if there is
@@ -77,6 +77,12 @@ def import_split(files: Iterable[str | Path], *, name: str | None = None) -> Spl
 
     Raises:
         SplitError: a file cannot be read, is no such list, or its part cannot be told; or labels are missing.
+
+    >>> import arboretum_tools as at
+    >>> from pathlib import Path
+    >>> _ = Path("train.txt").write_text("a/1.jpg 0\na/2.jpg 0\nb/3.jpg 1\n")
+    >>> at.import_split(["train.txt"], name="mine")
+    Split('mine': 2 classes; photos: 3 train)
     """
     paths = sorted((Path(file) for file in files), key=lambda path: (path.name, str(path)))
     extra: dict[int, Mapping[str, Any]] = {}

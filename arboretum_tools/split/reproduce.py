@@ -97,6 +97,10 @@ def remake_split(
         SplitError: there is no split.json, or it cannot be read.
         RecipeError: the recipe cannot be carried out: a value that is none, a missing list.
         TaxonError, SelectionError, InfeasibleSplitError: the catalogue no longer carries the recipe.
+
+    >>> import arboretum_tools as at
+    >>> at.remake_split("splits/aves-lt100", at.open_catalog("catalog")).same
+    True
     """
     file = Path(source) / "split.json" if Path(source).is_dir() else Path(source)
     meta = _meta(file)

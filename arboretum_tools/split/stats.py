@@ -101,6 +101,11 @@ def split_stats(
     Raises:
         UsageError: the bounds cross.
         SplitError: the folder holds no split.
+
+    >>> import arboretum_tools as at
+    >>> stats = at.split_stats("splits/aves-lt100")
+    >>> stats.ratio, round(stats.gini, 3)
+    (100.0, 0.606)
     """
     if not 0 <= few_below <= many_above + 1:
         raise UsageError(f"few-shot below {few_below} and many-shot above {many_above} leave no band between")

@@ -39,6 +39,10 @@ def open_store(path: str | Path) -> ImageStore:
 
     Raises:
         StoreError: there is none, or not one that this toolkit reads.
+
+    >>> import arboretum_tools as at
+    >>> at.open_store("images")
+    ImageStore('images', size='medium')
     """
     return ImageStore.open(path)
 
@@ -90,7 +94,13 @@ class ImageStore:
         return self.storage.scratch
 
     def shards(self) -> list[int]:
-        """Numbers of the finished shards, ascending."""
+        """Numbers of the finished shards, ascending.
+
+        >>> import arboretum_tools as at
+        >>> store = at.open_store("images")
+        >>> store.shards()
+        [0]
+        """
         return [number for number, files in layout.shard_files(self.storage).items() if "parquet" in files]
 
     def index_files(self, shards: Sequence[int] | None = None) -> list[Path]:
@@ -110,6 +120,11 @@ class ImageStore:
 
         Raises:
             StoreError: the index is damaged.
+
+        >>> import arboretum_tools as at
+        >>> store = at.open_store("images")
+        >>> store.index(0).num_rows
+        1436
         """
         (path,) = self.index_files([shard])
         return read_table(path, INDEX, damaged)
@@ -125,11 +140,17 @@ class ImageStore:
                 yield layout.shard_number(path), record
 
     def bytes_of(self, photo_id: int) -> bytes:
-        """The image of one photo. Looks through the indexes: for many photos, join them and use `read_bytes`.
+        r"""The image of one photo. Looks through the indexes: for many photos, join them and use `read_bytes`.
 
         Raises:
             MissingPhotosError: the store has no image of it.
             VerificationError: tar and index do not agree.
+
+        >>> import arboretum_tools as at
+        >>> store = at.open_store("images")
+        >>> photo_id = store.index(0)["photo_id"][0].as_py()
+        >>> store.bytes_of(photo_id)[:2]
+        b'\xff\xd8'
         """
         status = layout.PENDING
         for shard, record in self.rows_of(photo_id):

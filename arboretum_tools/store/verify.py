@@ -116,6 +116,11 @@ def verify_store(
     Raises:
         DamagedStoreError: something is not as it should be; carries what was found.
         StoreError: there is no store.
+
+    >>> import arboretum_tools as at
+    >>> found = at.verify_store("images")
+    >>> (found.photos, found.damaged)
+    (1436, 0)
     """
     began = time.monotonic()
     store = ImageStore.open(storage_at(path).fresh())

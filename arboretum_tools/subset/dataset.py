@@ -217,11 +217,16 @@ class Subset(Sequence[Item]):
         return counts
 
     def read_bytes(self, index: SupportsIndex) -> bytes:
-        """The image as it lies in the store, not decoded.
+        r"""The image as it lies in the store, not decoded.
 
         Raises:
             IndexError: there is no such photo.
             VerificationError: the store's index and its tar do not agree.
+
+        >>> import arboretum_tools as at
+        >>> train = at.load_subset("splits/aves-lt100", images="images", part="train")
+        >>> train.read_bytes(0)[:2]
+        b'\xff\xd8'
         """
         position = self._position(index)
         locations = self.locations
@@ -239,6 +244,11 @@ class Subset(Sequence[Item]):
         Raises:
             IndexError: there is no such photo.
             VerificationError: the store's index and its tar do not agree.
+
+        >>> import arboretum_tools as at
+        >>> train = at.load_subset("splits/aves-lt100", images="images", part="train")
+        >>> len(train.read_many([0, 5]))
+        2
         """
         positions = np.arange(len(self))[np.asarray(indices, dtype=np.int64)]
         return self.store.read_many(self.locations[positions], self.photo_ids[positions])
@@ -252,6 +262,11 @@ class Subset(Sequence[Item]):
             IndexError: there is no such photo.
             ValueError: the images have 2 GiB or more together.
             VerificationError: the store's index and its tar do not agree.
+
+        >>> import arboretum_tools as at
+        >>> train = at.load_subset("splits/aves-lt100", images="images", part="train")
+        >>> len(train.read_array(range(3)))
+        3
         """
         positions = np.arange(len(self))[np.asarray(indices, dtype=np.int64)]
         return self.store.read_array(self.locations[positions], self.photo_ids[positions])
@@ -266,6 +281,11 @@ class Subset(Sequence[Item]):
 
         Raises:
             UsageError: there is no such column, or no class of the split has such a value.
+
+        >>> import arboretum_tools as at
+        >>> train = at.load_subset("splits/aves-lt100", images="images", part="train")
+        >>> len(train.where(shot="few"))
+        65
         """
         keep = np.ones(len(self), dtype=bool)
         for column, requested in conditions.items():
@@ -285,6 +305,11 @@ class Subset(Sequence[Item]):
         Raises:
             IndexError: there is no such label.
             UsageError: `label` is not a whole number.
+
+        >>> import arboretum_tools as at
+        >>> train = at.load_subset("splits/aves-lt100", images="images", part="train")
+        >>> len(train.by_class(0)) == train.class_counts[0]
+        True
         """
         try:
             requested = operator.index(label)
@@ -298,15 +323,33 @@ class Subset(Sequence[Item]):
         return self._taken(np.flatnonzero(self.labels == requested))
 
     def in_shard_order(self) -> Subset:
-        """The same photos as they lie in the store: the fastest order to go through them all."""
+        """The same photos as they lie in the store: the fastest order to go through them all.
+
+        >>> import arboretum_tools as at
+        >>> train = at.load_subset("splits/aves-lt100", images="images", part="train")
+        >>> sorted(train.in_shard_order().photo_ids.tolist()) == sorted(train.photo_ids.tolist())
+        True
+        """
         return self._taken(self.locations.in_file_order())
 
     def shuffled(self, seed: int = 0) -> Subset:
-        """The same photos in an order that looks random, by (key_shuffle, photo_id), as exports have it."""
+        """The same photos in an order that looks random, by (key_shuffle, photo_id), as exports have it.
+
+        >>> import arboretum_tools as at
+        >>> train = at.load_subset("splits/aves-lt100", images="images", part="train")
+        >>> train.shuffled(seed=1).class_counts == train.class_counts
+        True
+        """
         return self._taken(np.lexsort((self.photo_ids, stable_key.keys(self.photo_ids, "shuffle", seed))))
 
     def to_arrow(self) -> pa.Table:
-        """The columns of the part and, from its class, name, scientific and common name; no images."""
+        """The columns of the part and, from its class, name, scientific and common name; no images.
+
+        >>> import arboretum_tools as at
+        >>> train = at.load_subset("splits/aves-lt100", images="images", part="train")
+        >>> train.to_arrow().num_rows
+        956
+        """
         of_class = self.classes.take(pa.array(self.labels))
         table = self._rows.table(self.photo_ids).append_column("class_name", of_class["name"])
         for name in ("scientific_name", "common_name"):
@@ -314,7 +357,13 @@ class Subset(Sequence[Item]):
         return table
 
     def to_pandas(self) -> pd.DataFrame:
-        """`to_arrow` as a data frame; whole numbers that may be unknown are `Int64` and `Int32`."""
+        """`to_arrow` as a data frame; whole numbers that may be unknown are `Int64` and `Int32`.
+
+        >>> import arboretum_tools as at
+        >>> train = at.load_subset("splits/aves-lt100", images="images", part="train")
+        >>> train.to_pandas()["class_name"].nunique()
+        21
+        """
         return to_frame(self.to_arrow())
 
     def to_torch(self, transform: Callable[[Image.Image], Any] | None = None) -> TorchView:
@@ -326,6 +375,12 @@ class Subset(Sequence[Item]):
 
         With `on_error="skip"` the next photo that can be read stands in for one that cannot, as in timm, so
         that a batch stays whole; `skipped` then says so in the process that read it.
+
+        >>> import arboretum_tools as at
+        >>> train = at.load_subset("splits/aves-lt100", images="images", part="train")
+        >>> image, label = train.to_torch()[0]
+        >>> image.mode, label
+        ('RGB', 0)
         """
         return TorchView(self, transform)
 
@@ -341,6 +396,11 @@ class Subset(Sequence[Item]):
 
         Raises:
             OutOfSpaceError: the disk ran full.
+
+        >>> import arboretum_tools as at
+        >>> test = at.load_subset("splits/aves-lt100", images="images", part="test")
+        >>> test.to_hf(cache_dir="cache").num_rows
+        210
         """
         return to_hugging_face(self, cache_dir)
 

@@ -39,6 +39,11 @@ def load_subset(
             `same_classes_as`.
         StoreError: `images` is not an image store.
         MissingPhotosError: the store lacks photos and `allow_missing` is not set.
+
+    >>> import arboretum_tools as at
+    >>> train = at.load_subset("splits/aves-lt100", images="images", part="train")
+    >>> len(train), train[0]["class_name"]
+    (956, 'Passer domesticus')
     """
     opened = split if isinstance(split, Split) else open_split(split, in_memory=False)
     if same_classes_as is not None:

@@ -71,6 +71,9 @@ def train(
         MissingPhotosError: the store lacks photos of the split.
         TargetExistsError: `out` holds something else, or another run.
         TrainingError: torch is not installed, memory ran out, a loss is no number, the teacher is not usable.
+
+    >>> import arboretum_tools as at
+    >>> report = at.train("splits/aves-lt100", out="runs/ce", method="ce", epochs=1)  # doctest: +SKIP
     """
     made = recipe(method, **hyperparameters)
     opened = split if isinstance(split, Split) else open_split(split, in_memory=False)

@@ -102,6 +102,10 @@ def audit_split(
             `exclude` cannot be read.
         StoreError: `images` is not an image store.
         UsageError: near_bits is outside 0 to 7; `expect` is no SHA-256.
+
+    >>> import arboretum_tools as at
+    >>> at.audit_split("splits/aves-lt100").ok
+    True
     """
     path = Path(path)
     pictures.check_bits(near_bits)

@@ -41,6 +41,12 @@ class LongTailSampler:
         epoch: the epoch that the next iteration goes through; set by `set_epoch`.
         consumed: positions of this epoch that all processes together have been given; a loader that reads
             ahead has asked for more than it has trained on.
+
+    >>> import arboretum_tools as at
+    >>> train = at.load_subset("splits/aves-lt100", images="images", part="train")
+    >>> sampler = at.LongTailSampler(train.labels, kind="class", seed=0)
+    >>> len(list(sampler)) == len(train)
+    True
     """
 
     def __init__(
@@ -82,7 +88,13 @@ class LongTailSampler:
         self.epoch, self.consumed = 0, 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Begins an epoch; setting the current one again goes on where it was."""
+        """Begins an epoch; setting the current one again goes on where it was.
+
+        >>> sampler = LongTailSampler([0, 0, 0, 1])
+        >>> sampler.set_epoch(3)
+        >>> sampler.epoch
+        3
+        """
         if epoch != self.epoch:
             self.epoch, self.consumed = epoch, 0
 
@@ -103,7 +115,11 @@ class LongTailSampler:
             yield position
 
     def order(self) -> NDArray[np.int64]:
-        """The whole epoch, of all processes together, shape (num_samples,)."""
+        """The whole epoch, of all processes together, shape (num_samples,).
+
+        >>> sorted(LongTailSampler([0, 0, 0, 1], "class").order().tolist())
+        [0, 1, 3, 3]
+        """
         positions = np.arange(1, len(self._labels) + 1)
         by_key = np.lexsort((positions, keys(positions, "shuffle", self._salt("photos"))))
         if self.kind == "instance":
@@ -139,7 +155,11 @@ class LongTailSampler:
         return text_id(f"{what}\0{self.seed}\0{self.epoch}")
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the sampler stands; the same for every process, and good for another number of them."""
+        """Where the sampler stands; the same for every process, and good for another number of them.
+
+        >>> LongTailSampler([0, 0, 0, 1]).state_dict()["consumed"]
+        0
+        """
         return {
             "kind": self.kind,
             "seed": self.seed,
@@ -153,6 +173,11 @@ class LongTailSampler:
 
         Raises:
             UsageError: it was taken of a sampler with another kind, seed or number of draws.
+
+        >>> sampler = LongTailSampler([0, 0, 0, 1])
+        >>> sampler.load_state_dict({**sampler.state_dict(), "epoch": 2})
+        >>> sampler.epoch
+        2
         """
         for name in ("kind", "seed", "num_samples"):
             if state.get(name) != getattr(self, name):
