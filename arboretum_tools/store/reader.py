@@ -140,7 +140,7 @@ class ImageStore:
                 yield layout.shard_number(path), record
 
     def bytes_of(self, photo_id: int) -> bytes:
-        r"""The image of one photo. Looks through the indexes: for many photos, join them and use `read_bytes`.
+        r"""The image of one photo. Looks through the indexes; for many photos join them and use `read_bytes`.
 
         Raises:
             MissingPhotosError: the store has no image of it.

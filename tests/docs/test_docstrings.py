@@ -15,7 +15,16 @@ CLASSES = ("Catalog", "ImageStore", "LongTailSampler", "Selection", "Split", "Su
 #: Methods of theirs that other parts of the library are made of.
 PLUMBING = {
     "Catalog": {"unknown_to_inaturalist"},
-    "ImageStore": {"index_files", "open", "read_array", "read_bytes", "read_each", "read_many", "rows_of", "storage"},
+    "ImageStore": {
+        "index_files",
+        "open",
+        "read_array",
+        "read_bytes",
+        "read_each",
+        "read_many",
+        "rows_of",
+        "storage",
+    },
     "Selection": {"plan", "source", "species_sql", "tally", "count_by", "count_classes"},
     "Split": {"is_saved_at", "write_into"},
     "Subset": {"open", "count", "index"},
