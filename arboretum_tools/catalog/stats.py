@@ -114,7 +114,7 @@ def catalog_stats(what: Catalog | Selection, *, top: int = 10) -> CatalogStats:
     >>> import arboretum_tools as at
     >>> birds = at.open_catalog("catalog").select("Aves")
     >>> print(at.catalog_stats(birds, top=1).to_csv().splitlines()[0])
-    table,group,species,photos,% of photos
+    table,row,measure,value
     """
     if top < 0:
         raise UsageError(f"top must be 0 or more, not {top}")

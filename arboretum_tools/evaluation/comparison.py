@@ -133,7 +133,7 @@ def compare_predictions(
     apart = np.bincount(tested.sample.groups, weights=np.abs(a - b))
     return Comparison(
         split=tested.split.name,
-        part=part,
+        part=tested.name,
         photos=len(tested.labels),
         grouped_by=tested.grouped_by,
         num_groups=tested.sample.num_groups,

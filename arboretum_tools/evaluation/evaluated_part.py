@@ -57,6 +57,7 @@ class EvaluatedPart:
             SplitError: the split cannot be read, has no such part, or no photo in it.
         """
         opened = split if isinstance(split, Split) else open_split(split)
+        part = opened.part_named(part)
         rows = opened.part(part)
         if not rows.num_rows:
             raise SplitError(f"the part {part} of {opened.name} has no photos to evaluate")

@@ -158,7 +158,7 @@ def evaluate(
     severity, mistakes = lineages.severity(truth, predicted)
     return Evaluation(
         split=tested.split.name,
-        part=part,
+        part=tested.name,
         photos=len(truth),
         missing=found.missing,
         grouped_by=tested.grouped_by,

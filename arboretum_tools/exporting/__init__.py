@@ -311,8 +311,7 @@ def _parts(split: Split, requested: str | Sequence[str] | None) -> tuple[str, ..
     if requested is None:
         return split.parts
     requested = [requested] if isinstance(requested, str) else requested
-    for part in requested:
-        split.part(part)
+    requested = [split.part_named(part) for part in requested]
     if not requested:
         raise UsageError("no part was named", hint=f"The split has {', '.join(split.parts)}.")
     return tuple(part for part in split.parts if part in requested)

@@ -22,6 +22,9 @@ from arboretum_tools.wording import counted
 
 FORMAT_VERSION = 1
 
+# What else people call a part.
+_ALSO_CALLED = {"training": "train", "valid": "val", "validation": "val"}
+
 #: Every part there may be, in the order in which they are shown.
 PARTS = ("train", "val", "test")
 
@@ -81,6 +84,24 @@ class Split:
         hashes: dict[str, str] = dict(self.meta["sha256"])
         return hashes
 
+    def part_named(self, name: str) -> str:
+        """The part that is meant by a name: `val` by `validation`, in any case.
+
+        Raises:
+            SplitError: this split has no such part.
+
+        >>> import arboretum_tools as at
+        >>> at.open_split("splits/aves-lt100").part_named("validation")
+        'val'
+        """
+        part = _ALSO_CALLED.get(name.lower(), name.lower())
+        if part not in self.tables:
+            raise SplitError(
+                f"the split {self.path or self.name} has no part {name!r}",
+                hint=f"It has {', '.join(self.parts)}.",
+            )
+        return part
+
     def part(self, name: str) -> pa.Table:
         """The rows of one part.
 
@@ -92,12 +113,7 @@ class Split:
         >>> split.part("test").num_rows
         210
         """
-        if name not in self.tables:
-            raise SplitError(
-                f"the split {self.path or self.name} has no part {name!r}",
-                hint=f"It has {', '.join(self.parts)}.",
-            )
-        return self.tables[name]
+        return self.tables[self.part_named(name)]
 
     def num_photos(self, name: str) -> int:
         """Number of photos of one part.
@@ -110,7 +126,8 @@ class Split:
         >>> split.num_photos("train")
         956
         """
-        if isinstance(self.tables, PartFiles) and name in self.tables:
+        name = self.part_named(name)
+        if isinstance(self.tables, PartFiles):
             return self.tables.num_rows(name)
         return int(self.part(name).num_rows)
 
@@ -127,7 +144,8 @@ class Split:
         >>> sum(batch.num_rows for batch in split.batches("val", ["photo_id"]))
         105
         """
-        if isinstance(self.tables, PartFiles) and name in self.tables:
+        name = self.part_named(name)
+        if isinstance(self.tables, PartFiles):
             yield from self.tables.batches(name, columns)
         else:
             yield from self.part(name).select(list(columns)).to_batches(max_chunksize=BATCH_ROWS)
@@ -152,7 +170,7 @@ class Split:
                 "other photos under them",
                 hint="Get its images from those who published them. Nothing was fetched.",
             )
-        chosen = self.parts if parts is None else tuple(parts)
+        chosen = self.parts if parts is None else tuple(self.part_named(part) for part in parts)
         tables = [self.part(part).select(list(COLUMNS)) for part in chosen]
         source = {
             "kind": "split",

@@ -49,7 +49,7 @@ def load_subset(
     if same_classes_as is not None:
         _check_classes(opened, Path(same_classes_as))
     store = ImageStore.open(images)
-    return Subset.open(opened, store, part, allow_missing=allow_missing, on_error=on_error)
+    return Subset.open(opened, store, opened.part_named(part), allow_missing=allow_missing, on_error=on_error)
 
 
 def _check_classes(split: Split, other: Path) -> None:

@@ -120,6 +120,14 @@ def test_a_split_outlives_the_next_one_and_a_trip_to_another_process(birds):
         first.part("holdout")
 
 
+@pytest.mark.parametrize("name", ["val", "validation", "Validation", "valid"])
+def test_a_part_is_known_by_what_people_call_it(birds, name):
+    split = make_split(birds, lt_ratio=2)
+    assert split.part(name) is split.tables["val"]
+    assert split.num_photos(name) == split.num_photos("val")
+    assert list(split.plan([name]).source["sha256"]) == ["val"]
+
+
 def test_a_split_is_saved_loaded_and_left_alone_the_second_time(birds, tmp_path):
     split = make_split(birds.select("Aves"), lt_ratio=20)
     folder = split.save(tmp_path / "splits" / split.name)
