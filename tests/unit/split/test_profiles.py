@@ -39,6 +39,14 @@ def test_it_gives_the_lists_of_ldam_on_cifar(classes, ratio):
     assert ours == exact
 
 
+def test_the_table_of_published_sets_says_what_the_profiles_give():
+    """docs/concepts/long-tailed-splits.md."""
+    lists = {(10, 5_000): [20_431, 13_996, 12_406], (100, 500): [19_573, 12_608, 10_847]}
+    for (classes, largest), totals in lists.items():
+        assert [int(exponential(largest, r, classes).sum()) for r in (10, 50, 100)] == totals
+    assert [int(pareto(1_280, 256, 1_000).sum()), int(pareto(4_980, 996, 365).sum())] == [166_769, 169_633]
+
+
 @given(RATIOS, st.integers(1, 200), st.integers(2, 60))
 def test_the_ratio_is_met_and_the_counts_fall(ratio, smallest, classes):
     largest = largest_for(ratio, smallest)
