@@ -40,7 +40,7 @@ class Resize:
             )
         if self.filter not in RESIZE_FILTERS:
             raise UsageError(
-                f"{self.filter!r} is no filter to resize with",
+                f"{self.filter!r} is not a filter to resize with",
                 hint=f"There are {' and '.join(RESIZE_FILTERS)}.",
             )
         if not 1 <= self.quality <= 100:

@@ -18,7 +18,7 @@ _SHOWN = 100
 #: Why readers leave rows out; `rejected` tells them in this order, with what becomes of a row.
 REASONS: Mapping[str, str] = {
     "malformed_row": "row with a wrong number of fields, or damaged: left out",
-    "bad_observation_id": "row with an observation id that is no whole number: left out",
+    "bad_observation_id": "row with an observation id that is not a whole number: left out",
     "no_occurrence": "photo without its occurrence in the archive: left out",
     "not_a_photo": "file of another kind than a photo (sound, video): left out",
     "no_address": "row without a photo's address: left out",

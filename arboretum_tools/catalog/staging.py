@@ -40,7 +40,7 @@ def refuse_foreign(target: Path) -> None:
     elif not target.exists() and not target.is_symlink():
         return
     raise TargetExistsError(
-        f"{target} already holds something that is no built catalogue; nothing was changed",
+        f"{target} already holds something other than a built catalogue; nothing was changed",
         hint="Name another folder with --out, or move that one away first.",
     )
 

@@ -175,7 +175,7 @@ def _disk(images: Path) -> Iterator[Check]:
 
 def _store(images: Path) -> Iterator[Check]:
     if not layout.is_store(images):
-        yield Check("store", "ok", f"{images} is no store yet")
+        yield Check("store", "ok", f"{images} is not a store yet")
         return
     try:
         found = inventory.status(images)

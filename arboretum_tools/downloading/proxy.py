@@ -51,7 +51,7 @@ def _parse(address: str, scheme: str) -> Proxy:
     except ValueError:
         host = port = None
     if not host or not host.isascii() or any(c.isspace() for c in host):
-        raise _refused(scheme, "is no address")
+        raise _refused(scheme, "is not an address")
     if parts.scheme not in _PORTS:
         raise _refused(scheme, f"is asked by {parts.scheme!r}, which is not spoken here")
     position = f"[{host}]" if ":" in host else host

@@ -50,7 +50,7 @@ class Csv:
         check_resize(self.resize)
         if self.caption not in CAPTION_TYPES:
             raise UsageError(
-                f"{self.caption!r} is no caption type", hint=f"Give one of {', '.join(CAPTION_TYPES)}."
+                f"{self.caption!r} is not a caption type", hint=f"Give one of {', '.join(CAPTION_TYPES)}."
             )
 
     def options(self) -> Mapping[str, Any]:

@@ -245,7 +245,7 @@ class WebDataset:
 
 def _no_captions(asked: object) -> UsageError:
     return UsageError(
-        f"{asked!r} is no caption type",
+        f"{asked!r} is not a caption type",
         hint=f"Give all, none, or some of {', '.join(CAPTION_TYPES)}.",
     )
 

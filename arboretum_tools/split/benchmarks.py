@@ -125,7 +125,7 @@ def parse_stages(given: str | Mapping[str, int] | Iterable[Any], photos: int | N
     found: dict[str, int] = {}
     for name, number in entries:
         if name not in LIFE_STAGES:
-            raise UsageError(f"{name!r} is no life stage; known are {', '.join(LIFE_STAGES)}")
+            raise UsageError(f"{name!r} is not a life stage; known are {', '.join(LIFE_STAGES)}")
         if name in found:
             raise UsageError(f"the life stage {name} stands twice")
         found[name] = usual.get(name, published.photos) if photos is None else photos
@@ -142,10 +142,10 @@ def _stage(entry: Any) -> tuple[str, Any]:
     if isinstance(entry, list | tuple) and len(entry) == 2:
         return str(entry[0]), entry[1]
     if not isinstance(entry, str):
-        raise UsageError(f"{entry!r} is no life stage with its photos, such as larva=20")
+        raise UsageError(f"{entry!r} is not a life stage with a number of photos, such as larva=20")
     name, separator, number = (part.strip() for part in entry.partition("="))
     if separator and not (number.isascii() and number.isdigit()):
-        raise UsageError(f"{entry!r} is no life stage with its photos, such as larva=20")
+        raise UsageError(f"{entry!r} is not a life stage with a number of photos, such as larva=20")
     return name.lower(), int(number) if separator else None
 
 
@@ -164,7 +164,9 @@ def parse_pairs(given: Iterable[str | Sequence[str]]) -> Pairs:
         if not isinstance(names, list | tuple):
             names = ()
         if len(names) != 2 or any(not isinstance(name, str) or not name.strip() for name in names):
-            raise UsageError(f"{pair!r} is no pair of taxa such as 'Harmonia axyridis / Adalia bipunctata'")
+            raise UsageError(
+                f"{pair!r} is not a pair of taxa such as 'Harmonia axyridis / Adalia bipunctata'"
+            )
         first, second = (" ".join(name.split()) for name in names)
         if first == second:
             raise UsageError(f"{first!r} is paired with itself")
@@ -189,7 +191,7 @@ def read_pairs(text: str, name: str) -> Pairs:
             parse_pairs([names])
         except UsageError:
             raise UsageError(
-                f"{name}, line {number}: {line[:60]!r} is no pair of taxa",
+                f"{name}, line {number}: {line[:60]!r} is not a pair of taxa",
                 hint="Write two names a line, such as `Harmonia axyridis, Adalia bipunctata`.",
             ) from None
         found.append(names)

@@ -365,7 +365,7 @@ def _meta(path: Path, refuse: Callable[[str], SplitError]) -> dict[str, Any]:
     if not any(part in meta["sha256"] for part in PARTS):
         raise refuse(f"{file} names no part")
     if not all(isinstance(value, str) for value in meta["sha256"].values()):
-        raise refuse(f"{file}: sha256 holds what is no hash")
+        raise refuse(f"{file}: sha256 holds something that is not a hash")
     return meta
 
 

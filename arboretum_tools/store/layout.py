@@ -71,7 +71,9 @@ class StoreConfig:
                 f"{self.size!r} is not a photo size", hint=f"The sizes are {', '.join(PHOTO_SIZES)}."
             )
         if self.resize is not None and set(self.resize) != _RESIZE:
-            raise UsageError(f"{self.resize!r} is no resize", hint=f"It has {', '.join(sorted(_RESIZE))}.")
+            raise UsageError(
+                f"{self.resize!r} is not a way to resize", hint=f"It has {', '.join(sorted(_RESIZE))}."
+            )
 
 
 def shard_name(number: int) -> str:

@@ -122,8 +122,8 @@ class StoreWriter:
                 raise StoreError(
                     f"{storage.location} has a shard of number {after - 1}, and none is left above it; "
                     "nothing was changed",
-                    hint="Move what is no shard of it out of the store, or download into another folder with "
-                    "--images.",
+                    hint="Move what is not a shard of this store out of it, or download into another folder "
+                    "with --images.",
                 )
             if let_in is not None and self._task.of > 1:
                 let_in()

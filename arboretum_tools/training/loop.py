@@ -253,7 +253,7 @@ class Run:
             with memory_errors(self.recipe, len(batch.labels)), self.autocast():
                 outputs = model(normalized(batch.to(self.device).views[0]))
             if not all(logits.isfinite().all() for logits in outputs.values()):
-                raise self.no_number("the network's output is no number", batch.photo_ids.tolist())
+                raise self.no_number("the network's output is not a number", batch.photo_ids.tolist())
             heads = outputs if len(outputs) > 1 else {}
             for head, logits in {"": heads_mean(outputs), **heads}.items():
                 top = best(batch.photo_ids.numpy(), logits.float().cpu().numpy())

@@ -37,7 +37,9 @@ def ratios(text: str) -> float | list[float]:
     try:
         values = [float(part) for part in text.split(",")]
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is no ratio such as 100, nor a list such as 10,50,100") from None
+        raise typer.BadParameter(
+            f"{text!r} is neither a ratio, such as 100, nor a list of ratios, such as 10,50,100"
+        ) from None
     for value in values:
         parse_ratio(value)
     return values[0] if len(values) == 1 else values

@@ -152,7 +152,7 @@ def _damaged(member: Member, what: str) -> CatalogError:
 
 def _too_large(member: Member) -> CatalogError:
     return CatalogError(
-        f"{member.name} has a value of more than {_LARGEST >> 20} MiB, which is no observation",
+        f"{member.name} has a value of more than {_LARGEST >> 20} MiB, which cannot be an observation",
         hint="Save pages or JSON lines of the API. Nothing was changed.",
     )
 

@@ -118,7 +118,7 @@ def _parsed(member: Member) -> ET.Element:
         except ET.ParseError as error:
             wrong = one_line(error)
     raise CatalogError(
-        f"{member.name} is no descriptor of a Darwin Core archive: {wrong}",
+        f"{member.name} is not the descriptor of a Darwin Core archive: {wrong}",
         hint="Fetch the archive again. Nothing was changed.",
     )
 

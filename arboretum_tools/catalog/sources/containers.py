@@ -203,7 +203,7 @@ def _tar_opener(path: Path, name: str) -> _Opener:
         with tarfile.open(path) as archive:
             stream = archive.extractfile(name)
             if stream is None:
-                raise CatalogError(f"{path}!{name} is no file", hint=FETCH_AGAIN)
+                raise CatalogError(f"{path}!{name} is not a regular file", hint=FETCH_AGAIN)
             size = path.stat().st_size
             if name.endswith(".gz"):
                 with gzip.open(stream) as unpacked:

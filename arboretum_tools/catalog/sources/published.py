@@ -81,7 +81,7 @@ def _to_parquet(reading: Reading, member: Member, target: Path) -> bool:
     }
     if "photo_id" not in columns:
         raise CatalogError(
-            f"{member.name} has no column photo_id, so it is no catalogue: "
+            f"{member.name} has no column photo_id, so it is not a catalogue: "
             f"it begins {', '.join(found)[:80]!r}",
             hint="A catalogue has the columns of the published metadata; the data dictionary lists them.",
         )

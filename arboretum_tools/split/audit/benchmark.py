@@ -25,7 +25,11 @@ def checks(files: Files) -> Iterator[Check]:
     if kind is not None:
         rule = rules.get(kind)
         rows = files.classes.to_pylist()
-        yield found("benchmark", True, f"{kind!r} is none") if rule is None else rule(files, rows)
+        yield (
+            found("benchmark", True, f"{kind!r} is not a known benchmark")
+            if rule is None
+            else rule(files, rows)
+        )
 
 
 def _unseen(_: Files, rows: list[dict[str, Any]]) -> Check:

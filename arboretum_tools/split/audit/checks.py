@@ -289,7 +289,7 @@ def _profile(files: Files) -> Check:
     elif files.imported:
         return Check(name, "not promised", "a published split: its counts follow no formula of ours")
     else:
-        return found(name, True, f"{profile!r} over {len(counts)} classes is no profile")
+        return found(name, True, f"{profile!r} over {len(counts)} classes is not a known profile")
     wrong = [
         f"{row['class_key']}: {row['n_train']}, not {n}"
         for row, n in zip(rows, expected, strict=True)

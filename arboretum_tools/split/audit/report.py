@@ -162,7 +162,7 @@ def _table(path: Path, table: Table) -> pa.Table:
         found = read_columns(path)
         return pa.table({f.name: found.column(f.name).cast(f.type) for f in expected})
     except (OSError, KeyError, pa.ArrowException) as error:
-        raise _refuse(f"{path} is no such file of a split: {one_line(error)}") from error
+        raise _refuse(f"{path} is not a file of a split that can be read: {one_line(error)}") from error
 
 
 def _refuse(what: str) -> SplitError:

@@ -250,7 +250,7 @@ def _species(keys: Iterable[object]) -> tuple[list[str], list[str]]:
         elif name and (not last or last in LIFE_STAGES):
             classes.append(f"{kingdom}|{name}")
         else:
-            raise RecipeError(f"{key!r} is no class_key such as `Animalia|Turdus merula`")
+            raise RecipeError(f"{key!r} is not a class_key such as `Animalia|Turdus merula`")
     return classes, taxa
 
 

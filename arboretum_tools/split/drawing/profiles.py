@@ -228,7 +228,7 @@ def _fixed_units(recipe: SplitRecipe) -> int | None:
             per = 1 if recipe.max_per_class else max(recipe.lt_ratios)
             name = "max" if recipe.max_per_class else "min"
             raise RecipeError(
-                f"a largest class of {head} photos is no multiple of {unit}, as the family "
+                f"a largest class of {head} photos is not a multiple of {unit}, as the family "
                 f"{family_text(recipe.lt_ratios)} needs",
                 hint=_nearest(name, [n * unit // per for n in (below, above) if n]),
             )

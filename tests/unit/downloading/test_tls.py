@@ -209,10 +209,10 @@ def test_hosts_that_no_proxy_is_asked_for(monkeypatch, no_proxies, names):
     ("message", "why"),
     [
         ("socks5://me:secret@proxy.test:1080", "'socks5', which is not spoken"),
-        ("http://me:secret@:3128", "is no address"),
-        ("http://me:secret@proxy.test:port", "is no address"),
-        ("http://me:secret@[::1", "is no address"),
-        ("http://me:secret@pro xy.test", "is no address"),
+        ("http://me:secret@:3128", "is not an address"),
+        ("http://me:secret@proxy.test:port", "is not an address"),
+        ("http://me:secret@[::1", "is not an address"),
+        ("http://me:secret@pro xy.test", "is not an address"),
     ],
 )
 def test_a_proxy_that_cannot_be_asked_is_one_error_without_its_password(

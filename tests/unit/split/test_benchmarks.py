@@ -335,7 +335,7 @@ WRONG = [
     ({"benchmark": "confounding"}, RecipeError, "needs pairs"),
     ({"benchmark": "confounding", "pairs": ["Turdus/Picus"]}, RecipeError, "genus Turdus cannot be"),
     ({"benchmark": "confounding", "pairs": ["Turdus merula/No one"]}, UnknownTaxonError, "No one"),
-    ({"benchmark": "confounding", "pairs": ["Turdus merula"]}, UsageError, "is no pair"),
+    ({"benchmark": "confounding", "pairs": ["Turdus merula"]}, UsageError, "is not a pair"),
     ({"profile": "benchmark"}, RecipeError, "do not go together"),
     ({"pairs": ["a/b"]}, RecipeError, "--pair goes with a benchmark"),
     ({"classes_per_group": 3}, RecipeError, "--classes-per-group goes with a benchmark"),
