@@ -109,7 +109,7 @@ def again_lines(made: RemadeSplit, source: Path) -> list[str]:
     catalogue = "has other photos or classes" if made.catalog_changed else "has the same photos and classes"
     lines = [
         f"made again from {source}: NOT the same split; {', '.join(made.differing)} differ",
-        f"the catalogue at {catalogue}, by its fingerprint",
+        f"by its fingerprint the catalogue {catalogue}",
     ]
     found = made.differences
     if found is None:
