@@ -368,7 +368,7 @@ def test_silence_and_drips_end_in_time():
 
 
 def test_what_the_headers_say_is_told_byte_by_byte():
-    head = b'ETag: "\xff"\r\nLOCATION: /a\r\nretry-After:  7 \r\nContent-Encoding: gzip\r\nX: ETag: no\r\n'
+    head = b'ETag: "\xff"\r\nLOCATION: /a\r\nretry-After:  7\r\nContent-Encoding: gzip\r\nX: ETag: no\r\n'
     [reply] = ask(Server([OK + head + b"Content-Length: 0\r\n\r\n"]))
     assert (reply.etag, reply.location, reply.retry_after, reply.encoding) == (
         '"\udcff"',
