@@ -20,7 +20,7 @@ from arboretum_metadata.schema import PART
 from arboretum_metadata.vocab import GROUPS, RARE_BELOW
 from arboretum_tools.arrays import from_numpy, texts, to_numpy
 from arboretum_tools.catalog import Catalog, Selection
-from arboretum_tools.errors import InfeasibleSplitError, RecipeError, SelectionError
+from arboretum_tools.errors import InfeasibleSplitError, RecipeError, SelectionError, UsageError
 from arboretum_tools.identity import class_key_sql
 from arboretum_tools.query import identifier
 from arboretum_tools.split.drawing.draw import Drawn, draw
@@ -79,6 +79,9 @@ def prepared(selection: Selection, recipe: SplitRecipe) -> tuple[Selection, Spli
         criteria = tuple(replace(one, taxa=groups) for one in criteria)
     if recipe.benchmark == "unseen":
         most = RARE_BELOW - 1
+        for one in criteria:
+            if one.min_photos and one.min_photos > most:
+                raise UsageError(f"min-photos {one.min_photos} is more than the {most} of `unseen`")
         criteria = tuple(replace(one, max_photos=min(one.max_photos or most, most)) for one in criteria)
     return catalog.selection(*criteria), recipe
 

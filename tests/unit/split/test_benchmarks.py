@@ -336,7 +336,7 @@ WRONG = [
     ({"benchmark": "confounding", "pairs": ["Turdus/Picus"]}, RecipeError, "genus Turdus cannot be"),
     ({"benchmark": "confounding", "pairs": ["Turdus merula/No one"]}, UnknownTaxonError, "No one"),
     ({"benchmark": "confounding", "pairs": ["Turdus merula"]}, UsageError, "is not a pair"),
-    ({"profile": "benchmark"}, RecipeError, "do not go together"),
+    ({"profile": "benchmark"}, UsageError, "unknown profile"),
     ({"pairs": ["a/b"]}, RecipeError, "--pair goes with a benchmark"),
     ({"classes_per_group": 3}, RecipeError, "--classes-per-group goes with a benchmark"),
 ]
