@@ -79,6 +79,8 @@ def _looked_at(path: Path) -> list[tuple[str, Path]]:
 
 
 def _kind(path: Path) -> str:
+    if path.is_file() and first_bytes(path, 4) == b"PAR1":
+        return published.NAME
     return next(form.NAME for form in _LOOKED_FOR if form.recognises(path))
 
 

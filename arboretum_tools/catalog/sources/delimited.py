@@ -99,7 +99,11 @@ def fields(line: str, dialect: Dialect) -> list[str]:
     """The fields of one line, without blanks around them."""
     if not dialect.quoted:
         return line.split(dialect.delimiter)
-    return [name.strip() for name in next(csv.reader([line], delimiter=dialect.delimiter), [])]
+    try:
+        found = next(csv.reader([line], delimiter=dialect.delimiter), [])
+    except csv.Error:  # no text at all, or one with a stray control character
+        found = line.split(dialect.delimiter)
+    return [name.strip() for name in found]
 
 
 def distinct(names: Sequence[str]) -> Iterator[str]:
