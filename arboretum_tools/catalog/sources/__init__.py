@@ -14,6 +14,7 @@ from arboretum_tools.catalog.built_files import INACTIVE
 from arboretum_tools.catalog.files import RawFiles, find_many, holds_parquet
 from arboretum_tools.catalog.losses import REASONS, Loss, Losses
 from arboretum_tools.catalog.sources import api_json, darwin_core, export_csv, open_data, published
+from arboretum_tools.catalog.sources.containers import first_bytes
 from arboretum_tools.catalog.sources.source import Format, Reading
 from arboretum_tools.errors import CatalogError, UsageError
 from arboretum_tools.query import Connection, literal, parquet_source
