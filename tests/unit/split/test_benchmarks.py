@@ -359,7 +359,7 @@ def test_selections_that_contradict_a_benchmark_are_refused(catalog, write_catal
         make_split(catalog.select("Aves"), benchmark="confounding", pairs=["Turdus merula/Picus viridis"])
     with pytest.raises(UsageError, match="min-photos 50"):
         make_split(catalog.select(min_photos=50), benchmark="unseen")
-    with pytest.raises(RecipeError, match="do not go together"):
+    with pytest.raises(RecipeError, match="has no imbalance ratio"):
         list(make_family(catalog, lt_ratios=[2, 4], benchmark="unseen"))
     fish = taxa["robin"] | {"class": "Actinopterygii"}
     with pytest.raises(SelectionError, match="none of the groups") as caught:
