@@ -8,11 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from arboretum_tools.catalog import open_catalog
+from arboretum_tools.catalog import losses, open_catalog
 from arboretum_tools.catalog.build import build_catalog
 from arboretum_tools.catalog.built_files import REJECTED
 from arboretum_tools.catalog.check import check_catalog
-from arboretum_tools.catalog.sources import losses
 from arboretum_tools.errors import CatalogError
 
 ROBIN = ("Animalia", "Chordata", "Aves", "Passeriformes", "Turdidae", "Turdus")
