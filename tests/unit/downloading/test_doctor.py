@@ -26,7 +26,7 @@ def test_where_all_is_well_it_says_so(tmp_path, origin):
     level, checks = seen(tmp_path / "images", origin.url)
     assert level in ("ok", "warning")  # the disk of a test machine may be nearly full
     assert checks["certificates"].level == checks["store"].level == "ok"
-    assert "no store yet" in checks["store"].saw
+    assert "not a store yet" in checks["store"].saw
 
 
 def test_a_photo_that_the_host_has_served_is_brought_home(tmp_path, origin, plan_of):
