@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from arboretum_metadata.vocab import LICENSE_PRESETS, LICENSES
-from arboretum_tools.errors import SelectionError
+from arboretum_tools.errors import SelectionError, UsageError
 from arboretum_tools.options import declared
 from arboretum_tools.options.select import RARITIES, Box, SelectionOptions
 from arboretum_tools.photo_ids import PhotoIds
@@ -90,6 +90,10 @@ class Criteria:
         for entry in _CHECKED:
             if (value := getattr(self, entry.name)) is not None:
                 object.__setattr__(self, entry.name, entry.checked(value))
+        if self.min_photos and self.max_photos and self.min_photos > self.max_photos:
+            raise UsageError(f"min-photos {self.min_photos} is more than max-photos {self.max_photos}")
+        if self.since and self.until and self.since > self.until:
+            raise UsageError(f"since {self.since} is later than until {self.until}")
 
     @property
     def licenses(self) -> tuple[str, ...]:

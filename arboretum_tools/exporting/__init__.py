@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from arboretum_metadata.schema import EVENED, EXPORT_CLASSES
 from arboretum_tools import events
 from arboretum_tools.atomic_files import out_of_space, placed, refuse_existing, sha256_of_json
+from arboretum_tools.captions import Templates
 from arboretum_tools.errors import ExportError, UsageError
 from arboretum_tools.exporting.attribution import write_attribution
 from arboretum_tools.exporting.base import Evened, Evening, Exporter, Source, undecodable
@@ -35,6 +36,8 @@ from arboretum_tools.exporting.photo_records import PhotoRecords
 from arboretum_tools.exporting.report import ExportReport, found_at, made_from, report, write_export_json
 from arboretum_tools.exporting.staging import other_leftovers, staging_for
 from arboretum_tools.exporting.webdataset import WebDataset
+from arboretum_tools.options import declared, takes
+from arboretum_tools.options.export import ExportOptions
 from arboretum_tools.samples import Samples, join, missing_of, require
 from arboretum_tools.split import Split, open_split
 from arboretum_tools.store.reader import ImageStore
@@ -64,20 +67,8 @@ FORMATS: Mapping[str, type[WebDataset | HuggingFace | ImageFolder | Lists | Csv 
 }
 
 
-def export(
-    what: Split | Selection | Catalog | str | Path,
-    *,
-    images: str | Path = "images",
-    to: str | Path,
-    format: str | Exporter = "webdataset",  # noqa: A002 - the word of the command line
-    parts: str | Sequence[str] | None = None,
-    seed: int = 0,
-    allow_missing: bool = False,
-    skip_bad: bool = False,
-    drop_classes: bool = False,
-    on_event: events.OnEvent = events.ignore,
-    **options: Any,
-) -> ExportReport:
+@takes(ExportOptions)
+def export(what: Split | Selection | Catalog | str | Path, options: ExportOptions) -> ExportReport:
     """Writes a split, or any selection, with the photos of an image store into a training format.
 
     The folder appears whole or not at all. The same export again finds it there and writes nothing; one that
@@ -89,19 +80,8 @@ def export(
 
     Args:
         what: a split, the folder of one, or a selection, which becomes one part `train` of all its photos.
-        images: the image store.
-        to: the folder to write.
-        format: a name of `FORMATS`, or an exporter with its options.
-        parts: the parts to export, default all that the split has.
-        seed: of the order of the samples.
-        allow_missing: go on without the photos that the store does not hold, and record them.
-        skip_bad: leave out photos that the format has to make anew and that cannot be decoded, and record
-            them as missing, `undecodable`; else one of them ends the export.
-        drop_classes: leave out the classes that have no photo in one of the parts, and number the others
-            anew.
+        options: {options}
         on_event: is told of progress.
-        **options: of the format, where it is given by name: the attributes of its class, such as
-            `samples_per_shard` and `captions` of `WebDataset`. None = its default.
 
     Raises:
         UsageError: there is no such format or option.
@@ -120,15 +100,15 @@ def export(
     >>> report.photos["test"]
     210
     """
-    to = Path(to)
-    exporter = _exporter(format, options)
+    to, on_event = Path(options.to), options.on_event
+    exporter = _exporter(options)
     split = _split(what)
-    store = ImageStore.open(images)
+    store = ImageStore.open(options.images)
     _refuse_inside(to, store, split)
-    found = {part: join(split, part, store) for part in _parts(split, parts)}
-    if not allow_missing:
+    found = {part: join(split, part, store) for part in _parts(split, options.parts)}
+    if not options.allow_missing:
         require(found.values(), split, store.location)
-    if skip_bad:
+    if options.skip_bad:
         found = {part: _decodable(samples, split, store, to, exporter) for part, samples in found.items()}
     for part, samples in found.items():
         if not len(samples):
@@ -139,7 +119,7 @@ def export(
     split = beside(split)
     empty = empty_classes(split, found)
     dropped: list[str] = []
-    if drop_classes and empty:
+    if options.drop_classes and empty:
         labels = {label for labels in empty.values() for label in labels}
         dropped = [split.classes["class_key"][label].as_py() for label in sorted(labels)]
         split, found = without(split, found, labels)
@@ -151,7 +131,7 @@ def export(
         )
     elif exporter.needs_every_class:
         refuse_empty(split, empty, exporter.format)
-    evened = _evened(exporter, found, seed)
+    evened = _evened(exporter, found, options.seed)
     even = _evened_photos(split, found, evened)
     found = {part: _kept(samples, evened.get(part)) for part, samples in found.items()}
     repeated = {part: one.repeated for part, one in evened.items()}
@@ -169,7 +149,7 @@ def export(
             part: open_files.enter_context(_details(samples, split, store, to))
             for part, samples in found.items()
         }
-        source = Source(split, store, found, details, seed, on_event, evened)
+        source = Source(split, store, found, details, options.seed, on_event, evened)
         return _export(exporter, source, to, dropped, even)
 
 
@@ -276,22 +256,33 @@ def _export(exporter: Exporter, source: Source, to: Path, dropped: list[str], ev
     return report(to, made, earlier, written=True)
 
 
-def _exporter(chosen: str | Exporter, options: Mapping[str, Any]) -> Exporter:
-    given = {name: value for name, value in options.items() if value is not None}
+def _exporter(options: ExportOptions) -> Exporter:
+    """The exporter that is asked for, with those of the options that are a format's own."""
+    of_formats = {field.name for kind in FORMATS.values() for field in fields(kind)}
+    given: dict[str, Any] = {
+        entry.name: value
+        for entry in declared(ExportOptions)
+        if entry.name in of_formats and (value := getattr(options, entry.name)) != entry.value
+    }
+    chosen = options.format
     if not isinstance(chosen, str):
         if given:
             raise UsageError(f"{', '.join(given)}: give options to the exporter itself, not beside it")
-        return chosen
-    if chosen not in FORMATS:
+        return cast("Exporter", chosen)
+    if chosen.lower() not in FORMATS:
         raise UsageError(f"there is no export format {chosen!r}", hint=f"There are {', '.join(FORMATS)}.")
-    kind = FORMATS[chosen]
+    kind = FORMATS[chosen.lower()]
     known = [field.name.replace("_", "-") for field in fields(kind)]
     for name in given:
         if name.replace("_", "-") not in known:
             raise UsageError(
                 f"the format {chosen} has no option {name.replace('_', '-')}",
-                hint=f"It has {', '.join(known)}.",
+                hint=f"It has {', '.join(known)}." if known else "It has no options.",
             )
+    if given.get("captions") in (("all",), ("none",)):
+        (given["captions"],) = given["captions"]
+    if isinstance(templates := given.get("templates"), str | Path):
+        given["templates"] = Templates.read(Path(templates))
     return kind(**given)
 
 
@@ -306,12 +297,9 @@ def _split(what: Split | Selection | Catalog | str | Path) -> Split:
     return whole(what)
 
 
-def _parts(split: Split, requested: str | Sequence[str] | None) -> tuple[str, ...]:
+def _parts(split: Split, requested: Iterable[str] | None) -> tuple[str, ...]:
     """The parts to export, in the split's own order; each is checked to exist."""
     if requested is None:
         return split.parts
-    requested = [requested] if isinstance(requested, str) else requested
     requested = [split.part_named(part) for part in requested]
-    if not requested:
-        raise UsageError("no part was named", hint=f"The split has {', '.join(split.parts)}.")
     return tuple(part for part in split.parts if part in requested)

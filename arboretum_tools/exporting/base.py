@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 import pyarrow as pa
 
-from arboretum_tools.errors import UsageError, VerificationError
+from arboretum_tools.errors import VerificationError
 from arboretum_tools.events import OnEvent
 from arboretum_tools.exporting.photo_records import PhotoInfo, PhotoRecords
 from arboretum_tools.exporting.staging import Staging
@@ -194,16 +194,6 @@ class Evening(Protocol):
             ExportError: a part cannot be evened.
         """
         ...
-
-
-def check_resize(shorter_side: int | None) -> None:
-    """Refuses a size that is none.
-
-    Raises:
-        UsageError: below 1 pixel.
-    """
-    if shorter_side is not None and shorter_side < 1:
-        raise UsageError(f"images cannot be resized to {shorter_side} pixels")
 
 
 def encoded(sample: Sample, resize: int | None, *, keep_format: bool = False) -> tuple[Sample, str | None]:

@@ -17,12 +17,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from arboretum_tools.captions import CAPTION_TYPES, DEFAULT_CAPTION, Names, captions
+from arboretum_tools.captions import CAPTION_TYPES, Names, captions
 from arboretum_tools.errors import UsageError
-from arboretum_tools.exporting.base import Source, check_resize
+from arboretum_tools.exporting.base import Source
 from arboretum_tools.exporting.hub_configs import write_configs
 from arboretum_tools.exporting.image_files import class_folders, rows_of, write_images
 from arboretum_tools.exporting.staging import Staging
+from arboretum_tools.options import check
+from arboretum_tools.options.export import CsvOptions
 
 _README = (
     "Tables for open_clip (`--dataset-type csv`). `datasets.load_dataset` of this folder gives their rows; "
@@ -31,23 +33,15 @@ _README = (
 _COLUMNS = ("filepath", "title", "label", "photo_id")
 
 
-@dataclass(frozen=True, slots=True)
-class Csv:
-    """Options of the format.
-
-    Attributes:
-        caption: the caption type in the column `title`.
-        resize: shrink images whose shorter side is longer than this many pixels; None = leave them.
-    """
-
-    caption: str = DEFAULT_CAPTION
-    resize: int | None = None
+@dataclass(frozen=True, kw_only=True)
+class Csv(CsvOptions):
+    """The format with its options."""
 
     format: ClassVar[str] = "csv"
     needs_every_class: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        check_resize(self.resize)
+        check(self)
         if self.caption not in CAPTION_TYPES:
             raise UsageError(
                 f"{self.caption!r} is not a caption type", hint=f"Give one of {', '.join(CAPTION_TYPES)}."

@@ -23,18 +23,16 @@ import pyarrow.parquet as pq
 
 from arboretum_metadata.vocab import RANKS
 from arboretum_tools.credit import credit_line
-from arboretum_tools.errors import UsageError
 from arboretum_tools.events import PhotoDone, ShardFinished
 from arboretum_tools.exporting.base import SPLIT_NAMES, Source, even_pieces, pieces_of_at_most
 from arboretum_tools.exporting.card import SplitSize, write_card
 from arboretum_tools.exporting.photo_records import PhotoInfo
 from arboretum_tools.exporting.staging import Staging
+from arboretum_tools.options import check
+from arboretum_tools.options.export import HuggingFaceOptions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-#: The hub asks for shards of 0.5 to 1 GB.
-SHARD_BYTES = 500_000_000
 
 # The hub's viewer refuses large row groups, and a random read decodes a whole one.
 _ROW_GROUP = 100
@@ -94,25 +92,15 @@ _COMPRESSION = {
 _Photos = tuple[str, "NDArray[np.int64]"]
 
 
-@dataclass(frozen=True, slots=True)
-class HuggingFace:
-    """Options of the format.
-
-    Attributes:
-        shard_bytes: a file holds about this many bytes of images, 1 or more, and no more than 25,000 photos;
-            a part has at least 20 files where that leaves 200 photos or more in each.
-        place: whether latitude and longitude are written.
-    """
-
-    shard_bytes: int = SHARD_BYTES
-    place: bool = True
+@dataclass(frozen=True, kw_only=True)
+class HuggingFace(HuggingFaceOptions):
+    """The format with its options."""
 
     format: ClassVar[str] = "hf"
     needs_every_class: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        if self.shard_bytes < 1:
-            raise UsageError(f"a shard holds at least 1 byte, not {self.shard_bytes}")
+        check(self)
 
     def options(self) -> Mapping[str, Any]:
         """The options in force."""

@@ -21,26 +21,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from arboretum_tools.exporting.base import Source, check_resize
+from arboretum_tools.exporting.base import Source
 from arboretum_tools.exporting.image_files import class_folders, write_images
 from arboretum_tools.exporting.staging import Staging
+from arboretum_tools.options import check
+from arboretum_tools.options.export import ImageOptions
 
 
-@dataclass(frozen=True, slots=True)
-class ImageFolder:
-    """Options of the format.
-
-    Attributes:
-        resize: shrink images whose shorter side is longer than this many pixels; None = leave them.
-    """
-
-    resize: int | None = None
+@dataclass(frozen=True, kw_only=True)
+class ImageFolder(ImageOptions):
+    """The format with its options."""
 
     format: ClassVar[str] = "imagefolder"
     needs_every_class: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        check_resize(self.resize)
+        check(self)
 
     def options(self) -> Mapping[str, Any]:
         """The options in force."""

@@ -33,11 +33,13 @@ from typing import Any, ClassVar
 from arboretum_metadata.vocab import GROUPS, LICENSES, RANKS
 from arboretum_tools.atomic_files import canonical_json
 from arboretum_tools.errors import ExportError
-from arboretum_tools.exporting.base import Sample, Source, check_resize
+from arboretum_tools.exporting.base import Sample, Source
 from arboretum_tools.exporting.hub_configs import write_configs
 from arboretum_tools.exporting.image_files import rows_of, write_images
 from arboretum_tools.exporting.staging import Staging
 from arboretum_tools.identity import slug
+from arboretum_tools.options import check
+from arboretum_tools.options.export import ImageOptions
 
 _IMAGES = {"train": "train_val2018", "val": "train_val2018", "test": "test2018"}
 
@@ -57,21 +59,15 @@ _UNKNOWN_LICENSE = 0
 _LICENSE_IDS = {name: number for number, name in enumerate(LICENSES, start=1)}
 
 
-@dataclass(frozen=True, slots=True)
-class INatJson:
-    """Options of the format.
-
-    Attributes:
-        resize: shrink images whose shorter side is longer than this many pixels; None = leave them.
-    """
-
-    resize: int | None = None
+@dataclass(frozen=True, kw_only=True)
+class INatJson(ImageOptions):
+    """The format with its options."""
 
     format: ClassVar[str] = "inat-json"
     needs_every_class: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        check_resize(self.resize)
+        check(self)
 
     def options(self) -> Mapping[str, Any]:
         """The options in force."""

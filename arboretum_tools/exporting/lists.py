@@ -27,11 +27,13 @@ import numpy as np
 from arboretum_tools.atomic_files import canonical_json
 from arboretum_tools.captions import CAPTION_TYPES, Names, captions
 from arboretum_tools.errors import UsageError
-from arboretum_tools.exporting.base import Source, check_resize
+from arboretum_tools.exporting.base import Source
 from arboretum_tools.exporting.hub_configs import write_configs
 from arboretum_tools.exporting.image_files import class_folders, rows_of, write_images
 from arboretum_tools.exporting.staging import Staging
 from arboretum_tools.identity import slug
+from arboretum_tools.options import check
+from arboretum_tools.options.export import ListsOptions
 
 _README = (
     "Lists for long-tailed training (MDCS, DeiT-LT and their family). `datasets.load_dataset` of this folder "
@@ -40,24 +42,15 @@ _README = (
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,59}")
 
 
-@dataclass(frozen=True, slots=True)
-class Lists:
-    """Options of the format.
-
-    Attributes:
-        name: `<NAME>` in the names of the lists, at most 60 ASCII letters, digits, `_` or `-`; None = that of
-            the split.
-        resize: shrink images whose shorter side is longer than this many pixels; None = leave them.
-    """
-
-    name: str | None = None
-    resize: int | None = None
+@dataclass(frozen=True, kw_only=True)
+class Lists(ListsOptions):
+    """The format with its options."""
 
     format: ClassVar[str] = "lists"
     needs_every_class: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        check_resize(self.resize)
+        check(self)
         if self.name is not None and not _NAME.fullmatch(self.name):
             raise UsageError(
                 f"{self.name!r} cannot be the name of a list",

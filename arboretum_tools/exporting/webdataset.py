@@ -51,13 +51,14 @@ from arboretum_tools.exporting.base import (
     Evened,
     Sample,
     Source,
-    check_resize,
     encoded,
     even_pieces,
     pieces_of_at_most,
 )
 from arboretum_tools.exporting.staging import Staging
 from arboretum_tools.exporting.tar_members import Members, member
+from arboretum_tools.options import check
+from arboretum_tools.options.export import WebDatasetOptions
 from arboretum_tools.samples import Samples
 from arboretum_tools.store import tar
 from arboretum_tools.wording import counted
@@ -77,46 +78,24 @@ _MOST_PIECES = 1_024
 Captions = Literal["all", "none"] | Sequence[str]
 
 
-@dataclass(frozen=True, slots=True)
-class WebDataset:
-    """Options of the format.
+@dataclass(frozen=True, kw_only=True)
+class WebDataset(WebDatasetOptions):
+    """The format with its options.
 
     Attributes:
-        samples_per_shard: at most this many, 1 or more; None = at most SAMPLES_PER_SHARD, in at least 20
-            shards a part where that leaves 10 samples or more in each.
         captions: caption types beside `txt`, which is always there: "all" ten, "none", or names of
             `captions.CAPTION_TYPES`; the default are the five that Arboretum's loader needs.
         templates: captions of one's own, each a member `<name>.txt` (`txt` replaces the plain `txt`).
-        even: makes all shards of train equal: "drop" leaves out the last samples of the shuffled order that
-            do not fill them, but never the last of a class; "repeat" takes the first ones again under the key
-            `<photo_id>r<k>`. None = nothing is dropped or repeated, and shards differ by at most one sample.
-        world_size: processes that train together. Every part has at least world_size x workers shards, if it
-            has that many photos; with `even`, those of train are a multiple of it.
-        workers: loader workers a process.
-        resize: shrink images whose shorter side is longer than this many pixels; None = leave them.
-        keep_formats: leave images that are no JPEG as they are.
     """
 
-    samples_per_shard: int | None = None
     captions: Captions = ARBORETUM_CAPTIONS
     templates: Templates = field(default_factory=Templates)
-    even: Literal["drop", "repeat"] | None = None
-    world_size: int = 1
-    workers: int = 1
-    resize: int | None = None
-    keep_formats: bool = False
 
     format: ClassVar[str] = "webdataset"
     needs_every_class: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        if self.samples_per_shard is not None and self.samples_per_shard < 1:
-            raise UsageError(f"a shard holds at least 1 sample, not {self.samples_per_shard}")
-        if self.even not in (None, "drop", "repeat"):
-            raise UsageError(f"shards are made even by drop or repeat, not by {self.even!r}")
-        if self.world_size < 1 or self.workers < 1:
-            raise UsageError("training has at least 1 process and 1 worker")
-        check_resize(self.resize)
+        check(self)
         self.caption_types()
 
     def caption_types(self) -> tuple[CaptionType, ...]:

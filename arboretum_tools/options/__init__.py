@@ -142,7 +142,7 @@ class Declared:
         """The default as people read it; None where leaving the option out says nothing more."""
         if self.option.default is not None:
             return self.option.default or None
-        if self.value is None or self.value is False or self.value == ():
+        if isinstance(self.value, bool) or self.value in (None, (), dataclasses.MISSING):
             return None
         if isinstance(self.value, tuple):
             return ",".join(map(str, self.value))
@@ -276,6 +276,8 @@ def documented(stage: type, indent: str = "") -> str:
     for entry in declared(stage):
         text = in_python(entry.option.help)
         text = text[0].lower() + text[1:] if text[:2].istitle() else text
+        if entry.value is True:
+            text = f"False = {text}"
         default = f" Default {entry.default_text}." if entry.default_text is not None else ""
         lines += textwrap.wrap(
             f"{entry.name}: {text}{default}",

@@ -175,13 +175,8 @@ class SelectionOptions:
 
     def __post_init__(self) -> None:
         check(self)
-        if self.min_photos and self.max_photos and self.min_photos > self.max_photos:
-            raise UsageError(f"min-photos {self.min_photos} is more than max-photos {self.max_photos}")
-        since, until = _day(self.since), _day(self.until)
-        if since and until and since > until:
-            raise UsageError(f"since {since} is later than until {until}")
-        object.__setattr__(self, "since", since)
-        object.__setattr__(self, "until", until)
+        object.__setattr__(self, "since", _day(self.since))
+        object.__setattr__(self, "until", _day(self.until))
         if isinstance(self.bbox, str):
             object.__setattr__(self, "bbox", Box.parse(self.bbox))
         elif self.bbox is not None and not isinstance(self.bbox, Box):

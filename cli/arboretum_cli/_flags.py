@@ -10,6 +10,7 @@ Typer reads one parameter for each option; the command gets those that were give
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from collections.abc import Callable
 from pathlib import Path
@@ -36,7 +37,7 @@ def takes(*, only: tuple[str, ...] | None = None, **stages: type) -> Callable[[C
     def decorate(command: Command) -> Command:
         hints = get_type_hints(command, include_extras=True)
         parameters: list[inspect.Parameter] = []
-        of_stage: dict[str, list[str]] = {}
+        of_stage: dict[str, list[Declared]] = {}
         for parameter in inspect.signature(command).parameters.values():
             stage = stages.get(parameter.name)
             if stage is None:
@@ -45,13 +46,18 @@ def takes(*, only: tuple[str, ...] | None = None, **stages: type) -> Callable[[C
                 )
                 continue
             options = [entry for entry in declared(stage) if only is None or entry.name in only]
-            of_stage[parameter.name] = [entry.name for entry in options]
+            of_stage[parameter.name] = options
             parameters += [_parameter(entry) for entry in options]
 
         def called(**values: Any) -> None:
             found = {
-                stage: {name: value for name in names if _is_given(value := values.pop(name))}
-                for stage, names in of_stage.items()
+                stage: {
+                    # A flag without a value says the opposite of the default.
+                    entry.name: not entry.value if entry.kinds == (bool,) else value
+                    for entry in options
+                    if _is_given(value := values.pop(entry.name))
+                }
+                for stage, options in of_stage.items()
             }
             command(**found, **values)
 
@@ -78,12 +84,14 @@ def _parameter(entry: Declared) -> inspect.Parameter:
         *names, help=text, metavar=entry.option.metavar, show_default=False, autocompletion=_completion(entry)
     )
     kind = _kind(entry)
-    default = False if kind is bool else None
+    default: Any = False if kind is bool else None
+    if entry.value is dataclasses.MISSING:
+        default = ...  # Typer's sign of what must be given.
     return inspect.Parameter(
         entry.name,
         inspect.Parameter.KEYWORD_ONLY,
         default=default,
-        annotation=Annotated[kind if kind is bool else kind | None, option],
+        annotation=Annotated[kind if default in (False, ...) else kind | None, option],
     )
 
 

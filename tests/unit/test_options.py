@@ -17,6 +17,7 @@ from arboretum_cli.main import app
 from arboretum_tools.errors import RecipeError, UsageError
 from arboretum_tools.options import Option, check, declared, documented, takes
 from arboretum_tools.options.download import DownloadArguments
+from arboretum_tools.options.export import ExportOptions
 from arboretum_tools.options.select import SelectionOptions
 from arboretum_tools.options.split import SplitOptions
 from arboretum_tools.split.recipe_file import read_recipe
@@ -26,6 +27,7 @@ STAGES = [
     (SelectionOptions, ("Catalog.select",), "select"),
     (DownloadArguments, ("download", "download_async", "estimate_download", "save_plan"), "download"),
     (SplitOptions, ("make_split",), "make-split"),
+    (ExportOptions, ("export",), "export"),
 ]
 
 #: Values that a recipe may hold, where the default is not one.
@@ -62,7 +64,8 @@ each_option = pytest.mark.parametrize(
 def test_an_option_is_an_argument_of_its_functions_and_documented(entry, functions, command):
     for name in functions:
         function = _public(name)
-        assert inspect.signature(function).parameters[entry.name].default == entry.value
+        default = inspect.signature(function).parameters[entry.name].default
+        assert (dataclasses.MISSING if default is inspect.Parameter.empty else default) == entry.value
     documentation = inspect.getdoc(_public(functions[0]))
     assert f"\n    {entry.name}: " in documentation
 

@@ -1,0 +1,176 @@
+"""The options of an export: those of every format, and what each format takes besides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Protocol
+
+from arboretum_tools.errors import UsageError
+from arboretum_tools.events import OnEvent, ignore
+from arboretum_tools.options import Option, check
+
+
+class Format(Protocol):
+    """An exporter: a format with its options, such as `exporting.WebDataset(even="drop")`."""
+
+    @property
+    def format(self) -> str:
+        """Its name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageOptions:
+    """What formats take that write images anew."""
+
+    resize: Annotated[
+        int | None,
+        Option(
+            "Shrink images whose shorter side is longer than so many pixels. Not for hf.",
+            metavar="PIXELS",
+            least=1,
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebDatasetOptions(ImageOptions):
+    """What the format `webdataset` takes, but for its captions."""
+
+    samples_per_shard: Annotated[
+        int | None,
+        Option(
+            "webdataset: at most so many. Without it at most 10,000, in 20 shards a part or more where that "
+            "leaves 10 samples in each.",
+            metavar="N",
+            least=1,
+        ),
+    ] = None
+    even: Annotated[
+        str | None,
+        Option(
+            "webdataset: make all shards of train equal: drop leaves out the last samples that do not fill "
+            "them, but never the last of a class; repeat takes the first ones again.",
+            metavar="drop|repeat",
+            choices=("drop", "repeat"),
+            noun="way to make shards equal",
+        ),
+    ] = None
+    world_size: Annotated[
+        int,
+        Option(
+            "webdataset: processes that train together; a part has a shard for each of their workers, and "
+            "with --even a multiple of them.",
+            metavar="N",
+            least=1,
+        ),
+    ] = 1
+    workers: Annotated[int, Option("webdataset: loader workers a process.", metavar="N", least=1)] = 1
+    keep_formats: Annotated[
+        bool,
+        Option("webdataset: leave PNG, GIF and WebP as they are; refused where a set would mix them."),
+    ] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class HuggingFaceOptions:
+    """What the format `hf` takes."""
+
+    shard_bytes: Annotated[
+        int,
+        Option(
+            "hf: a file holds about so many bytes of images, and no more than 25,000 photos; a part has 20 "
+            "files or more where that leaves 200 photos in each.",
+            metavar="BYTES",
+            least=1,
+            default="500 MB",
+        ),
+    ] = 500_000_000
+    place: Annotated[bool, Option("hf: leave latitude and longitude out.", flag="no-place")] = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListsOptions(ImageOptions):
+    """What the format `lists` takes."""
+
+    name: Annotated[
+        str | None,
+        Option(
+            "lists: the NAME of NAME_train.txt, at most 60 ASCII letters, digits, `_` or `-`.",
+            metavar="NAME",
+            default="that of the split",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CsvOptions(ImageOptions):
+    """What the format `csv` takes."""
+
+    caption: Annotated[str, Option("csv: the caption type of its titles.", metavar="TYPE")] = "sci_com"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportOptions(WebDatasetOptions, HuggingFaceOptions, ListsOptions, CsvOptions):
+    """What `export` takes: its own options and those of all formats.
+
+    Attributes:
+        on_event: is told of progress.
+    """
+
+    to: Annotated[str | Path, Option("Folder to write.", metavar="DIR", flag="out", short="o")]
+    format: Annotated[
+        str | Format,
+        Option(
+            "webdataset, hf (Hugging Face Parquet), imagefolder, lists (MDCS, DeiT-LT and their kin), csv "
+            "(open_clip), or inat-json (iNaturalist 2018: DeiT, torchvision).",
+            metavar="FORMAT",
+        ),
+    ] = "webdataset"
+    images: Annotated[
+        str | Path, Option("The image store: a folder, or s3://BUCKET/PREFIX.", metavar="STORE")
+    ] = "images"
+    allow_missing: Annotated[bool, Option("Go on without photos that the store lacks; they are listed.")] = (
+        False
+    )
+    skip_bad: Annotated[
+        bool,
+        Option(
+            "Leave out photos that the format has to make anew and that cannot be decoded; they are listed."
+        ),
+    ] = False
+    parts: Annotated[
+        str | Iterable[str] | None,
+        Option("Only these parts, joined by commas.", metavar="PARTS", many=True, default="all"),
+    ] = None
+    drop_classes: Annotated[
+        bool,
+        Option("Leave out classes without a photo in one of the parts, and number the others anew."),
+    ] = False
+    captions: Annotated[
+        str | Iterable[str] | None,
+        Option(
+            "webdataset: caption types beside txt, which is always there: all ten, none, or a list joined by "
+            "commas.",
+            metavar="TYPES",
+            many=True,
+            default="the five that Arboretum's own loader needs",
+        ),
+    ] = None
+    templates: Annotated[
+        str | Path | None,
+        Option(
+            'webdataset: captions of your own, from a TOML file: txt = ["a photo of $common_name.", "a photo '
+            'of $genus."] makes the plain txt, any other name a member of that name.',
+            metavar="FILE",
+            flag="caption-template",
+        ),
+    ] = None
+    seed: Annotated[int, Option("Another order of the samples.", metavar="N")] = 0
+    on_event: OnEvent = ignore
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.parts == ():
+            raise UsageError("parts is given without a value", hint="Leave it out to take all.")
