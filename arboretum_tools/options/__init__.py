@@ -61,6 +61,7 @@ class Option:
         commas: whether a comma separates values.
         text: whether the command line hands it over as text, whatever its type.
         default: how the default reads where the value does not say it.
+        required: whether the command line asks for it.
         recipe: whether it may stand in a recipe file.
     """
 
@@ -77,6 +78,7 @@ class Option:
     commas: bool = True
     text: bool = False
     default: str | None = None
+    required: bool = False
     recipe: bool = True
 
 

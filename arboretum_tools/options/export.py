@@ -119,7 +119,7 @@ class ExportOptions(WebDatasetOptions, HuggingFaceOptions, ListsOptions, CsvOpti
         on_event: is told of progress.
     """
 
-    to: Annotated[str | Path, Option("Folder to write.", metavar="DIR", flag="out", short="o")]
+    to: Annotated[str | Path, Option("Folder to write.", metavar="DIR", flag="out", short="o", required=True)]
     format: Annotated[
         str | Format,
         Option(

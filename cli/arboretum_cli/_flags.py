@@ -10,7 +10,6 @@ Typer reads one parameter for each option; the command gets those that were give
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 from collections.abc import Callable
 from pathlib import Path
@@ -85,7 +84,7 @@ def _parameter(entry: Declared) -> inspect.Parameter:
     )
     kind = _kind(entry)
     default: Any = False if kind is bool else None
-    if entry.value is dataclasses.MISSING:
+    if entry.option.required:
         default = ...  # Typer's sign of what must be given.
     return inspect.Parameter(
         entry.name,
