@@ -187,7 +187,7 @@ def figures(
     except ImportError:
         raise BadInputError(
             "figures need matplotlib, which is not installed",
-            hint="Install the extra: pip install 'arboretum-tools[plots]'.",
+            hint="Install the extra: pip install '.[plots]' in the clone.",
         ) from None
     # Figures of their own, without pyplot: no state, no window, no font cache message.
     long_tail = Figure(figsize=(6, 4), layout="constrained")

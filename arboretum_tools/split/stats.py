@@ -261,6 +261,6 @@ def matplotlib_figure() -> Any:
     except ImportError as error:
         raise BadInputError(
             "figures need matplotlib, which is not installed",
-            hint="pip install 'arboretum-tools[plots]'; without it the plain-text figure is printed.",
+            hint="pip install '.[plots]' in the clone; without it the plain-text figure is printed.",
         ) from error
     return Figure

@@ -327,7 +327,7 @@ def _connect(location: str) -> obstore.store.ObjectStore:
     except ImportError:
         raise BadInputError(
             f"{location} is object storage, and obstore, which reads it, is not installed",
-            hint="Install the extra: pip install 'arboretum-tools[cloud]'.",
+            hint="Install the extra: pip install '.[cloud]' in the clone.",
         ) from None
     config = _profile() if location.startswith("s3://") else {}
     return from_url(location, config=config, client_options=_CLIENT, retry_config=_RETRY)

@@ -84,7 +84,7 @@ def train(
         import torch  # noqa: F401
     except ImportError as error:
         raise TrainingError(
-            "training needs torch, which is not installed", hint="pip install 'arboretum-tools[train]'"
+            "training needs torch, which is not installed", hint="pip install '.[train]' in the clone"
         ) from error
     from arboretum_tools.training.loop import Run, World
     from arboretum_tools.training.run_files import RunFolder
