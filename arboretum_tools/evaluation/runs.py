@@ -67,6 +67,12 @@ def summarize_runs(evaluations: Sequence[Evaluation]) -> Runs:
     Raises:
         UsageError: there is none.
         PredictionsError: they are not of one part and the same classes.
+
+    >>> import arboretum_tools as at
+    >>> test = "splits/aves-lt100/test.parquet"
+    >>> runs = at.summarize_runs([at.evaluate("splits/aves-lt100", test) for _ in range(2)])
+    >>> runs.top1["overall"].mean
+    1.0
     """
     if not evaluations:
         raise UsageError("mean and standard deviation need a run")

@@ -117,8 +117,9 @@ class SplitRecipe:
                 raise RecipeError(f"the ratio {ratio:g} is not of its family {family_text(self.lt_ratios)}")
             return ratio
         if self.lt_ratios or self.lt_ratio not in (None, 1):
+            what = "a benchmark" if self.benchmark else f"the profile {self.profile}"
             raise RecipeError(
-                f"the profile {self.profile} has no imbalance ratio to ask for",
+                f"{what} has no imbalance ratio",
                 hint=f"Leave --lt-ratio out, or take one of the profiles {', '.join(RATIO_PROFILES)}.",
             )
         return 1.0

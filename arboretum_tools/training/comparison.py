@@ -48,6 +48,9 @@ def compare_runs(
         UsageError: no run.
         TrainingError: a folder is not one of a run, or the run is not over.
         SplitError: a run was trained on another split.
+
+    >>> import arboretum_tools as at
+    >>> found = at.compare_runs("splits/aves-lt100", ["runs/ce", "runs/mdcs"])  # doctest: +SKIP
     """
     if not runs:
         raise UsageError("there is no run to compare")

@@ -98,12 +98,12 @@ def test_another_split_is_exit_6_names_the_hashes_and_is_kept_only_where_asked(a
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["--lt-ratio", "10,x"], 2, "no ratio such as 100"),
+        (["--lt-ratio", "10,x"], 2, "neither a ratio, such as 100"),
         (["--lt-ratio", "10,0"], 2, "above 0"),
         (["--lt-ratio", "10,2.5"], 3, "2 or 3"),
         (["--profile", "natural", "--lt-ratio", "10"], 3, "no imbalance ratio"),
         (["--no-split", "--test-per-class", "3"], 2, "--test-per-class: with --no-split"),
-        (["--profile", "zipf"], 2, "known are exp"),
+        (["--profile", "zipf"], 2, "known: exp"),
         (["--preset", "inat"], 2, "the presets are arboretum-40m"),
         (["--rank", "kingdom"], 2, "species, genus, family, order"),
         (["--recipe", "nowhere.toml"], 3, "nowhere.toml"),
@@ -111,7 +111,7 @@ def test_another_split_is_exit_6_names_the_hashes_and_is_kept_only_where_asked(a
         (["--benchmark", "confounding"], 3, "--preset arboretum-confounding"),
         (["--benchmark", "confounding", "--pairs", "nowhere"], 3, "nowhere cannot be read"),
         (["--benchmark", "unseen", "--test-per-class", "30"], 3, "--test-per-class 28 or less"),
-        (["--benchmark", "unseen", "--lt-ratio", "10,20"], 3, "do not go together"),
+        (["--benchmark", "unseen", "--lt-ratio", "10,20"], 3, "has no imbalance ratio"),
         (["--stages", "egg"], 3, "Add --benchmark life-stage"),
     ],
 )

@@ -17,6 +17,7 @@ from arboretum_tools.arrays import from_numpy
 from arboretum_tools.catalog.losses import Losses
 from arboretum_tools.catalog.sources.containers import FETCH_AGAIN, Member, damaged, whole
 from arboretum_tools.errors import CatalogError
+from arboretum_tools.wording import counted
 
 _BLOCK_BYTES = 4 * 2**20
 
@@ -178,8 +179,8 @@ def batches(text: Text, columns: Sequence[str], losses: Losses | None = None) ->
             yield pa.RecordBatch.from_arrays(arrays, names=list(columns))
     if lines.malformed and not lines.rows:
         raise CatalogError(
-            f"{member.name}: none of its {len(lines.malformed):,} rows has the {len(text.names)} fields of "
-            "its header",
+            f"{member.name}: none of its {counted(len(lines.malformed), 'row')} has the "
+            f"{counted(len(text.names), 'field')} of its header",
             hint=FETCH_AGAIN,
         )
 

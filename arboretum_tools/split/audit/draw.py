@@ -53,7 +53,7 @@ def _groups(table: pa.Table, group_by: str) -> tuple[NDArray[np.int64], NDArray[
         return photos, np.zeros(len(photos), np.int64)
     column = table[_GROUPS[group_by]]
     alone = to_numpy(column.is_null().cast(pa.int8())).astype(np.int64)
-    return np.where(alone, photos, to_numpy(column.fill_null(0))), alone
+    return np.where(alone, photos, to_numpy(column)), alone
 
 
 def _hold_out(files: Files) -> Check:

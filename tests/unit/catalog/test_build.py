@@ -88,14 +88,14 @@ def test_a_build_replaces_a_built_catalogue_and_nothing_else(tmp_path, photos, t
         build_catalog(write_catalog(photos(taxa["oak"], 1), name="third"), target)
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "x").touch()
-    with pytest.raises(TargetExistsError, match="no built catalogue"):
+    with pytest.raises(TargetExistsError, match="other than a built catalogue"):
         build_catalog(write_catalog(photos(taxa["oak"], 1), name="fourth"), tmp_path / "folder")
     assert len(open_catalog(target)) == 2
 
 
 def test_source_and_target_may_not_lie_in_each_other(write_catalog, photos, taxa):
     source = write_catalog(photos(taxa["robin"], 1))
-    with pytest.raises(UsageError, match="one in the other"):
+    with pytest.raises(UsageError, match="one inside the other"):
         build_catalog(source, source / "built")
 
 

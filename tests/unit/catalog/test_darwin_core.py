@@ -186,8 +186,8 @@ BROKEN = {
         lambda xml: xml.replace("media.csv", "gone.csv"),
         r"lacks gone\.csv, which its meta\.xml",
     ),
-    "entities": (lambda xml: '<!DOCTYPE x [<!ENTITY a "b">]>' + xml, "no descriptor"),
-    "no XML": (lambda xml: xml[:50], "no descriptor of a Darwin Core archive"),
+    "entities": (lambda xml: '<!DOCTYPE x [<!ENTITY a "b">]>' + xml, "not the descriptor"),
+    "no XML": (lambda xml: xml[:50], "not the descriptor of a Darwin Core archive"),
     "an odd delimiter": (lambda xml: xml.replace('By=","', 'By="||"'), "written in a way that is not read"),
 }
 

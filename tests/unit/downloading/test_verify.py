@@ -25,27 +25,27 @@ PHOTO = photo()
 
 
 @pytest.mark.parametrize(
-    ("http_status", "status", "tries", "throttled"),
+    ("http_status", "status", "tries"),
     [
-        (404, "gone", 1, False),
-        (410, "gone", 1, False),
-        (403, "forbidden", 1, False),
-        (401, "forbidden", 1, False),
-        (429, "failed", 0, True),
-        (503, "failed", 0, True),
-        (500, "failed", 0, False),
-        (502, "failed", 0, False),
-        (504, "failed", 0, False),
-        (408, "failed", 0, False),
-        (400, "failed", 1, False),
-        (206, "failed", 1, False),
-        (204, "failed", 1, False),
-        (304, "failed", 1, False),
+        (404, "gone", 1),
+        (410, "gone", 1),
+        (403, "forbidden", 1),
+        (401, "forbidden", 1),
+        (429, "failed", 0),
+        (503, "failed", 0),
+        (500, "failed", 0),
+        (502, "failed", 0),
+        (504, "failed", 0),
+        (408, "failed", 0),
+        (400, "failed", 1),
+        (206, "failed", 1),
+        (204, "failed", 1),
+        (304, "failed", 1),
     ],
 )
-def test_http_statuses(http_status, status, tries, throttled):
+def test_http_statuses(http_status, status, tries):
     verdict = judge(Answer(http_status, "u"))
-    assert (verdict.status, verdict.tries, verdict.throttled) == (status, tries, throttled)
+    assert (verdict.status, verdict.tries) == (status, tries)
     assert verdict.error == f"HTTP {http_status}"
 
 

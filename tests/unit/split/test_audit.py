@@ -159,7 +159,7 @@ def test_what_is_no_split_is_one_error(folder):
     with pytest.raises(UsageError, match="0 to 7"):
         audit_split(folder, near_bits=8)
     pq.write_table(pq.read_table(folder / "train.parquet").drop_columns(["ext"]), folder / "train.parquet")
-    with pytest.raises(SplitError, match="no such file of a split"):
+    with pytest.raises(SplitError, match="not a file of a split"):
         audit_split(folder)
     (folder / "split.json").write_text("[]")
     with pytest.raises(SplitError, match="lacks recipe"):

@@ -17,11 +17,13 @@ from arboretum_tools.split.make import make_split
 from arboretum_tools.split.reproduce import remake_split
 from arboretum_tools.stable_key import key
 
-SAME = {"ext": "jpg", "phylum": "P", "order": "O", "family": "F", "common_name": None}
+SAME = {"ext": "jpg", "phylum": "P", "common_name": None}
 
 #: Two of one name, a hybrid, one that is in none of the seven groups.
 SPECIES = [
-    SAME | dict(zip(("group", "kingdom", "class", "genus", "species"), names, strict=True))
+    SAME
+    | dict(zip(("group", "kingdom", "class", "genus", "species"), names, strict=True))
+    | {"order": f"order of {names[2]}", "family": f"family of {names[2]}"}
     for names in (
         ("Aves", "Animalia", "Aves", "Turdus", "merula"),
         ("Aves", "Animalia", "Aves", "Picus", "viridis"),
@@ -51,14 +53,14 @@ def catalogues(draw, wish):
         chosen = [one for one in SPECIES if f"{one['genus']} {one['species']}" in named]
         chosen = chosen[draw(st.sampled_from([0, 0, 0, 1])) :]
     rows, photo_id, observation = [], 0, 0
-    known = draw(st.booleans())
+    known = draw(st.sampled_from(["all", "all", "some", "none"]))
     for species in chosen:
         left = draw(st.one_of(st.sampled_from([30, 29, 8, 2]), st.integers(1, 24)))
         while left > 0:
             size = min(left, draw(st.integers(1, 5)))
             observation += 1
             stage = draw(st.sampled_from(STAGES))
-            seen = known or observation % 2 > 0
+            seen = known == "all" or (known == "some" and observation % 2 > 0)
             for _ in range(size):
                 photo_id += 1 + 2**33 * (observation % 3 == 0)
                 rows.append(
@@ -153,8 +155,13 @@ def reference(rows, wish, seen):
         # A column without a value counts as absent.
         raise NothingError(SelectionError)
     group_by = wish["group_by"]
+    known = any(row["observation_id"] is not None for row in rows)
+    if group_by in ("observation", "observer-per-species") and not known:
+        # A column without a value counts as absent.
+        raise NothingError(SelectionError)
     if group_by == "auto":
-        group_by = "photo" if any(row["observation_id"] is None for row in selected) else "observation"
+        known = any(row["observation_id"] is not None for row in selected)
+        group_by = "observation" if known else "photo"
         seen.add(f"auto is {group_by}")
     seen.update(["a hybrid"] * any("×" in row["species"] for row in selected))
     seen.update(["a repeated id"] * (len(unique) < len(rows)))

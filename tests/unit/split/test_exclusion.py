@@ -64,7 +64,7 @@ def test_files_of_every_kind_say_what_is_kept_out(tmp_path):
         ("c.csv", f"photo_id\n{2**63}\n", "is no photo_id"),
         ("d.txt", "\n", "names nothing"),
         ("e.parquet", "no parquet", "cannot be read"),
-        ("f.csv", "class_key\nTurdus\n", "no class_key"),
+        ("f.csv", "class_key\nTurdus\n", "not a class_key"),
     ],
 )
 def test_a_file_that_says_nothing_is_one_error(tmp_path, name, content, message):

@@ -148,7 +148,7 @@ def test_a_recipe_in_toml_is_the_flags(tmp_path):
     found = read_recipe(tmp_path / "r.toml")
     assert found.name == "birds"
     assert found.recipe == {"lt_ratio": [10, 100], "group_by": "observer-per-species"}
-    assert found.selection["taxa"] == ["Aves"]
+    assert found.selection["taxa"] == "Aves"
     assert found.selection["since"].isoformat() == "2020-01-31"
     (tmp_path / "r.toml").write_text('preset = "arboretum-40m"\nmax-per-class = 1000\n')
     found = read_recipe(tmp_path / "r.toml")
