@@ -1,4 +1,4 @@
-"""Writes the pages that are made from the code: one a command, and the data dictionary.
+"""Writes the pages that are made from the code: one a command, the Python API and the data dictionary.
 
     python docs/generate.py            writes them
     python docs/generate.py --check    exits 1, naming them, if a page is not what it would write
@@ -8,35 +8,34 @@ The pages are committed, so that they can be read without building anything; the
 
 from __future__ import annotations
 
-import contextlib
-import io
+import inspect
+import re
 import sys
+import textwrap
 from pathlib import Path
+from typing import Any
 
-from arboretum_cli import _errors
+import generate_api
+import typer
+
 from arboretum_cli.commands.catalog import COMMANDS as CATALOG_COMMANDS
 from arboretum_cli.main import COMMANDS, app
 from arboretum_metadata.schema import TABLES, Column, Table
 from arboretum_metadata.vocab import GROUPS, LICENSE_PRESETS, LICENSES, LIFE_STAGES, PHOTO_SIZES, RANKS
 
 DOCS = Path(__file__).parent
+_ROOT: Any = typer.main.get_command(app)
 HEAD = "<!-- Written by docs/generate.py: change the code, not this page. -->\n\n"
 
 
 def pages() -> dict[Path, str]:
     """Every generated page and its text."""
     found = {Path("reference/commands/index.md"): _overview(), Path("data-dictionary.md"): _dictionary()}
+    found[Path("reference/api.md")] = generate_api.page()
     for name in COMMANDS:
         found[Path(f"reference/commands/{name}.md")] = _command(name)
     found[Path("reference/commands/catalog.md")] = _catalog()
     return {path: HEAD + text for path, text in found.items()}
-
-
-def _help(*command: str) -> str:
-    out = io.StringIO()
-    with contextlib.redirect_stdout(out):
-        _errors.run(app, [*command, "--help"])
-    return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
 
 def _overview() -> str:
@@ -83,16 +82,77 @@ seconds elsewhere.
 
 
 def _command(name: str) -> str:
-    return f"# arboretum {name}\n\n```text\n{_help(name)}\n```\n"
+    return f"# arboretum {name}\n\n" + _manual(_ROOT.commands[name], f"arboretum {name}")
 
 
 def _catalog() -> str:
-    parts = ["# arboretum catalog\n", f"```text\n{_help('catalog')}\n```\n"]
-    parts += [
-        f"## arboretum catalog {name}\n\n```text\n{_help('catalog', name)}\n```\n"
-        for name in CATALOG_COMMANDS
-    ]
+    group = _ROOT.commands["catalog"]
+    parts = [f"# arboretum catalog\n\n{_prose(group)}"]
+    for name in CATALOG_COMMANDS:
+        command = f"arboretum catalog {name}"
+        parts.append(f"## {command}\n\n" + _manual(group.commands[name], command, under=name))
     return "\n".join(parts)
+
+
+def _manual(command: Any, name: str, under: str = "") -> str:
+    """The help of a command, each option with an anchor of its own."""
+    arguments = [p for p in command.params if p.param_type_name == "argument"]
+    options = [p for p in command.params if p.param_type_name == "option" and not p.hidden]
+    usage = " ".join([name, "[OPTIONS]", *(_metavar(p) for p in arguments)])
+    text = f"```text\n{usage}\n```\n\n{_prose(command)}"
+    level = "###" if under else "##"
+    if arguments:
+        text += f"{level} Arguments\n\n" + "".join(_entry(p, _metavar(p), under) for p in arguments)
+    if options:
+        text += f"{level} Options\n\n" + "".join(
+            _entry(p, ", ".join(sorted(p.opts, key=len)) + _value(p), under) for p in options
+        )
+    return text
+
+
+def _metavar(argument: Any) -> str:
+    name = argument.metavar or argument.name.upper()
+    if argument.nargs == -1 and not name.endswith("..."):
+        name += "..."
+    return name if argument.required else f"[{name}]"
+
+
+def _value(option: Any) -> str:
+    if option.is_flag:
+        return ""
+    return f" {option.metavar or option.type.name.upper()}"
+
+
+def _entry(parameter: Any, shown: str, under: str) -> str:
+    anchor = "-".join(filter(None, (under, max(parameter.opts, key=len).lstrip("-").lower())))
+    text, _, default = (parameter.help or "").partition(" [default: ")
+    needed = " Required." if parameter.required else ""
+    if not default and parameter.default not in (None, False, "", []) and not callable(parameter.default):
+        default = f"{parameter.default}]"
+    if default:
+        needed = f" Default: {_text(default[:-1])}."
+    return f'<a id="{anchor}"></a>**`{shown}`**<br>{_text(text)}{needed}\n\n'
+
+
+def _text(text: str | None) -> str:
+    """Help as Markdown: nothing in it is markup but its flags."""
+    return _flags(re.sub(r"([<>*_\[\]])", r"\\\1", " ".join((text or "").split())))
+
+
+def _flags(text: str) -> str:
+    return re.sub(r"(?<![\w`-])(--[a-z][a-z-]*)", r"`\1`", text)
+
+
+def _prose(command: Any) -> str:
+    """The text of a help page; what it keeps unwrapped is a block of commands."""
+    text = ""
+    for paragraph in inspect.cleandoc(command.help or "").split("\n\n"):
+        if not paragraph.startswith("\b"):
+            text += f"{_flags(' '.join(paragraph.split()))}\n\n"
+            continue
+        title, _, lines = paragraph.removeprefix("\b\n").partition("\n")
+        text += f"{title}\n\n```text\n{textwrap.dedent(lines)}\n```\n\n"
+    return text
 
 
 def _dictionary() -> str:
