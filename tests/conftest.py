@@ -30,9 +30,8 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, settings
 
-from arboretum_cli import _errors
+from arboretum_cli import main
 from arboretum_cli._progress import Progress
-from arboretum_cli.main import app
 from arboretum_metadata.sample import catalog_path
 from arboretum_tools.testing.origin import Origin
 
@@ -99,7 +98,7 @@ def arboretum(capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
         capsys.readouterr()
         # A note is said once a process; each run here stands for a process of its own.
         Progress._notes.clear()
-        code = _errors.run(app, [str(argument) for argument in arguments])
+        code = main.run([str(argument) for argument in arguments])
         return Outcome(code, *capsys.readouterr())
 
     return run

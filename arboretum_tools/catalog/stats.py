@@ -12,10 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from arboretum_metadata.vocab import GROUPS, RANKS
-from arboretum_tools.atomic_files import check_output, whole_file
+from arboretum_tools import figures as drawing
+from arboretum_tools import markdown
+from arboretum_tools.atomic_files import check_output
 from arboretum_tools.catalog.catalog import Catalog
 from arboretum_tools.catalog.selection import Selection, SpeciesCount
-from arboretum_tools.errors import BadInputError, UsageError
+from arboretum_tools.errors import BadInputError
+from arboretum_tools.options import takes
+from arboretum_tools.options.stats import CatalogStatsOptions
 from arboretum_tools.query import identifier, literal
 from arboretum_tools.spreadsheets import plain
 from arboretum_tools.wording import counted
@@ -79,10 +83,10 @@ class CatalogStats:
         """Every table in Markdown."""
         parts = [f"{self.english}: {counted(self.photos, 'photo')} of {self.species:,} species."]
         for table in self.tables:
-            lines = [f"### {table.title}", "", _row(table.columns)]
-            lines.append(_row("---:" if _numeric(table, i) else "---" for i in range(len(table.columns))))
-            lines += [_row(_cell(value) for value in row) for row in table.rows]
-            parts.append("\n".join(lines))
+            numeric = [i for i in range(len(table.columns)) if _numeric(table, i)]
+            rows = ([_cell(value) for value in row] for row in table.rows)
+            lines = markdown.table(table.columns, rows, right=numeric)
+            parts.append("\n".join([f"### {table.title}", "", *lines]))
         return "\n\n".join(parts) + "\n"
 
     def to_csv(self) -> str:
@@ -99,14 +103,15 @@ class CatalogStats:
         return out.getvalue()
 
 
-def catalog_stats(what: Catalog | Selection, *, top: int = 10) -> CatalogStats:
+@takes(CatalogStatsOptions)
+def catalog_stats(what: Catalog | Selection, options: CatalogStatsOptions) -> CatalogStats:
     """Counts a catalogue, or a selection of it.
 
     A built catalogue answers from its tables of names and counts where the selection allows.
 
     Args:
         what: a Catalog stands for all of its photos, of any grade.
-        top: species in the tables of the most and the least photographed; 0 = no such tables.
+        options: {options}
 
     Raises:
         UsageError: `top` is below 0.
@@ -116,8 +121,7 @@ def catalog_stats(what: Catalog | Selection, *, top: int = 10) -> CatalogStats:
     >>> print(at.catalog_stats(birds, top=1).to_csv().splitlines()[0])
     table,row,measure,value
     """
-    if top < 0:
-        raise UsageError(f"top must be 0 or more, not {top}")
+    top = options.top
     selection = what if isinstance(what, Selection) else what.select(quality_grade="any")
     groups = _species_by_group(selection)
     tail = _tail(groups)
@@ -176,22 +180,25 @@ def figures(
 
     Raises:
         TargetExistsError: a file is there and may not be replaced.
+        UsageError: the form is another one.
         BadInputError: matplotlib is not installed, or there is nothing to draw.
     """
-    if form not in ("png", "pdf", "svg"):
-        raise BadInputError(f"figures can be png, pdf or svg, not {form!r}")
+    files = [Path(folder) / f"{name}.{form}" for name in ("long-tail", "groups")]
+    for path in files:
+        drawing.form_of(path)
+        check_output(path, overwrite=overwrite)
     if not stats.species:
         raise BadInputError("there are no species to draw")
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise BadInputError(
-            "figures need matplotlib, which is not installed",
-            hint="Install the extra: pip install '.[plots]' in the clone.",
-        ) from None
-    # Figures of their own, without pyplot: no state, no window, no font cache message.
-    long_tail = Figure(figsize=(6, 4), layout="constrained")
-    axes = long_tail.add_subplot(
+    new = drawing.figure_class()
+    return [
+        drawing.save(draw(new, stats), path) for draw, path in zip((_long_tail, _groups), files, strict=True)
+    ]
+
+
+def _long_tail(new: Any, stats: CatalogStats) -> Any:
+    """Photos a species, both axes logarithmic."""
+    figure = new(figsize=(6, 4), layout="constrained")
+    axes = figure.add_subplot(
         xscale="log", yscale="log", xlabel="species, most photographed first", ylabel="photos"
     )
     axes.plot(range(1, stats.species + 1), stats.counts, color="#2f6b3a")
@@ -200,20 +207,29 @@ def figures(
         "30 photos", (1, 30), textcoords="offset points", xytext=(2, 3), fontsize=8, color="#666666"
     )
     axes.set_title(f"{counted(stats.photos, 'photo')} of {stats.species:,} species", fontsize=10)
-    groups = next(table for table in stats.tables if table.name == "group")
-    by_group = Figure(figsize=(7, 1.1 + 0.3 * len(groups.rows)), layout="constrained")
+    for axis, most in ((axes.xaxis, stats.species), (axes.yaxis, stats.counts[0])):
+        # In full, as 1,000 is easier to read than a power; of few decades also what lies between.
+        steps = (1, 2, 5) if most <= 2_000 else (1,)
+        ticks = [step * 10**power for power in range(len(str(most)) + 1) for step in steps]
+        axis.set_ticks([tick for tick in ticks if tick <= most * 1.5])
+        axis.set_major_formatter("{x:,.0f}")
+        axis.set_minor_formatter("")
+    return figure
+
+
+def _groups(new: Any, stats: CatalogStats) -> Any:
+    """Species and photos by group."""
+    rows = next(table for table in stats.tables if table.name == "group").rows
+    figure = new(figsize=(7, 1.1 + 0.3 * len(rows)), layout="constrained")
     for position, (title, column, color) in enumerate((("species", 1, "#8a6d3b"), ("photos", 2, "#2f6b3a"))):
-        panel = by_group.add_subplot(1, 2, position + 1, title=title)
-        panel.barh([row[0] for row in groups.rows], [row[column] for row in groups.rows], color=color)
-        panel.invert_yaxis()
+        panel = figure.add_subplot(1, 2, position + 1, title=title)
+        # Room for two: one bar alone is no wall.
+        panel.barh([row[0] for row in rows], [row[column] for row in rows], color=color, height=0.7)
+        panel.set_ylim(max(len(rows), 2) - 0.4, -0.6)
         panel.spines[["top", "right"]].set_visible(False)
-    drawn = {Path(folder) / f"long-tail.{form}": long_tail, Path(folder) / f"groups.{form}": by_group}
-    for path in drawn:
-        check_output(path, overwrite=overwrite)
-    for path, figure in drawn.items():
-        with whole_file(path) as temporary:
-            figure.savefig(temporary, format=form, dpi=200)
-    return list(drawn)
+        panel.xaxis.get_major_locator().set_params(integer=True, nbins=5)
+        panel.xaxis.set_major_formatter("{x:,.0f}")
+    return figure
 
 
 def _group_sql() -> str:
@@ -336,10 +352,6 @@ def _percent(part: int, whole: int) -> float:
     return round(100 * part / whole, 2) if whole else 0.0
 
 
-def _row(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
 def _numeric(table: Table, position: int) -> bool:
     return all(isinstance(row[position], int | float) for row in table.rows)
 
@@ -350,4 +362,4 @@ def _cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.2f}"
     # Names come from the metadata, which are untrusted.
-    return str(value).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
+    return markdown.cell(str(value))

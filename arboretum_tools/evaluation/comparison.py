@@ -20,7 +20,9 @@ from numpy.typing import NDArray
 from arboretum_tools.errors import UsageError
 from arboretum_tools.evaluation.evaluated_part import EvaluatedPart
 from arboretum_tools.evaluation.intervals import score_interval
-from arboretum_tools.evaluation.predictions import Source, read_predictions
+from arboretum_tools.evaluation.predictions import Source, name_of, read_predictions
+from arboretum_tools.options import takes
+from arboretum_tools.options.evaluation import ComparisonOptions
 from arboretum_tools.split.manifest import Split
 from arboretum_tools.stable_key import keys
 from arboretum_tools.version import __version__
@@ -35,8 +37,6 @@ _BLOCK = 1 << 21
 _TIE = 1e-9
 
 _BITS = 32
-
-_LARGEST_SEED = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,8 @@ class Comparison:
         top1: `overall`, `class_balanced`, and the shot bands of a split with a train part.
         top5: the same; None where fewer than five were given by one of them and there are more classes.
         seed: of the exchanges that were drawn.
+        names: of the files of the first and of the second; empty what was in memory.
+        predictions_sha256: of each run of the first and of the second, what was predicted.
     """
 
     split: str
@@ -88,20 +90,20 @@ class Comparison:
     top1: Mapping[str, Difference]
     top5: Mapping[str, Difference] | None
     seed: int
+    names: tuple[tuple[str, ...], tuple[str, ...]]
+    predictions_sha256: tuple[tuple[str, ...], tuple[str, ...]]
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as JSON."""
         return {"toolkit_version": __version__, **asdict(self)}
 
 
+@takes(ComparisonOptions)
 def compare_predictions(
     split: Split | str | Path,
     first: Source | Sequence[str | Path],
     second: Source | Sequence[str | Path],
-    *,
-    part: str = "test",
-    missing: str = "error",
-    seed: int = 0,
+    options: ComparisonOptions,
 ) -> Comparison:
     """Compares two models by their predictions for the same photos.
 
@@ -112,9 +114,7 @@ def compare_predictions(
         split: a split, or its folder.
         first: predictions of one model, or those of its runs.
         second: of the other.
-        part: the part that was predicted.
-        missing: `error` where a photo has no prediction, or `wrong` to count it so.
-        seed: draws other exchanges, where there are too many to try all.
+        options: {options}
 
     Raises:
         SplitError: the split cannot be read, has no such part, or no photo in it.
@@ -126,11 +126,10 @@ def compare_predictions(
     >>> at.compare_predictions("splits/aves-lt100", test, test).differing_groups
     0
     """
-    if not 0 <= seed <= _LARGEST_SEED:
-        raise UsageError(f"a seed is a whole number from 0 to {_LARGEST_SEED:,}, not {seed!r}")
-    tested = EvaluatedPart.of(split, part)
-    (a, a5, a_runs), (b, b5, b_runs) = (_hits(tested, side, missing) for side in (first, second))
-    apart = np.bincount(tested.sample.groups, weights=np.abs(a - b))
+    tested, seed = EvaluatedPart.of(split, options.part), options.seed
+    a, b = (_Hits.of(tested, side, options.missing) for side in (first, second))
+    apart = np.bincount(tested.sample.groups, weights=np.abs(a.first - b.first))
+    top5 = None if a.five is None or b.five is None else _differences(tested, a.five, b.five, seed)
     return Comparison(
         split=tested.split.name,
         part=tested.name,
@@ -138,28 +137,45 @@ def compare_predictions(
         grouped_by=tested.grouped_by,
         num_groups=tested.sample.num_groups,
         differing_groups=int(np.count_nonzero(apart)),
-        runs=(a_runs, b_runs),
-        top1=_differences(tested, a, b, seed),
-        top5=None if a5 is None or b5 is None else _differences(tested, a5, b5, seed),
+        runs=(len(a.names), len(b.names)),
+        top1=_differences(tested, a.first, b.first, seed),
+        top5=top5,
         seed=seed,
+        names=(a.names, b.names),
+        predictions_sha256=(a.sha256, b.sha256),
     )
 
 
-def _hits(
-    tested: EvaluatedPart, files: Source | Sequence[str | Path], missing: str
-) -> tuple[NDArray[np.float64], NDArray[np.float64] | None, int]:
-    """The share of runs that are right on each photo: in the first place, and among five."""
-    runs = list(files) if isinstance(files, list | tuple) else [files]
-    if not runs:
-        raise UsageError("a comparison needs predictions of both models")
-    first, among = np.zeros(len(tested.labels)), np.zeros(len(tested.labels))
-    five = True
-    for run in runs:
-        top = read_predictions(run, tested.photo_ids, len(tested.classes), missing=missing).top
-        first += top[:, 0] == tested.labels
-        among += (top == tested.labels[:, None]).any(axis=1)
-        five &= top.shape[1] >= min(5, len(tested.classes))
-    return first / len(runs), among / len(runs) if five else None, len(runs)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Hits:
+    """The share of runs that are right on each photo.
+
+    Attributes:
+        first: in the first place. five: among the first five; None where a run gives fewer. names: of the
+        files of the runs. sha256: of what they predict.
+    """
+
+    first: NDArray[np.float64]
+    five: NDArray[np.float64] | None
+    names: tuple[str, ...]
+    sha256: tuple[str, ...]
+
+    @classmethod
+    def of(cls, tested: EvaluatedPart, files: Source | Sequence[str | Path], missing: str) -> _Hits:
+        runs = list(files) if isinstance(files, list | tuple) else [files]
+        if not runs:
+            raise UsageError("a comparison needs predictions of both models")
+        first, among = np.zeros(len(tested.labels)), np.zeros(len(tested.labels))
+        five, hashes = True, []
+        for run in runs:
+            found = read_predictions(run, tested.photo_ids, len(tested.classes), missing=missing)
+            hits = found.top == tested.labels[:, None]
+            first += hits[:, 0]
+            among += hits.any(axis=1)
+            five &= found.top.shape[1] >= min(5, len(tested.classes))
+            hashes.append(found.sha256)
+        names = tuple(map(name_of, runs))
+        return cls(first / len(runs), among / len(runs) if five else None, names, tuple(hashes))
 
 
 def _differences(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,9 @@ from arboretum_tools.evaluation.metrics import (
     per_class,
 )
 from arboretum_tools.evaluation.pairs import PairAccuracy, accuracies
-from arboretum_tools.evaluation.predictions import Predictions, Source, read_predictions
+from arboretum_tools.evaluation.predictions import Predictions, Source, name_of, read_predictions
+from arboretum_tools.options import takes
+from arboretum_tools.options.evaluation import EvaluationOptions
 from arboretum_tools.split.manifest import Split
 from arboretum_tools.split.stats import group_of_class
 from arboretum_tools.version import __version__
@@ -45,6 +47,14 @@ class Measures:
     class_balanced: Estimate
     bands: Mapping[str, Estimate]
 
+    def by_name(self) -> dict[str, Estimate]:
+        """All of them by the names that reports, comparisons and means over runs have for them."""
+        return {"overall": self.overall, **self.over_classes()}
+
+    def over_classes(self) -> dict[str, Estimate]:
+        """The means over classes by name."""
+        return {"class_balanced": self.class_balanced, **self.bands}
+
 
 @dataclass(frozen=True, slots=True)
 class RankAccuracy:
@@ -64,28 +74,39 @@ class Evaluation:
     """What predictions came to.
 
     Attributes:
-        split: name of the split. part: which of its parts was predicted. photos: of the part. missing:
-        photos without a prediction, counted as wrong. grouped_by: what the intervals take as one draw:
-        observation, observer or photo. num_groups: how many of these the part has. classes: C.
-        classes_left_out: by shot band, classes without photos in the part: in no mean over classes. top1:
-        first prediction. top5: any of the first five; None where fewer were given and there are more
-        classes. macro_f1: mean of F1 over classes. ranks: accuracy by rank, narrowest first; ranks that no
-        class has are left out. hierarchical_distance: by k (1, and 5 where five are known), mean height of
-        the lowest common ancestor over
-            the first k predictions of every photo; empty where the classes have no lineage.
-        geometric_mean: of the top-1 accuracies of classes. worst_class: the lowest of them. No interval:
-        the least of many small samples lies below the least of the
-            true values, and no bootstrap says how far.
+        split: name of the split.
+        predictions: name of their file; empty where they were in memory.
+        part: which part of the split was predicted.
+        photos: of the part.
+        missing: photos without a prediction, counted as wrong.
+        grouped_by: what the intervals take as one draw: observation, observer or photo.
+        num_groups: how many of these the part has.
+        classes: C.
+        classes_left_out: by shot band, classes without photos in the part: in no mean over classes.
+        top1: first prediction.
+        top5: any of the first five; None where fewer were given and there are more classes.
+        macro_f1: mean of F1 over classes.
+        ranks: accuracy by rank, narrowest first; ranks that no class has are left out.
+        hierarchical_distance: by k (1, and 5 where five are known), mean height of the lowest common ancestor
+            over the first k predictions of every photo; empty where the classes have no lineage.
+        geometric_mean: of the top-1 accuracies of classes.
+        worst_class: the lowest of them. No interval: the least of many small samples lies below the least of
+            the true values, and no bootstrap says how far.
         calibration_error: expected calibration error of first predictions; None where no probabilities were
-        given. cuts: top-1 over the classes that the given cuts make `head`, `mid` and `tail`; empty without
-        cuts. mistake_severity: mean height of the lowest common ancestor over wrong predictions; None
-        without any. mistakes: wrong predictions. life_stages: top-1 share by life stage, of more than one
-        is known. groups: mean over classes of top-1 by group of Arboretum. pairs: of a benchmark of
-        look-alikes, how well those of each pair are told apart. per_class: one row a class, in label order:
-        label, class_key, n_train, n_test, top1, f1. sha256: content hashes of the split.
+            given.
+        cuts: top-1 over the classes that the given cuts make `head`, `mid` and `tail`; empty without cuts.
+        mistake_severity: mean height of the lowest common ancestor over wrong predictions; None without any.
+        mistakes: wrong predictions.
+        life_stages: top-1 share by life stage, where one is known.
+        groups: mean over classes of top-1 by group of Arboretum.
+        pairs: of a benchmark of look-alikes, how well those of each pair are told apart.
+        per_class: one row a class, in label order: label, class_key, n_train, n_test, top1, f1.
+        sha256: content hashes of the split.
+        predictions_sha256: of what was predicted, photo by photo.
     """
 
     split: str
+    predictions: str
     part: str
     photos: int
     missing: int
@@ -109,29 +130,22 @@ class Evaluation:
     pairs: tuple[PairAccuracy, ...]
     per_class: tuple[Mapping[str, Any], ...]
     sha256: Mapping[str, str]
+    predictions_sha256: str
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as JSON."""
         return {"toolkit_version": __version__, **asdict(self)}
 
 
-def evaluate(
-    split: Split | str | Path,
-    predictions: Source,
-    *,
-    part: str = "test",
-    missing: str = "error",
-    cuts: tuple[int, int] | None = None,
-) -> Evaluation:
+@takes(EvaluationOptions)
+def evaluate(split: Split | str | Path, predictions: Source, options: EvaluationOptions) -> Evaluation:
     """Holds predictions against a part of a split.
 
     Args:
         split: a split, or its folder.
         predictions: a Parquet, CSV, TSV or NPZ file, a data frame, a dict or an array; see
             `arboretum_tools.evaluation.predictions.read_predictions`.
-        part: the part that was predicted.
-        missing: `error` where a photo has no prediction, or `wrong` to count it so.
-        cuts: with (a, b) the labels below a are the head, below b the middle, all others the tail.
+        options: {options}
 
     Raises:
         SplitError: the split cannot be read, has no such part, or no photo in it.
@@ -143,13 +157,11 @@ def evaluate(
     >>> found.top1.overall.value
     1.0
     """
-    tested = EvaluatedPart.of(split, part)
+    tested, cuts = EvaluatedPart.of(split, options.part), options.cuts
     classes, truth, sample = tested.classes, tested.labels, tested.sample
-    found = read_predictions(predictions, tested.photo_ids, len(classes), missing=missing)
+    found = read_predictions(predictions, tested.photo_ids, len(classes), missing=options.missing)
     predicted = found.top[:, 0]
     hits = predicted == truth
-    if cuts is not None and not 0 < cuts[0] < cuts[1] < len(classes):
-        raise UsageError(f"cuts {cuts[0]},{cuts[1]} do not make three parts of {len(classes)} classes")
     answered = None if found.confidence is None else ~np.isnan(found.confidence)
     first = per_class(hits, truth, len(classes))
     f1 = f1_per_class(truth, predicted, len(classes))
@@ -158,6 +170,7 @@ def evaluate(
     severity, mistakes = lineages.severity(truth, predicted)
     return Evaluation(
         split=tested.split.name,
+        predictions=name_of(predictions),
         part=tested.name,
         photos=len(truth),
         missing=found.missing,
@@ -195,6 +208,7 @@ def evaluate(
             for label, row in enumerate(classes)
         ),
         sha256=tested.split.sha256,
+        predictions_sha256=found.sha256,
     )
 
 
@@ -231,10 +245,12 @@ def _distances(tested: EvaluatedPart, lineages: Lineages, top: NDArray[np.int64]
 
 
 def _cuts(
-    tested: EvaluatedPart, hits: NDArray[np.bool_], cuts: tuple[int, int] | None
+    tested: EvaluatedPart, hits: NDArray[np.bool_], cuts: str | Sequence[int] | None
 ) -> dict[str, Estimate]:
-    if cuts is None:
+    if cuts is None or isinstance(cuts, str):
         return {}
+    if cuts[1] >= len(tested.classes):
+        raise UsageError(f"cuts {cuts[0]},{cuts[1]} leave no tail: there are {len(tested.classes)} classes")
     third = np.searchsorted(cuts, tested.labels, side="right")
     inside = {name: third == number for number, name in enumerate(("head", "mid", "tail"))}
     return {name: tested.sample.within(own).class_mean(hits[own]) for name, own in inside.items()}

@@ -9,9 +9,10 @@ of these arrays or of label by photo_id, or an array in the order of the part, a
 from __future__ import annotations
 
 import csv
+import hashlib
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -53,6 +54,8 @@ _UNREADABLE = (
 _NUMBER_BYTES, _HEADER_BYTES = 64, 1 << 16
 
 
+_LABELS = "Labels are the numbers of the split's classes.parquet, and start at 0."
+
 # Rows of scores whose sums are this near to 1 are probabilities.
 _SUM_TOLERANCE = 1e-3
 
@@ -80,6 +83,20 @@ class Predictions:
     top: NDArray[np.int64]
     missing: int
     confidence: NDArray[np.float64] | None = None
+
+    @property
+    def sha256(self) -> str:
+        """Of the predictions in the order of the photos, whatever file they came from."""
+        found = hashlib.sha256(str(self.top.shape).encode())
+        for values in (self.top, self.confidence):
+            if values is not None:
+                found.update(values.astype(f"<{values.dtype.kind}8").tobytes())
+        return found.hexdigest()
+
+
+def name_of(source: Source) -> str:
+    """The name of the file that predictions are in; empty where they are in memory."""
+    return Path(source).name if isinstance(source, str | Path) else ""
 
 
 def read_predictions(
@@ -121,7 +138,12 @@ def read_predictions(
         row = int(np.flatnonzero(outside.any(axis=1))[0])
         raise PredictionsError(
             f"{name}: photo {ids[row]} has label {top[row][outside[row]][0]}, outside 0 to {num_classes - 1}",
-            hint="Labels are those of the split's classes.parquet.",
+            hint=_LABELS
+            + (
+                " These look as if they were counted from 1: subtract 1."
+                if top.min() == 1 and top.max() == num_classes
+                else ""
+            ),
         )
     return _aligned(name, (ids, top, confidence), photo_ids, missing)
 
@@ -270,15 +292,48 @@ def _read_parquet(path: Path, num_classes: int) -> _Rows:
 def _read_text(path: Path, delimiter: str) -> _Rows:
     with path.open(newline="", encoding="utf-8-sig") as file:
         names = next(csv.reader(file, delimiter=delimiter), [])
+    if "scores" in names and not {"label", "label_1"} & set(names):
+        raise ValueError(
+            "scores are read from Parquet or NPZ; a text file has label, or label_1 to label_k, best first"
+        )
     requested = ["photo_id", *_label_columns(names)]
     table = pyarrow.csv.read_csv(
         path,
         parse_options=pyarrow.csv.ParseOptions(delimiter=delimiter),
         convert_options=pyarrow.csv.ConvertOptions(
-            include_columns=requested, column_types=dict.fromkeys(requested, pa.int64())
+            include_columns=requested,
+            column_types=dict.fromkeys(requested, pa.string()),
+            strings_can_be_null=False,
         ),
     )
     return _from_columns(table)
+
+
+def _numbers(column: pa.ChunkedArray, name: str) -> NDArray[np.int64]:
+    """A column of text as whole numbers, without passing ids through a float."""
+    try:
+        return _whole(column.cast(pa.int64()).to_numpy(), name)
+    except pa.ArrowInvalid:
+        pass
+    try:
+        return _whole(column.cast(pa.float64()).to_numpy(), name)
+    except pa.ArrowInvalid:
+        raise _no_number(column.to_pylist(), name) from None
+
+
+def _no_number(values: Sequence[object], name: str) -> ValueError:
+    """What to say of a column that holds text: the first value that is no number."""
+    first = next(value for value in values if not _is_number(value))
+    about = f". {_LABELS}" if name.startswith("label") else ""
+    return ValueError(f"{name} is a column of numbers, and {str(first)!r} is not one{about}")
+
+
+def _is_number(value: object) -> bool:
+    try:
+        float(str(value))
+    except ValueError:
+        return False
+    return True
 
 
 def _label_columns(names: list[str]) -> list[str]:
@@ -299,7 +354,12 @@ def _ranks(names: list[str]) -> Iterator[int]:
 
 
 def _from_columns(table: pa.Table) -> _Rows:
-    columns = [_whole(table[name].to_numpy(), name) for name in table.column_names]
+    columns = [
+        _numbers(table[name], name)
+        if pa.types.is_string(table[name].type) or pa.types.is_large_string(table[name].type)
+        else _whole(table[name].to_numpy(), name)
+        for name in table.column_names
+    ]
     return columns[0], np.stack(columns[1:], axis=1), None
 
 
@@ -313,6 +373,8 @@ def _whole(values: NDArray[np.generic], name: str) -> NDArray[np.int64]:
         # No double above this is sure to be the number that was meant.
         found = np.clip(values, -(2.0**53), 2.0**53).astype(np.int64)
     else:
+        if values.dtype.kind in "OUT" and not all(map(_is_number, values.ravel().tolist())):
+            raise _no_number(values.ravel().tolist(), name)
         raise ValueError(f"{name} is not whole numbers without gaps")
     if not np.array_equal(found, values):
         raise ValueError(f"{name} holds numbers that are too large")

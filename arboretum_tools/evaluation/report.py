@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from arboretum_tools.atomic_files import placed, whole_file, write_json
+from arboretum_tools.atomic_files import placed, read_json, whole_file, write_json
 from arboretum_tools.errors import TargetExistsError
 from arboretum_tools.evaluation.comparison import Comparison, Difference
 from arboretum_tools.evaluation.evaluation import Evaluation, Measures
+from arboretum_tools.evaluation.figures import draw
+from arboretum_tools.evaluation.headings import heading
 from arboretum_tools.evaluation.intervals import FEW_CLASSES, Estimate
 from arboretum_tools.evaluation.runs import Runs, Spread
-from arboretum_tools.split.stats import matplotlib_figure
+from arboretum_tools.markdown import cell as text_cell
+from arboretum_tools.markdown import table
 from arboretum_tools.wording import counted, does, plural
 
 #: The files of a report.
@@ -22,7 +24,7 @@ JSON, MARKDOWN, FIGURE = "report.json", "report.md", "report.png"
 
 def markdown(found: Evaluation) -> str:
     """The evaluation as Markdown; numbers in percent with their 95 % intervals."""
-    columns = ["", "overall", "class-balanced", *found.top1.bands]
+    columns = ["", *map(heading, found.top1.by_name())]
     rows = [["top-1", *_cells(found.top1)]]
     if found.top5 is not None:
         rows.append(["top-5", *_cells(found.top5)])
@@ -32,14 +34,14 @@ def markdown(found: Evaluation) -> str:
         f"{counted(found.photos, 'photo')} of {counted(found.classes, 'class')}{_in_groups(found)}. Percent, "
         "with 95 % intervals for other photos of the same classes.",
         "",
-        *_table(columns, rows),
+        *table(columns, rows),
         "",
         *_over_classes(found.top1),
         f"Macro-F1 {cell(found.macro_f1)}. {_severity(found)}",
         _others(found),
         *_left_out(found),
         "",
-        *_table(
+        *table(
             ["rank", "accuracy", "photos"],
             [[rank, cell(one.accuracy), f"{one.accuracy.n:,}"] for rank, one in found.ranks.items()],
         ),
@@ -50,20 +52,20 @@ def markdown(found: Evaluation) -> str:
         ("group", found.groups, "classes"),
     ):
         if estimates:
-            rows = [[name, cell(one), f"{one.n:,}"] for name, one in estimates.items()]
-            lines += ["", *_table([title, "top-1", unit], rows)]
+            rows = [[text_cell(name), cell(one), f"{one.n:,}"] for name, one in estimates.items()]
+            lines += ["", *table([title, "top-1", unit], rows)]
     if found.pairs:
         rows = [
-            [" / ".join(map(_plain, one.names)), cell(one.top1), cell(one.swapped), f"{one.top1.n:,}"]
+            [" / ".join(map(text_cell, one.names)), cell(one.top1), cell(one.swapped), f"{one.top1.n:,}"]
             for one in found.pairs
         ]
-        lines += ["", *_table(["pair", "top-1", "taken for the other", "photos"], rows)]
+        lines += ["", *table(["pair", "top-1", "taken for the other", "photos"], rows)]
     return "\n".join(lines) + "\n"
 
 
 def comparison_markdown(found: Comparison) -> str:
     """The comparison as Markdown; numbers in percent."""
-    names = ["", *(name.replace("_", "-") for name in found.top1)]
+    names = ["", *map(heading, found.top1)]
     lines = [
         "## Against the other predictions",
         "",
@@ -80,7 +82,7 @@ def comparison_markdown(found: Comparison) -> str:
             ["difference", *map(_difference, each)],
             ["p", *("–" if one.p is None else f"{one.p:.4f}" for one in each)],
         ]
-        lines += ["", *_table(names, rows)]
+        lines += ["", *table(names, rows)]
     return "\n".join(lines) + "\n"
 
 
@@ -101,12 +103,12 @@ def _in_groups(found: Evaluation) -> str:
 
 def _over_classes(measures: Measures) -> list[str]:
     """The intervals for other classes as well, and a word on those of few classes."""
-    means = {"class-balanced": measures.class_balanced, **measures.bands}
+    means = {heading(name): one for name, one in measures.over_classes().items()}
     known = {name: one for name, one in means.items() if one.over_classes is not None}
     if not known:
         return []
     text = ", ".join(f"{name} {_range(one.over_classes)}" for name, one in known.items() if one.over_classes)
-    few = [f"{name} {counted(one.n, 'class')}" for name, one in known.items() if one.n < FEW_CLASSES]
+    few = [f"{name} ({counted(one.n, 'class')})" for name, one in known.items() if one.n < FEW_CLASSES]
     note = f" Over fewer than {FEW_CLASSES} classes this means little: {', '.join(few)}." if few else ""
     return [f"For other classes as well, top-1: {text}.{note}", ""]
 
@@ -116,7 +118,7 @@ def _range(ends: tuple[float, float]) -> str:
 
 
 def _cells(measures: Measures) -> list[str]:
-    return [cell(one) for one in (measures.overall, measures.class_balanced, *measures.bands.values())]
+    return [cell(one) for one in measures.by_name().values()]
 
 
 def cell(estimate: Estimate) -> str:
@@ -124,11 +126,6 @@ def cell(estimate: Estimate) -> str:
     if estimate.value is None or estimate.low is None or estimate.high is None:
         return "–"
     return f"{100 * estimate.value:.1f} {_range((estimate.low, estimate.high))}"
-
-
-def _plain(name: str) -> str:
-    """A name that cannot break the table; names are those of the metadata."""
-    return name.replace("|", "\\|")
 
 
 def _severity(found: Evaluation) -> str:
@@ -156,13 +153,13 @@ def _others(found: Evaluation) -> str:
 
 def runs_markdown(found: Runs) -> str:
     """Runs of one model as Markdown; percent, but for ranks."""
-    columns = [name.replace("_", "-") for name in found.top1]
+    columns = [heading(name) for name in found.top1]
     rows = [["top-1", *map(_spread, found.top1.values())]]
     if found.top5:
         rows.append(["top-5", *(_spread(found.top5.get(name)) for name in found.top1)])
     in_ranks = ("mistake_severity", "hierarchical_distance")
     others = [
-        [name.replace("_", " "), _spread(one, 1 if name.startswith(in_ranks) else 100)]
+        [heading(name), _spread(one, 1 if name.startswith(in_ranks) else 100)]
         for name, one in found.others.items()
     ]
     lines = [
@@ -171,11 +168,11 @@ def runs_markdown(found: Runs) -> str:
         f"Mean and standard deviation of {counted(len(found.evaluations), 'run')}, in percent; mistake "
         "severity and hierarchical distance in ranks.",
         "",
-        *_table(["", *columns], rows),
+        *table(["", *columns], rows),
         "",
-        *_table(["", "mean"], others),
+        *table(["measure", "value"], others),
         "",
-        *_table(["rank", "accuracy"], [[rank, _spread(one)] for rank, one in found.ranks.items()]),
+        *table(["rank", "accuracy"], [[rank, _spread(one)] for rank, one in found.ranks.items()]),
     ]
     return "\n".join(lines) + "\n"
 
@@ -207,67 +204,45 @@ def _left_out(found: Evaluation) -> list[str]:
     return ["", *lines] if lines else []
 
 
-def _table(header: list[str], rows: list[list[str]]) -> list[str]:
-    return [f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows)]
-
-
-def figure(found: Evaluation, path: Path) -> Path:
-    """Draws accuracy by shot band (without a train part by group or life stage), and by rank.
-
-    Raises:
-        BadInputError: matplotlib is not installed.
-    """
-    drawn = matplotlib_figure()(figsize=(7.2, 3.2), layout="constrained")
-    left, right = drawn.subplots(1, 2, sharey=True)
-    left.set_ylabel("top-1, mean over classes (%)")
-    parts, colors = found.top1.bands, ["#105c68", "#d99320", "#a8345c"]
-    if not parts:
-        parts = found.groups if len(found.groups) > 1 or not found.life_stages else found.life_stages
-        colors = ["#105c68"] * len(parts)
-        left.tick_params(axis="x", labelrotation=45)
-        left.set_ylabel("top-1 (%)")
-    _bars(left, {"all": found.top1.class_balanced, **parts}, ["#6c726c", *colors])
-    left.set_title(f"{found.split}, {found.part}", fontsize=10)
-    ranks = {rank: one.accuracy for rank, one in found.ranks.items()}
-    _bars(right, ranks, ["#105c68"] * len(ranks))
-    right.tick_params(axis="x", labelrotation=45)
-    right.set_title("share of photos right at each rank", fontsize=10)
-    left.set_ylim(0, 103)  # so that an interval that ends at 100 is seen to end there
-    with whole_file(path) as temporary:
-        drawn.savefig(temporary, format="png", dpi=200, metadata={"Software": None})
-    return path
-
-
-def _bars(axes: Any, estimates: dict[str, Estimate], colors: list[str]) -> None:
-    known = [(name, one, color) for (name, one), color in zip(estimates.items(), colors, strict=True)]
-    known = [entry for entry in known if entry[1].value is not None]
-    values = np.array([100 * (one.value or 0) for _, one, _ in known])
-    ends = np.array([[100 * (one.low or 0), 100 * (one.high or 0)] for _, one, _ in known]).reshape(-1, 2)
-    errors = np.stack([values - ends[:, 0], ends[:, 1] - values])
-    axes.bar([name for name, _, _ in known], values, color=[c for _, _, c in known], yerr=errors, capsize=3)
-
-
 def save(
     found: Evaluation | Runs,
     folder: str | Path,
     *,
     against: Comparison | None = None,
     with_figure: bool = True,
+    overwrite: bool = False,
 ) -> list[Path]:
-    """Writes report.json, report.md and, of one run, report.png; an earlier report there is replaced.
+    """Writes report.json, report.md and report.png.
+
+    A report of the same predictions of the same photos, held against the same other predictions, is written
+    anew; any other only where that is allowed.
 
     Args:
         found: the evaluation of a run, or several of them.
         folder: where to.
         against: a comparison of its predictions with others, written behind it.
         with_figure: draw report.png too.
+        overwrite: replace a report of other predictions.
 
     Raises:
-        TargetExistsError: the folder holds something else and no report.
+        TargetExistsError: the folder holds something else than a report, or another report that may not be
+            replaced.
         NotWritableError: it cannot be made.
         BadInputError: a figure is asked for and matplotlib is not installed.
     """
     folder = Path(folder)
+    value = found.to_dict() | ({"against": against.to_dict()} if against else {})
+    _check(folder, value, overwrite=overwrite)
+    # First, so that nothing is written where it cannot be drawn.
+    drawn = [draw(found, folder / FIGURE, against=against)] if with_figure else []
+    with whole_file(folder / MARKDOWN) as temporary:
+        temporary.write_text(report(found, against), encoding="utf-8")
+    write_json(folder / JSON, value)
+    return [folder / JSON, folder / MARKDOWN, *drawn]
+
+
+def _check(folder: Path, value: Mapping[str, Any], *, overwrite: bool) -> None:
+    """Refuses a folder that holds something else, or a report of something else."""
     with placed(folder):
         there = list(folder.iterdir()) if folder.is_dir() else []
     if folder.is_file() or (there and not (folder / JSON).is_file()):
@@ -275,15 +250,25 @@ def save(
             f"{folder} already holds something else; nothing was written",
             hint="Name another folder with --out.",
         )
-    with whole_file(folder / MARKDOWN) as temporary:
-        temporary.write_text(report(found, against), encoding="utf-8")
-    write_json(folder / JSON, found.to_dict() | ({"against": against.to_dict()} if against else {}))
-    written = [folder / JSON, folder / MARKDOWN]
-    return (
-        [*written, figure(found, folder / FIGURE)]
-        if with_figure and isinstance(found, Evaluation)
-        else written
-    )
+    if not there or overwrite:
+        return
+    try:
+        same = _inputs(read_json(folder / JSON)) == _inputs(value)
+    except (OSError, ValueError, TypeError, AttributeError):
+        same = False
+    if not same:
+        raise TargetExistsError(
+            f"{folder} holds the report of other predictions, or of another comparison; nothing was written",
+            hint="Name another folder with --out, or allow it to be replaced with --overwrite.",
+        )
+
+
+def _inputs(value: Mapping[str, Any]) -> list[Any]:
+    """What a report.json is of: the photos, what was predicted, and what that was held against."""
+    runs = value.get("evaluations") or [value]
+    of = [[one.get(name) for one in runs] for name in ("sha256", "part", "predictions_sha256")]
+    other = (value.get("against") or {}).get("predictions_sha256") or ()
+    return [*of, *map(list, other)]
 
 
 def report(found: Evaluation | Runs, against: Comparison | None = None) -> str:

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from arboretum_tools.errors import UsageError
-from arboretum_tools.evaluation.evaluation import Evaluation, Measures
+from arboretum_tools.evaluation.evaluation import Evaluation
+from arboretum_tools.evaluation.intervals import Estimate
 from arboretum_tools.evaluation.predictions import PredictionsError
 from arboretum_tools.version import __version__
 from arboretum_tools.wording import counted
@@ -27,6 +28,18 @@ class Spread:
     mean: float
     std: float | None
     values: tuple[float, ...]
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread:
+        """Of the values of the runs.
+
+        >>> Spread.of([1.0, 3.0]).mean
+        2.0
+        """
+        mean = math.fsum(values) / len(values)
+        squares = math.fsum((value - mean) ** 2 for value in values)
+        std = math.sqrt(squares / (len(values) - 1)) if len(values) > 1 else None
+        return cls(mean, std, tuple(values))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +102,8 @@ def summarize_runs(evaluations: Sequence[Evaluation]) -> Runs:
     return Runs(
         splits=tuple(one.split for one in evaluations),
         part=first.part,
-        top1=_spreads([dict(_measures(one.top1)) | _values(one.cuts) for one in evaluations]),
-        top5=_spreads([dict(_measures(one.top5)) if one.top5 else {} for one in evaluations]),
+        top1=_spreads([_values(one.top1.by_name() | dict(one.cuts)) for one in evaluations]),
+        top5=_spreads([_values(one.top5.by_name()) if one.top5 else {} for one in evaluations]),
         ranks=_spreads(
             [_values({rank: found.accuracy for rank, found in one.ranks.items()}) for one in evaluations]
         ),
@@ -99,13 +112,7 @@ def summarize_runs(evaluations: Sequence[Evaluation]) -> Runs:
     )
 
 
-def _measures(found: Measures) -> Iterator[tuple[str, float | None]]:
-    yield "overall", found.overall.value
-    yield "class_balanced", found.class_balanced.value
-    yield from _values(found.bands).items()
-
-
-def _values(estimates: Mapping[str, Any]) -> dict[str, float | None]:
+def _values(estimates: Mapping[str, Estimate]) -> dict[str, float | None]:
     return {name: one.value for name, one in estimates.items()}
 
 
@@ -125,11 +132,5 @@ def _spreads(runs: Sequence[Mapping[str, float | None]]) -> dict[str, Spread]:
     for name in runs[0]:
         values = tuple(value for run in runs if (value := run.get(name)) is not None)
         if len(values) == len(runs):
-            found[name] = _spread(values)
+            found[name] = Spread.of(values)
     return found
-
-
-def _spread(values: tuple[float, ...]) -> Spread:
-    mean = math.fsum(values) / len(values)
-    squares = math.fsum((value - mean) ** 2 for value in values)
-    return Spread(mean, math.sqrt(squares / (len(values) - 1)) if len(values) > 1 else None, values)

@@ -18,6 +18,7 @@ from arboretum_tools.atomic_files import canonical_json
 from arboretum_tools.bands import BANDS
 from arboretum_tools.exporting.base import SPLIT_NAMES, Source
 from arboretum_tools.exporting.licenses import NOT_KNOWN, least_open, licenses
+from arboretum_tools.markdown import table
 from arboretum_tools.version import __version__
 from arboretum_tools.wording import counted
 
@@ -189,8 +190,7 @@ def _lineage(classes: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _rows(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return "\n".join(table(head, rows))
 
 
 def _text(text: str) -> str:

@@ -27,20 +27,25 @@ from typing import (
     Any,
     Concatenate,
     ParamSpec,
+    Protocol,
     SupportsIndex,
     TypeVar,
     Union,
     get_args,
     get_origin,
     get_type_hints,
+    overload,
 )
 
 from arboretum_tools.errors import UsageError
 
 _P = ParamSpec("_P")
 _What = TypeVar("_What")
+_Other = TypeVar("_Other")
+_Third = TypeVar("_Third")
 _Options = TypeVar("_Options")
 _Result = TypeVar("_Result")
+_Made = TypeVar("_Made", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,33 +237,49 @@ def several(values: str | Iterable[str], name: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(part for part in parts if part))
 
 
-def takes(
-    stage: Callable[_P, _Options],
-) -> Callable[[Callable[[_What, _Options], _Result]], Callable[Concatenate[_What, _P], _Result]]:
-    """Gives a function of (what, options of a stage) the fields of the stage as its arguments.
+class _Takes(Protocol[_P, _Made]):
+    """Gives a function of one to three things and options of a stage the fields of the stage as arguments."""
+
+    @overload
+    def __call__(
+        self, function: Callable[[_What, _Made], _Result]
+    ) -> Callable[Concatenate[_What, _P], _Result]: ...
+
+    @overload
+    def __call__(
+        self, function: Callable[[_What, _Other, _Made], _Result]
+    ) -> Callable[Concatenate[_What, _Other, _P], _Result]: ...
+
+    @overload
+    def __call__(
+        self, function: Callable[[_What, _Other, _Third, _Made], _Result]
+    ) -> Callable[Concatenate[_What, _Other, _Third, _P], _Result]: ...
+
+
+def takes(stage: Callable[_P, _Options]) -> _Takes[_P, _Options]:
+    """Gives a function of one or more things and the options of a stage the fields of the stage as arguments.
 
     Type checkers see them, as do `help` and `inspect.signature`. In the docstring, the line
     `options: {options}` becomes what `Args:` says of each.
     """
     assert isinstance(stage, type)
 
-    def decorate(
-        function: Callable[[_What, _Options], _Result],
-    ) -> Callable[Concatenate[_What, _P], _Result]:
-        @functools.wraps(function)
-        def called(what: _What, /, *args: _P.args, **options: _P.kwargs) -> _Result:
-            return function(what, stage(*args, **options))
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        *things, _ = inspect.signature(function).parameters.values()
 
-        first, _ = inspect.signature(function).parameters.values()
+        @functools.wraps(function)
+        def called(*given: Any, **options: Any) -> Any:
+            return function(*given[: len(things)], stage(*given[len(things) :], **options))
+
         hints = get_type_hints(stage, include_extras=True)
         parameters = inspect.signature(stage).parameters
         shown = [
             parameters[field.name].replace(annotation=_plain(hints[field.name]))
             for field in _own_first(stage)
         ]
-        signature = inspect.Signature([first, *shown], return_annotation=function.__annotations__["return"])
+        signature = inspect.Signature([*things, *shown], return_annotation=function.__annotations__["return"])
         called.__signature__ = signature  # type: ignore[attr-defined]
-        called.__annotations__ = {p.name: p.annotation for p in (first, *shown)}
+        called.__annotations__ = {p.name: p.annotation for p in (*things, *shown)}
         called.__annotations__["return"] = signature.return_annotation
         called.__doc__ = re.sub(
             r"( *)options: \{options\}", lambda place: documented(stage, place[1]), function.__doc__ or ""

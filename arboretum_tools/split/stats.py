@@ -11,17 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from arboretum_metadata.vocab import FEW_BELOW, GROUPS, MANY_ABOVE, RANKS
-from arboretum_tools.atomic_files import check_output, whole_file
+from arboretum_metadata.vocab import GROUPS, RANKS
+from arboretum_tools import figures
+from arboretum_tools.atomic_files import check_output
 from arboretum_tools.bands import BANDS
-from arboretum_tools.errors import BadInputError, UsageError
+from arboretum_tools.options import takes
+from arboretum_tools.options.stats import SplitStatsOptions
 from arboretum_tools.split.manifest import Split, open_split
 from arboretum_tools.wording import counted
 
 #: The group of a class that is in none of the seven.
 OTHER = "other"
-
-_COLORS = {"many": "#105c68", "medium": "#d99320", "few": "#a8345c"}
 
 # Where a logarithmic axis begins, so that a class of one photo is seen.
 _FLOOR = 0.8
@@ -88,15 +88,13 @@ class SplitStats:
         return "many" if count > self.many_above else "few" if count < self.few_below else "medium"
 
 
-def split_stats(
-    split: Split | str | Path, *, many_above: int = MANY_ABOVE, few_below: int = FEW_BELOW
-) -> SplitStats:
+@takes(SplitStatsOptions)
+def split_stats(split: Split | str | Path, options: SplitStatsOptions) -> SplitStats:
     """Counts a split.
 
     Args:
         split: of any origin, or the folder of one.
-        many_above: bound of the many-shot band (Liu et al. 2019: 100).
-        few_below: bound of the few-shot band (Liu et al. 2019: 20).
+        options: {options}
 
     Raises:
         UsageError: the bounds cross.
@@ -107,8 +105,7 @@ def split_stats(
     >>> stats.ratio, round(stats.gini, 3)
     (100.0, 0.606)
     """
-    if not 0 <= few_below <= many_above + 1:
-        raise UsageError(f"few-shot below {few_below} and many-shot above {many_above} leave no band between")
+    many_above, few_below = options.many_above, options.few_below
     if not isinstance(split, Split):
         split = open_split(split)
     part = split.parts[0]
@@ -210,12 +207,9 @@ def save_figure(stats: SplitStats, path: str | Path, *, overwrite: bool = False)
         UsageError: the file has another ending.
     """
     path = Path(path)
-    kind = path.suffix.lower().lstrip(".")
-    if kind not in ("png", "pdf", "svg"):
-        raise UsageError(f"a figure is a .png, .pdf or .svg file, not {path.name}")
+    figures.form_of(path)
     check_output(path, overwrite=overwrite)
-    pyplot_figure = matplotlib_figure()
-    figure = pyplot_figure(figsize=(6.4, 3.6), layout="constrained")
+    figure = figures.figure_class()(figsize=(6.4, 3.6), layout="constrained")
     axes = figure.add_subplot()
     first = 0
     for name in BANDS:
@@ -223,7 +217,7 @@ def save_figure(stats: SplitStats, path: str | Path, *, overwrite: bool = False)
         if inside:
             edges = np.arange(first, first + len(inside) + 1) - 0.5
             label = f"{name}: {counted(len(inside), 'class')}"
-            color = _COLORS[name] if stats.bands else _COLORS["many"]
+            color = figures.BAND_COLORS[name if stats.bands else "many"]
             axes.stairs(inside, edges, baseline=_FLOOR, fill=True, color=color, label=label)
             first += len(inside)
     for bound in (stats.many_above, stats.few_below) if stats.bands else ():
@@ -243,24 +237,4 @@ def save_figure(stats: SplitStats, path: str | Path, *, overwrite: bool = False)
     axes.set_title(f"{stats.name}: {stats.largest:,} to {stats.smallest:,}{ratio}", fontsize=10)
     if stats.bands:
         axes.legend(framealpha=1, edgecolor="none", fontsize=8)
-    with whole_file(path) as temporary:
-        # No date and no version in the file, so that the same split gives the same figure.
-        metadata = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(kind, {"Software": None})
-        figure.savefig(temporary, format=kind, dpi=200, metadata=metadata)
-    return path
-
-
-def matplotlib_figure() -> Any:
-    """The class `matplotlib.figure.Figure`, which draws without a display and without global state.
-
-    Raises:
-        BadInputError: matplotlib is not installed.
-    """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise BadInputError(
-            "figures need matplotlib, which is not installed",
-            hint="pip install '.[plots]' in the clone; without it the plain-text figure is printed.",
-        ) from error
-    return Figure
+    return figures.save(figure, path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,7 +11,11 @@ from typing import Any
 
 from arboretum_tools.errors import SplitError, TrainingError, UsageError
 from arboretum_tools.evaluation import Difference, Estimate, compare_predictions, evaluate
-from arboretum_tools.evaluation.report import cell
+from arboretum_tools.evaluation.figures import Bar, draw_methods
+from arboretum_tools.evaluation.headings import heading
+from arboretum_tools.evaluation.report import cell as interval_cell
+from arboretum_tools.evaluation.runs import Spread
+from arboretum_tools.markdown import cell, table
 from arboretum_tools.split.manifest import Split, open_split
 from arboretum_tools.training.description import described, predictions_of
 
@@ -79,9 +82,7 @@ def compare_runs(
     compared = []
     for key, folders in groups.items():
         found_tops = [evaluate(opened, one, part=part).top1 for one in predictions[key]]
-        measures = [
-            {"overall": one.overall, "class_balanced": one.class_balanced, **one.bands} for one in found_tops
-        ]
+        measures = [one.by_name() for one in found_tops]
         differences = None
         if key != first:
             apart = compare_predictions(opened, predictions[key], predictions[first], part=part)
@@ -111,34 +112,70 @@ def _name(recipe: dict[str, Any], recipes: list[dict[str, Any]]) -> str:
 
 def comparison_table(methods: Sequence[ComparedMethod]) -> list[str]:
     """The comparison as Markdown, numbers in percent, and what the brackets mean."""
-    names = [name.replace("_", "-") for name in methods[0].estimates]
-    rows = [["method", "runs", *names], ["---"] * (2 + len(names))]
-    rows += [[one.name, str(len(one.runs)), *map(_shown, one.estimates.values())] for one in methods]
-    lines = [f"| {' | '.join(row)} |" for row in rows]
-    lines += [
+    names = [heading(name) for name in methods[0].estimates]
+    rows = [[cell(one.name), str(len(one.runs)), *map(_shown, one.estimates.values())] for one in methods]
+    lines = [
+        *table(["method", "runs", *names], rows),
         "",
         "One run: with its 95 % interval. Several: mean ± standard deviation over the runs.",
     ]
     others = [one for one in methods if one.differences is not None]
     if others:
-        rows = [[f"minus {methods[0].name}", *names], ["---"] * (1 + len(names))]
-        rows += [[one.name, *map(_apart, (one.differences or {}).values())] for one in others]
-        lines += ["", *(f"| {' | '.join(row)} |" for row in rows), ""]
+        rows = [[cell(one.name), *map(_apart, (one.differences or {}).values())] for one in others]
+        lines += ["", *table([f"minus {cell(methods[0].name)}", *names], rows), ""]
         lines.append("Differences with their 95 % intervals; p by exchanging the answers to whole groups.")
     return lines
 
 
 def _shown(estimates: Sequence[Estimate]) -> str:
-    values = [100 * one.value for one in estimates if one.value is not None]
-    if len(estimates) == 1 or not values:
-        return cell(estimates[0])
-    return f"{statistics.fmean(values):.1f} ± {statistics.stdev(values):.1f}"
+    spread = _spread(estimates)
+    if len(estimates) == 1 or spread is None or spread.std is None:
+        return interval_cell(estimates[0])
+    return f"{100 * spread.mean:.1f} ± {100 * spread.std:.1f}"
+
+
+def _spread(estimates: Sequence[Estimate]) -> Spread | None:
+    """Over the runs; None where nothing decides the measure."""
+    values = [one.value for one in estimates if one.value is not None]
+    return Spread.of(values) if values else None
 
 
 def _apart(one: Difference) -> str:
     if one.value is None or one.low is None or one.high is None or one.p is None:
         return "–"
     return f"{100 * one.value:+.1f} [{100 * one.low:.1f}, {100 * one.high:.1f}], p = {one.p:.2g}"
+
+
+def comparison_figure(methods: Sequence[ComparedMethod], path: str | Path, *, title: str = "") -> Path:
+    """Draws the methods by measure: one run with its 95 % interval, several with a standard deviation.
+
+    Args:
+        methods: of `compare_runs`.
+        path: .png, .pdf or .svg.
+        title: of the figure.
+
+    Raises:
+        BadInputError: matplotlib is not installed.
+        UsageError: the file has another ending.
+    """
+    several = [len(one.runs) > 1 for one in methods]
+    spread = "mean ± standard deviation over runs" if any(several) else "95 % intervals"
+    if any(several) and not all(several):
+        spread = "95 % interval of one run; mean ± standard deviation of several"
+    bars = {
+        (f"{one.name} ({len(one.runs)} runs)" if len(one.runs) > 1 else one.name): {
+            name: _bar(estimates) for name, estimates in one.estimates.items()
+        }
+        for one in methods
+    }
+    return draw_methods(bars, Path(path), title=title, spread=spread)
+
+
+def _bar(estimates: Sequence[Estimate]) -> Bar | None:
+    if len(estimates) == 1:
+        return Bar.of(estimates[0])
+    spread = _spread(estimates)
+    return None if spread is None else Bar.of(spread)
 
 
 def comparison_csv(methods: Sequence[ComparedMethod]) -> str:

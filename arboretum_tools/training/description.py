@@ -20,6 +20,11 @@ def described(folder: Path) -> dict[str, Any]:
     Raises:
         TrainingError: the folder is not one of a run.
     """
+    if folder.is_file():
+        raise TrainingError(
+            f"{folder} is a file; runs are the folders that `arboretum train` was given as --out",
+            hint="Files of predictions are compared by `arboretum evaluate SPLIT FILE --against FILE`.",
+        )
     try:
         found = read_json(folder / RUN)
     except (OSError, ValueError):
@@ -27,7 +32,8 @@ def described(folder: Path) -> dict[str, Any]:
     if not isinstance(found, dict) or found.get("format_version") != FORMAT_VERSION:
         raise TrainingError(
             f"{folder} is not the folder of a run of arboretum: it has no readable {RUN}",
-            hint="Name the folder that `arboretum train` was given as --out.",
+            hint="Name the folder that `arboretum train` was given as --out. Predictions of other programs "
+            "are compared by `arboretum evaluate SPLIT FILE --against FILE`.",
         )
     return found
 

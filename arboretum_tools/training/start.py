@@ -118,7 +118,7 @@ def train(
     found = {key: evaluate(opened, path, part=key[0]) for key, path in written.items()}
     whole = {part: one for (part, head), one in found.items() if not head}
     for part, one in whole.items():
-        save_report(one, folder.path / f"{part}-report", with_figure=False)
+        save_report(one, folder.path / f"{part}-report", with_figure=False, overwrite=True)
     return TrainingReport(folder.path, made, whole, {key: one for key, one in found.items() if key[1]})
 
 

@@ -11,7 +11,7 @@ Typer reads one parameter for each option; the command gets those that were give
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias, get_type_hints
 
@@ -67,6 +67,30 @@ def takes(*, only: tuple[str, ...] | None = None, **stages: type) -> Callable[[C
         return called
 
     return decorate
+
+
+def repeated(arguments: Sequence[str], flag: str) -> list[str]:
+    """Arguments in which a flag that takes several values stands before each of them.
+
+    Shells and people write `--against b0 b1 b2`, of which a parser of options takes b0 alone and leaves the
+    others to the arguments, where they mean something else. Here a flag has all that stands between it and
+    the next option.
+
+    >>> repeated(["evaluate", "birds", "a", "--against", "b0", "b1", "--json"], "--against")
+    ['evaluate', 'birds', 'a', '--against', 'b0', '--against', 'b1', '--json']
+    """
+    found: list[str] = []
+    inside, first = False, False
+    for one in arguments:
+        if one.startswith("-"):
+            inside = one == flag or one.startswith(f"{flag}=")
+            first = one == flag
+        elif inside and not first:
+            found.append(flag)
+        else:
+            first = False
+        found.append(one)
+    return found
 
 
 def _is_given(value: Any) -> bool:

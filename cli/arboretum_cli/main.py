@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import typer
 
 from arboretum_cli import _errors
+from arboretum_cli._flags import repeated
 from arboretum_cli.commands import (
     audit_split,
     catalog,
@@ -90,9 +91,16 @@ for _name, (_command, _line) in COMMANDS.items():
 app.add_typer(catalog.app, name="catalog", short_help="Fetch, build, annotate and check a catalogue.")
 
 
+def run(arguments: list[str]) -> int:
+    """Runs the command line and gives the code of its outcome."""
+    if arguments[:1] == ["evaluate"]:
+        arguments = repeated(arguments, "--against")
+    return _errors.run(app, arguments)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line and exits with the code of its outcome."""
-    code = _errors.run(app, list(sys.argv[1:] if arguments is None else arguments))
+    code = run(list(sys.argv[1:] if arguments is None else arguments))
     # A second Ctrl-C while the interpreter ends would hide the code.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.exit(code)

@@ -30,7 +30,12 @@ def test_it_prints_the_table_and_writes_the_report(arboretum, workdir, monkeypat
     assert outcome.code == 3
     assert "--missing wrong" in outcome.err
     assert not Path("other").exists()
-    outcome = arboretum("evaluate", "splits/aves-lt20", "mine.parquet", "--missing", "wrong", "--json")
+    # What was found of other predictions is not lost, unless that is asked for.
+    again = ("evaluate", "splits/aves-lt20", "mine.parquet", "--missing", "wrong", "--json")
+    outcome = arboretum(*again)
+    assert outcome.code == 3
+    assert "--overwrite" in outcome.err
+    outcome = arboretum(*again, "--overwrite")
     assert json.loads(outcome.out)["missing"] == 1
     assert arboretum("evaluate", "splits/aves-lt20", "mine.parquet", "--part", "dev").code == 3
 
@@ -62,14 +67,29 @@ def test_several_runs_two_models_and_cuts(arboretum, workdir):
     assert "of 3 runs" in outcome.out
     assert "±" in outcome.out
     assert "| head | mid | tail |" in outcome.out
-    assert sorted(path.name for path in Path("runs").iterdir()) == ["report.json", "report.md"]
+    assert sorted(path.name for path in Path("runs").iterdir()) == [
+        "report.json",
+        "report.md",
+        "report.png",
+    ]
     # A folder names the split of what stands behind it.
     outcome = arboretum("evaluate", split, "run0.csv", split, "run1.csv", "--json", "--out", "two")
     assert json.loads(outcome.out)["splits"] == ["aves-lt20", "aves-lt20"]
-    outcome = arboretum("evaluate", split, "run0.csv", "--against", "run1.csv", "--against", "run2.csv")
-    assert outcome.code == 0
-    assert "| difference | " in outcome.out
-    assert json.loads(Path("run0-report/report.json").read_text())["against"]["runs"] == [1, 2]
+    # Several files behind --against are runs of the other model, however they are written.
+    for several in (
+        ["--against", "run1.csv", "--against", "run2.csv"],
+        ["--against", "run1.csv", "run2.csv"],
+        ["--against=run1.csv", "run2.csv", "--part", "test"],
+    ):
+        outcome = arboretum("evaluate", split, "run0.csv", *several)
+        assert outcome.code == 0
+        assert "| difference | " in outcome.out
+        report = json.loads(Path("run0-report/report.json").read_text())
+        assert report["predictions"] == "run0.csv"
+        assert report["against"]["names"] == [["run0.csv"], ["run1.csv", "run2.csv"]]
+    outcome = arboretum("evaluate", "--against", "run1.csv", split, "run0.csv")
+    assert outcome.code == 2
+    assert "Missing argument 'SPLIT'" in outcome.err
     for wrong in (["--cuts", "many"], ["--cuts", "5,2"]):
         assert arboretum("evaluate", split, "run0.csv", *wrong).code == 2
     assert arboretum("evaluate", split, "run0.csv", split, "run1.csv", "--against", "run2.csv").code == 2

@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -26,6 +27,18 @@ def test_it_prints_numbers_and_figure_and_writes_what_it_is_asked_for(arboretum,
     outcome = arboretum("stats", "splits/aves-lt20", "--csv")
     assert outcome.code == 2
     assert "--json has the numbers of a split" in outcome.err
+
+
+def test_without_matplotlib_nothing_is_written(arboretum, workdir, monkeypatch):
+    assert arboretum("make-split", "--taxa", "Aves", "--lt-ratio", "20").code == 0
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    outcome = arboretum("stats", "splits/aves-lt20", "--figures", "f", "--weights", "w")
+    assert outcome.code == 3
+    assert "nothing was written" in outcome.err
+    assert "ask for no figure" in outcome.err
+    assert not Path("f").exists()
+    assert not Path("w").exists()
+    assert arboretum("stats", "splits/aves-lt20", "--weights", "w").code == 0
 
 
 def test_without_a_split_it_counts_the_catalogue_or_a_selection(arboretum, workdir):

@@ -17,9 +17,11 @@ from arboretum_cli.main import app
 from arboretum_tools.errors import RecipeError, UsageError
 from arboretum_tools.options import Option, check, declared, documented, takes
 from arboretum_tools.options.download import DownloadArguments
+from arboretum_tools.options.evaluation import EvaluationOptions
 from arboretum_tools.options.export import ExportOptions
 from arboretum_tools.options.select import SelectionOptions
 from arboretum_tools.options.split import SplitOptions
+from arboretum_tools.options.stats import CatalogStatsOptions, SplitStatsOptions
 from arboretum_tools.split.recipe_file import read_recipe
 
 #: Every stage: its options, the public functions that take them, the command that has their flags.
@@ -28,6 +30,9 @@ STAGES = [
     (DownloadArguments, ("download", "download_async", "estimate_download", "save_plan"), "download"),
     (SplitOptions, ("make_split",), "make-split"),
     (ExportOptions, ("export",), "export"),
+    (EvaluationOptions, ("evaluate",), "evaluate"),
+    (CatalogStatsOptions, ("catalog_stats",), "stats"),
+    (SplitStatsOptions, ("split_stats",), "stats"),
 ]
 
 #: Values that a recipe may hold, where the default is not one.

@@ -8,46 +8,31 @@ from typing import Annotated
 
 import typer
 
-from arboretum_cli._options import Json
+from arboretum_cli._flags import Given, takes
+from arboretum_cli._options import Json, Overwrite
 from arboretum_cli._output import result, say
+from arboretum_tools.options.evaluation import EvaluationOptions
 
 
+@takes(options=EvaluationOptions)
 def evaluate(
     split: Annotated[Path, typer.Argument(help="The folder of the split.", metavar="SPLIT")],
     predictions: Annotated[
         list[Path],
         typer.Argument(
-            help="Parquet, CSV, TSV or NPZ: photo_id and label, label_1 to label_k, or scores. Several are "
-            "runs of one model; a folder among them is the split of those behind it.",
+            help="Parquet, NPZ, CSV or TSV: photo_id and label, or label_1 to label_k; in Parquet and NPZ "
+            "scores too. Several are runs of one model; a folder among them is the split of those behind it.",
             metavar="PREDICTIONS...",
         ),
     ],
-    part: Annotated[
-        str, typer.Option("--part", help="The part that was predicted.", metavar="PART")
-    ] = "test",
-    missing: Annotated[
-        str,
-        typer.Option(
-            "--missing",
-            help="What to do where a photo has no prediction: error, or wrong to count it so.",
-            metavar="error|wrong",
-        ),
-    ] = "error",
-    cuts: Annotated[
-        str | None,
-        typer.Option(
-            "--cuts",
-            help="Head, middle and tail by label: 36,71 is labels 0 to 35, 36 to 70, and the others.",
-            metavar="A,B",
-        ),
-    ] = None,
+    options: Given,
     against: Annotated[
         list[Path] | None,
         typer.Option(
             "--against",
-            help="Predictions of another model for the same photos: the difference, its interval, and p; "
-            "repeated for several runs.",
-            metavar="PREDICTIONS",
+            help="Predictions of another model for the same photos: the difference, its interval, and p. "
+            "Several are runs of that model: every file up to the next option belongs to --against.",
+            metavar="PREDICTIONS...",
         ),
     ] = None,
     out: Annotated[
@@ -60,6 +45,7 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
     """Report predictions as long-tailed papers do: top-1 and top-5, many, medium, few, by rank.
@@ -78,7 +64,7 @@ def evaluate(
     from arboretum_tools.errors import NotWritableError, UsageError
     from arboretum_tools.evaluation.report import report, save
 
-    opened, files, evaluations, bounds = open_split(split), [], [], _bounds(cuts)
+    opened, files, evaluations = open_split(split), [], []
     for path in predictions:
         if path.is_dir():
             if against:
@@ -86,14 +72,16 @@ def evaluate(
             opened = open_split(path)
             continue
         files.append(path)
-        evaluations.append(run(opened, path, part=part, missing=missing, cuts=bounds))
+        evaluations.append(run(opened, path, **options))
     if not files:
         raise UsageError("no predictions are named, only splits")
     found = evaluations[0] if len(evaluations) == 1 else summarize_runs(evaluations)
-    other = compare_predictions(opened, files, against, part=part, missing=missing) if against else None
+    predicted = {name: value for name, value in options.items() if name != "cuts"}
+    other = compare_predictions(opened, files, against, **predicted) if against else None
     folder, written = out or files[0].with_name(f"{files[0].stem}-report"), []
+    drawn = find_spec("matplotlib") is not None
     try:
-        written = save(found, folder, against=other, with_figure=find_spec("matplotlib") is not None)
+        written = save(found, folder, against=other, with_figure=drawn, overwrite=overwrite)
     except NotWritableError as error:
         if out is not None:
             raise
@@ -104,13 +92,5 @@ def evaluate(
     result(json, value, report(found, other).rstrip("\n").split("\n"))
     for path in written:
         say(f"written to {path}")
-
-
-def _bounds(text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    try:
-        first, second = (int(part) for part in text.split(","))
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is not two whole numbers such as 36,71") from None
-    return first, second
+    if written and not drawn:
+        say("no figure: matplotlib is not installed (pip install '.[plots]' in the clone)")

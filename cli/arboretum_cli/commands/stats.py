@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from arboretum_cli._flags import Given, takes
 from arboretum_cli._options import Json, Overwrite
 from arboretum_cli._output import result, say, table
 from arboretum_cli._progress import Progress
 from arboretum_cli._selection import SelectionFlags, takes_selection
+from arboretum_tools.options.stats import CatalogStatsOptions, SplitStatsOptions
 from arboretum_tools.wording import counted
 
 if TYPE_CHECKING:
@@ -18,8 +20,11 @@ if TYPE_CHECKING:
 
 
 @takes_selection
+@takes(of_catalogue=CatalogStatsOptions, of_split=SplitStatsOptions)
 def stats(
     flags: SelectionFlags,
+    of_catalogue: Given,
+    of_split: Given,
     split: Annotated[
         Path | None,
         typer.Argument(
@@ -38,9 +43,6 @@ def stats(
     figure_format: Annotated[
         str, typer.Option("--figure-format", help="png, pdf or svg.", metavar="FORMAT")
     ] = "png",
-    top: Annotated[
-        int, typer.Option("--top", help="Catalogue: species in the first and last places.", metavar="N")
-    ] = 10,
     csv: Annotated[bool, typer.Option("--csv", help="Catalogue: print the tables as CSV.")] = False,
     weights: Annotated[
         Path | None,
@@ -54,13 +56,6 @@ def stats(
     beta: Annotated[
         float, typer.Option("--beta", help="Split: beta of the class-balanced weights.", metavar="BETA")
     ] = 0.9999,
-    many_above: Annotated[
-        int,
-        typer.Option("--many-above", help="Split: many-shot is more train photos than this.", metavar="N"),
-    ] = 100,
-    few_below: Annotated[
-        int, typer.Option("--few-below", help="Split: few-shot is fewer train photos than this.", metavar="N")
-    ] = 20,
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
@@ -85,21 +80,26 @@ def stats(
     if split is None:
         if weights is not None:
             raise UsageError("--weights are those of a split: name its folder")
-        return _of_catalogue(flags, figures, figure_format, top, csv=csv, overwrite=overwrite, json=json)
+        return _of_catalogue(
+            flags, of_catalogue, figures, figure_format, csv=csv, overwrite=overwrite, json=json
+        )
     if flags.given:
         raise UsageError("a split says what is in it; leave the selection flags out")
     if csv:
         raise UsageError("--csv is for the tables of a catalogue; --json has the numbers of a split")
 
     from arboretum_tools.atomic_files import check_output
+    from arboretum_tools.figures import figure_class
     from arboretum_tools.split import open_split
     from arboretum_tools.split.rebalancing.weights import WEIGHT_FILES, save_weights
     from arboretum_tools.split.stats import save_figure, split_stats
 
     opened = open_split(split, in_memory=False)
-    found = split_stats(opened, many_above=many_above, few_below=few_below)
+    found = split_stats(opened, **of_split)
     figure = None if figures is None else figures / f"{found.name}.{figure_format}"
-    # All of them before the first is written.
+    # All of them, and what draws, before the first is written.
+    if figure is not None:
+        figure_class()
     for file in ([figure] if figure else []) + ([weights / name for name in WEIGHT_FILES] if weights else []):
         check_output(file, overwrite=overwrite, inputs=[split])
     written = [] if figure is None else [save_figure(found, figure, overwrite=overwrite)]
@@ -113,9 +113,9 @@ def stats(
 
 def _of_catalogue(
     flags: SelectionFlags,
+    options: Given,
     figures: Path | None,
     figure_format: str,
-    top: int,
     *,
     csv: bool,
     overwrite: bool,
@@ -128,7 +128,7 @@ def _of_catalogue(
         catalog = flags.open(progress)
         if figures is not None:
             check_output(figures / "figure", overwrite=True, inputs=[catalog.path])
-        found = library.catalog_stats(flags.select(catalog) if flags.given else catalog, top=top)
+        found = library.catalog_stats(flags.select(catalog) if flags.given else catalog, **options)
         drawn = []
         if figures is not None:
             drawn = library.figures(found, figures, form=figure_format, overwrite=overwrite)

@@ -60,7 +60,9 @@ def train(
         arboretum train splits/aves-lt20 --method deit-lt --teacher runs/teacher --out runs/deit-lt
     """
     from arboretum_tools import train as run
+    from arboretum_tools.evaluation.headings import heading
     from arboretum_tools.evaluation.report import cell, markdown
+    from arboretum_tools.markdown import table
 
     with Progress() as progress:
         report = run(
@@ -79,11 +81,8 @@ def train(
     lines = markdown(shown).rstrip("\n").split("\n")
     heads = {head: one for (of, head), one in report.heads.items() if of == part}
     if heads:
-        bands = shown.top1.bands
-        lines += ["", f"| head alone | overall | {' | '.join(bands)} |", "| --- " * (len(bands) + 2) + "|"]
-        for head, one in heads.items():
-            cells = [cell(one.top1.overall), *map(cell, one.top1.bands.values())]
-            lines.append(f"| {head} | {' | '.join(cells)} |")
+        rows = [[head, *map(cell, one.top1.by_name().values())] for head, one in heads.items()]
+        lines += ["", *table(["head alone", *map(heading, shown.top1.by_name())], rows)]
     value = {
         "run": str(report.path),
         "recipe": report.recipe.to_json(),

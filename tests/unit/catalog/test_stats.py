@@ -10,7 +10,7 @@ from arboretum_metadata.sample import catalog_path
 from arboretum_tools.catalog import open_catalog
 from arboretum_tools.catalog.build import build_catalog
 from arboretum_tools.catalog.stats import catalog_stats, figures
-from arboretum_tools.errors import BadInputError, UsageError
+from arboretum_tools.errors import UsageError
 
 
 @pytest.fixture(scope="module")
@@ -77,5 +77,5 @@ def test_figures_are_drawn(layouts, tmp_path):
     written = figures(catalog_stats(layouts[1]), tmp_path / "figures", form="svg")
     assert [path.name for path in written] == ["long-tail.svg", "groups.svg"]
     assert all(path.read_text().lstrip().startswith("<?xml") for path in written)
-    with pytest.raises(BadInputError, match="png, pdf or svg"):
+    with pytest.raises(UsageError, match="png, pdf or svg"):
         figures(catalog_stats(layouts[1]), tmp_path, form="gif")

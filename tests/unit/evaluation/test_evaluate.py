@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import balanced_accuracy_score, f1_score, top_k_accuracy_score
 
 from arboretum_tools.errors import SplitError, TargetExistsError, UsageError
-from arboretum_tools.evaluation import PredictionsError, evaluate
+from arboretum_tools.evaluation import PredictionsError, compare_predictions, evaluate
 from arboretum_tools.evaluation.intervals import Sample
 from arboretum_tools.evaluation.predictions import best
 from arboretum_tools.evaluation.report import markdown, save
@@ -172,7 +172,8 @@ BAD = [
     ({"photo_id": IDS, "label": [1e300, *TRUTH[1:]]}, "too large"),
     ({"photo_id": IDS, "label": [math.inf, *TRUTH[1:]]}, "whole numbers without gaps"),
     ({"photo_id": np.array([2**64 - 1, *IDS[1:]], np.uint64), "label": TRUTH}, "too large"),
-    ({"photo_id": IDS, "label": list(map(str, TRUTH))}, "whole numbers without gaps"),
+    ({"photo_id": IDS, "label": ["robin", *map(str, TRUTH[1:])]}, "'robin' is not one. Labels are the num"),
+    ({"photo_id": IDS, "label": [label + 1 for label in TRUTH]}, r"0 to 3\n.*start at 0\. .*subtract 1"),
     ({"photo_id": IDS, "scores": TRUTH}, "not lists of numbers"),
     ({"photo_id": IDS, "scores": [["a"] * 4] * 12}, "not numbers"),
     ({"photo_id": IDS, "scores": [[True] * 4] * 12}, "not numbers"),
@@ -186,6 +187,37 @@ def test_predictions_that_answer_something_else_are_one_error(tmp_path, columns,
     with pytest.raises(PredictionsError, match=message) as caught:
         evaluate(SPLIT, path)
     assert caught.value.exit_code == 3
+
+
+TEXT = [
+    (["0.0", *map(str, TRUTH[1:])], None),
+    (["0.5", *map(str, TRUTH[1:])], "whole numbers without gaps"),
+    (["", *map(str, TRUTH[1:])], "label is a column of numbers, and '' is not one"),
+    (["Turdus merula", *map(str, TRUTH[1:])], "'Turdus merula' is not one. Labels are the numbers of"),
+]
+
+
+@pytest.mark.parametrize(("labels", "message"), TEXT)
+def test_labels_in_text_are_whole_numbers_and_what_is_none_is_named(tmp_path, labels, message):
+    path = write(tmp_path / "p.csv", photo_id=IDS, label=labels)
+    if message is None:
+        assert evaluate(SPLIT, path).top1.overall.value == 1
+        return
+    with pytest.raises(PredictionsError, match=message) as caught:
+        evaluate(SPLIT, path)
+    assert "CSV" not in str(caught.value)
+
+
+def test_ids_in_text_keep_all_their_digits(tmp_path):
+    path = write(tmp_path / "p.csv", photo_id=[2**53 + 1, *IDS[1:]], label=TRUTH)
+    with pytest.raises(PredictionsError, match=f"such as {2**53 + 1}"):
+        evaluate(SPLIT, path)
+
+
+def test_scores_are_not_looked_for_in_text(tmp_path):
+    path = write(tmp_path / "p.csv", photo_id=IDS, scores=["0.1 0.9"] * 12)
+    with pytest.raises(PredictionsError, match="scores are read from Parquet or NPZ"):
+        evaluate(SPLIT, path)
 
 
 def test_a_file_that_is_not_there_is_said(tmp_path):
@@ -224,7 +256,7 @@ def test_files_that_are_none_are_one_error(tmp_path):
         evaluate(SPLIT, tmp_path / "f.npz")
     with pytest.raises(UsageError, match=r"\.parquet, \.csv"):
         evaluate(SPLIT, tmp_path / "x.json")
-    with pytest.raises(UsageError, match="'error' or 'wrong'"):
+    with pytest.raises(UsageError, match="known: error, wrong"):
         evaluate(SPLIT, tmp_path / "x.csv", missing="right")
     with pytest.raises(SplitError, match="no part"):
         evaluate(SPLIT, tmp_path / "x.csv", part="dev")
@@ -253,9 +285,26 @@ def test_the_report_is_written_and_replaces_only_a_report(tmp_path, monkeypatch)
     assert "12 photos of 4 classes in 8 observations." in text
     overall = found.top1.overall
     assert f"| top-1 | 66.7 [{100 * overall.low:.1f}, {100 * overall.high:.1f}] |" in text
-    assert "Over fewer than 10 classes this means little: class-balanced 4 classes, few 3 classes." in text
+    assert (
+        "Over fewer than 10 classes this means little: class-balanced (4 classes), few (3 classes)." in text
+    )
     assert "Mistake severity 4.00 ranks" in text
     assert "| order | " in text
+    other = hand(tmp_path, TRUTH)
+    for different, against in (
+        (other, None),
+        (found, compare_predictions(SPLIT, np.array(TRUTH), np.array(TRUTH))),
+    ):
+        with pytest.raises(TargetExistsError, match="the report of other predictions"):
+            save(different, tmp_path / "r", against=against)
+        assert again == {path: path.read_bytes() for path in written}
+    save(hand(tmp_path, [0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 0, 0], cuts=(1, 2)), tmp_path / "r")
+    assert "| cut | top-1 |" in written[1].read_text()
+    save(other, tmp_path / "r", overwrite=True)
+    assert "No prediction is wrong" in written[1].read_text()
+    (tmp_path / "r" / "report.json").write_text("[]")
+    with pytest.raises(TargetExistsError, match="the report of other predictions"):
+        save(other, tmp_path / "r")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("precious")
     with pytest.raises(TargetExistsError):

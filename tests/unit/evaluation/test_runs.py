@@ -47,7 +47,7 @@ BAD = [
     (SCORES[:, :3], "not \\(12, 4\\)"),
     (pd.DataFrame({"id": IDS}), "no column photo_id"),
     ({"photo_id": IDS}, "none of the arrays"),
-    ({"a": 1}, "whole numbers"),
+    ({"a": 1}, "'a' is not one"),
     (None, "cannot be read"),
     (pd.DataFrame({"photo_id": IDS, "label": [None, *TRUTH[1:]]}), "without gaps"),
     ({**dict(zip(IDS.tolist(), TRUTH.tolist(), strict=True)), 5: 0}, "not in the part"),
@@ -108,9 +108,10 @@ def test_runs_over_other_classes_have_no_mean(tmp_path):
         summarize_runs([])
 
 
-def test_the_report_of_runs_holds_them_and_their_comparison(tmp_path):
+def test_the_report_of_runs_holds_them_and_their_comparison(tmp_path, monkeypatch):
+    monkeypatch.setenv("MPLCONFIGDIR", str(tmp_path / "mpl"))
     made, evaluations = runs()
     against = compare_predictions(SPLIT, made, [TRUTH])
     written = save(summarize_runs(evaluations), tmp_path / "r", against=against)
-    assert [path.name for path in written] == ["report.json", "report.md"]
+    assert [path.name for path in written] == ["report.json", "report.md", "report.png"]
     assert "## Against the other predictions" in written[1].read_text()

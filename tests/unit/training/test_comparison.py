@@ -11,7 +11,7 @@ from arboretum_tools import compare_predictions, compare_runs, evaluate
 from arboretum_tools.errors import SplitError, TrainingError, UsageError
 from arboretum_tools.options.training import recipe
 from arboretum_tools.testing.tiny import COUNTS, tiny_split
-from arboretum_tools.training.comparison import comparison_csv, comparison_table
+from arboretum_tools.training.comparison import comparison_csv, comparison_figure, comparison_table
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def make_run(tmp_path):
     return make
 
 
-def test_runs_of_one_recipe_are_one_method_and_are_held_against_the_first(make_run):
+def test_runs_of_one_recipe_are_one_method_and_are_held_against_the_first(make_run, tmp_path, monkeypatch):
     split = tiny_split()
     ce = [make_run(f"ce-{seed}", recipe("ce", seed=seed), [seed, 5, 9]) for seed in range(2)]
     mdcs = make_run("mdcs", recipe("mdcs"), [0])
@@ -50,6 +50,11 @@ def test_runs_of_one_recipe_are_one_method_and_are_held_against_the_first(make_r
     assert "| ce | 2 | 75.0 ± 0.0 |" in text
     assert "| minus ce |" in text
     assert "| mdcs | +16.7 [" in text
+    monkeypatch.setenv("MPLCONFIGDIR", str(tmp_path / "mpl"))
+    drawn = comparison_figure(found, tmp_path / "runs.svg", title="tiny, test")
+    # Letters of a figure are outlines; their text stands in comments.
+    assert "ce (2 runs)" in drawn.read_text()
+    assert "class-balanced" in drawn.read_text()
     rows = comparison_csv(found).splitlines()
     assert rows[0] == "method,run,measure,value,low,high,n"
     assert len(rows) == 1 + 3 * len(found[0].estimates)
@@ -68,6 +73,10 @@ def test_what_cannot_be_compared(make_run, tmp_path):
         compare_runs(split, [run, other])
     with pytest.raises(TrainingError, match=r"no readable run\.json"):
         compare_runs(split, [tmp_path])
+    (tmp_path / "p.csv").write_text("photo_id,label\n")
+    for elsewhere in (tmp_path / "p.csv", tmp_path):
+        with pytest.raises(TrainingError, match="arboretum evaluate SPLIT FILE --against FILE"):
+            compare_runs(split, [elsewhere])
     with pytest.raises(TrainingError, match="no predictions of val"):
         compare_runs(split, [run], part="val")
     with pytest.raises(UsageError, match="no run"):

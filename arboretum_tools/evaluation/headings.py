@@ -1,0 +1,22 @@
+"""What measures are called in tables and figures; in code and JSON they have the names of their fields."""
+
+from __future__ import annotations
+
+_HEADINGS = {
+    "class_balanced": "class-balanced",
+    "macro_f1": "macro-F1",
+    "calibration_error": "expected calibration error",
+}
+
+_AT_K = "hierarchical_distance_"
+
+
+def heading(name: str) -> str:
+    """The heading of a measure; a name that is none of ours stays as it is.
+
+    >>> heading("macro_f1"), heading("hierarchical_distance_5"), heading("worst_class"), heading("many")
+    ('macro-F1', 'hierarchical distance at 5', 'worst class', 'many')
+    """
+    if name.startswith(_AT_K):
+        return f"hierarchical distance at {name.removeprefix(_AT_K)}"
+    return _HEADINGS.get(name) or name.replace("_", " ")
