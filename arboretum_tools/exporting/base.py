@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 import pyarrow as pa
 
+from arboretum_metadata.sample import PHOTO_IDS
 from arboretum_tools.errors import VerificationError
 from arboretum_tools.events import OnEvent
 from arboretum_tools.exporting.photo_records import PhotoInfo, PhotoRecords
@@ -107,6 +108,22 @@ class Source:
         """The classes, index = label."""
         rows: list[dict[str, Any]] = self.split.classes.to_pylist()
         return rows
+
+    @property
+    def drawn(self) -> bool:
+        """Whether photos of it are those of the bundled sample catalogue, which are drawn and not taken."""
+        first, last = PHOTO_IDS.start, PHOTO_IDS.stop
+        return any(
+            bool(np.any((samples.photo_ids >= first) & (samples.photo_ids < last)))
+            for samples in self.parts.values()
+        )
+
+    @property
+    def origin(self) -> str:
+        """Where the photos are from, as the rest of a sentence."""
+        if self.drawn:
+            return "drawn by the test server of arboretum-tools for its bundled sample catalogue, not taken"
+        return "from iNaturalist, by way of Arboretum / BioTrove"
 
     def samples(self, part: str, order: NDArray[np.int64]) -> Iterator[Sample]:
         """The samples at these positions of a part, read one at a time.

@@ -17,6 +17,7 @@ from arboretum_metadata.vocab import LICENSES
 from arboretum_tools.atomic_files import canonical_json
 from arboretum_tools.bands import BANDS
 from arboretum_tools.exporting.base import SPLIT_NAMES, Source
+from arboretum_tools.exporting.citations import bibtex
 from arboretum_tools.exporting.licenses import NOT_KNOWN, least_open, licenses
 from arboretum_tools.markdown import table
 from arboretum_tools.version import __version__
@@ -45,15 +46,6 @@ _SIZES = (
     (100_000_000, "10M<n<100M"),
 )
 
-_CITATION = """\
-@misc{yang2024arboretum,
-  title         = {Arboretum: A Large Multimodal Dataset Enabling AI for Biodiversity},
-  author        = {Yang, Chih-Hsuan and Feuer, Benjamin and Jubery, Zaki and others},
-  year          = {2024},
-  eprint        = {2406.17720},
-  archivePrefix = {arXiv}
-}"""
-
 
 @dataclass(frozen=True, slots=True)
 class SplitSize:
@@ -80,7 +72,7 @@ def write_card(
     front = {
         "license": _hub_license(by_license),
         "task_categories": ["image-classification"],
-        "tags": ["biodiversity", "iNaturalist", "Arboretum", "long-tailed"],
+        "tags": _tags(source),
         "pretty_name": " ".join(source.split.name.split()),
         "size_categories": [_size_category(sum(split.num_examples for split in splits))],
         "configs": [
@@ -108,6 +100,14 @@ def _hub_license(by_license: Mapping[str, int]) -> str:
     return HUB_LICENSES[strictest] if strictest and NOT_KNOWN not in by_license else "unknown"
 
 
+def _tags(source: Source) -> list[str]:
+    tags = ["biodiversity", "synthetic"] if source.drawn else ["biodiversity", "iNaturalist", "Arboretum"]
+    meta = source.split.meta
+    # A selection as it is has a ratio too, which nobody asked for.
+    long_tailed = meta["recipe"].get("profile") != "all" and (meta.get("ratio_achieved") or 1) > 1
+    return tags + (["long-tailed"] if long_tailed else [])
+
+
 def _size_category(photos: int) -> str:
     return next((name for bound, name in _SIZES if photos < bound), "100M<n<1B")
 
@@ -117,14 +117,13 @@ def _body(source: Source, by_license: Mapping[str, int]) -> str:
     photos = sum(len(samples) for samples in source.parts.values())
     sections = [
         f"# {_text(split.name)}",
-        f"{counted(photos, 'photo')} of {counted(split.num_classes, 'class')}, from iNaturalist by way of "
-        "Arboretum.",
+        f"{counted(photos, 'photo')} of {counted(split.num_classes, 'class')}, {source.origin}.",
         _loading(source),
         f"## Photos\n\n{_counts(source)}",
         f"## Lineage\n\n{_lineage(split.classes.to_pylist())}",
         f"## Licences\n\n{_licences_in_words(by_license)}",
         f"## How it was made\n\n{_making(source)}",
-        f"## Citation\n\n```bibtex\n{_CITATION}\n```",
+        f"## Citation\n\n```bibtex\n{bibtex()}\n```",
     ]
     return "\n\n".join(sections) + "\n"
 
@@ -171,7 +170,18 @@ def _licences_in_words(by_license: Mapping[str, int]) -> str:
 
 def _making(source: Source) -> str:
     meta = source.split.meta
-    names = ("recipe", "group_by", "M", "m", "C", "ratio_asked", "ratio_achieved", "catalog", "sha256")
+    names = (
+        "recipe",
+        "group_by",
+        "M",
+        "m",
+        "C",
+        "ratio_asked",
+        "ratio_achieved",
+        "catalog",
+        "sha256",
+        "split_sha256",
+    )
     how = {name: meta[name] for name in names if name in meta}
     return (
         f"By arboretum-tools {__version__}, photo size `{source.store.config.size}`, samples in the order of "

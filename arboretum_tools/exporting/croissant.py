@@ -16,6 +16,7 @@ from arboretum_metadata.schema import ATTRIBUTION, EXPORT_CLASSES, Table
 from arboretum_metadata.vocab import LICENSES
 from arboretum_tools.atomic_files import write_json
 from arboretum_tools.exporting.base import SPLIT_NAMES, Source
+from arboretum_tools.exporting.citations import bibtex
 from arboretum_tools.exporting.licenses import NOT_KNOWN, licenses
 from arboretum_tools.version import __version__
 from arboretum_tools.wording import counted
@@ -65,11 +66,6 @@ _CONTEXT: dict[str, Any] = {
     "transform": "cr:transform",
 }
 
-_CITE = (
-    "@article{yang2024arboretum, title={Arboretum: A Large Multimodal Dataset Enabling AI for Biodiversity}, "
-    "author={Yang, Chih-Hsuan and others}, journal={arXiv preprint arXiv:2406.17720}, year={2024}}"
-)
-
 # What is known of every export, whichever photos it has.
 _RAI = {
     "rai:dataCollection": "Photos that people took of wild organisms and uploaded to iNaturalist, identified "
@@ -83,6 +79,13 @@ _RAI = {
     "iNaturalist obscures positions of threatened species.",
     "rai:dataUseCases": "Training and evaluation of models that tell organisms apart, among them long-tailed "
     "recognition.",
+}
+
+_RAI_DRAWN = {
+    "rai:dataCollection": "Pictures that the test server of arboretum-tools drew by taxon for its bundled "
+    "sample catalogue, whose names are real and whose photos, observations and observers are invented.",
+    "rai:dataCollectionType": "Synthetic",
+    "rai:dataUseCases": "Trying arboretum-tools. No model of organisms can be learnt from it.",
 }
 
 
@@ -109,14 +112,19 @@ def write_croissant(folder: Path, source: Source) -> None:
         "@type": "sc:Dataset",
         "conformsTo": ["http://mlcommons.org/croissant/1.0", "http://mlcommons.org/croissant/RAI/1.0"],
         "name": " ".join(split.name.split()),
-        "description": f"{counted(photos, 'photo')} of {counted(split.num_classes, 'class')} from "
-        f"iNaturalist, by way of Arboretum: {_parts(source)}. Made by arboretum-tools {__version__}.",
+        "description": f"{counted(photos, 'photo')} of {counted(split.num_classes, 'class')}, "
+        f"{source.origin}: {_parts(source)}. Made by arboretum-tools {__version__}.",
+        "identifier": {
+            "@type": "sc:PropertyValue",
+            "propertyID": "split_sha256",
+            "value": split.meta.get("split_sha256"),
+        },
         "url": "https://www.inaturalist.org",
         "license": [LICENSES[name].url for name in found if name != NOT_KNOWN] or ["unknown"],
-        "citeAs": _CITE,
+        "citeAs": bibtex(),
         "keywords": ["biodiversity", "iNaturalist", "image classification", "long-tailed recognition"],
         "isLiveDataset": False,
-        **_RAI,
+        **(_RAI_DRAWN if source.drawn else _RAI),
         "distribution": distribution,
         "recordSet": [_records(name, table) for name, table, _ in tables],
     }

@@ -55,7 +55,11 @@ def made_from(exporter: Exporter, source: Source) -> dict[str, Any]:
         "format": exporter.format,
         "options": dict(exporter.options()),
         "seed": source.seed,
-        "split": {"name": source.split.name, "sha256": source.split.sha256},
+        "split": {
+            "name": source.split.name,
+            "sha256": source.split.sha256,
+            "split_sha256": source.split.meta.get("split_sha256"),
+        },
         "classes_sha256": sha256_of_json(source.classes()),
         "store": {
             "size": source.store.config.size,

@@ -14,6 +14,9 @@ from types import MappingProxyType
 #: defects `photo_id_not_positive` aside). All are above 2^32, so the upper half of an id matters.
 FIRST_PHOTO_ID = 9_000_000_001
 
+#: The ids that photos of the sample may have, now and later. Their images are drawn.
+PHOTO_IDS = range(FIRST_PHOTO_ID, FIRST_PHOTO_ID + 1_000_000)
+
 #: Defects put into the sample on purpose, as the published metadata have them, and how many of each:
 #: extra rows for the first three, rows for the others.
 DEFECTS: Mapping[str, int] = MappingProxyType(

@@ -263,7 +263,11 @@ def test_croissant_describes_the_files_and_tables_that_are_there(tmp_path, forma
     export(split, images=store.path, to=out, format=format_)
     found = json.loads((out / "croissant.json").read_text())
     assert found["conformsTo"][0] == "http://mlcommons.org/croissant/1.0"
-    assert found["description"].startswith("77 photos of 4 classes from iNaturalist")
+    assert found["description"].startswith("77 photos of 4 classes, from iNaturalist")
+    assert found["identifier"]["value"] == split.meta["split_sha256"]
+    assert (
+        json.loads((out / "export.json").read_text())["split"]["split_sha256"] == split.meta["split_sha256"]
+    )
     files = {one["@id"]: one for one in found["distribution"]}
     for one in files.values():
         if one["@type"] == "cr:FileObject":
@@ -281,5 +285,13 @@ def test_croissant_describes_the_files_and_tables_that_are_there(tmp_path, forma
         assert columns == set(pq.read_schema(out / files[file]["contentUrl"]).names)
     # Every word is of schema.org, or is declared by the context.
     words = {key for one in found["recordSet"] for field in one["field"] for key in field} | set(found)
-    known = set(found["@context"]) | {"name", "description", "url", "license", "keywords", "distribution"}
+    known = set(found["@context"]) | {
+        "name",
+        "description",
+        "url",
+        "license",
+        "keywords",
+        "distribution",
+        "identifier",
+    }
     assert {word for word in words if not word.startswith(("@", "rai:"))} <= known

@@ -10,11 +10,14 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from arboretum_metadata.sample import catalog_path
+from arboretum_tools import make_split, open_catalog
 from arboretum_tools.credit import credit_line
 from arboretum_tools.errors import UsageError
 from arboretum_tools.exporting import HuggingFace, export
 from arboretum_tools.exporting.card import HUB_LICENSES
 from arboretum_tools.exporting.licenses import least_open
+from arboretum_tools.split.make import whole
 from arboretum_tools.testing.exporter_conformance import ExporterConformance, Given, Read
 from arboretum_tools.testing.tiny import tiny_split, tiny_store
 
@@ -217,3 +220,27 @@ def test_the_schema_metadata_is_what_datasets_reads(tmp_path: Path) -> None:
         "_type": "ClassLabel",
         "names": split.classes["name"].to_pylist(),
     }
+
+
+def test_a_card_says_what_was_drawn_and_tags_what_was_made_long_tailed(tmp_path: Path) -> None:
+    catalog = open_catalog(catalog_path())
+    cards, croissants = {}, {}
+    for name, split in {
+        "split": make_split(catalog.select(taxa="Turdus"), lt_ratio=2, val_per_class=2, test_per_class=2),
+        "selection": whole(catalog.select(taxa="Turdus")),
+    }.items():
+        store = tiny_store(tmp_path / f"{name}-images", split)
+        export(split, images=store.path, to=tmp_path / name, format="hf")
+        cards[name] = (tmp_path / name / "README.md").read_text("utf-8")
+        croissants[name] = json.loads((tmp_path / name / "croissant.json").read_text())
+    for name, card in cards.items():
+        assert "not taken" in card
+        assert "from iNaturalist" not in card
+        assert croissants[name]["rai:dataCollectionType"] == "Synthetic"
+        # Both cite the same, under both titles of the paper.
+        assert croissants[name]["citeAs"] in card
+        assert "title         = {Arboretum:" in card
+        assert "title         = {BioTrove:" in card
+    assert front_matter(tmp_path / "split")["tags"] == ["biodiversity", "synthetic", "long-tailed"]
+    assert front_matter(tmp_path / "selection")["tags"] == ["biodiversity", "synthetic"]
+    assert '"split_sha256"' in cards["split"]
