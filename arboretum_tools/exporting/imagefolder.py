@@ -3,6 +3,7 @@
     train/00000_Turdus_migratorius/123.jpg ...
     val/...
     test/...
+    metadata.csv                photos of test with their names, for BioCLIP's and BioTrove's evaluators
 
 The rules of the readers that decide the details:
 
@@ -19,9 +20,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 from arboretum_tools.exporting.base import Source
+from arboretum_tools.exporting.evaluators import write_metadata
 from arboretum_tools.exporting.image_files import class_folders, write_images
 from arboretum_tools.exporting.staging import Staging
 from arboretum_tools.options import check
@@ -45,11 +48,15 @@ class ImageFolder(ImageOptions):
     def write(self, source: Source, work: Staging) -> Mapping[str, Any]:
         """Writes one folder a part, one folder a class in it."""
         folders = class_folders(source)
+
+        def path_of(part: str, label: int, photo_id: int) -> str:
+            return f"{part}/{folders[label]}/{photo_id}.jpg"
+
         made_anew: Counter[str] = Counter()
         for part in source.parts:
-
-            def path_of(label: int, photo_id: int, part: str = part) -> str:
-                return f"{part}/{folders[label]}/{photo_id}.jpg"
-
-            made_anew.update(write_images(source, part, work, path_of, resize=self.resize))
-        return {"made_anew": dict(sorted(made_anew.items()))}
+            path_of_part = partial(path_of, part)
+            made_anew.update(write_images(source, part, work, path_of_part, resize=self.resize))
+        return {
+            "metadata_csv": write_metadata(source, work, path_of),
+            "made_anew": dict(sorted(made_anew.items())),
+        }

@@ -4,6 +4,7 @@
     <NAME>_train.txt, _val.txt, _test.txt       `relative/path label` a line
     cls_freq/<NAME>.json                        train images a class, a JSON list, index = label
     classnames.txt                              `<folder> <name words>` a line, in label order (LIFT)
+    metadata.csv                                the photos of test with their names (BioCLIP, BioTrove)
     prompts.json                                the ten captions of every class, for zero-shot evaluation
 
 One form serves them all, because all read a line by `line.split()[0]` and `line.split()[1]` and join the
@@ -28,6 +29,7 @@ from arboretum_tools.atomic_files import canonical_json
 from arboretum_tools.captions import CAPTION_TYPES, Names, captions
 from arboretum_tools.errors import UsageError
 from arboretum_tools.exporting.base import Source
+from arboretum_tools.exporting.evaluators import write_metadata
 from arboretum_tools.exporting.hub_configs import write_configs
 from arboretum_tools.exporting.image_files import class_folders, rows_of, write_images
 from arboretum_tools.exporting.staging import Staging
@@ -90,4 +92,5 @@ class Lists(ListsOptions):
         work.path("prompts.json").write_text(canonical_json(prompts, indent=1) + "\n", encoding="utf-8")
         files = {part: f"{name}_{part}.txt" for part in source.parts}
         write_configs(work.folder, source, files, _README)
-        return {"lists": name, "made_anew": dict(sorted(made_anew.items()))}
+        evaluated = write_metadata(source, work, lambda _, label, photo_id: path_of(label, photo_id))
+        return {"lists": name, "metadata_csv": evaluated, "made_anew": dict(sorted(made_anew.items()))}
