@@ -1,6 +1,9 @@
-"""Numbers with their nouns, so that no message ever says `1 photos`."""
+"""How messages are worded: numbers with their nouns, and what somebody may have meant."""
 
 from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
 
 # Nouns whose plural no rule gives.
 _PLURALS = {"species": "species", "taxon": "taxa", "class": "classes", "family": "families"}
@@ -23,3 +26,15 @@ def does(number: int, verb: str) -> str:
     """The verb that follows a counted noun: `takes` after 1, `take` after any other number."""
     forms = {"have": "has", "are": "is", "were": "was"}
     return (forms.get(verb) or f"{verb}s") if number == 1 else verb
+
+
+def did_you_mean(written: str, known: Mapping[str, str] | Iterable[str]) -> str:
+    """The hint that names what was nearly written; "" where nothing is near.
+
+    Args:
+        written: what nothing is called.
+        known: what things are called; or their other spellings, each with what it stands for.
+    """
+    by_spelling = known if isinstance(known, Mapping) else {one: one for one in known}
+    near = difflib.get_close_matches(written, by_spelling, n=1, cutoff=0.7)
+    return f"Did you mean {by_spelling[near[0]]}?" if near else ""

@@ -44,8 +44,9 @@ def _overview() -> str:
     return f"""# Commands
 
 Every command is a thin shell over one public function; its page names the Python twin. Results go to
-stdout (`--json` for machines), everything else to stderr: a progress bar on a terminal, one line every 30
-seconds elsewhere.
+stdout (`--json` for machines, errors included), everything else to stderr: a progress bar on a terminal, one
+line every 30 seconds elsewhere, neither with `--quiet`. What is typed with every command can stand in
+[arboretum.toml](config.md).
 
 | command | does |
 |---|---|
@@ -73,6 +74,8 @@ seconds elsewhere.
 | `ARBORETUM_ORIGIN` | the server to ask for photos instead of the image hosts, as `--origin` |
 | `ARBORETUM_MEMORY_LIMIT` | what queries may use before they spill to disk; default 2GB |
 | `ARBORETUM_STATE` | where byte budgets of hosts are kept; default `~/.local/state/arboretum-tools` |
+| `XDG_CONFIG_HOME` | where the user's `arboretum/arboretum.toml` lies; default `~/.config` |
+| `NO_COLOR` | set to anything: no colours |
 | `ARBORETUM_DEBUG` | set to anything: internal errors show their traceback |
 | `TMPDIR` | where queries spill |
 | `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY` | the proxy of downloads, and hosts asked without it |

@@ -79,6 +79,7 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.T
     for name in ("ARBORETUM_CATALOG", "ARBORETUM_ORIGIN", "ARBORETUM_MEMORY_LIMIT", "ARBORETUM_DEBUG"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HF_HOME", str(tmp_path_factory.getbasetemp() / "hf"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.getbasetemp() / "config"))
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ of recipe files, the reference pages, and the error for a bad value (`check`).
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import functools
 import inspect
 import numbers
@@ -38,6 +37,7 @@ from typing import (
 )
 
 from arboretum_tools.errors import UsageError
+from arboretum_tools.wording import did_you_mean
 
 _P = ParamSpec("_P")
 _What = TypeVar("_What")
@@ -109,6 +109,11 @@ class Declared:
         return f"--{self.option.flag or self.name.replace('_', '-')}"
 
     @property
+    def key(self) -> str:
+        """The key of recipe files: the flag without its dashes."""
+        return self.flag.removeprefix("--")
+
+    @property
     def noun(self) -> str:
         """What a value is called."""
         return self.option.noun or self.name.replace("_", " ")
@@ -121,7 +126,7 @@ class Declared:
         """
         option = self.option
         if option.many and option.commas:
-            value = several(value, self.flag.lstrip("-"))
+            value = several(value, self.key)
         if option.choices:
             return tuple(self._known(one) for one in value) if option.many else self._known(value)
         if set(self.kinds) <= {int, float, bool, str}:
@@ -138,10 +143,9 @@ class Declared:
         known = dict(self.option.spellings) | {one.casefold(): one for one in choices}
         if text.replace("_", "-") in known or text in known:
             return known.get(text) or known[text.replace("_", "-")]
-        near = difflib.get_close_matches(text, known, n=1, cutoff=0.7)
         raise UsageError(
             f"unknown {self.noun} {value!r}; known: {', '.join(choices)}",
-            hint=f"Did you mean {known[near[0]]}?" if near else "",
+            hint=did_you_mean(text, known),
         )
 
     @property
@@ -199,7 +203,7 @@ def check(options: Any) -> None:
 
 
 def _of_kind(entry: Declared, value: Any) -> Any:
-    name = entry.flag.lstrip("-")
+    name = entry.key
     if bool in entry.kinds and not isinstance(value, bool):
         raise UsageError(f"{name} is true or false, not {value!r}")
     if int in entry.kinds or float in entry.kinds:

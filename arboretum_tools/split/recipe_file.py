@@ -12,7 +12,6 @@ named beside it.
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from arboretum_tools.options import Declared, declared
 from arboretum_tools.options.select import Box, SelectionOptions
 from arboretum_tools.options.split import SplitOptions
 from arboretum_tools.split.recipe import check_kinds
+from arboretum_tools.wording import did_you_mean
 
 # What comes from beside a recipe: lists and what is kept out are files, and the store is a folder.
 _NOT_HERE = ("photo_ids", "store", "exclude")
@@ -113,7 +113,7 @@ def _checked(path: str | Path, entry: Declared, value: Any) -> Any:
     else:
         good = type(value) in entry.kinds
     if not good:
-        written = entry.flag.lstrip("-")
+        written = entry.key
         raise RecipeError(f"the recipe {path}: {written} is {value!r}, which is not a value that it takes")
     return value
 
@@ -137,10 +137,8 @@ def _unknown(path: str | Path, key: str, known: tuple[str, ...]) -> RecipeError:
             f"the recipe {path} names {written}, which no recipe holds",
             hint=f"Recipes hold no paths: give --{flag} on the command line instead.",
         )
-    near = difflib.get_close_matches(key, known, n=1)
     return RecipeError(
         f"the recipe {path} has a key {written}, which no recipe has",
-        hint=f"Did you mean {near[0].replace('_', '-')}?"
-        if near
-        else "The keys are the flags of make-split.",
+        hint=did_you_mean(written, [one.replace("_", "-") for one in known])
+        or "The keys are the flags of make-split.",
     )

@@ -58,6 +58,7 @@ class _Stopped:
 def run(app: typer.Typer, arguments: list[str]) -> int:
     """Runs the command line; every way out is a code, and only bugs show a traceback (if asked for)."""
     stopped = _Stopped()
+    _output.volume, _output.errors_as_json = _output.Volume.NORMAL, "--json" in arguments
     previous = {number: signal.signal(number, stopped) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         returned = app(arguments, standalone_mode=False, prog_name="arboretum")
@@ -75,8 +76,8 @@ def run(app: typer.Typer, arguments: list[str]) -> int:
             signal.signal(number, handler)
     # Typer may have made a code of a KeyboardInterrupt already.
     if code == INTERRUPTED and stopped.by == signal.SIGTERM:
-        return _say(f"terminated. {_KEPT}", TERMINATED)
-    return _say(f"interrupted. {_KEPT}", INTERRUPTED) if code == INTERRUPTED else code
+        return _say("terminated", f"terminated. {_KEPT}", TERMINATED)
+    return _say("interrupted", f"interrupted. {_KEPT}", INTERRUPTED) if code == INTERRUPTED else code
 
 
 def _was_meant(error: Exception) -> bool:
@@ -89,37 +90,34 @@ def _was_meant(error: Exception) -> bool:
 def _of(error: Exception) -> int:
     from arboretum_tools.errors import ArboretumError, BadInputError
 
+    kind = type(error).__name__
     if isinstance(error, typer.TyperException):
+        hint = "Taxa are named by the option --taxa." if _names_taxa_bare(error) else ""
         # Typer prints usage errors with the command's usage line.
         show = getattr(error, "show", None)
-        if show is not None:
-            show()
-            if _names_taxa_bare(error):
-                _output.say("Taxa are named by the option --taxa.")
-        else:
-            _say(error.format_message(), error.exit_code)
+        if show is None or _output.errors_as_json:
+            return _say(kind, f"error: {error.format_message()}", error.exit_code, hint)
+        show()
+        if hint:
+            _output.say_error(hint)
         return error.exit_code
     if isinstance(error, ArboretumError):
-        return _say(f"error: {error}", error.exit_code)
-    if os.environ.get("ARBORETUM_DEBUG"):
+        return _say(kind, f"error: {error.message}", error.exit_code, error.hint)
+    if os.environ.get("ARBORETUM_DEBUG") or _output.volume is _output.Volume.VERBOSE:
         raise error
     if isinstance(error, OSError) and error.errno in _OF_THE_SYSTEM:
         about = f"{os.fsdecode(error.filename)}: " if error.filename else ""
-        return _say(
-            f"error: {about}{os.strerror(error.errno)}\n{_OF_THE_SYSTEM[error.errno]}",
-            BadInputError.exit_code,
-        )
+        text = f"error: {about}{os.strerror(error.errno)}"
+        return _say(kind, text, BadInputError.exit_code, _OF_THE_SYSTEM[error.errno])
     if isinstance(error, MemoryError):
-        return _say(
-            "error: out of memory\nGive the process more, or let queries spill to disk earlier: "
-            "$ARBORETUM_MEMORY_LIMIT.",
-            BadInputError.exit_code,
-        )
+        hint = "Give the process more, or let queries spill to disk earlier: $ARBORETUM_MEMORY_LIMIT."
+        return _say(kind, "error: out of memory", BadInputError.exit_code, hint)
     return _say(
-        f"internal error: {type(error).__name__}: {error}\n"
-        "This is a defect of arboretum, not of your input. Run the same command with ARBORETUM_DEBUG=1 "
-        "for the details to report.",
+        kind,
+        f"internal error: {kind}: {error}",
         INTERNAL_ERROR,
+        "This is a defect of arboretum, not of your input. Run the same command with --verbose for the "
+        "details to report.",
     )
 
 
@@ -130,6 +128,6 @@ def _names_taxa_bare(error: typer.TyperException) -> bool:
     return selects and "unexpected extra argument" in error.format_message()
 
 
-def _say(text: str, code: int) -> int:
-    _output.say(text)
+def _say(kind: str, text: str, code: int, hint: str = "") -> int:
+    _output.say_error(text, hint, kind=kind, code=code)
     return code

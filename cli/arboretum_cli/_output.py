@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import json
 import os
 import sys
@@ -10,6 +11,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import typer
+
+
+class Volume(enum.Enum):
+    """How much is said besides the result."""
+
+    QUIET = "quiet"
+    NORMAL = "normal"
+    VERBOSE = "verbose"
+
+
+#: Of this run; set by the flags that every command has.
+volume = Volume.NORMAL
+
+#: Whether errors of this run are printed for machines: where its result is.
+errors_as_json = False
+
+_COLOURS = {"error": "red", "internal error": "red", "warning": "yellow"}
 
 #: What a shell gives for a process that wrote to a closed pipe: 128 + SIGPIPE.
 BROKEN_PIPE = 141
@@ -63,8 +81,29 @@ def _write_no_more() -> None:
 
 
 def say(text: str) -> None:
-    """Prints what is not a result."""
-    typer.echo(printable(text), err=True)
+    """Prints what is neither a result nor an error; with --quiet nothing."""
+    if volume is not Volume.QUIET:
+        typer.echo(printable(text), err=True)
+
+
+def say_error(text: str, hint: str = "", *, kind: str = "", code: int = 0) -> None:
+    """Prints an error or a warning and what to do next: red for those who watch, as JSON for machines.
+
+    Args:
+        text: begins with `error:`, `warning:` or the like.
+        hint: what to do next.
+        kind: class of the error; "" for what is none, which is never JSON.
+        code: what the command line exits with.
+    """
+    if errors_as_json and kind:
+        message = text.removeprefix("error: ")
+        value = {"error": {"type": kind, "message": message, "hint": hint, "exit_code": code}}
+        typer.echo(json.dumps(value, ensure_ascii=not _speaks_unicode()), err=True)
+        return
+    first, colon, rest = printable("\n".join(filter(None, (text, hint)))).partition(":")
+    if first in _COLOURS and is_terminal() and not os.environ.get("NO_COLOR"):
+        first = typer.style(first, fg=_COLOURS[first], bold=True)
+    typer.echo(f"{first}{colon}{rest}", err=True)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:

@@ -94,6 +94,8 @@ class Progress:
         self._started = time.monotonic()
         self._last = self._started, 0, 0
         every = LINE_EVERY_S
+        if _output.volume is _output.Volume.QUIET:
+            return
         if _output.is_terminal() and total != 0:
             from tqdm import tqdm
 
@@ -157,7 +159,8 @@ class Progress:
     def _note(self, text: str) -> None:
         # A command that opens a catalogue twice, or the demo that runs several, says it once. What is said
         # within a stage is news each time: a host that asks for the same pause again, say.
-        if self._over is None and text in self._notes:
+        is_verbose = _output.volume is _output.Volume.VERBOSE
+        if self._over is None and text in self._notes and not is_verbose:
             return
         self._notes.add(text)
         if self._bar is not None:

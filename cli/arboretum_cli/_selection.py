@@ -7,13 +7,14 @@ signature that Typer reads.
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
 from arboretum_cli._flags import Command, Given, takes
+from arboretum_cli._settings import license_setting
 from arboretum_tools.options.select import SelectionOptions
 
 if TYPE_CHECKING:
@@ -39,10 +40,12 @@ class SelectionFlags:
     Attributes:
         given: arguments of `Catalog.select`, as far as flags were given.
         catalog: the catalogue; None = the default.
+        preferred: arguments of `Catalog.select` that settings files give where no flag does.
     """
 
     given: Given
     catalog: Path | None
+    preferred: Given = field(default_factory=dict)
 
     def open(self, on_event: OnEvent) -> Catalog:
         """The catalogue."""
@@ -51,8 +54,8 @@ class SelectionFlags:
         return open_catalog(self.catalog, on_event=on_event)
 
     def select(self, catalog: Catalog) -> Selection:
-        """The selection of `catalog` that the flags say."""
-        return catalog.select(**self.given)
+        """The selection that the flags say; without --license under the licences of the settings."""
+        return catalog.select(**self.preferred, **self.given)
 
 
 def takes_selection(command: Command) -> Command:
@@ -69,7 +72,9 @@ def takes_selection(command: Command) -> Command:
     ]
 
     def called(*, selection: Given, catalog: Path | None, **values: Any) -> None:
-        command(flags=SelectionFlags(selection, catalog), **values)
+        licenses = None if "license" in selection else license_setting()
+        preferred = {} if licenses is None else {"license": licenses}
+        command(flags=SelectionFlags(selection, catalog, preferred), **values)
 
     called.__name__, called.__doc__, called.__module__ = command.__name__, command.__doc__, command.__module__
     called.__annotations__ = {p.name: p.annotation for p in (*own, *added)}

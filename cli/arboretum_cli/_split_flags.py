@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from arboretum_cli._selection import SelectionFlags
+from arboretum_cli._settings import images_setting
 
 if TYPE_CHECKING:
     from arboretum_tools.catalog import Selection
     from arboretum_tools.events import OnEvent
-
-# Where the photos that are split come from when nothing is said.
-_STORE = Path("images")
 
 
 def checked_name(name: str | None) -> str | None:
@@ -75,7 +73,13 @@ def merged(
     named = preset_values(preset) if preset is not None else RecipeFile()
     selection = {**named.selection, **found.selection, **flags.given}
     arguments = {**named.recipe, **found.recipe, **given}
-    return dataclasses.replace(flags, given=selection), arguments, name or checked_name(found.name)
+    # A recipe is the same for everyone, whatever their settings.
+    preferred = flags.preferred if recipe is None and preset is None and "license" not in selection else {}
+    return (
+        dataclasses.replace(flags, given=selection, preferred=preferred),
+        arguments,
+        name or checked_name(found.name),
+    )
 
 
 def what_to_split(
@@ -93,8 +97,9 @@ def what_to_split(
         selection = flags.select(catalog)
         of = f" that are in {held}" if held else ""
         return selection, held, f"from the catalogue at {catalog.path}: {selection.english}{of}"
-    if store is not None or has_selections(_STORE):
-        held = Path(store) if store else _STORE
+    usual = images_setting()
+    if store is not None or has_selections(usual):
+        held = Path(store) if store else usual
         selection = downloaded_selection(catalog, held)
         if of_pairs:
             others = dict.fromkeys(dataclasses.replace(one, taxa=()) for one in selection.criteria)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from typing import Annotated
 
 import typer
 
-from arboretum_cli import _errors
+from arboretum_cli import _errors, _settings
 from arboretum_cli._flags import repeated
+from arboretum_cli._volume import with_volume
 from arboretum_cli.commands import (
     audit_split,
     catalog,
     compare,
+    config,
     demo,
     doctor,
     download,
@@ -44,6 +47,7 @@ COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
     "train": (train.train, "Train a long-tailed method on a split."),
     "evaluate": (evaluate.evaluate, "Report predictions as long-tailed papers do."),
     "compare": (compare.compare, "Compare training runs on one split."),
+    "config": (config.config, "Show the settings that hold here."),
 }
 
 app = typer.Typer(
@@ -65,9 +69,11 @@ def _version(requested: bool) -> None:
 
 @app.callback()
 def arboretum(
-    version: bool = typer.Option(
-        False, "--version", callback=_version, is_eager=True, help="Print the version and exit."
-    ),
+    context: typer.Context,
+    _: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
 ) -> None:
     """From 134.6 million iNaturalist photos to the subset that a model should be trained on.
 
@@ -83,10 +89,12 @@ def arboretum(
     Exit codes: 0 done, 1 internal error, 2 usage, 3 bad input, 4 too many photos failed, 5 unknown or
     ambiguous taxon, 6 verification failed, 130 and 143 interrupted with the state kept.
     """
+    if context.invoked_subcommand != "config":
+        context.default_map = _settings.default_map(context.command)
 
 
 for _name, (_command, _line) in COMMANDS.items():
-    app.command(_name, short_help=_line)(_command)
+    app.command(_name, short_help=_line)(with_volume(_command))
 
 app.add_typer(catalog.app, name="catalog", short_help="Fetch, build, annotate and check a catalogue.")
 

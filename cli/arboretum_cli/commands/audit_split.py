@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from arboretum_cli._options import Json, Overwrite
-from arboretum_cli._output import result, say, table
+from arboretum_cli._output import result, say_error, table
 from arboretum_cli._progress import Progress
 
 _SHOWN = 3
@@ -129,7 +129,7 @@ def audit_split(
     except NotWritableError as error:
         if out is not None:
             raise
-        say(f"warning: the report is not written: {error}; --out FILE names another place")
+        say_error(f"warning: the report is not written: {error}; --out FILE names another place")
     rows = [
         (
             check.outcome,

@@ -11,6 +11,7 @@ import typer
 from arboretum_cli._options import Json, Overwrite
 from arboretum_cli._output import result, say, size, table
 from arboretum_cli._progress import Progress
+from arboretum_cli._volume import with_volume
 from arboretum_tools.wording import counted, does
 
 if TYPE_CHECKING:
@@ -308,4 +309,4 @@ def catalog() -> None:
 
 
 for _name, (_command, _line) in COMMANDS.items():
-    app.command(_name, short_help=_line)(_command)
+    app.command(_name, short_help=_line)(with_volume(_command))

@@ -10,7 +10,7 @@ import typer
 
 from arboretum_cli._flags import Given, takes
 from arboretum_cli._options import Json, Overwrite
-from arboretum_cli._output import result, say
+from arboretum_cli._output import result, say, say_error
 from arboretum_tools.options.evaluation import EvaluationOptions
 
 
@@ -85,7 +85,7 @@ def evaluate(
     except NotWritableError as error:
         if out is not None:
             raise
-        say(f"warning: the report is not written: {error}; --out DIR names another place")
+        say_error(f"warning: the report is not written: {error}; --out DIR names another place")
     value = {**found.to_dict(), "written": [str(path) for path in written]}
     if other is not None:
         value["against"] = other.to_dict()

@@ -1,0 +1,46 @@
+"""`arboretum config`: which settings hold here, and where each comes from."""
+
+from __future__ import annotations
+
+from arboretum_cli import _settings
+from arboretum_cli._options import Json
+from arboretum_cli._output import result, table
+
+
+def config(json: Json = False) -> None:
+    """Show the settings that hold here, and where each comes from.
+
+    arboretum.toml in the current folder is a project's file, ~/.config/arboretum/arboretum.toml (or below
+    $XDG_CONFIG_HOME) a user's. A flag wins over the environment, that over the project's file, that over the
+    user's. Relative paths are meant from the folder of the file. In Python: nothing is taken from files.
+
+    \b
+    Keys:
+        catalog = "/data/catalog"          the catalogue
+        images = "/data/images"            the image store
+        contact = "me@example.org"         your address for the operators of image hosts
+        origin = "https://mirror.example"  server to ask for photos
+        size = "medium"                    size of photos to fetch
+        license = ["CC0", "CC-BY"]         licences that selections are limited to where no --license is given
+
+    \b
+    Examples:
+        arboretum config
+        arboretum config --json
+    """
+    found = _settings.settings()
+    value = {
+        key: {"value": found[key].value, "source": found[key].source} if key in found else None
+        for key in _settings.KEYS
+    }
+    rows = [
+        (key, _text(found[key].value), found[key].source)
+        if key in found
+        else (key, setting.default, "default")
+        for key, setting in _settings.KEYS.items()
+    ]
+    result(json, value, table(("setting", "value", "from"), rows))
+
+
+def _text(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
