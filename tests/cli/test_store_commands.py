@@ -146,3 +146,9 @@ def test_a_signal_stops_all_processes_with_the_state_kept(workdir, process, arbo
 def test_tasks_and_processes_exclude_each_other(workdir, arboretum):
     flags = ("download", "--plan", "x", "--task-id", 0, "--num-tasks", 2, "--processes", 2)
     assert arboretum(*flags).code == 2
+
+
+def test_without_a_split_what_was_asked_for_and_has_come_is_exported(filled, arboretum):
+    exported = arboretum("export", "--format", "lists", "--out", "lists", "--json")
+    assert exported.code == 0, exported.err
+    assert json.loads(exported.out)["photos"] == {"train": 12}

@@ -27,7 +27,9 @@ def export(
     split: Annotated[
         Path | None,
         typer.Argument(
-            help="The split to export; without it, the selection.", metavar="SPLIT", show_default=False
+            help="The split to export; without it and without selection flags, what was downloaded.",
+            metavar="SPLIT",
+            show_default=False,
         ),
     ] = None,
     endpoint: Endpoint = None,  # noqa: ARG001 - its callback sets the environment
@@ -35,7 +37,8 @@ def export(
 ) -> None:
     """Write a split, or any selection, in the form that training code reads.
 
-    A selection becomes one part `train` with the classes found in it. In Python:
+    A selection becomes one part `train` with the classes found in it. Without a split or selection flags it
+    is what was asked of the image store and has come. In Python:
     `arboretum_tools.export(split, images="images", to="wds", format="webdataset")`.
 
     \b
@@ -49,6 +52,7 @@ def export(
     """
     from arboretum_tools import export as write
     from arboretum_tools.errors import UsageError
+    from arboretum_tools.stored_photos import downloaded_selection, has_selections
 
     if split is not None and flags.given:
         raise UsageError("the split names the photos already; leave the selection flags out")
@@ -56,7 +60,15 @@ def export(
         # The one caption that a row of CSV has is its title.
         options["caption"] = ",".join(options.pop("captions"))
     with Progress() as progress:
-        what: Any = split if split is not None else flags.select(flags.open(progress))
+        what: Any = split
+        if split is None:
+            catalog = flags.open(progress)
+            images = str(options.get("images", ExportOptions.images))
+            if not flags.given and has_selections(images):
+                what = downloaded_selection(catalog, images)
+                options.setdefault("allow_missing", True)
+            else:
+                what = flags.select(catalog)
         report = write(what, on_event=progress, **options)
     result(json, report.to_dict(), _lines(report))
 
