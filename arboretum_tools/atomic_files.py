@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from arboretum_tools.errors import NotWritableError, OutOfSpaceError, TargetExistsError
+from arboretum_tools.regular_files import regular
 
 #: The marker of everything that is not finished; what carries it may be deleted at any time.
 PARTIAL = ".partial-"
@@ -182,7 +183,7 @@ def read_json(path: Path) -> Any:
         ValueError: it is no JSON; holds NaN or a number beyond all doubles, which are none of JSON and which
             nothing of ours writes; or is nested so deeply that it cannot be meant.
     """
-    return parse_json(path.read_bytes())
+    return parse_json(regular(path).read_bytes())
 
 
 def parse_json(data: bytes) -> Any:

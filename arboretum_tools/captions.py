@@ -23,6 +23,7 @@ from typing import Any, Literal
 
 from arboretum_metadata.vocab import LIFE_STAGE_RANK, RANKS
 from arboretum_tools.errors import BadInputError, SplitError, UsageError
+from arboretum_tools.regular_files import regular
 
 CaptionType = Literal[
     "com",
@@ -194,7 +195,7 @@ class Templates:
             UsageError: it says something else.
         """
         try:
-            payload = tomllib.loads(path.read_text("utf-8"))
+            payload = tomllib.loads(regular(path).read_text("utf-8"))
         except (OSError, ValueError, RecursionError) as error:
             raise BadInputError(f"the caption templates {path} cannot be read: {error}") from error
         if not payload:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from arboretum_metadata.vocab import INATURALIST_PAGE, INATURALIST_PHOTO
 from arboretum_tools.errors import SelectionError
+from arboretum_tools.regular_files import regular
 from arboretum_tools.tables import one_line, read_columns
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def read_photo_ids(path: str | Path) -> PhotoIds:
 
     path = Path(path)
     try:
-        is_parquet = _begins(path) == b"PAR1" or path.suffix.lower() == ".parquet"
+        is_parquet = _begins(regular(path)) == b"PAR1" or path.suffix.lower() == ".parquet"
         return _read_parquet(path) if is_parquet else _read_text(path)
     except (OSError, pa.ArrowInvalid, UnicodeDecodeError) as error:
         raise SelectionError(f"photo ids cannot be read from {path}: {one_line(error)}") from error
@@ -99,10 +100,10 @@ def photo_id_of(text: str) -> int | None:
     56
     >>> photo_id_of("https://museum.example/photos/57/medium.jpg")
     """
-    if _ID.fullmatch(text):
-        return int(text.partition(".")[0])
     found = _ADDRESS.match(text) or _PAGE.match(text)
-    return int(found[1]) if found else None
+    digits = text.partition(".")[0] if _ID.fullmatch(text) else found[1] if found else ""
+    # An id of 64 bits has no more digits, and Python reads no more than 4,300.
+    return int(digits) if 0 < len(digits) < 20 else None
 
 
 def _begins(path: Path) -> bytes:

@@ -14,13 +14,13 @@ import hashlib
 import operator
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from arboretum_metadata.schema import REQUEST
 from arboretum_tools.atomic_files import PARTIAL, write_json
-from arboretum_tools.errors import UsageError
+from arboretum_tools.errors import SelectionError, UsageError
 from arboretum_tools.tables import write_table
 
 if TYPE_CHECKING:
@@ -31,6 +31,10 @@ COLUMNS = tuple(REQUEST.names)
 
 #: Digits of the content hash that name a plan.
 ID_DIGITS = 12
+
+#: What to do where no photo is selected, and where nothing may also be meant.
+LOOSEN = "Loosen the filter that is named."
+LOOSEN_OR_ALLOW = "Loosen the filter that is named, or say --allow-empty if nothing is meant."
 
 # Rows that are Python objects at one time.
 _BLOCK = 10_000
@@ -46,6 +50,9 @@ class PhotoSource(Protocol):
         Raises:
             SplitError: these photos are not those that iNaturalist has under their ids.
         """
+
+    def why_empty(self) -> str:
+        """Why it has no photo, a phrase; asked of one that has none. "" where nothing is known."""
 
     def count_classes(self) -> int | None:
         """How many classes its photos stand in; None where that is not known."""
@@ -75,6 +82,10 @@ class PhotoPlan:
         """Itself."""
         return self
 
+    def why_empty(self) -> str:
+        """Not known."""
+        return ""
+
     def count_classes(self) -> int | None:
         """Not known: a plan has ids, extensions and addresses."""
         return None
@@ -99,6 +110,61 @@ class SavedPlan:
     id: str
     photos: int
     source: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class NotEmpty:
+    """Photos of which there must be at least one.
+
+    Attributes:
+        source: the photos.
+        left: what is left undone or unchanged where there is none, a clause.
+    """
+
+    source: PhotoSource
+    left: str
+
+    def plan(self) -> PhotoPlan:
+        """The plan, whose rows end in an error where there is none.
+
+        Raises:
+            SplitError: as the source.
+        """
+        asked = self.source.plan()
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            rows = 0
+            for batch in asked.batches():
+                rows += batch.num_rows
+                yield batch
+            if not rows:
+                raise empty_error(self.source, self.left, hint=LOOSEN_OR_ALLOW)
+
+        return replace(asked, batches=batches)
+
+    def why_empty(self) -> str:
+        """As the source."""
+        return self.source.why_empty()
+
+    def count_classes(self) -> int | None:
+        """As the source."""
+        return self.source.count_classes()
+
+    def count_by(self, *columns: str) -> Iterable[tuple[Any, ...]]:
+        """As the source."""
+        return self.source.count_by(*columns)
+
+
+def empty_error(source: PhotoSource, left: str, *, hint: str = LOOSEN) -> SelectionError:
+    """The error of photos that were found to be none.
+
+    Args:
+        source: the photos.
+        left: what is left undone or unchanged, a clause.
+        hint: what to do next.
+    """
+    why = source.why_empty()
+    return SelectionError(f"no photo is selected{': ' if why else ''}{why}; {left}", hint=hint)
 
 
 def source_of(what: Any) -> PhotoSource:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from arboretum_metadata.schema import Table
 from arboretum_tools.atomic_files import canonical_json, whole_file
 from arboretum_tools.errors import ArboretumError
+from arboretum_tools.regular_files import regular
 from arboretum_tools.version import __version__
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ def read_columns(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(regular(path)) as file:
         return file.read(None if columns is None else list(columns))
 
 
@@ -165,7 +166,7 @@ def provenance_of(path: Path) -> dict[str, Any]:
     """What a Parquet file written by `write_table` says about how it was made."""
     import pyarrow.parquet as pq
 
-    payload = (pq.read_schema(path).metadata or {}).get(METADATA_KEY)
+    payload = (pq.read_schema(regular(path)).metadata or {}).get(METADATA_KEY)
     return dict(json.loads(payload)) if payload else {}
 
 

@@ -92,6 +92,10 @@ def is_built(root: Path) -> bool:
     return (root / CATALOG_JSON).is_file()
 
 
+# What five digits count.
+_MOST_PARTS = 100_000
+
+
 def part_name(number: int) -> str:
     """File name of a part of the photos."""
     return f"part-{number:05d}.parquet"
@@ -109,7 +113,7 @@ def find_built(root: Path) -> BuiltFiles:
         version, parts = int(meta["format_version"]), int(meta["parts"])
         ranges = [(int(first), int(last)) for first, last in meta.get("part_taxa", ())]
         _ = str(meta["taxonomy"]), str(meta["fingerprint"]), dict(meta["defects"]), list(meta["columns"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, OverflowError, KeyError, TypeError) as error:
         raise CatalogError(f"{path} cannot be read: {one_line(error)}", path=path, hint=_AGAIN) from error
     if version > FORMAT_VERSION:
         raise CatalogError(
@@ -117,6 +121,8 @@ def find_built(root: Path) -> BuiltFiles:
             path=root,
             hint="Upgrade arboretum-tools, or build the catalogue again with this version.",
         )
+    if not 0 <= parts <= _MOST_PARTS:
+        raise CatalogError(f"{path} says that there are {parts} parts", path=path, hint=_AGAIN)
     if ranges and len(ranges) != parts:
         raise CatalogError(
             f"{path} says of {len(ranges)} of its {parts} parts which taxa they hold", path=path, hint=_AGAIN

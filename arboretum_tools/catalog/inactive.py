@@ -71,7 +71,7 @@ def prepare(connection: Connection, root: Path) -> None:
 
 def find(connection: Connection, name: str) -> InactiveName | None:
     """What a built catalogue knows of an inactive name or taxon id; None where it knows nothing."""
-    by_id = name.isascii() and name.isdigit() and int(name) < 2**63
+    by_id = name.isascii() and name.isdigit() and len(name) < 20 and int(name) < 2**63
     found = rows(
         connection,
         f"SELECT {_FIELDS} FROM inactive_names WHERE "

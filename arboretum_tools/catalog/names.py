@@ -16,7 +16,8 @@ _SPECIES = "genus || ' ' || species"
 def candidates(connection: Connection, name: str) -> list[Candidate]:
     """The taxa of a name: scientific at any rank, common (with or without a trailing s), or a taxon id."""
     if name.isascii() and name.isdigit():
-        return _of_id(connection, int(name))
+        # No id has more digits, and Python reads no more than 4,300.
+        return _of_id(connection, int(name)) if len(name) < 20 else []
     requested = name.lower()
     found = [("species", *row) for row in _commonly_named(connection, requested)]
     for rank, spelled in _spelled(connection, requested):

@@ -138,9 +138,14 @@ class Selection:
                     break
         return tuple(found)
 
-    def _tell_if_empty(self, photos: int) -> None:
-        if not photos and self.emptied_by:
-            self.catalog.note(f"no photo is selected: {'; '.join(self.emptied_by)}")
+    def why_empty(self) -> str:
+        """The filters that leave none, as a phrase; asked of a selection of no photo.
+
+        >>> import arboretum_tools as at
+        >>> at.open_catalog("catalog").select("Aves", min_photos=5000).why_empty()[:45]
+        "the filter 'species with at least 5,000 photo"
+        """
+        return "; ".join(self.emptied_by)
 
     def __repr__(self) -> str:
         # Asks the catalogue nothing, as its English would.
@@ -219,7 +224,8 @@ class Selection:
         found = self.explanation
         sql = f"SELECT {photos} FROM {self.source(relation)} WHERE {found.condition}"
         count = int(str(self.catalog.rows(sql, found.parameters)[0][0]))
-        self._tell_if_empty(count)
+        if not count and self.emptied_by:
+            self.catalog.note(f"no photo is selected: {self.why_empty()}")
         return count
 
     def __len__(self) -> int:
@@ -244,9 +250,7 @@ class Selection:
             self.explanation.parameters,
         )[0]
         names = ("photos", "classes", "no_class", "no_license", "no_life_stage", "no_observation")
-        summary = {name: int(str(count)) for name, count in zip(names, counts, strict=True)}
-        self._tell_if_empty(summary["photos"])
-        return summary
+        return {name: int(str(count)) for name, count in zip(names, counts, strict=True)}
 
     def species_sql(self) -> tuple[str, tuple[Any, ...]]:
         """A query for what `SpeciesCount` has and the rest of `classes`, and its parameters; in no order."""

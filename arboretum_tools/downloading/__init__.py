@@ -64,6 +64,7 @@ def download(what: PhotoSource | Iterable[int], options: DownloadArguments) -> D
         OutOfSpaceError: the disk is too small, or ran full; what came is kept.
         ProcessDiedError: processes of it are killed again and again; what came is kept.
         BadInputError: more than 100 GB without `yes`.
+        SelectionError: no photo is selected, and `allow_empty` is False.
         UsageError: a value that an option does not take.
         KeyboardInterrupt: Ctrl-C; what came is kept, and the same call goes on from there.
 
@@ -74,12 +75,10 @@ def download(what: PhotoSource | Iterable[int], options: DownloadArguments) -> D
     True
     """
     job, stopper = _job(what, options), Stopper()
-    from arboretum_tools.downloading import run
-
     if not _inside_a_loop():
-        return run.run(job, stopper)
+        return _run(job, stopper)
     with ThreadPoolExecutor(1, "arboretum-download") as pool:
-        future = pool.submit(run.run, job, stopper)
+        future = pool.submit(_run, job, stopper)
         try:
             return future.result()
         except BaseException:
@@ -102,11 +101,9 @@ async def download_async(what: PhotoSource | Iterable[int], options: DownloadArg
     >>> report.by_status["ok"] == report.requested
     True
     """
-    from arboretum_tools.downloading import run
-
     job, stopper = _job(what, options), Stopper()
     with ThreadPoolExecutor(1, "arboretum-download") as pool:
-        future = asyncio.get_running_loop().run_in_executor(pool, run.run, job, stopper)
+        future = asyncio.get_running_loop().run_in_executor(pool, _run, job, stopper)
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
@@ -166,8 +163,11 @@ def _job(what: Any, options: DownloadArguments) -> Job:
         raise UsageError("filter is given without resize", hint="Give --resize too, or leave --filter out.")
     if options.catalog is not None:
         what = options.catalog.select(photo_ids=what)
+    photos = photo_plan.source_of(what)
+    if not options.allow_empty:
+        photos = photo_plan.NotEmpty(photos, "nothing was downloaded")
     return Job(
-        photos=photo_plan.source_of(what),
+        photos=photos,
         images=Path(options.images),
         size=options.size,
         resize=None if options.resize is None else Resize(options.resize, options.resize_filter or "area"),
@@ -176,6 +176,14 @@ def _job(what: Any, options: DownloadArguments) -> Job:
         processes=options.processes,
         on_event=options.on_event,
     )
+
+
+def _run(job: Job, stopper: Stopper) -> DownloadReport:
+    from arboretum_tools.downloading import read_only, run
+
+    if read_only.is_read_only(job.images):
+        return read_only.report(job, run.plan_only(job))
+    return run.run(job, stopper)
 
 
 def _inside_a_loop() -> bool:

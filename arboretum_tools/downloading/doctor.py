@@ -174,6 +174,11 @@ def _disk(images: Path) -> Iterator[Check]:
 
 
 def _store(images: Path) -> Iterator[Check]:
+    try:
+        layout.check_place(images)
+    except ArboretumError as error:
+        yield Check("store", "problem", error.message.partition(";")[0], error.hint)
+        return
     if not layout.is_store(images):
         yield Check("store", "ok", f"{images} is not a store yet")
         return

@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from arboretum_tools.errors import BadInputError, UsageError
+from arboretum_tools.regular_files import regular
 from arboretum_tools.tables import one_line
 from arboretum_tools.wording import counted, does
 
@@ -183,7 +184,7 @@ def _aligned(name: str, rows: _Rows, photo_ids: NDArray[np.int64], missing: str)
 
 
 def _read(path: Path, photos: int, num_classes: int) -> _Rows:
-    kind = path.suffix.lower()
+    kind = regular(path).suffix.lower()
     if kind == ".npz":
         return _read_npz(path, photos, num_classes)
     if kind == ".parquet":

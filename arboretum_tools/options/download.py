@@ -151,5 +151,8 @@ class DownloadArguments(TaskOptions):
         ),
     ] = 1
     yes: Annotated[bool, Option("Go on with more than 100 GB.")] = False
+    allow_empty: Annotated[
+        bool, Option("Make the store where no photo is selected, too, instead of an error.")
+    ] = False
     catalog: PhotoLookup | None = None
     on_event: OnEvent = ignore

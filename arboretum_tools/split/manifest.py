@@ -184,6 +184,15 @@ class Split:
 
         return PhotoPlan(batches, source)
 
+    def why_empty(self) -> str:
+        """Nothing to say, as a split has photos.
+
+        >>> import arboretum_tools as at
+        >>> at.open_split("splits/aves-lt100").why_empty()
+        ''
+        """
+        return ""
+
     def count_classes(self) -> int:
         """Number of classes.
 

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from arboretum_metadata.schema import PART
 from arboretum_tools.errors import SplitError
+from arboretum_tools.regular_files import regular
 from arboretum_tools.tables import arrow_schema, one_line, read_table
 
 #: Rows of a saved part that are held at a time; shows in no result.
@@ -90,7 +91,7 @@ class SavedParts(PartFiles):
         path = self._path(part)
         try:
             # A small buffer, so that no column of a file of one row group is ever in memory whole.
-            with pq.ParquetFile(path, buffer_size=65_536, pre_buffer=False) as file:
+            with pq.ParquetFile(regular(path), buffer_size=65_536, pre_buffer=False) as file:
                 missing = [name for name in PART.names if name not in file.schema_arrow.names]
                 if missing:
                     raise self._refuse(

@@ -29,6 +29,7 @@ from arboretum_metadata.vocab import GROUPS, RANKS
 from arboretum_tools.bands import shot_band
 from arboretum_tools.errors import SplitError
 from arboretum_tools.identity import folder_names
+from arboretum_tools.regular_files import regular
 from arboretum_tools.split.content_hashes import hashed
 from arboretum_tools.split.manifest import FORMAT_VERSION, PARTS, Split
 from arboretum_tools.tables import arrow_schema
@@ -107,7 +108,7 @@ def import_split(files: Iterable[str | Path], *, name: str | None = None) -> Spl
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text("utf-8")
+        return regular(path).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SplitError(f"{path} cannot be read: {error}") from error
 

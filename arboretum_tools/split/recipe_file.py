@@ -23,6 +23,7 @@ from arboretum_tools.errors import RecipeError, UsageError
 from arboretum_tools.options import Declared, declared
 from arboretum_tools.options.select import Box, SelectionOptions
 from arboretum_tools.options.split import SplitOptions
+from arboretum_tools.regular_files import regular
 from arboretum_tools.split.recipe import check_kinds
 from arboretum_tools.wording import did_you_mean
 
@@ -77,7 +78,7 @@ def read_recipe(path: str | Path) -> RecipeFile:
         RecipeError: it cannot be read, or has a key that no recipe has (the nearest is named).
     """
     try:
-        found = tomllib.loads(Path(path).read_text("utf-8"))
+        found = tomllib.loads(regular(Path(path)).read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise RecipeError(f"the recipe {path} cannot be read: {error}") from error
     values = {key.replace("-", "_"): value for key, value in found.items()}

@@ -46,6 +46,22 @@ class Folder:
         """The folder itself: a shard that is filled lies where it will be read, under another name."""
         return self.path
 
+    def check_new(self) -> None:
+        """Refuses what lies below a file, and file systems that hold no files, such as /proc."""
+        above = self.path.absolute()
+        while not os.path.lexists(above):
+            above = above.parent
+        if above.is_dir() and os.statvfs(above).f_blocks:
+            return
+        # What is there itself is told by `layout.check_place`.
+        if above != self.path.absolute() or above.is_symlink():
+            raise StoreError(
+                f"no store can be made at {self.path}: {above} "
+                + ("holds no files of users" if above.is_dir() else "is not a folder")
+                + "; nothing was changed",
+                hint="Choose another folder with --images.",
+            )
+
     def fresh(self) -> Folder:
         """Itself."""
         return self

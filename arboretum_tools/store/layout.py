@@ -235,7 +235,10 @@ def check_place(location: str | Path | Storage) -> None:
     """
     storage = storage_at(location)
     _ = storage.scratch
-    if not is_store(storage) and storage.holds_anything(but=(LOCK, f".{CONFIG}{PARTIAL}")):
+    if is_store(storage):
+        return
+    storage.check_new()
+    if storage.holds_anything(but=(LOCK, f".{CONFIG}{PARTIAL}")):
         raise TargetExistsError(
             f"{storage.location} holds something else than an image store; nothing was written",
             hint="Choose another folder with --images, or move that one away first.",

@@ -83,6 +83,10 @@ class Bucket:
             "`aws s3 sync`.",
         )
 
+    def check_new(self) -> None:
+        """Refuses it: nothing is written to a bucket."""
+        _ = self.scratch
+
     def fresh(self) -> Bucket:
         """The same, with a cache that keeps no images."""
         return Bucket(self.location, Cache(self.cache.folder, 0))

@@ -69,6 +69,13 @@ class Storage(Protocol):
             StoreError: nothing can be written to this storage.
         """
 
+    def check_new(self) -> None:
+        """Refuses a place where no store can be made.
+
+        Raises:
+            StoreError: no file can lie here, whoever writes it.
+        """
+
     def fresh(self) -> Storage:
         """The same place, of which nothing is read from any cache."""
 

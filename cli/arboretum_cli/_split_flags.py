@@ -54,10 +54,11 @@ def inverted(text: str) -> str | None:
 def all_pairs(named: list[str] | None, file: Path) -> list[Any]:
     """The pairs of the command line and of the file."""
     from arboretum_tools.errors import RecipeError
+    from arboretum_tools.regular_files import regular
     from arboretum_tools.split.benchmarks import read_pairs
 
     try:
-        text = file.read_text("utf-8")
+        text = regular(file).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"the pairs {file} cannot be read: {error}") from error
     return [*(named or ()), *read_pairs(text, str(file))]

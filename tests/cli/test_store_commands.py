@@ -152,3 +152,28 @@ def test_without_a_split_what_was_asked_for_and_has_come_is_exported(filled, arb
     exported = arboretum("export", "--format", "lists", "--out", "lists", "--json")
     assert exported.code == 0, exported.err
     assert json.loads(exported.out)["photos"] == {"train": 12}
+
+
+def test_an_empty_selection_makes_a_store_only_where_it_is_meant(arboretum, workdir):
+    nothing = ("--taxa", "Aves", "--min-photos", 99_999)
+    assert arboretum("download", *nothing).code == 3
+    assert not (workdir / "images").exists()
+    assert arboretum("download", *nothing, "--allow-empty").code == 0
+    assert (workdir / "images" / "store.json").is_file()
+    saved = arboretum("select", *nothing, "--allow-empty", "-o", "none.csv")
+    assert saved.code == 0
+    assert "leaves none of" in saved.out
+    assert (workdir / "none.csv").read_text().count("\n") == 1
+
+
+def test_a_plan_is_fetched_as_its_store_resizes_or_not_at_all(arboretum, workdir):
+    flags = ("--taxa", "Testudines", "--size", "small")
+    planned = json.loads(arboretum("download", *flags, "--resize", 64, "--plan-only", "--json").out)
+    plan = ("download", "--plan", planned["plan_id"])
+    other = arboretum(*plan, "--filter", "lanczos")
+    assert other.code == 3
+    assert "lanczos" in other.err
+    assert arboretum(*plan, "--filter", "area", "--json").code == 0
+    planned = json.loads(arboretum("download", *flags, "--images", "full", "--plan-only", "--json").out)
+    unused = arboretum("download", "--plan", planned["plan_id"], "--images", "full", "--filter", "area")
+    assert (unused.code, "filter is given without resize" in unused.err) == (2, True)

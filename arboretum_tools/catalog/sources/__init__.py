@@ -18,6 +18,8 @@ from arboretum_tools.catalog.sources.containers import first_bytes
 from arboretum_tools.catalog.sources.source import Format, Reading
 from arboretum_tools.errors import CatalogError, UsageError
 from arboretum_tools.query import Connection, literal, parquet_source
+from arboretum_tools.regular_files import regular
+from arboretum_tools.tables import one_line
 
 #: In the order in which they are asked: the first that was named lists the photos, the others add to them.
 FORMATS: dict[str, Format] = {
@@ -61,6 +63,10 @@ def recognise(paths: Sequence[Path]) -> dict[str, list[Path]]:
     for path in sorted(paths):
         if not path.exists():
             raise CatalogError(f"the source {path} is not there", path=path)
+        try:
+            regular(path)
+        except OSError as error:
+            raise CatalogError(f"the source {path} cannot be read: {one_line(error)}", path=path) from error
         for kind, own in _looked_at(path):
             found[kind][own] = None
     return {kind: list(members) for kind, members in found.items() if members}

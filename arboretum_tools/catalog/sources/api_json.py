@@ -23,6 +23,7 @@ from arboretum_tools.catalog.sources.containers import FETCH_AGAIN, Member, text
 from arboretum_tools.catalog.sources.delimited import LINE, first_line
 from arboretum_tools.catalog.sources.source import Reading, Rows
 from arboretum_tools.errors import CatalogError
+from arboretum_tools.tables import one_line
 
 NAME = "iNaturalist API"
 
@@ -34,6 +35,7 @@ _LARGEST = 64 << 20
 # How a page begins, up to its first observation.
 _PAGE = re.compile(r'\s*\{(?:\s*"[a-z_]+"\s*:\s*(?:[-0-9.]+|null|"[^"]*")\s*,)*\s*"results"\s*:\s*\[')
 _LIST = re.compile(r"\s*\[")
+_BETWEEN = re.compile(r"[ \t\r\n,]*")
 _END_OF_PAGE = re.compile(r'\](?:\s*,\s*"[a-z_]+"\s*:\s*(?:[-0-9.]+|null|"[^"]*"))*\s*\}')
 _STAGES = {stage.inat_value_id: name for name, stage in LIFE_STAGES.items()}
 _LIFE_STAGE = 1
@@ -63,7 +65,11 @@ def _batches(member: Member, losses: Losses) -> Iterator[pa.RecordBatch]:
     schema = pa.schema([(name, pa.string()) for name in observations.ASKED])
     held: list[dict[str, str]] = []
     for line, observation in _observations(member, losses):
-        held += _rows(observation, line)
+        try:
+            held += list(_rows(observation, line))
+        except (AttributeError, TypeError, KeyError) as error:
+            # A text where an object must be, or the like.
+            losses.add("malformed_row", member.label, line=line, detail=f"no observation: {one_line(error)}")
         if len(held) >= _BATCH:
             yield pa.RecordBatch.from_pylist(held, schema)
             held = []
@@ -93,21 +99,23 @@ def _observations(member: Member, losses: Losses) -> Iterator[tuple[int | None, 
 
 
 def _lines(member: Member, text: io.TextIOBase, begin: str, losses: Losses) -> Iterator[tuple[int, Any]]:
-    rest, number = begin, 0
-    while rest:
-        end = rest.find("\n")
-        while end < 0 and (more := text.read(_CHUNK)):
-            rest += more
-            end = rest.find("\n")
-            if len(rest) > _LARGEST and end < 0:
-                raise _too_large(member)
-        line, rest = (rest[:end], rest[end + 1 :] or text.read(_CHUNK)) if end >= 0 else (rest, "")
-        number += 1
+    for number, line in enumerate(_each_line(member, text, begin), start=1):
         if line.strip():
             try:
                 yield number, json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 losses.add("malformed_row", member.label, line=number, detail=f"no JSON: {line[:60]!r}")
+
+
+def _each_line(member: Member, text: io.TextIOBase, begin: str) -> Iterator[str]:
+    """The lines of a text of which `begin` was read already, one in memory at a time."""
+    *lines, rest = begin.split("\n")
+    yield from lines
+    while rest := rest + text.readline(_LARGEST):
+        if len(rest) >= _LARGEST:
+            raise _too_large(member)
+        yield rest.rstrip("\n")
+        rest = ""
 
 
 def _documents(member: Member, text: io.TextIOBase, rest: str) -> Iterator[Any]:
@@ -126,24 +134,27 @@ def _documents(member: Member, text: io.TextIOBase, rest: str) -> Iterator[Any]:
 
 def _elements(member: Member, text: io.TextIOBase, rest: str) -> Generator[Any, None, str]:
     """The elements of the list that has just begun; returns what follows, from its closing bracket on."""
-    decoder = json.JSONDecoder()
+    decoder, at = json.JSONDecoder(), 0
     while True:
-        rest = rest.lstrip(" \t\r\n,")
-        if rest.startswith("]"):
-            return rest
+        between = _BETWEEN.match(rest, at)
+        assert between is not None
+        at = between.end()
+        if rest.startswith("]", at):
+            return rest[at:]
         try:
-            value, end = decoder.raw_decode(rest)
+            value, at = decoder.raw_decode(rest, at)
+        except RecursionError as error:
+            raise _damaged(member, "a value is nested too deeply") from error
         except ValueError as error:
             # Not whole yet, or not JSON at all: twice as much is looked at, until nothing more comes.
-            more = text.read(max(_CHUNK, len(rest)))
+            more = text.read(max(_CHUNK, len(rest) - at))
             if not more:
                 raise _damaged(member, "its list of observations does not end") from error
-            rest += more
+            rest, at = rest[at:] + more, 0
             if len(rest) > 2 * _LARGEST:
                 raise _too_large(member) from error
             continue
         yield value
-        rest = rest[end:]
 
 
 def _damaged(member: Member, what: str) -> CatalogError:

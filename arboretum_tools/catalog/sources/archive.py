@@ -34,6 +34,10 @@ _CORE, _MEDIA = "occurrence.txt", "multimedia.txt"
 # A descriptor has some 20 kB; no real one declares entities.
 _LARGEST_DESCRIPTOR = 4 * 2**20
 
+# Darwin Core has some 200 terms; one line names them.
+_MOST_COLUMNS = 10_000
+_MOST_HEADER_LINES = 1_000
+
 #: Column of a text that joins the others.
 ID = "archive_id"
 
@@ -150,15 +154,30 @@ def _described(path: Path, node: ET.Element, found: Mapping[str, Member]) -> Tex
         kind, index = _local(part.tag), part.get("index")
         name = ID if kind in ("id", "coreid") else _local(part.get("term", ""))
         if kind in ("id", "coreid") and index is not None:
-            names[int(index)] = ID
+            names[_column(member, index)] = ID
         elif kind == "field" and index is not None:
             # The column of the id often has a term as well; that the texts are joined by it goes first.
-            names.setdefault(int(index), name)
+            names.setdefault(_column(member, index), name)
         elif kind == "field" and part.get("default"):
             constants[name] = part.get("default", "")
     width = max(len(fields(first_line(member), dialect)), *(index + 1 for index in names), 1)
     every = tuple(distinct([names.get(index, f"#{index}") for index in range(width)]))
-    return Text(member, dialect, every, int(node.get("ignoreHeaderLines") or 0), constants, encoding)
+    skipped = _number(member, "ignoreHeaderLines", node.get("ignoreHeaderLines") or "0", _MOST_HEADER_LINES)
+    return Text(member, dialect, every, skipped, constants, encoding)
+
+
+def _column(member: Member, text: str) -> int:
+    return _number(member, "index", text, _MOST_COLUMNS - 1)
+
+
+def _number(member: Member, name: str, text: str, most: int) -> int:
+    """A number of the descriptor, which may hold any text."""
+    if text.isascii() and text.isdigit() and len(text) <= len(str(most)) and int(text) <= most:
+        return int(text)
+    raise CatalogError(
+        f"{member.name} is described with {name} {text[:40]!r}, which is no whole number from 0 to {most:,}",
+        hint=f"Mend {DESCRIPTOR}, or fetch the archive again. Nothing was changed.",
+    )
 
 
 def _local(name: str) -> str:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from arboretum_tools.errors import CatalogError
+from arboretum_tools.regular_files import regular
 from arboretum_tools.tables import one_line
 
 #: A compressed stream may grow this many times; text of this kind grows 3 to 12 times.
@@ -54,7 +55,7 @@ def file_member(path: Path, label: str = "") -> Member:
 
     @contextlib.contextmanager
     def opened() -> Iterator[IO[bytes]]:
-        with path.open("rb") as stream:
+        with regular(path).open("rb") as stream:
             if first_bytes(path, 2) != _GZIP:
                 yield stream
                 return
@@ -67,7 +68,7 @@ def file_member(path: Path, label: str = "") -> Member:
 def first_bytes(path: Path, count: int) -> bytes:
     """How a file begins; empty where it cannot be read."""
     try:
-        with path.open("rb") as stream:
+        with regular(path).open("rb") as stream:
             return stream.read(count)
     except OSError:
         return b""

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from arboretum_tools.atomic_files import read_json
 from arboretum_tools.errors import SplitError
+from arboretum_tools.regular_files import regular
 from arboretum_tools.split.audit.checks import Check, Files, found
 from arboretum_tools.tables import one_line, read_columns
 from arboretum_tools.wording import counted, does
@@ -156,7 +157,7 @@ def _columns(path: Path) -> dict[str, list[object]]:
 
 def _listed(path: Path) -> dict[str, list[object]]:
     """What a CSV, TSV or plain list says, by column; a list has one, without a name."""
-    with path.open(newline="", encoding="utf-8-sig") as file:
+    with regular(path).open(newline="", encoding="utf-8-sig") as file:
         lines = csv.reader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
         rows = [[cell.strip() for cell in line] for line in lines if any(cell.strip() for cell in line)]
     if not rows:

@@ -21,6 +21,7 @@ from arboretum_metadata.schema import PART
 from arboretum_tools.arrays import from_numpy, to_numpy
 from arboretum_tools.catalog import Relations, Selection
 from arboretum_tools.catalog.partitions import MOST_BUCKETS
+from arboretum_tools.photo_plan import empty_error
 from arboretum_tools.split.drawing.drawn_parts import DrawnParts
 from arboretum_tools.split.drawing.hold_out import KEYS, SET_ASIDE, hold_out, limit_sql
 from arboretum_tools.split.drawing.pool import Available, Pool, make_pool
@@ -83,6 +84,8 @@ def draw(
     catalog, recipe = selection.catalog, recipes[0]
     pool = make_pool(selection, recipe, group_by, available)
     classes = _capacities(pool, recipe, group_by)
+    if not classes.num_rows and selection.why_empty():
+        raise empty_error(selection, "nothing was written")
     ids, capacities, drawable = (
         to_numpy(classes[name]) for name in ("class_id", "n_available", "n_drawable")
     )

@@ -29,6 +29,7 @@ from arboretum_tools.catalog import Catalog, Selection
 from arboretum_tools.errors import RecipeError, UnknownTaxonError
 from arboretum_tools.identity import class_key_sql
 from arboretum_tools.photo_ids import PhotoIds
+from arboretum_tools.regular_files import regular
 from arboretum_tools.split.manifest import open_split
 from arboretum_tools.tables import arrow_schema, one_line, read_columns
 from arboretum_tools.taxonomy import Taxon
@@ -284,6 +285,7 @@ def _read(path: Path, group_by: str | None) -> dict[str, list[object]]:
             ]
         return found
     try:
+        regular(path)
         return _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_text(path)
     except (OSError, pa.ArrowException, UnicodeDecodeError, csv.Error) as error:
         raise RecipeError(f"what to keep out cannot be read from {path}: {one_line(error)}") from error
@@ -334,6 +336,6 @@ def _read_text(path: Path) -> dict[str, list[object]]:
 def _value(name: str, text: str, path: Path, number: int) -> int | str:
     if not name.endswith("_id"):
         return text
-    if not (text.isascii() and text.isdigit() and int(text) < 2**63):
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) < 2**63):
         raise RecipeError(f"{path}, line {number}: {text[:40]!r} is no {name}")
     return int(text)

@@ -125,13 +125,17 @@ def _told_all_the_same(as_json: bool) -> Iterator[None]:
 
 def _of_the_store(images: Path, options: Given) -> Given:
     """The options that a store has settled; refuses others, where they are given all the same."""
+    from arboretum_tools.errors import UsageError
     from arboretum_tools.resize import Resize
     from arboretum_tools.store.layout import StoreConfig, check_config, read_config
 
     config = read_config(images)
     shrunk = config.resize
-    if "resize" in options:
-        shrunk = Resize(options["resize"], options.get("resize_filter", "area")).to_dict()
+    if "resize" in options or "resize_filter" in options:
+        side: int | None = options.get("resize") or (shrunk["shorter_side"] if shrunk else None)
+        if side is None:
+            raise UsageError("filter is given without resize, and the store is not resized; leave it out")
+        shrunk = Resize(side, options.get("resize_filter", "area")).to_dict()
     check_config(images, StoreConfig(options.get("size", config.size), shrunk))
     if config.resize is None:
         return {"size": config.size, "resize": None}

@@ -31,6 +31,10 @@ def select(
         ),
     ] = None,
     overwrite: Overwrite = False,
+    allow_empty: Annotated[
+        bool,
+        typer.Option("--allow-empty", help="Exit with 0, and save, where no photo is selected."),
+    ] = False,
     explain: Annotated[
         bool, typer.Option("--explain", help="Also print the SQL and its parameters.")
     ] = False,
@@ -48,12 +52,15 @@ def select(
         arboretum select --taxa birds --rarity rare --explain
     """
     from arboretum_tools.atomic_files import check_output
+    from arboretum_tools.photo_plan import LOOSEN_OR_ALLOW, empty_error
 
     if out is not None and (listed := flags.given.get("photo_ids")) is not None:
         check_output(out, overwrite=True, inputs=[listed])
     with Progress() as progress:
         selection = flags.select(flags.open(progress))
         summary = selection.summary()
+        if not summary["photos"] and not allow_empty:
+            raise empty_error(selection, "nothing was written", hint=LOOSEN_OR_ALLOW)
         species = selection.species(_SHOWN)
         if out is not None:
             selection.save(out, overwrite=overwrite)
@@ -79,6 +86,8 @@ def select(
             if summary[name]
         ),
     ]
+    if not summary["photos"] and (why := selection.why_empty()):
+        lines.append(why)
     if species:
         lines += ["", *_table(species)]
     if summary["classes"] > _SHOWN:

@@ -1,0 +1,111 @@
+"""Named pipes, devices and places that hold no files: one error each, and nothing is waited for."""
+
+import ctypes
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from arboretum_tools.testing.tiny import tiny_split
+
+READ = [
+    ["select", "--catalog", "pipe"],
+    ["catalog", "build", "pipe.csv", "--out", "built"],
+    ["catalog", "build", "pipe.parquet", "--out", "built"],
+    ["catalog", "check", "pipe"],
+    ["download", "--photo-ids", "pipe"],
+    ["download", "--photo-ids", "/dev/zero"],
+    ["make-split", "--taxa", "Aves", "--recipe", "pipe.toml"],
+    ["make-split", "--taxa", "Aves", "--exclude", "pipe.csv"],
+    ["make-split", "--taxa", "Aves", "--exclude", "pipe.parquet"],
+    ["make-split", "--from", "pipe.json"],
+    ["make-split", "--import", "pipe.txt"],
+    ["make-split", "--benchmark", "confounding", "--pairs", "pipe.txt"],
+]
+OF_A_SPLIT = [
+    ["audit-split", "split", "--exclude", "pipe.csv"],
+    ["evaluate", "split", "pipe.csv"],
+    ["evaluate", "split", "pipe.npz"],
+    ["evaluate", "split", "pipe.parquet"],
+    ["evaluate", "split", "split/test.parquet", "--against", "pipe.csv"],
+    ["export", "split", "--caption-template", "pipe.toml", "--out", "wds"],
+]
+
+
+@pytest.fixture
+def pipes(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for suffix in ("", ".csv", ".json", ".npz", ".parquet", ".toml", ".txt"):
+        os.mkfifo(workdir / f"pipe{suffix}")
+    return workdir
+
+
+@pytest.mark.parametrize("arguments", READ, ids=" ".join)
+def test_nothing_is_read_from_a_pipe_or_a_device(arboretum, pipes, arguments):
+    before = sorted(pipes.iterdir())
+    outcome = arboretum(*arguments)
+    assert outcome.code == 3
+    assert "regular file" in outcome.err
+    assert sorted(pipes.iterdir()) == before
+
+
+@pytest.mark.parametrize("arguments", OF_A_SPLIT, ids=" ".join)
+def test_nor_by_what_reads_splits(arboretum, pipes, arguments):
+    tiny_split().save(pipes / "split")
+    outcome = arboretum(*arguments)
+    assert outcome.code == 3
+    assert "regular file" in outcome.err
+
+
+@pytest.mark.parametrize("place", ["/proc/nowhere", "/proc/nowhere/images", "/dev/null", "/dev/null/images"])
+@pytest.mark.parametrize("flags", [(), ("--dry-run",), ("--plan-only",)], ids=" ".join)
+def test_a_place_that_holds_no_files_is_no_place_for_a_store(arboretum, workdir, place, flags):
+    outcome = arboretum("download", "--taxa", "Reptilia", "--images", place, *flags)
+    assert outcome.code == 3
+    assert place in outcome.err
+    assert "--images" in outcome.err
+    assert "0.0 kB" not in outcome.err
+
+
+def restricted(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Runs the command line as somebody whom rights hold back, which they do not with root."""
+
+    def give_up_override() -> None:
+        ctypes.CDLL(None).prctl(24, 1)  # PR_CAPBSET_DROP, CAP_DAC_OVERRIDE; without it for anyone else
+
+    return subprocess.run(
+        [sys.executable, "-m", "arboretum_cli", *map(str, arguments)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=give_up_override,
+    )
+
+
+def test_a_store_that_may_only_be_read_is_enough_where_nothing_is_left_to_fetch(arboretum, workdir):
+    flags = ("download", "--taxa", "Testudines", "--size", "small")
+    assert arboretum(*flags).code == 0
+    store = workdir / "images"
+    before = sorted(store.rglob("*"))
+    folders = [store, store / "requests"]
+    for folder in folders:
+        folder.chmod(0o555)
+    try:
+        again = restricted(*flags, cwd=workdir)
+        assert (again.returncode, "nothing is left to fetch" in again.stderr) == (0, True)
+        assert "0 tried" in again.stdout
+        for command in (
+            ["verify"],
+            ["status"],
+            ["download", "--taxa", "Testudines", "--size", "small", "--dry-run"],
+        ):
+            assert restricted(*command, cwd=workdir).returncode == 0
+        more = restricted("download", "--taxa", "Reptilia", "--size", "small", cwd=workdir)
+        assert more.returncode == 3
+        assert "may only be read" in more.stderr
+    finally:
+        for folder in folders:
+            folder.chmod(0o755)
+    assert sorted(store.rglob("*")) == before
