@@ -180,8 +180,8 @@ def read_json(path: Path) -> Any:
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is no JSON; holds NaN or a number beyond all doubles, which are none of JSON and which
-            nothing of ours writes; or is nested so deeply that it cannot be meant.
+        ValueError: it is not JSON; holds NaN or a number too large for a double, neither of which JSON has or
+            we write; or is nested too deeply to be read.
     """
     return parse_json(regular(path).read_bytes())
 

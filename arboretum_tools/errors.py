@@ -2,12 +2,12 @@
 
     ArboretumError                     exit code
      ├── BadInputError                 3   what was given cannot be used
-     │    ├── CatalogError                 a catalogue that is not there, empty, or not one
+     │    ├── CatalogError                 a catalogue that is missing, empty, or not a catalogue
      │    ├── SelectionError               a filter that the catalogue cannot answer
      │    ├── RecipeError                  a split recipe that contradicts itself
      │    ├── InfeasibleSplitError         a split that the selection cannot carry
-     │    ├── SplitError                   a split folder that is not one
-     │    ├── StoreError                   an image store that is not one, or in use
+     │    ├── SplitError                   not a split folder
+     │    ├── StoreError                   not an image store, or one in use
      │    ├── MissingPhotosError           photos of a split that the store does not hold
      │    ├── ExportError                  an export that cannot be made as asked
      │    ├── TrainingError                a run that cannot begin or go on
@@ -15,7 +15,7 @@
      │    ├── OutOfSpaceError              a disk too full for what was asked
      │    ├── NotWritableError             a place where nothing can be written
      │    └── ProcessDiedError             processes of a run that are killed again and again
-     ├── UsageError                    2   a value that is no value of its kind
+     ├── UsageError                    2   an invalid value
      ├── TaxonError                    5
      │    ├── UnknownTaxonError            no taxon of that name
      │    ├── AmbiguousTaxonError          several taxa of that name
@@ -60,7 +60,7 @@ class BadInputError(ArboretumError):
 
 
 class CatalogError(BadInputError):
-    """A catalogue that is not there, is empty, or is not one.
+    """A catalogue that is missing, is empty, or is not a catalogue.
 
     Attributes:
         path: the folder or file at fault.
@@ -137,7 +137,7 @@ class ProcessDiedError(BadInputError):
 
 
 class UsageError(ArboretumError, ValueError):
-    """A value that is no value of its kind, such as a ratio of 0."""
+    """An invalid value, such as a ratio of 0."""
 
     exit_code = 2
 

@@ -58,7 +58,7 @@ line every 30 seconds elsewhere, neither with `--quiet`. What is typed with ever
 |---|---|
 | 0 | done |
 | 1 | internal error: a defect of arboretum |
-| 2 | usage: an option that there is not, or a value that is no value of its kind |
+| 2 | usage: an unknown option, or an invalid value |
 | 3 | bad input or configuration; nothing was changed |
 | 4 | finished, with more failures than `--max-failure-rate` allows; what came is kept |
 | 5 | unknown or ambiguous taxon |

@@ -1,7 +1,7 @@
 """Names that iNaturalist no longer uses, and the active ones in their place, as a built catalogue knows them.
 
 `renames` says where they come from. A raw catalogue knows of none; of it, iNaturalist's whole taxonomy (extra
-`taxonomy`), which holds active names only, can say that a name is not one, and go by the epithet.
+`taxonomy`), which holds active names only, can say that a name is not an active one, and go by the epithet.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ _DERIVABLE = (
 
 #: Columns that hold names.
 NAME_COLUMNS = (*LINEAGE, "scientific_name", "common_name")
-# A position is both or nothing: half of one, or one off the globe, is none.
+# A position needs both coordinates, on the globe; anything else counts as no position.
 _POSITION = ("latitude", "longitude")
 _ON_GLOBE = "latitude BETWEEN -90 AND 90 AND longitude BETWEEN -180 AND 180"
 

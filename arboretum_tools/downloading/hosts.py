@@ -53,7 +53,7 @@ _TELL_S = 10.0
 
 
 class LaterError(Exception):
-    """The host is not asked now, for `wait_s` seconds; the photo is none the worse for it. Internal."""
+    """The host is not asked now, for `wait_s` seconds; it does not count against the photo. Internal."""
 
     def __init__(self, wait_s: float) -> None:
         super().__init__()
@@ -187,7 +187,7 @@ class Hosts:
                 if late:
                     last = last or photo.here + 1 >= TIMEOUTS
                     error = TimeoutError(str(error) or f"not whole within {self._options.deadline_s:g} s")
-                # What a host does not answer that never served anything is no sign of anything.
+                # What a host does not answer that never served anything tells nothing.
                 if await self._known(host) is not None:
                     await self._suspect(host, photo, str(error), last=last)
                 photo.timeouts += late

@@ -119,7 +119,7 @@ def compare_predictions(
     Raises:
         SplitError: the split cannot be read, has no such part, or no photo in it.
         PredictionsError: predictions do not answer the photos of the part.
-        UsageError: a value that is no value of its kind, or no predictions.
+        UsageError: an invalid value, or no predictions.
 
     >>> import arboretum_tools as at
     >>> test = "splits/aves-lt100/test.parquet"

@@ -150,7 +150,7 @@ def evaluate(split: Split | str | Path, predictions: Source, options: Evaluation
     Raises:
         SplitError: the split cannot be read, has no such part, or no photo in it.
         PredictionsError: the predictions do not answer the photos of the part.
-        UsageError: a value that is no value of its kind.
+        UsageError: an invalid value.
 
     >>> import arboretum_tools as at
     >>> found = at.evaluate("splits/aves-lt100", "splits/aves-lt100/test.parquet")

@@ -35,7 +35,7 @@ def accuracies(
 ) -> tuple[PairAccuracy, ...]:
     """The pairs of class_keys that split.json lists, in its order.
 
-    The file is untrusted: what is no pair of classes of this split is passed over; the audit says so.
+    The file is untrusted: what is not a pair of classes of this split is passed over; the audit says so.
     """
     truth = sample.labels
     labels = {row["class_key"]: label for label, row in enumerate(classes)}

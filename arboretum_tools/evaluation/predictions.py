@@ -234,7 +234,7 @@ def _from_arrays(arrays: Mapping[str, NDArray[Any]], num_classes: int) -> _Rows:
         raise ValueError("it has no array photo_id")
     ids = _whole(arrays["photo_id"], "photo_id")
     if ids.ndim != 1:
-        raise ValueError(f"photo_id of shape {ids.shape} is no list of photos")
+        raise ValueError(f"photo_id of shape {ids.shape} is not a list of photos")
     if "scores" in arrays:
         scores = arrays["scores"]
         if scores.shape != (len(ids), num_classes):

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from arboretum_metadata.vocab import LICENSES
 from arboretum_tools.exporting.base import Source
 
-#: What photos are counted under whose licence is not known, or is none of the vocabulary.
+#: Photos are counted under this when their licence is unknown or outside the vocabulary.
 NOT_KNOWN = "not known"
 
 

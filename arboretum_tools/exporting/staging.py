@@ -156,7 +156,7 @@ def other_leftovers(target: Path, identity: str) -> list[Path]:
 
 
 def _lines_of(name: str) -> str:
-    # Marked as what is no part of the export, so that it goes when all is done.
+    # Marked as not part of the export, so that it goes when all is done.
     return f".lines-{name}{PARTIAL}"
 
 

@@ -111,7 +111,7 @@ class DownloadArguments(TaskOptions):
     """
 
     images: Annotated[
-        str | Path, Option("The image store: a folder, made where there is none.", metavar="DIR")
+        str | Path, Option("The image store: a folder, made if it does not exist.", metavar="DIR")
     ] = "images"
     size: Annotated[
         str,

@@ -164,7 +164,7 @@ class TrainingRecipe:
 
         Raises:
             RecipeError: it has other hyper-parameters.
-            UsageError: a value that is no value of its kind.
+            UsageError: an invalid value.
         """
         if set(values) != {field.name for field in fields(cls)}:
             raise RecipeError("the recipe has other hyper-parameters than this version of arboretum knows")
@@ -287,7 +287,7 @@ def recipe(method: str, **given: Any) -> TrainingRecipe:
         **given: fields of TrainingRecipe; None = the paper's.
 
     Raises:
-        UsageError: an unknown hyper-parameter, or a value that is no value of its kind.
+        UsageError: an unknown hyper-parameter, or an invalid value.
         RecipeError: values that contradict each other.
     """
     if method not in METHODS:

@@ -73,7 +73,7 @@ class _Comparison:
         try:
             again = remake_split(self.split.path or "", self.catalog, photo_ids=photo_ids).split
         except ArboretumError as error:
-            # What only needs a file beside it (a list of photos, left_out.parquet) is no fault of the split.
+            # What only needs a file beside it (a list of photos, left_out.parquet) is no defect of the split.
             lost = self.original and not isinstance(error, RecipeError)
             outcome: Outcome = "broken" if lost else "not checkable"
             yield Check("catalogue: drawn", outcome, f"it cannot be drawn again: {error}")

@@ -36,7 +36,7 @@ def completed(given: Mapping[str, Any]) -> dict[str, Any]:
         given: values of a recipe by name, without those that were not said; `benchmark` is among them.
 
     Raises:
-        UsageError: a benchmark, stage or number that is none.
+        UsageError: an unknown benchmark or stage, or an invalid number.
         RecipeError: a value that the benchmark has no use for, or pairs that are missing.
     """
     kind = known(given["benchmark"])
@@ -78,7 +78,7 @@ def known(benchmark: str) -> str:
 
 
 def check(values: Mapping[str, Any]) -> None:
-    """Raises RecipeError or UsageError for values of a recipe that are none for the benchmark it makes."""
+    """Raises RecipeError or UsageError for values that the benchmark of the recipe cannot take."""
     kind = values["benchmark"]
     if kind is None:
         for name, owner in _OPTION_OF.items():
@@ -115,7 +115,7 @@ def parse_stages(given: str | Mapping[str, int] | Iterable[Any], photos: int | N
         photos: of a stage that is given without a number; default the published number.
 
     Raises:
-        UsageError: a stage that is none or stands twice, a number below 1, or fewer than one stage.
+        UsageError: an unknown or repeated stage, a number below 1, or no stage at all.
     """
     if isinstance(given, str):
         given = [part for part in given.split(",") if part.strip()]
@@ -179,7 +179,7 @@ def read_pairs(text: str, name: str) -> Pairs:
     """Pairs out of a file: two names a line, separated by a tab, a comma or a slash; `#` begins a comment.
 
     Raises:
-        UsageError: a line is no pair (named by its number), or there is none.
+        UsageError: a line is not a pair (its number is named), or there are no pairs.
     """
     found: list[Sequence[str]] = []
     for number, line in enumerate(text.splitlines(), start=1):

@@ -75,7 +75,7 @@ def _update(digest: hashlib._Hash, values: Sequence[pa.Array]) -> None:
     tab, end, nothing = text("\t"), text("\n"), text("")
     between = [one for value in values[:-1] for one in (value, tab)]
     lines = pc.binary_join_element_wise(*between, values[-1], end, nothing)
-    # The values of a text column stand one behind the other: they are the text.
+    # The values of a text column lie one after another: together they are the text.
     _, ends, data = lines.buffers()
     digest.update(memoryview(data)[: memoryview(ends).cast("i")[len(lines)]])
 

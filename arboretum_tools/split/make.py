@@ -56,7 +56,7 @@ def make_split(selection: Selection | Catalog, options: SplitOptions) -> Split:
 
     Raises:
         InfeasibleSplitError: the selection cannot carry the ratio; says what it could.
-        UsageError: a value that is no value of its kind.
+        UsageError: an invalid value.
         RecipeError: values that contradict each other.
         SelectionError: the catalogue lacks the column to group by.
         StoreError: `store` is not an image store.

@@ -169,7 +169,7 @@ class SplitRecipe:
 
         Raises:
             RecipeError: a value of another type.
-            UsageError: a value that is no value of its kind.
+            UsageError: an invalid value.
         """
         values = {f.name: recipe[f.name] for f in fields(cls) if f.name in recipe}
         check_kinds(values)

@@ -95,7 +95,7 @@ def remake_split(
 
     Raises:
         SplitError: there is no split.json, or it cannot be read.
-        RecipeError: the recipe cannot be carried out: a value that is none, a missing list.
+        RecipeError: the recipe cannot be carried out: an invalid value, a missing list.
         TaxonError, SelectionError, InfeasibleSplitError: the catalogue no longer carries the recipe.
 
     >>> import arboretum_tools as at

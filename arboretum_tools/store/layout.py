@@ -44,7 +44,7 @@ _RESIZE = {"shorter_side", "filter", "quality"}
 #: The highest number of a shard: what the arrays of `Locations` hold.
 MAX_SHARD = 2**31 - 1
 
-# As `shard_name` writes them: any other name is no file of ours, and is left alone.
+# As `shard_name` writes them: any other file is not ours, and is left alone.
 _PLAN = re.compile(r".*\.parquet", re.DOTALL)
 _SHARD = re.compile(r"shard-([0-9]{6}|[1-9][0-9]{6,9})\.(tar|parquet|tar\.part|journal)")
 

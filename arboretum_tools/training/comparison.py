@@ -44,12 +44,12 @@ def compare_runs(
 
     Args:
         split: that they were trained on, or its folder.
-        runs: folders of runs that are over; what is named first is what the others are held against.
+        runs: folders of finished runs; the others are compared against the first.
         part: whose predictions are compared.
 
     Raises:
         UsageError: no run.
-        TrainingError: a folder is not one of a run, or the run is not over.
+        TrainingError: a folder does not hold a run, or the run is not finished.
         SplitError: a run was trained on another split.
 
     >>> import arboretum_tools as at

@@ -18,7 +18,7 @@ def described(folder: Path) -> dict[str, Any]:
     """What run.json says.
 
     Raises:
-        TrainingError: the folder is not one of a run.
+        TrainingError: the folder does not hold a run.
     """
     if folder.is_file():
         raise TrainingError(

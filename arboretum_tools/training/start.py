@@ -65,7 +65,7 @@ def train(
         The report; None in the processes of torchrun but the first.
 
     Raises:
-        UsageError: a value that is no value of its kind.
+        UsageError: an invalid value.
         RecipeError: values that contradict each other.
         SplitError: the split cannot be trained on, or the teacher is of another one.
         MissingPhotosError: the store lacks photos of the split.

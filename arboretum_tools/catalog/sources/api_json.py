@@ -78,7 +78,7 @@ def _batches(member: Member, losses: Losses) -> Iterator[pa.RecordBatch]:
 
 
 def _observations(member: Member, losses: Losses) -> Iterator[tuple[int | None, Mapping[str, Any]]]:
-    """Each observation with its line, where lines are rows; what is none goes to the losses."""
+    """Each observation with its line, where lines are rows; what is not an observation goes to the losses."""
     with (
         whole(member.name),
         member.open() as stream,

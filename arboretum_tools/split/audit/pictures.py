@@ -18,7 +18,7 @@ _MOST_BITS = 7
 
 
 def check_bits(near_bits: int) -> None:
-    """Raises UsageError for a distance that is none: the search splits the 64 bits into near_bits + 1."""
+    """Raises UsageError for a distance out of bounds: the search splits the 64 bits into near_bits + 1."""
     if not 0 <= near_bits <= _MOST_BITS:
         raise UsageError(f"near-bits is 0 to {_MOST_BITS}, not {near_bits}")
 

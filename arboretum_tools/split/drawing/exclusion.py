@@ -223,7 +223,7 @@ def read_exclusion(paths: str | Path | Sequence[str | Path], group_by: str | Non
         group_by: the grouping of the split that these are kept out of.
 
     Raises:
-        RecipeError: a file cannot be read or has none of the columns; a line of it is none.
+        RecipeError: a file cannot be read, has none of the columns, or has a line that cannot be used.
         SplitError: a folder is not a split.
     """
     found: dict[str, list[object]] = {name: [] for name in (*_COLUMNS, "observer")}

@@ -78,7 +78,7 @@ class LongTailSampler:
         if self._labels.ndim != 1 or not len(self._labels):
             raise UsageError("a sampler needs the labels of one photo or more, in one dimension")
         if not 0 <= rank < world_size:
-            raise UsageError(f"rank {rank} is not one of {world_size} processes")
+            raise UsageError(f"rank {rank} must lie between 0 and world_size - 1, here {world_size - 1}")
         draws = len(self._labels) if num_samples is None else num_samples
         if draws < 1 or (kind == "instance" and draws > len(self._labels)):
             raise UsageError(f"{draws} draws an epoch are not 1 to the photos there are")
