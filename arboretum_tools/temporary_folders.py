@@ -1,4 +1,7 @@
-"""Folders in $TMPDIR for as long as they are needed; what a killed process left goes when the next one comes.
+"""Temporary folders for as long as they are needed; what a killed process left goes when the next one comes.
+
+They lie in $TMPDIR or, where what is made in them is to be moved into place, on the file system of that
+place.
 
 Each folder is locked by the process that made it. The kernel releases the lock when the process ends, however
 it ends, so a folder whose lock can be had is nobody's.
@@ -16,7 +19,10 @@ from types import TracebackType
 
 from arboretum_tools.locking import try_lock
 
-_OURS = re.compile(r"arboretum-(plan|spill|split)-\w+")
+#: How the names of those begin that do not lie in $TMPDIR.
+HIDDEN = ".arboretum-"
+
+_OURS = re.compile(r"\.?arboretum-(plan|spill|split)-\w+")
 
 
 class TemporaryFolder:
@@ -28,20 +34,24 @@ class TemporaryFolder:
         path: the folder.
     """
 
-    def __init__(self, purpose: str) -> None:
+    def __init__(self, purpose: str, where: Path | None = None) -> None:
         """Makes the folder, and removes those that killed processes of this user left.
 
         Args:
             purpose: part of its name: plan, spill or split.
+            where: the folder that it lies in; default $TMPDIR.
         """
         remove_abandoned()
+        if where is not None:
+            remove_abandoned(where)
         # Nobody looks at it under this name, so that it has its lock before anyone could ask for it.
-        made = Path(tempfile.mkdtemp(prefix=".arboretum-"))
+        made = Path(tempfile.mkdtemp(prefix=HIDDEN, dir=where))
         descriptor = os.open(made, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self.path = made
         try:
             if try_lock(descriptor):
-                name = f"arboretum-{purpose}-{made.name.removeprefix('.arboretum-')}"
+                begin = HIDDEN.removeprefix(".") if where is None else HIDDEN
+                name = f"{begin}{purpose}-{made.name.removeprefix(HIDDEN)}"
                 self.path = made.rename(made.with_name(name))
         except OSError:
             # A file system without locks: the folder keeps the name under which nobody removes it.
@@ -57,9 +67,9 @@ class TemporaryFolder:
         self._remove()
 
 
-def remove_abandoned() -> None:
-    """Removes the folders of processes of this user that ended without doing so."""
-    with os.scandir(tempfile.gettempdir()) as entries:
+def remove_abandoned(where: Path | None = None) -> None:
+    """Removes the folders of processes of this user that ended without doing so, from `where` or $TMPDIR."""
+    with os.scandir(where or tempfile.gettempdir()) as entries:
         found = [entry.path for entry in entries if _OURS.fullmatch(entry.name)]
     for path in found:
         try:

@@ -23,8 +23,9 @@ from arboretum_tools.downloading.estimate import DownloadEstimate
 from arboretum_tools.downloading.job import Job
 from arboretum_tools.downloading.options import DownloadOptions
 from arboretum_tools.downloading.report import DownloadFailedError, DownloadReport
-from arboretum_tools.downloading.task import TaskSpec, plan_task, run_task
+from arboretum_tools.downloading.task import TaskSpec
 from arboretum_tools.errors import UsageError
+from arboretum_tools.events import OnEvent, ignore
 from arboretum_tools.options import takes
 from arboretum_tools.options.download import DownloadArguments
 from arboretum_tools.photo_plan import PhotoSource
@@ -156,6 +157,45 @@ def save_plan(what: PhotoSource | Iterable[int], options: DownloadArguments) -> 
     from arboretum_tools.downloading import run
 
     return run.save_plan(_job(what, options))
+
+
+def run_task(spec: TaskSpec, *, on_event: OnEvent = ignore) -> DownloadReport:
+    """Does one task of a download; done again, it does what is left.
+
+    Returns:
+        The report, whose counts are those of this task's photos.
+
+    Raises:
+        StoreError: the store has no such plan, or other downloads than tasks of this set write into it.
+        ArboretumError: as of `download`.
+
+    >>> import arboretum_tools as at
+    >>> owls = at.open_catalog("catalog").select("Strigiformes")
+    >>> plan = at.save_plan(owls, images="planned", size="small")
+    >>> reports = [at.run_task(at.TaskSpec("planned", plan.plan_id, task, 2)) for task in range(2)]
+    >>> sum(report.requested for report in reports) == plan.requested
+    True
+    """
+    from arboretum_tools.downloading import run
+
+    return run.run_task(spec, on_event, Stopper())
+
+
+def plan_task(spec: TaskSpec) -> DownloadEstimate:
+    """What `run_task` would do with the same spec (`--dry-run`); changes nothing and asks no host.
+
+    Raises:
+        StoreError: the store has no such plan, or is damaged.
+
+    >>> import arboretum_tools as at
+    >>> owls = at.open_catalog("catalog").select("Strigiformes")
+    >>> plan = at.save_plan(owls, images="planned", size="small")
+    >>> at.plan_task(at.TaskSpec("planned", plan.plan_id, 0, 1)).requested == plan.requested
+    True
+    """
+    from arboretum_tools.downloading import run
+
+    return run.plan_task(spec)
 
 
 def _job(what: Any, options: DownloadArguments) -> Job:

@@ -11,18 +11,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from arboretum_tools.downloading.fetch import Fetcher
 from arboretum_tools.downloading.hosts import Served
 from arboretum_tools.downloading.options import DownloadOptions
-from arboretum_tools.downloading.pending import PendingPhoto
 from arboretum_tools.downloading.photo_queue import PhotoQueue
 from arboretum_tools.events import Note, OnEvent, PhotoDone
 from arboretum_tools.store.record import PhotoRecord
 from arboretum_tools.store.writer import StoreWriter
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 #: What becomes of an image between fetching and writing: its record and bytes as they are to be stored.
 Transform = Callable[[PhotoRecord, bytes], Awaitable[tuple[PhotoRecord, bytes | None]]]
@@ -31,39 +32,24 @@ Transform = Callable[[PhotoRecord, bytes], Awaitable[tuple[PhotoRecord, bytes | 
 QUIET_S = 60.0
 
 
-@dataclass(slots=True)
-class Tally:
-    """What a run did so far.
-
-    Attributes:
-        by_status: photos that reached a state in this run.
-        size_bytes: of the images among them.
-    """
-
-    by_status: Counter[str] = field(default_factory=Counter)
-    size_bytes: int = 0
-
-
 async def run(
-    pending: Iterator[PendingPhoto],
+    to_fetch: Iterator[pa.RecordBatch],
     writer: StoreWriter,
     options: DownloadOptions,
-    tally: Tally,
     on_event: OnEvent,
     *,
     transform: Transform | None = None,
     served: Served = dict,
 ) -> None:
-    """Fetches every photo of `pending` into the store; each ends in exactly one state.
+    """Fetches every photo of `to_fetch` into the store; each ends in exactly one state.
 
     When it is cancelled, or anything else than a photo goes wrong, every worker is stopped before it returns,
     and the writer holds what was written until then.
 
     Args:
-        pending: the photos, each once.
+        to_fetch: the photos, each once, as rows with the columns of `schema.REQUEST`.
         writer: of the store, entered.
         options: how to behave.
-        tally: is added to.
         on_event: gets a PhotoDone for each photo.
         transform: what is done with each image before it is written; None = it is stored as it came.
         served: looks up photos that came in earlier runs, by host; called when a host is in doubt.
@@ -76,8 +62,10 @@ async def run(
     # Held while a shard is finished.
     finishing = asyncio.Lock()
     in_flight: dict[int, tuple[int, float]] = {}
+    ended = 0
 
     async def work(number: int, fetcher: Fetcher, queue: PhotoQueue) -> None:
+        nonlocal ended
         while (photo := await queue.take()) is not None:
             in_flight[number] = photo.photo_id, time.monotonic()
             outcome = await fetcher.ask(photo)
@@ -96,19 +84,17 @@ async def run(
             # Not kept until the next one has come.
             del data
             fetcher.release()
-            size_bytes = record.size_bytes or 0
-            tally.by_status[record.status] += 1
-            tally.size_bytes += size_bytes
-            on_event(PhotoDone(photo.photo_id, record.status, size_bytes))
+            ended += 1
+            on_event(PhotoDone(photo.photo_id, record.status, record.size_bytes or 0))
             if writer.full:
                 async with finishing:
                     await asyncio.to_thread(writer.roll)
             queue.done()
 
     async with Fetcher(writer.config.size, options, on_event, served) as fetcher:
-        queue = PhotoQueue(pending, fetcher.begin, options.connections)
+        queue = PhotoQueue(to_fetch, fetcher.begin, options.connections)
         workers = [asyncio.create_task(work(number, fetcher, queue)) for number in range(options.connections)]
-        watchdog = asyncio.create_task(_watch(in_flight, tally, on_event))
+        watchdog = asyncio.create_task(_watch(in_flight, lambda: ended, on_event))
         try:
             # The first that fails ends the run; without one, all have ended.
             done, _ = await asyncio.wait(workers, return_when=asyncio.FIRST_EXCEPTION)
@@ -120,7 +106,9 @@ async def run(
             await asyncio.gather(*workers, watchdog, return_exceptions=True)
 
 
-async def _watch(in_flight: dict[int, tuple[int, float]], tally: Tally, on_event: OnEvent) -> None:
+async def _watch(
+    in_flight: dict[int, tuple[int, float]], ended: Callable[[], int], on_event: OnEvent
+) -> None:
     """Says what is being waited for whenever no photo has come to an end for a while.
 
     It ends nothing: each photo has its deadline. It names what a run that stands still stands at.
@@ -129,8 +117,8 @@ async def _watch(in_flight: dict[int, tuple[int, float]], tally: Tally, on_event
     while True:
         await asyncio.sleep(QUIET_S / 4)
         now = time.monotonic()
-        if tally.by_status.total() != done:
-            done, since, quiet_s = tally.by_status.total(), now, QUIET_S
+        if ended() != done:
+            done, since, quiet_s = ended(), now, QUIET_S
         elif now - since >= quiet_s and in_flight:
             quiet_s *= 2
             longest = sorted(in_flight.values(), key=lambda one: one[1])

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from arboretum_metadata.vocab import PHOTO_SIZES
 from arboretum_tools.downloading.options import DownloadOptions
+from arboretum_tools.downloading.task import TaskSpec
 from arboretum_tools.errors import UsageError
 from arboretum_tools.events import OnEvent, ignore
 from arboretum_tools.photo_plan import PhotoSource
 from arboretum_tools.resize import Resize
 from arboretum_tools.store.layout import StoreConfig
-from arboretum_tools.store.lock import ALONE, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,6 @@ class Job:
         resize: how photos are shrunk as they come; None = they are stored as they came.
         options: how to behave.
         yes: whether more than 100 GB is meant.
-        task: which part of the plan is fetched, where several tasks fill the store side by side.
         processes: how many fetch it on this machine, this one included.
         on_event: called with each event.
     """
@@ -37,7 +36,6 @@ class Job:
     resize: Resize | None = None
     options: DownloadOptions = field(default_factory=DownloadOptions)
     yes: bool = False
-    task: Task = ALONE
     processes: int = 1
     on_event: OnEvent = ignore
 
@@ -54,9 +52,22 @@ class Job:
                 f"a download has no more processes than its {self.options.connections} connections, "
                 f"not {self.processes}"
             )
-        assert self.processes == 1 or self.task.of == 1, "a task is one process"
 
     @property
     def config(self) -> StoreConfig:
         """What the store holds."""
         return StoreConfig(self.size, self.resize.to_dict() if self.resize is not None else None)
+
+    def tasks(self, plan_id: str) -> list[TaskSpec]:
+        """What is to be done, once its plan is saved: one task a process."""
+        return [
+            TaskSpec.of(
+                self.options,
+                images=str(self.images),
+                plan_id=plan_id,
+                task_id=number,
+                num_tasks=self.processes,
+                one_machine=True,
+            )
+            for number in range(self.processes)
+        ]

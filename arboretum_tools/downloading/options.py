@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-from arboretum_tools.downloading.budget import SYNC_BYTES, ByteAllowance, ByteBudget, state_folder
+from arboretum_tools.downloading.budget import ByteAllowance, ByteBudget, state_folder
 from arboretum_tools.downloading.limiter import RetryPolicy
 from arboretum_tools.downloading.urls import STATIC_HOST, AddressRules
 from arboretum_tools.options.download import ORIGIN_VARIABLE, TaskOptions
@@ -32,7 +32,8 @@ class DownloadOptions(TaskOptions):
     @classmethod
     def of(cls, options: TaskOptions, **own: Any) -> Self:
         """These options, and what is given besides."""
-        return cls(**{f.name: getattr(options, f.name) for f in fields(TaskOptions)}, **own)
+        known = {f.name: getattr(options, f.name) for f in fields(cls) if hasattr(options, f.name)}
+        return cls(**known | own)
 
     @cached_property
     def rules(self) -> AddressRules:
@@ -50,17 +51,6 @@ class DownloadOptions(TaskOptions):
         """The honest User-Agent: name, version, and how to reach who downloads, if that was said."""
         name = f"arboretum-tools/{__version__}"
         return f"{name} (+{self.contact})" if self.contact else name
-
-    def shared(self, number: int, processes: int) -> Self:
-        """The options of one of so many processes of a download, which share connections and budget.
-
-        What the host sees stays the same. They keep the budget in one file; what the others have not
-        written down yet is held back.
-        """
-        more, rest = divmod(self.connections, processes)
-        unwritten = SYNC_BYTES * (processes - 1)
-        allowance = ByteAllowance(self.allowance.hour_bytes - unwritten, self.allowance.day_bytes - unwritten)
-        return replace(self, connections=more + (number < rest), allowance=allowance)
 
     def budget(self) -> ByteBudget | None:
         """The byte budget of static.inaturalist.org; None where another server is asked in its place."""

@@ -8,9 +8,16 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
+from typing import TYPE_CHECKING
 
-from arboretum_tools.downloading.pending import PendingPhoto
+from arboretum_metadata.schema import REQUEST
 from arboretum_tools.downloading.verify import Answer, Verdict
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+# Rows of the plan that are Python objects at one time.
+_OBJECTS = 1_024
 
 # Photos that wait, for each connection, and at least so many.
 _FOR_EACH, _AT_LEAST = 4, 256
@@ -68,18 +75,20 @@ class PhotoQueue:
 
     def __init__(
         self,
-        pending: Iterator[PendingPhoto],
+        to_fetch: Iterator[pa.RecordBatch],
         begin: Callable[[int, str, str | None], Fetch],
         connections: int,
     ) -> None:
         """Reads nothing yet.
 
         Args:
-            pending: the photos, each once.
+            to_fetch: the photos, each once, as rows with the columns of `schema.REQUEST`.
             begin: makes one of them a fetch.
             connections: workers that take from it.
         """
-        self._pending: Iterator[PendingPhoto] | None = pending
+        self._to_fetch: Iterator[pa.RecordBatch] | None = to_fetch
+        self._rows: Iterator[tuple[int, str, str | None]] = iter(())
+        self._reading = asyncio.Lock()
         self._begin = begin
         self._most = max(_FOR_EACH * connections, _AT_LEAST)
         self._waiting: list[tuple[float, int, Fetch]] = []
@@ -95,12 +104,11 @@ class PhotoQueue:
             due_at = self._waiting[0][0] if self._waiting else None
             if due_at is not None and due_at <= loop.time():
                 photo = heapq.heappop(self._waiting)[2]
-            elif self._pending is not None and len(self._waiting) < self._most:
-                row = next(self._pending, None)
-                if row is None:
-                    self._pending = None
-                    continue
+            elif len(self._waiting) < self._most and (row := next(self._rows, None)) is not None:
                 photo = self._begin(*row)
+            elif self._to_fetch is not None and len(self._waiting) < self._most:
+                await self._read(self._to_fetch)
+                continue
             elif due_at is None and not self._out:
                 return None
             else:
@@ -110,6 +118,18 @@ class PhotoQueue:
                 continue
             self._out += 1
             return photo
+
+    async def _read(self, to_fetch: Iterator[pa.RecordBatch]) -> None:
+        """Reads on in the plan, which may have long parts of which the store lacks nothing: in a thread."""
+        if self._reading.locked():
+            async with self._reading:
+                return
+        async with self._reading:
+            batch = await asyncio.to_thread(next, to_fetch, None)
+            if batch is None:
+                self._to_fetch = None
+            else:
+                self._rows = _rows(batch)
 
     def again(self, photo: Fetch) -> None:
         """Takes a photo back that is to be asked for again at its `due_at`."""
@@ -122,3 +142,9 @@ class PhotoQueue:
         # Whoever waits looks anew.
         self._changed.set()
         self._changed.clear()
+
+
+def _rows(batch: pa.RecordBatch) -> Iterator[tuple[int, str, str | None]]:
+    for start in range(0, batch.num_rows, _OBJECTS):
+        part = batch.slice(start, _OBJECTS)
+        yield from zip(*(part.column(name).to_pylist() for name in REQUEST.names), strict=True)

@@ -1,33 +1,28 @@
-"""Several processes that fetch one plan side by side, looked after by the first of them.
+"""Processes that do the tasks of a download side by side, looked after by the one that started them.
 
-Each is a task of one set (`store.lock.Task`): photos and shards by the remainder of their number. The first
-is this process, whose event loop fetches its own share and hears what the others tell. One that dies is
-replaced: its open shard is finished, and the new one gets what is left of its share. When several die and no
-photo comes to an end in between, the run ends. Nobody is waited for without bound.
+Each is told its task and tells what happens: pickled events, each message behind its length. Pickle is safe
+here: both ends of the socket are ours, and no byte of a photo or of the metadata is in it but texts. A
+process that dies is replaced by another one with the same task, which does what is left. When several die and
+no photo comes to an end in between, the run ends. Nobody is waited for without bound.
 """
 
 from __future__ import annotations
 
 import asyncio
 import pickle
+import struct
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, cast
 
-from arboretum_tools.downloading.engine import Tally
-from arboretum_tools.downloading.messages import LENGTH, Done, Share, pack
-from arboretum_tools.downloading.pending import PendingList
-from arboretum_tools.errors import (
-    ArboretumError,
-    BadInputError,
-    OutOfSpaceError,
-    ProcessDiedError,
-    StoreError,
-)
+from arboretum_tools.downloading.task import TaskSpec
+from arboretum_tools.errors import ArboretumError, ProcessDiedError
 from arboretum_tools.events import Event, Note, OnEvent, PhotoDone
-from arboretum_tools.store.lock import Task
 from arboretum_tools.subprocesses import Child
+
+#: Length of a message.
+LENGTH = struct.Struct(">I")
 
 # So many die without a photo in between, and the run ends.
 _MOST_DEATHS = 3
@@ -38,7 +33,22 @@ _GRACE_S = 120.0
 # As `tables.memory_of_the_system` for the whole of a process.
 _ENVIRONMENT = {"ARROW_DEFAULT_MEMORY_POOL": "system"}
 
-_ERRORS = {kind.__name__: kind for kind in (BadInputError, OutOfSpaceError, ProcessDiedError, StoreError)}
+
+@dataclass(frozen=True, slots=True)
+class TaskEnded:
+    """A task is done or was stopped; the last event of its process.
+
+    Attributes:
+        error: what ended it; None where nothing did.
+    """
+
+    error: ArboretumError | None
+
+
+def pack(message: Any) -> bytes:
+    """A message as it goes over the socket."""
+    body = pickle.dumps(message)
+    return LENGTH.pack(len(body)) + body
 
 
 class _Link(asyncio.Protocol):
@@ -49,7 +59,7 @@ class _Link(asyncio.Protocol):
     """
 
     def __init__(self, take: Callable[[Event], None]) -> None:
-        self.ended: asyncio.Future[Done | None] = asyncio.get_running_loop().create_future()
+        self.ended: asyncio.Future[TaskEnded | None] = asyncio.get_running_loop().create_future()
         self._take = take
         self._transport: asyncio.WriteTransport | None = None
         self._came = bytearray()
@@ -68,10 +78,10 @@ class _Link(asyncio.Protocol):
                 return
             message = pickle.loads(came[start : start + length])  # noqa: S301 - of a process of ours
             del came[: start + length]
-            if isinstance(message, Done):
-                self.ended.set_result(message)
-            else:
-                for event in message:
+            for event in message:
+                if isinstance(event, TaskEnded):
+                    self.ended.set_result(event)
+                else:
                     self._take(event)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - named by asyncio
@@ -79,10 +89,10 @@ class _Link(asyncio.Protocol):
         if not self.ended.done():
             self.ended.set_result(None)
 
-    def tell(self, share: Share) -> None:
-        """Gives the process its share."""
+    def tell(self, spec: TaskSpec) -> None:
+        """Gives the process its task."""
         assert self._transport is not None
-        self._transport.write(pack(share))
+        self._transport.write(pack(spec))
 
     def stop(self) -> None:
         """Lets the process finish its shard and end."""
@@ -96,28 +106,16 @@ class _Link(asyncio.Protocol):
 
 
 class Processes:
-    """The other processes of a download; a context manager that starts and ends them.
+    """The other processes of a download; a context manager that starts and ends them."""
 
-    Attributes:
-        tally: what they did.
-        shards: that they finished.
-    """
-
-    def __init__(
-        self, shares: Sequence[Share], rest_of: Callable[[Task], PendingList], on_event: OnEvent
-    ) -> None:
+    def __init__(self, specs: Sequence[TaskSpec], on_event: OnEvent) -> None:
         """Starts nothing yet.
 
         Args:
-            shares: one for each process.
-            rest_of: repairs the share of a process that died, and lists what is left of it; called in a
-                thread.
+            specs: the task of each.
             on_event: gets their events, each in the order of its process.
         """
-        self.tally = Tally()
-        self.shards = 0
-        self._shares = list(shares)
-        self._rest_of = rest_of
+        self._specs = specs
         self._on_event = on_event
         self._children: list[Child] = []
         self._links: dict[int, _Link] = {}
@@ -128,7 +126,7 @@ class Processes:
 
     def __enter__(self) -> Self:
         try:
-            for _ in self._shares:
+            for _ in self._specs:
                 self._children.append(_start())
         except BaseException:
             self._end()
@@ -154,7 +152,7 @@ class Processes:
             ArboretumError: what ended one of them.
         """
         tasks: list[asyncio.Task[Any]] = [asyncio.create_task(own)]
-        tasks += [asyncio.create_task(self._look_after(position)) for position in range(len(self._shares))]
+        tasks += [asyncio.create_task(self._look_after(*numbered)) for numbered in enumerate(self._specs)]
         broken = asyncio.create_task(self._broke.wait())
         left = set(tasks)
         try:
@@ -179,9 +177,8 @@ class Processes:
             for link in links:
                 link.close()
 
-    async def _look_after(self, position: int) -> None:
-        share = self._shares[position]
-        while (done := await self._hear_out(position, share)) is None:
+    async def _look_after(self, position: int, spec: TaskSpec) -> None:
+        while (end := await self._hear_out(position, spec)) is None:
             child = self._children[position]
             how = child.how_it_ended()
             self._deaths += 1
@@ -194,26 +191,21 @@ class Processes:
                 )
             self._on_event(Note(f"process {child.process.pid} of the download {how}; another one takes over"))
             child.end()
-            share = replace(share, pending=await asyncio.to_thread(self._rest_of, share.task))
             self._children[position] = _start()
-        self.shards += done.shards
-        if done.error is not None:
-            name, message, hint = done.error
-            raise _ERRORS.get(name, ArboretumError)(message, hint=hint)
+        if end.error is not None:
+            raise end.error
 
-    async def _hear_out(self, position: int, share: Share) -> Done | None:
-        """Gives a process its share, and waits for its last word; None if it died without one."""
+    async def _hear_out(self, position: int, spec: TaskSpec) -> TaskEnded | None:
+        """Gives a process its task, and waits for its last word; None if it died without one."""
         loop, socket = asyncio.get_running_loop(), self._children[position].socket
         _, link = await loop.create_connection(lambda: _Link(self._take), sock=socket)
         self._links[position] = link
-        link.tell(share)
+        link.tell(spec)
         return await asyncio.shield(link.ended)
 
     def _take(self, event: Event) -> None:
         if isinstance(event, PhotoDone):
             self._deaths = 0
-            self.tally.by_status[event.status] += 1
-            self.tally.size_bytes += event.size_bytes
         if self._error is None:
             try:
                 self._on_event(event)

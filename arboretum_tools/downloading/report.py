@@ -8,9 +8,36 @@ from pathlib import Path
 from typing import Any
 
 from arboretum_tools.errors import TooManyFailuresError
+from arboretum_tools.events import Event, PhotoDone, ShardFinished
 
 #: States that count as a failure; a photo that its owner took down (`gone`) does not.
 FAILURES = ("forbidden", "invalid", "failed")
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the events of a download, wherever its tasks run, add up to.
+
+    Attributes:
+        tried: photos that came to an end.
+        fetched: of these, images that were stored.
+        size_bytes: bytes of these images.
+        shards: that were finished.
+    """
+
+    tried: int = 0
+    fetched: int = 0
+    size_bytes: int = 0
+    shards: int = 0
+
+    def add(self, event: Event) -> None:
+        """Counts an event."""
+        if isinstance(event, PhotoDone):
+            self.tried += 1
+            self.fetched += event.status == "ok"
+            self.size_bytes += event.size_bytes
+        elif isinstance(event, ShardFinished):
+            self.shards += 1
 
 
 @dataclass(frozen=True, slots=True)

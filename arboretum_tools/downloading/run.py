@@ -1,14 +1,14 @@
-"""The course of a download: write the plan down, look what is there, fetch the rest, report."""
+"""A download from its beginning to its end: write the plan down, have its tasks carried out, report."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -17,20 +17,18 @@ from arboretum_tools.arrays import memory_of_the_system
 from arboretum_tools.downloading.cancel import Stopper
 from arboretum_tools.downloading.estimate import DownloadEstimate, check_plan, make_plan
 from arboretum_tools.downloading.job import Job
-from arboretum_tools.downloading.pending import PendingLists
 from arboretum_tools.downloading.photo_bytes import mean_pixels, typical_pixels
-from arboretum_tools.downloading.report import FAILURES, DownloadFailedError, DownloadReport
+from arboretum_tools.downloading.report import FAILURES, DownloadFailedError, DownloadReport, Tally
+from arboretum_tools.downloading.task import TaskSpec
 from arboretum_tools.downloading.urls import STATIC_HOST
-from arboretum_tools.events import StageFinished, StageStarted, UnitDone
-from arboretum_tools.photo_plan import SavedPlan
+from arboretum_tools.events import Event, OnEvent, StageFinished, StageStarted, UnitDone
+from arboretum_tools.photo_plan import PhotoSource, SavedPlan
 from arboretum_tools.store import layout, measured, plans, states
-from arboretum_tools.store.lock import Task
+from arboretum_tools.store.layout import PENDING, StoreConfig
+from arboretum_tools.store.lock import ALONE
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.store.writer import StoreWriter
 from arboretum_tools.temporary_folders import TemporaryFolder
-
-if TYPE_CHECKING:
-    from arboretum_tools.downloading.executors import Fetched
 
 # The mean of the store's own photos is believed from so many on.
 _ENOUGH_TO_MEASURE = 100
@@ -43,8 +41,8 @@ def plan_only(job: Job) -> DownloadEstimate:
         StoreError: the store has another size, or is damaged.
         TargetExistsError: the folder holds something else.
     """
-    with _written_down(job) as plan:
-        return _plan(job, plan)
+    with TemporaryFolder("plan") as folder:
+        return _estimate_of(job, _written_down(job, folder))
 
 
 def save_plan(job: Job) -> DownloadEstimate:
@@ -53,11 +51,8 @@ def save_plan(job: Job) -> DownloadEstimate:
     Raises:
         ArboretumError: it cannot be done; see `download`.
     """
-    with _written_down(job) as unsaved:
-        check_plan(_plan(job, unsaved), yes=job.yes)
-        with StoreWriter.create(job.images, job.config, on_event=job.on_event):
-            plan = plans.keep(unsaved, job.images)
-            return _plan(job, plan)
+    with _saved(job) as plan:
+        return _estimate_of(job, plan)
 
 
 def run(job: Job, stopper: Stopper) -> DownloadReport:
@@ -69,31 +64,69 @@ def run(job: Job, stopper: Stopper) -> DownloadReport:
         asyncio.CancelledError: it was stopped; what came is kept.
     """
     began = time.monotonic()
-    with memory_of_the_system(), ExitStack() as scratch:
-        unsaved = scratch.enter_context(_written_down(job))
-        check_plan(_plan(job, unsaved), yes=job.yes)
-        # Of several processes this one is the first task of their set.
-        task = Task(0, job.processes) if job.processes > 1 else job.task
-        with StoreWriter.create(job.images, job.config, task=task, on_event=job.on_event) as writer:
-            plan = plans.keep(unsaved, job.images)
-            # Not at the end: that may be days away, and a kill would leave it behind.
-            scratch.close()
-            done = _fetch(job, plan, writer, stopper)
-        by_status = states.counts(ImageStore.open(job.images), plan.path, task=job.task)
+    with memory_of_the_system():
+        with _saved(job) as plan:
+            pass
+        return _carry_out(job.tasks(plan.id), plan, job.on_event, stopper, began)
+
+
+def plan_task(spec: TaskSpec) -> DownloadEstimate:
+    """What the task would do; see `downloading.plan_task`."""
+    config, plan = layout.read_config(spec.images), plans.find(spec.images, spec.plan_id)
+    return _estimate(spec, plan, config, plans.of_saved(spec.images, spec.plan_id))
+
+
+def run_task(spec: TaskSpec, on_event: OnEvent, stopper: Stopper) -> DownloadReport:
+    """Does the task; see `downloading.run_task`."""
+    began = time.monotonic()
+    with memory_of_the_system():
+        # That so much is meant was asked when the plan was saved.
+        check_plan(plan_task(spec), yes=True)
+        config = layout.read_config(spec.images)
+        with StoreWriter.create(spec.images, config, task=spec.writer, on_event=on_event):
+            # What a run that was cut short had fetched is counted as there.
+            plan = plans.find(spec.images, spec.plan_id)
+        return _carry_out([spec], plan, on_event, stopper, began)
+
+
+def _carry_out(
+    specs: Sequence[TaskSpec], plan: SavedPlan, on_event: OnEvent, stopper: Stopper, began: float
+) -> DownloadReport:
+    """Has tasks of one plan carried out, all of them or one, and reports on their photos."""
+    spec, images, tally = specs[0], Path(specs[0].images), Tally()
+    task = spec.writer if len(specs) == 1 else ALONE
+
+    def told(event: Event) -> None:
+        tally.add(event)
+        on_event(event)
+
+    def count() -> dict[str, int]:
+        return states.counts(ImageStore.open(images), plan.path, task=task)
+
+    by_status = count()
+    to_fetch = sum(by_status[state] for state in {PENDING, *spec.retry})
+    on_event(StageStarted("download", to_fetch))
+    if to_fetch:
+        # Not before there is something to fetch: it costs the import of asyncio and TLS.
+        from arboretum_tools.downloading.executors import executor_for
+
+        executor_for(specs)(specs, told, stopper)
+        by_status = count()
+    on_event(StageFinished("download"))
     report = DownloadReport(
-        store=job.images,
-        size=job.size,
+        store=images,
+        size=layout.read_config(images).size,
         plan_id=plan.id,
         requested=sum(by_status.values()),
         by_status=by_status,
-        tried=done.tried if done else 0,
-        fetched=done.images if done else 0,
-        size_bytes=done.size_bytes if done else 0,
-        shards=done.shards if done else 0,
+        tried=tally.tried,
+        fetched=tally.fetched,
+        size_bytes=tally.size_bytes,
+        shards=tally.shards,
         seconds=time.monotonic() - began,
     )
-    if report.failure_rate > job.options.max_failure_rate:
-        raise DownloadFailedError(report, job.options.max_failure_rate, _most_frequent(job.images))
+    if report.failure_rate > spec.max_failure_rate:
+        raise DownloadFailedError(report, spec.max_failure_rate, _most_frequent(images))
     return report
 
 
@@ -107,33 +140,25 @@ def _most_frequent(images: Path) -> str:
     )
 
 
-def _fetch(job: Job, plan: SavedPlan, writer: StoreWriter, stopper: Stopper) -> Fetched | None:
-    """Fetches what the store lacks of a plan; None where it lacks nothing."""
-    # Listed under the lock: a run that was cut short may just have been repaired.
-    store = ImageStore.open(job.images)
-
-    def to_fetch(task: Task) -> Iterator[pa.RecordBatch]:
-        return states.to_fetch(store, plan.path, retry=job.options.retry, task=task, last_host=STATIC_HOST)
-
-    done = None
-    with PendingLists(writer.storage.scratch, to_fetch) as lists:
-        pending = lists.write(job.task)
-        job.on_event(StageStarted("download", pending.photos))
-        if pending.photos:
-            # Not before there is something to fetch: it costs the import of asyncio and TLS.
-            from arboretum_tools.downloading import executors
-
-            if job.processes > 1:
-                done = executors.side_by_side(job, pending, lists, writer, stopper)
-            else:
-                done = executors.alone(job, pending, writer, stopper)
-    job.on_event(StageFinished("download"))
-    return done
-
-
 @contextmanager
-def _written_down(job: Job) -> Iterator[SavedPlan]:
-    """The plan as a file outside of the store, so that a refused download leaves nothing in it."""
+def _saved(job: Job) -> Iterator[SavedPlan]:
+    """The plan in the store, which is made and repaired, and locked meanwhile.
+
+    Until all has been checked the plan lies in a folder of its own, so that a refused download leaves
+    nothing; on the file system of the store, so that its ids are written once.
+    """
+    layout.check_place(job.images)
+    near: Path | None = _nearest(job.images)
+    if near is not None and not os.access(near, os.W_OK | os.X_OK):
+        near = None  # the writer says so
+    with TemporaryFolder("plan", near) as folder:
+        unsaved = _written_down(job, folder)
+        check_plan(_estimate_of(job, unsaved), yes=job.yes)
+        with StoreWriter.create(job.images, job.config, on_event=job.on_event):
+            yield plans.keep(unsaved, job.images)
+
+
+def _written_down(job: Job, folder: Path) -> SavedPlan:
     asked = job.photos.plan()
 
     def told() -> Iterator[pa.RecordBatch]:
@@ -143,38 +168,43 @@ def _written_down(job: Job) -> Iterator[SavedPlan]:
 
     # Of a whole catalogue it takes minutes.
     job.on_event(StageStarted("plan", None))
-    with TemporaryFolder("plan") as folder:
-        plan = photo_plan.write(replace(asked, batches=told), folder)
-        job.on_event(StageFinished("plan"))
-        yield plan
+    plan = photo_plan.write(replace(asked, batches=told), folder)
+    job.on_event(StageFinished("plan"))
+    return plan
 
 
-def _plan(job: Job, plan: SavedPlan) -> DownloadEstimate:
-    layout.check_place(job.images)
+def _estimate_of(job: Job, plan: SavedPlan) -> DownloadEstimate:
+    whole = replace(job.tasks(plan.id)[0], task_id=0, num_tasks=1)
+    return _estimate(whole, plan, job.config, job.photos)
+
+
+def _estimate(spec: TaskSpec, plan: SavedPlan, config: StoreConfig, photos: PhotoSource) -> DownloadEstimate:
+    images, options, task = Path(spec.images), spec.own_options(), spec.writer
+    layout.check_place(images)
     store = None
-    if layout.is_store(job.images):
-        layout.check_config(job.images, job.config)
-        store = ImageStore.open(job.images)
-    budget = job.options.budget()
+    if layout.is_store(images):
+        layout.check_config(images, config)
+        store = ImageStore.open(images)
+    budget = options.budget()
     slow = 0
     if budget is not None:
-        slow = states.count_of_host(store, plan.path, STATIC_HOST, retry=job.options.retry, task=job.task)
-    photo_bytes, kept_bytes = _photo_bytes(job, store)
+        slow = states.count_of_host(store, plan.path, STATIC_HOST, retry=spec.retry, task=task)
+    photo_bytes, kept_bytes = _photo_bytes(photos, config, store)
     return make_plan(
-        store=job.images,
-        size=job.size,
+        store=images,
+        size=config.size,
         english=str(plan.source.get("english", "")),
         plan_id=plan.id,
-        by_status=states.counts(store, plan.path, task=job.task),
-        retry=job.options.retry,
+        by_status=states.counts(store, plan.path, task=task),
+        retry=spec.retry,
         photo_bytes=photo_bytes,
         kept_bytes=kept_bytes,
-        free_bytes=_free_bytes(job.images),
-        connections=job.options.connections,
+        free_bytes=shutil.disk_usage(_nearest(images)).free,
+        connections=options.connections,
         budgeted=slow,
         # Where nothing is asked of that host, its file is not even looked for.
         budget_left=budget.left() if budget is not None and slow else None,
-        allowance=job.options.allowance,
+        allowance=options.allowance,
         measured_bytes_s=measured.bytes_per_second(store) if store is not None else None,
         open_bytes=_open_bytes(store) if store is not None else 0,
     )
@@ -190,7 +220,7 @@ def _open_bytes(store: ImageStore) -> int:
     )
 
 
-def _photo_bytes(job: Job, store: ImageStore | None) -> tuple[int, int]:
+def _photo_bytes(photos: PhotoSource, config: StoreConfig, store: ImageStore | None) -> tuple[int, int]:
     """Bytes of a photo on average, as it comes and as it is kept.
 
     Those of the store's own where there are enough, else what its pixels let expect.
@@ -199,14 +229,14 @@ def _photo_bytes(job: Job, store: ImageStore | None) -> tuple[int, int]:
         images, source_bytes, size_bytes = measured.images(store)
         if images >= _ENOUGH_TO_MEASURE:
             return round(source_bytes / images), round(size_bytes / images)
-    side = job.resize.shorter_side if job.resize is not None else None
-    pixels = mean_pixels(job.photos, job.size, side) or typical_pixels(job.size, side)
+    side = config.resize["shorter_side"] if config.resize is not None else None
+    pixels = mean_pixels(photos, config.size, side) or typical_pixels(config.size, side)
     return pixels.came_bytes, pixels.kept_bytes
 
 
-def _free_bytes(folder: Path) -> int:
-    """What the disk has left on which `folder` lies, or will lie."""
+def _nearest(folder: Path) -> Path:
+    """The folder, or the one that is there in which it will lie."""
     folder = folder.absolute()
-    while not folder.exists():
+    while not folder.is_dir():
         folder = folder.parent
-    return shutil.disk_usage(folder).free
+    return folder

@@ -1,6 +1,6 @@
-"""A process that fetches one share of a download, for the process that started it.
+"""A process that does one task of a download, for the process that started it.
 
-It is told what to do, and tells what it did, over a socket (`messages`). When that is closed without a word,
+It is told the task, and tells what happens, over a socket (`processes`). When that is closed without a word,
 the process that started it is dead, and it dies as well: the next run finds its open shard as after any kill.
 Neither DuckDB nor pandas is imported here, which is what keeps a further process small.
 """
@@ -15,13 +15,10 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
 
-from arboretum_tools.downloading.engine import Tally
-from arboretum_tools.downloading.messages import LENGTH, Done, Share, pack
-from arboretum_tools.downloading.worker import fetching
+from arboretum_tools.downloading.processes import LENGTH, TaskEnded, pack
+from arboretum_tools.downloading.task import TaskSpec
+from arboretum_tools.downloading.worker import opened
 from arboretum_tools.errors import ArboretumError
-from arboretum_tools.events import Event
-from arboretum_tools.resize import Resize
-from arboretum_tools.store.writer import StoreWriter
 from arboretum_tools.subprocesses import began
 
 # What happened is told so often, so that it costs next to nothing for each photo.
@@ -29,31 +26,29 @@ _TELL_S = 0.2
 
 
 def main() -> None:
-    """Fetches the share that it is told of, until it is done or told to stop."""
+    """Does the task that it is told, until it is done or told to stop."""
     end, _ = began()
     with end, suppress(ConnectionError):
         (length,) = LENGTH.unpack(end.recv(LENGTH.size, socket.MSG_WAITALL))
-        told = pickle.loads(end.recv(length, socket.MSG_WAITALL))  # noqa: S301 - of who started this process
-        events: list[Event] = []
-        done = _fetch(told, end, events)
-        end.sendall(pack(events) + pack(done))
+        spec = pickle.loads(end.recv(length, socket.MSG_WAITALL))  # noqa: S301 - of who started this process
+        events: list[Any] = []
+        events.append(TaskEnded(_do(spec, end, events)))
+        end.sendall(pack(events))
 
 
-def _fetch(told: Share, end: socket.socket, events: list[Event]) -> Done:
-    resize = None if told.config.resize is None else Resize(**told.config.resize)
-    writer = StoreWriter.create(told.images, told.config, task=told.task, on_event=events.append)
+def _do(spec: TaskSpec, end: socket.socket, events: list[Any]) -> ArboretumError | None:
+    """Does a task; the error that ended it."""
     try:
-        with writer, fetching(told.options, resize, threads=told.resizers) as fetch:
-            work = fetch(told.pending.rows(told.task), writer, Tally(), events.append)
-            asyncio.run(_telling(work, end, events))
+        with opened(spec, events.append) as work:
+            asyncio.run(_telling(work(), end, events))
     except asyncio.CancelledError:
         pass  # told to stop; the shard is finished
     except ArboretumError as error:
-        return Done(len(writer.summaries), (type(error).__name__, error.message, error.hint))
-    return Done(len(writer.summaries))
+        return error
+    return None
 
 
-async def _telling(work: Coroutine[Any, Any, None], end: socket.socket, events: list[Event]) -> None:
+async def _telling(work: Coroutine[Any, Any, None], end: socket.socket, events: list[Any]) -> None:
     """Does the work, tells what happens, and stops when it is told to."""
     loop = asyncio.get_running_loop()
     working = asyncio.create_task(work)

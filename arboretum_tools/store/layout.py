@@ -25,6 +25,7 @@ from arboretum_tools.atomic_files import PARTIAL, parse_json, write_json
 from arboretum_tools.errors import StoreError, TargetExistsError, UsageError
 from arboretum_tools.store.lock import LOCK
 from arboretum_tools.store.storage import Storage, storage_at
+from arboretum_tools.temporary_folders import HIDDEN
 from arboretum_tools.version import __version__
 
 FORMAT_VERSION = 1
@@ -238,7 +239,7 @@ def check_place(location: str | Path | Storage) -> None:
     if is_store(storage):
         return
     storage.check_new()
-    if storage.holds_anything(but=(LOCK, f".{CONFIG}{PARTIAL}")):
+    if storage.holds_anything(but=(LOCK, f".{CONFIG}{PARTIAL}", HIDDEN)):
         raise TargetExistsError(
             f"{storage.location} holds something else than an image store; nothing was written",
             hint="Choose another folder with --images, or move that one away first.",

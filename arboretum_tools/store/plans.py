@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-import secrets
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from arboretum_tools.atomic_files import PARTIAL, parse_json, whole_file
+from arboretum_tools.atomic_files import parse_json
 from arboretum_tools.errors import StoreError
 from arboretum_tools.photo_plan import COLUMNS, ID_DIGITS, PhotoPlan, SavedPlan
 from arboretum_tools.store import layout
@@ -22,11 +20,11 @@ from arboretum_tools.tables import one_line
 _PLAN = re.compile(rf"[0-9a-f]{{{ID_DIGITS}}}\.json")
 
 
-def of_saved(store: str | Path | Storage, plan_id: str) -> PhotoPlan:
-    """A plan that was saved in a store.
+def find(store: str | Path | Storage, plan_id: str) -> SavedPlan:
+    """The plan of this id that a store keeps.
 
     Raises:
-        StoreError: the store has no such plan, or it is damaged.
+        StoreError: the store has no such plan, or one of its plans is damaged.
     """
     storage = storage_at(store)
     plans = {plan.id: plan for plan in saved(storage)}
@@ -37,6 +35,16 @@ def of_saved(store: str | Path | Storage, plan_id: str) -> PhotoPlan:
             hint=f"It has {', '.join(sorted(plans)) or 'none'}; "
             "`arboretum download ... --plan-only` saves one.",
         )
+    return plan
+
+
+def of_saved(store: str | Path | Storage, plan_id: str) -> PhotoPlan:
+    """A plan that was saved in a store, as what has photos.
+
+    Raises:
+        StoreError: the store has no such plan, or it is damaged.
+    """
+    plan = find(store, plan_id)
 
     def batches() -> Iterator[pa.RecordBatch]:
         try:
@@ -51,10 +59,13 @@ def of_saved(store: str | Path | Storage, plan_id: str) -> PhotoPlan:
 
 
 def keep(plan: SavedPlan, store: str | Path | Storage) -> SavedPlan:
-    """Copies a plan into a store, unless it is there already and whole; gives the plan of the store.
+    """Moves a plan into a store, unless it is there already and whole; gives the plan of the store.
+
+    Args:
+        plan: as a file on the file system of the store.
+        store: whose lock the caller holds.
 
     Raises:
-        OutOfSpaceError: the disk is full.
         StoreError: the folder of plans is a symbolic link.
     """
     storage = storage_at(store)
@@ -63,10 +74,7 @@ def keep(plan: SavedPlan, store: str | Path | Storage) -> SavedPlan:
     for suffix in (".parquet", ".json"):
         own = Path(name).with_suffix(suffix)
         if not _is_whole(storage, own, plan):
-            copy = storage.scratch / f".{own.name}{PARTIAL}{secrets.token_hex(4)}"
-            with whole_file(copy) as temporary:
-                shutil.copyfile(plan.path.with_suffix(suffix), temporary)
-            storage.put(copy, str(own))
+            storage.put(plan.path.with_suffix(suffix), str(own))
     (file,) = storage.local([name])
     return SavedPlan(file, plan.id, plan.photos, plan.source)
 

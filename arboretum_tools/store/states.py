@@ -75,6 +75,8 @@ def to_fetch(
 ) -> Iterator[pa.RecordBatch]:
     """The photos of a plan that are pending, then those in a state that is tried again; each in its order.
 
+    What the store holds when the first batch is asked for decides. A batch may be empty.
+
     Args:
         store: the store; None = there is none yet.
         plan: a saved plan.
@@ -102,9 +104,8 @@ def to_fetch(
                 # What there is for the other turns; without anything, they need not read the plan again.
                 for other, (codes, host) in enumerate(turns):
                     due[other] |= bool((own & codes[now] & (slow == host)).any())
-            chosen = own & asked[now] & (slow == later)
-            if chosen.any():
-                yield batch.filter(from_numpy(chosen))
+            # Also where it is none of them, so that whoever reads may do something else in between.
+            yield batch.filter(from_numpy(own & asked[now] & (slow == later)))
 
 
 def count_of_host(

@@ -1,4 +1,4 @@
-"""Folders in $TMPDIR: they go with their object, and those of killed processes with the next folder."""
+"""Temporary folders: they go with their object, and those of killed processes with the next folder."""
 
 import subprocess
 import sys
@@ -55,6 +55,20 @@ def test_what_a_killed_process_left_goes_and_what_a_live_one_needs_stays(tempora
     finally:
         live.kill()
         live.wait()
+
+
+def test_elsewhere_it_is_hidden_and_goes_as_well(temporary):
+    elsewhere = temporary / "elsewhere"
+    elsewhere.mkdir()
+    code = _HOLDS.replace("'split'", f"'split', __import__('pathlib').Path({str(elsewhere)!r})")
+    with start(code + "time.sleep(60)") as killed:
+        left = Path(killed.stdout.readline().strip())
+        killed.kill()
+    assert names_in(elsewhere) == [left.name]
+    assert left.name.startswith(".arboretum-split-")
+    with TemporaryFolder("plan", elsewhere) as folder:
+        assert names_in(elsewhere) == [folder.name]
+    assert names_in(elsewhere) == []
 
 
 def test_a_process_that_ends_leaves_nothing(temporary):

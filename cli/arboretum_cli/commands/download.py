@@ -93,7 +93,7 @@ def download(
             told = {name: value for name, value in options.items() if name in names}
             spec = TaskSpec(str(images), plan_id, task_id, num_tasks, **told)
             if dry_run:
-                plan = plan_task(spec, on_event=progress)
+                plan = plan_task(spec)
                 return result(json, plan.to_dict(), _plan_lines(plan))
             report = run_task(spec, on_event=progress)
             return result(json, report.to_dict(), _report_lines(report))

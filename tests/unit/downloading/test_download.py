@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -283,14 +284,23 @@ def test_a_download_loads_neither_a_database_nor_what_it_does_not_need(tmp_path,
 
 def test_the_plan_outside_of_the_store_is_gone_before_the_first_photo(tmp_path, plan_of, origin, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    left = []
-    download(
-        plan_of(1, 2),
-        images=tmp_path / "images",
-        origin=origin.url,
-        on_event=lambda event: (
-            left.extend(tmp_path.glob("arboretum-plan-*")) if isinstance(event, PhotoDone) else None
-        ),
-    )
-    assert left == []
+    planning, fetching = [], []
+
+    def look(event) -> None:
+        seen = fetching if isinstance(event, PhotoDone) else planning
+        seen.extend(tmp_path.rglob("*arboretum-plan-*"))
+
+    download(plan_of(1, 2), images=tmp_path / "images", origin=origin.url, on_event=look)
+    # Beside the store that is to be, so that the file is moved and not copied.
+    assert {path.parent for path in planning} == {tmp_path}
+    assert fetching == []
     assert [path.name for path in tmp_path.iterdir()] == ["images"]
+
+
+def test_a_refused_download_leaves_an_empty_folder_as_it_was(tmp_path, plan_of, monkeypatch):
+    (tmp_path / "images").mkdir()
+    full = shutil._ntuple_diskusage(10**12, 10**12, 10)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: full)
+    with pytest.raises(OutOfSpaceError, match="nothing was downloaded"):
+        download(plan_of(1, 2), images=tmp_path / "images")
+    assert list((tmp_path / "images").iterdir()) == []

@@ -19,7 +19,6 @@ from arboretum_tools.downloading.client import HttpClient
 from arboretum_tools.downloading.proxy import Proxy
 from arboretum_tools.downloading.urls import AddressRules
 from arboretum_tools.errors import BadInputError
-from arboretum_tools.events import ignore
 from arboretum_tools.image_format import inspect
 from arboretum_tools.store import ImageStore, StoreWriter, inventory
 from arboretum_tools.testing.faults import Fault
@@ -529,12 +528,13 @@ def test_what_is_done_between_fetching_and_writing_decides_what_is_stored(tmp_pa
         return replace(record, status="invalid", error="even", **none), None
 
     origin.faults = {3: Fault("not_found")}
-    tally = engine.Tally()
+    found = []
     with StoreWriter.create(tmp_path) as writer:
-        pending = iter([(1, "jpg", None), (2, "jpg", None), (3, "jpg", None)])
         options = DownloadOptions(origin=origin.url)
-        asyncio.run(engine.run(pending, writer, options, tally, ignore, transform=refuse_even))
-    assert tally.by_status == {"ok": 1, "invalid": 1, "gone": 1}
+        asyncio.run(
+            engine.run(iter(plan_of(1, 2, 3).batches()), writer, options, found.append, transform=refuse_even)
+        )
+    assert sorted(event.status for event in found[:3]) == ["gone", "invalid", "ok"]
     rows = ImageStore.open(tmp_path).index(0).to_pylist()
     assert [(row["status"], row["error"], row["source_bytes"] is None) for row in rows] == [
         ("ok", None, False),

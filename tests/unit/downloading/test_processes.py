@@ -158,9 +158,9 @@ def test_processes_that_die_one_after_the_other_end_the_run_and_it_can_be_resume
 
     hear_out = processes.Processes._hear_out
 
-    async def killed_at_once(self, position, share):
+    async def killed_at_once(self, position, spec):
         os.kill(self._children[position].process.pid, signal.SIGKILL)
-        return await hear_out(self, position, share)
+        return await hear_out(self, position, spec)
 
     with monkeypatch.context() as patched:
         patched.setattr(processes.Processes, "_hear_out", killed_at_once)
@@ -271,13 +271,11 @@ def test_a_number_of_processes_that_cannot_be_meant_leaves_nothing(arguments, pl
 
 
 def test_the_budget_is_shared_and_what_is_not_written_down_yet_is_held_back():
-    from arboretum_tools.downloading.options import DownloadOptions
-
-    whole = DownloadOptions(connections=10)
-    shares = [whole.shared(number, 4) for number in range(4)]
-    assert [share.connections for share in shares] == [3, 3, 2, 2]
-    assert {share.allowance.hour_bytes for share in shares} == {whole.allowance.hour_bytes - 30_000_000}
-    assert {share.budget_path for share in shares} == {whole.budget_path}
+    specs = [TaskSpec("images", "0" * 12, number, 4, one_machine=True, connections=10) for number in range(4)]
+    own = [spec.own_options() for spec in specs]
+    assert [options.connections for options in own] == [3, 3, 2, 2]
+    assert {options.allowance.hour_bytes for options in own} == {specs[0].allowance.hour_bytes - 30_000_000}
+    assert {options.budget_path for options in own} == {None}
 
 
 def test_tasks_are_one_process_each(arguments, plan_of):

@@ -7,12 +7,14 @@ import multiprocessing
 import pickle
 import signal
 import time
-from dataclasses import replace
 
 import pytest
 
 from arboretum_tools.downloading import TaskSpec, download, plan_task, run_task, save_plan
 from arboretum_tools.downloading.budget import ByteAllowance
+from arboretum_tools.downloading.cancel import Stopper
+from arboretum_tools.downloading.executors import in_this_process
+from arboretum_tools.downloading.report import Tally
 from arboretum_tools.errors import ArboretumError, StoreError, UsageError
 from arboretum_tools.store import ImageStore, StoreWriter, inventory, layout
 from arboretum_tools.store.folder import Folder
@@ -161,20 +163,29 @@ def test_a_task_that_cannot_work_says_so(tmp_path):
         run_task(TaskSpec(str(tmp_path), "0" * 12, 0, 1))
 
 
-def test_the_budget_is_divided_by_the_tasks_each_of_which_keeps_its_own_share(
-    tmp_path, server, plan_of, monkeypatch
-):
-    from arboretum_tools.downloading import run
-
+def test_the_budget_is_divided_by_the_tasks_each_of_which_keeps_its_own_share(tmp_path, monkeypatch):
     monkeypatch.setenv("ARBORETUM_STATE", str(tmp_path / "state"))
-    given = []
-    monkeypatch.setattr(run, "run", lambda job, stopper: given.append(job.options))
-    monkeypatch.setattr(run, "plan_only", lambda job: given.append(job.options))
-    for spec in specs(tmp_path / "images", server, plan_of, 2):
-        real = replace(spec, origin=None)
-        run_task(real)
-        plan_task(real)
-    assert {options.allowance for options in given} == {ByteAllowance().divided(2)}
-    paths = [options.budget_path for options in given]
-    assert paths[0] == paths[1] != paths[2] == paths[3]
-    assert {path.parent for path in paths} == {tmp_path / "state"}
+    own = [TaskSpec("images", "0" * 12, number, 2, connections=10).own_options() for number in range(2)]
+    assert {options.allowance for options in own} == {ByteAllowance().divided(2)}
+    assert {options.connections for options in own} == {10}
+    assert len({options.budget_path for options in own}) == 2
+    assert {options.budget_path.parent for options in own} == {tmp_path / "state"}
+
+
+def test_what_a_task_would_do(tmp_path, server, plan_of):
+    first, second = specs(tmp_path / "images", server, plan_of, 2)
+    server.clear()
+    assert [plan_task(spec).to_fetch for spec in (first, second)] == [60, 60]
+    assert server.requests == []
+    run_task(first)
+    assert [plan_task(spec).to_fetch for spec in (first, second)] == [0, 60]
+
+
+def test_an_executor_gets_every_task_and_gives_events_that_add_up(tmp_path, server, plan_of, undisturbed):
+    """One process after the other, and this one for all: the same specs, the same store, the same figures."""
+    tally = Tally()
+    in_this_process(specs(tmp_path / "images", server, plan_of, 3), tally.add, Stopper())
+    assert (tally.tried, tally.shards) == (len(PHOTOS), 3)
+    store = ImageStore.open(tmp_path / "images")
+    assert tally.fetched == sum(status == "ok" for status in inventory.contents(store)["status"].to_pylist())
+    assert inventory.contents(store).equals(undisturbed)
