@@ -50,11 +50,13 @@ class BodyMemory:
         self._waiting.append(turn)
         try:
             await turn[2]
-        finally:
-            # Where it was cancelled before its turn came.
+        except BaseException:
             if turn in self._waiting:
                 self._waiting.remove(turn)
-                self._wake()
+            # It may have been given to a task that was cancelled before it could go on.
+            self.free_bytes += self._held.pop(task, 0)
+            self._wake()
+            raise
 
     def release(self) -> None:
         """The body that this task holds, if it does, is no longer needed."""
@@ -68,8 +70,12 @@ class BodyMemory:
         self.free_bytes -= size_bytes
 
     def _wake(self) -> None:
-        while self._waiting and self._waiting[0][1] <= self.free_bytes:
-            task, size_bytes, turn = self._waiting.popleft()
-            self._give(task, size_bytes)
+        while self._waiting:
+            task, size_bytes, turn = self._waiting[0]
+            # A task that was cancelled takes itself out when it runs next.
+            if not turn.done() and size_bytes > self.free_bytes:
+                return
+            self._waiting.popleft()
             if not turn.done():
+                self._give(task, size_bytes)
                 turn.set_result(None)

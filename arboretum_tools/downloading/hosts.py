@@ -2,8 +2,8 @@
 
 A photo that fails while others are served is in trouble itself. Where different photos fail and none is
 served in between, it may be the host. It is then asked for a photo that it is known to have served, in this
-run or an earlier one; where none is known, for another photo after a pause. A host that fails is left alone,
-for longer each time, and no photo is spent on it.
+run or an earlier one; where none is known, for a few other photos after a pause. A host that fails is left
+alone, for longer each time, and no photo is spent on it.
 """
 
 from __future__ import annotations
@@ -241,9 +241,7 @@ class Hosts:
         if pace.failed(photo.photo_id, after_s, throttling=throttling):
             self._wait_for(host, why)
         known = await self._known(host) is not None
-        if doubted and not known:
-            # This photo was to show whether the host is well.
-            pace.throttled(after_s)
+        if doubted and not known and pace.probed(photo.photo_id, after_s):
             self._wait_for(host, why)
         if not doubted and known and last:
             # Before it is given up: nothing else was served since it failed first.

@@ -27,6 +27,9 @@ _BUDGET_WAIT_S = 60.0
 #: So many different photos fail, none is served in between, and it may be the host.
 IN_A_ROW = 8
 
+#: So many photos show, one after the other, whether a host that is in doubt is well, before it is left alone.
+PROBES = 4
+
 # So many waits in a row that concerned one photo only, and a photo's `Retry-After` is taken as its own.
 _FALSE_ALARMS = 4
 
@@ -125,6 +128,8 @@ class HostLimiter:
         self._since_pause = 0
         # Photos that failed since it last served one.
         self._failing: set[int] = set()
+        # Photos that were to show whether it is well, and failed, since the last pause.
+        self._probes: set[int] = set()
         # Waits that were asked for and, as it turned out, concerned one photo only.
         self._false_alarms = 0
         self._typical_s: float | None = None
@@ -173,6 +178,7 @@ class HostLimiter:
         self.unwell_s = 0.0
         self.in_doubt = False
         self._failing.clear()
+        self._probes.clear()
         self._since_pause += 1
         self._busy -= self._busy / _RECENT
         if waited:
@@ -209,6 +215,23 @@ class HostLimiter:
             if self._busy > _TOO_BUSY:
                 self._halve()
         return False
+
+    def probed(self, photo_id: int, retry_after_s: float | None) -> bool:
+        """A photo failed that was to show whether the host is well.
+
+        Args:
+            photo_id: the photo; several may be bad for themselves, so others are tried first.
+            retry_after_s: what the host asks to wait; None = nothing.
+
+        Returns:
+            Whether the host is left alone because of it.
+        """
+        again = photo_id in self._probes
+        self._probes.add(photo_id)
+        if retry_after_s is None and not again and len(self._probes) < PROBES:
+            return False
+        self.throttled(retry_after_s)
+        return True
 
     def failed_alone(self, retry_after_s: float | None) -> None:
         """A photo failed again although others were served in between: its own trouble."""
@@ -250,6 +273,7 @@ class HostLimiter:
             if self._since_pause < 2 * self.window:
                 self._halve()
             self._since_pause = 0
+            self._probes.clear()
             pause_s = self._manners.pause(self.pauses, retry_after_s)
             self._open_at = now + pause_s
             self.unwell_s += pause_s

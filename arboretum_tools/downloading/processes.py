@@ -184,7 +184,7 @@ class Processes:
             self._deaths += 1
             if self._deaths >= _MOST_DEATHS:
                 raise ProcessDiedError(
-                    f"{self._deaths} processes of the download died one after the other; the last one {how}; "
+                    f"{_MOST_DEATHS} processes of the download died one after the other; the last one {how}; "
                     "what came is kept",
                     hint="If it was SIGKILL, the machine may be short of memory: take fewer --processes. The "
                     "same command goes on where it stopped.",

@@ -82,6 +82,16 @@ def test_photos_that_failed_are_asked_again_after_all_others_and_settle_soon(tmp
     assert sum(order.index(photo_id) < last for photo_id in bad) < 32
 
 
+def test_a_first_download_finds_the_few_good_photos_among_bad_ones(tmp_path, plan_of, origin):
+    """Nothing tells yet that the host is well. Waits are a hundredth of the default ones."""
+    origin.faults = dict.fromkeys(range(1, 161), BAD)
+    options = DownloadOptions(
+        origin=origin.url, manners=RetryPolicy(base_s=0.005, cap_s=0.6), max_failure_rate=1, attempts=3
+    )
+    run(Job(plan_of(*range(1, 201)), tmp_path, size="thumb", options=options), Stopper())
+    assert states(tmp_path) == {"ok": 40, "failed": 160}
+
+
 def test_photos_that_failed_settle_soon_where_nothing_else_is_left(tmp_path, plan_of, origin):
     """What tells that the host is well is a photo of the store, which it is asked for again."""
     arguments = {

@@ -53,6 +53,28 @@ def test_who_is_cancelled_while_it_waits_holds_up_nobody():
     assert asyncio.run(run()) == 60
 
 
+def test_memory_is_not_given_to_who_was_cancelled():
+    """Neither where its turn comes after that, nor where it came just before."""
+
+    async def run(*, turn_first: bool) -> int:
+        memory = BodyMemory(100)
+        await memory.reserve(60)
+        waiting = asyncio.create_task(memory.reserve(90))
+        await asyncio.sleep(0)
+        if turn_first:
+            memory.release()
+        waiting.cancel()
+        memory.release()
+        await asyncio.gather(waiting, return_exceptions=True)
+        async with asyncio.timeout(1):
+            await memory.reserve(100)
+        memory.release()
+        return memory.free_bytes
+
+    assert asyncio.run(run(turn_first=False)) == 100
+    assert asyncio.run(run(turn_first=True)) == 100
+
+
 @pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunks"])
 def test_a_large_body_waits_until_another_one_is_written_and_its_host_is_not_blamed(chunked, monkeypatch):
     """For longer than the deadline, too: that is for the host."""

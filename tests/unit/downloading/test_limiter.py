@@ -238,3 +238,21 @@ def test_requests_that_are_stuck_take_no_places_from_others(monkeypatch):
             another.cancel()
 
     asyncio.run(run())
+
+
+def test_a_host_in_doubt_gets_a_few_different_photos_before_it_is_left_alone_again():
+    pace = HostLimiter(RetryPolicy(), 8)
+    pace.throttled(None)
+
+    def probes(*photos: int) -> list[bool]:
+        pace._open_at = 0.0
+        return [pace.probed(photo, None) for photo in photos]
+
+    assert probes(1, 2, 3, 4) == [False, False, False, True]
+    assert probes(1, 2, 2) == [False, False, True]
+    # What a host serves in between begins anew, and what it asks for is done at once.
+    assert probes(1, 2, 3) == [False] * 3
+    pace.answered()
+    assert probes(4, 5, 6) == [False] * 3
+    assert pace.probed(7, 30.0)
+    assert pace.pause_s > 29
