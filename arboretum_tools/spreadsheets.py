@@ -1,8 +1,9 @@
 """Text that no spreadsheet takes for a formula.
 
-Excel, LibreOffice and Google Sheets run what begins with `=`, `+`, `-` or `@`, quoted or not. An apostrophe
-before it makes it text (https://owasp.org/www-community/attacks/CSV_Injection). It is put only into files
-that people open; those that programs read hold texts as they are.
+Excel, LibreOffice and Google Sheets run what begins with `=`, `+`, `-` or `@`, quoted or not, some also after
+a tab or a carriage return, and in their full-width forms. An apostrophe before it makes it text
+(https://owasp.org/www-community/attacks/CSV_Injection). It is put only into files that people open; those
+that programs read hold texts as they are.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_FORMULA = ("=", "+", "-", "@")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+_BEGINS = r"\A([-=+@\t\r＝＋－＠])"
 
 
 def plain(value: object) -> object:
@@ -30,9 +32,7 @@ def plain_batch(batch: pa.RecordBatch) -> pa.RecordBatch:
     import pyarrow.compute as pc
 
     columns = [
-        pc.replace_substring_regex(column, r"\A([-=+@])", r"'\1")
-        if pa.types.is_string(column.type)
-        else column
+        pc.replace_substring_regex(column, _BEGINS, r"'\1") if pa.types.is_string(column.type) else column
         for column in batch.columns
     ]
     return pa.RecordBatch.from_arrays(columns, schema=batch.schema)

@@ -35,6 +35,7 @@ from arboretum_tools.errors import BadInputError, CatalogError, UsageError
 from arboretum_tools.events import OnEvent, StageFinished, StageStarted, UnitDone, ignore
 from arboretum_tools.query import Connection, identifier, literal, parquet_source, rows
 from arboretum_tools.tables import one_line
+from arboretum_tools.wording import did_you_mean
 
 #: Names of the column that joins, in the order in which they are looked for.
 KEYS = ("photo_id", "observation_id")
@@ -113,7 +114,10 @@ def annotate_catalog(
     1
     """
     if column not in VOCABULARIES:
-        raise UsageError(f"{column!r} cannot be annotated; these can: {', '.join(VOCABULARIES)}")
+        raise UsageError(
+            f"{column!r} cannot be annotated; these can: {', '.join(VOCABULARIES)}",
+            hint=did_you_mean(column, tuple(VOCABULARIES)),
+        )
     target, table = Path(catalog) if catalog is not None else default_path(), Path(table)
     if not built_files.is_built(target):
         raise CatalogError(

@@ -43,7 +43,7 @@ from arboretum_tools.split import Split, open_split
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.tables import write_table
 from arboretum_tools.version import __version__
-from arboretum_tools.wording import counted, does
+from arboretum_tools.wording import counted, did_you_mean, does
 
 if TYPE_CHECKING:
     from arboretum_tools.catalog import Catalog, Selection
@@ -270,7 +270,10 @@ def _exporter(options: ExportOptions) -> Exporter:
             raise UsageError(f"{', '.join(given)}: give options to the exporter itself, not beside it")
         return cast("Exporter", chosen)
     if chosen.lower() not in FORMATS:
-        raise UsageError(f"there is no export format {chosen!r}", hint=f"There are {', '.join(FORMATS)}.")
+        raise UsageError(
+            f"there is no export format {chosen!r}; there are {', '.join(FORMATS)}",
+            hint=did_you_mean(chosen.lower(), tuple(FORMATS)),
+        )
     kind = FORMATS[chosen.lower()]
     known = [field.name.replace("_", "-") for field in fields(kind)]
     for name in given:

@@ -25,6 +25,7 @@ from arboretum_tools.exporting.image_files import class_folders, rows_of, write_
 from arboretum_tools.exporting.staging import Staging
 from arboretum_tools.options import check
 from arboretum_tools.options.export import CsvOptions
+from arboretum_tools.wording import did_you_mean
 
 _README = (
     "Tables for open_clip (`--dataset-type csv`). `datasets.load_dataset` of this folder gives their rows; "
@@ -44,7 +45,8 @@ class Csv(CsvOptions):
         check(self)
         if self.caption not in CAPTION_TYPES:
             raise UsageError(
-                f"{self.caption!r} is not a caption type", hint=f"Give one of {', '.join(CAPTION_TYPES)}."
+                f"{self.caption!r} is not a caption type; there are {', '.join(CAPTION_TYPES)}",
+                hint=did_you_mean(self.caption, tuple(CAPTION_TYPES)),
             )
 
     def options(self) -> Mapping[str, Any]:

@@ -21,6 +21,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from arboretum_tools.errors import RecipeError, UsageError
 from arboretum_tools.options import Option, check
+from arboretum_tools.wording import did_you_mean
 
 MethodName = Literal["ce", "balanced-softmax", "logit-adjustment", "ldam-drw", "mdcs", "deit-lt"]
 METHODS: tuple[str, ...] = get_args(MethodName)
@@ -291,7 +292,10 @@ def recipe(method: str, **given: Any) -> TrainingRecipe:
         RecipeError: values that contradict each other.
     """
     if method not in METHODS:
-        raise UsageError(f"there is no method {method!r}; known are {', '.join(METHODS)}")
+        raise UsageError(
+            f"there is no method {method!r}; known are {', '.join(METHODS)}",
+            hint=did_you_mean(method, tuple(METHODS)),
+        )
     given = {name: _parsed(name, value) for name, value in given.items() if value is not None}
     for name in given:
         if name == "method" or name not in TrainingRecipe.__annotations__:

@@ -18,6 +18,7 @@ from typing import Any
 
 from arboretum_metadata.vocab import BENCHMARKS, LIFE_STAGES
 from arboretum_tools.errors import RecipeError, UsageError
+from arboretum_tools.wording import did_you_mean
 
 #: Profile of a recipe that makes a benchmark.
 PROFILE = "benchmark"
@@ -125,7 +126,10 @@ def parse_stages(given: str | Mapping[str, int] | Iterable[Any], photos: int | N
     found: dict[str, int] = {}
     for name, number in entries:
         if name not in LIFE_STAGES:
-            raise UsageError(f"{name!r} is not a life stage; known are {', '.join(LIFE_STAGES)}")
+            raise UsageError(
+                f"{name!r} is not a life stage; known are {', '.join(LIFE_STAGES)}",
+                hint=did_you_mean(name, tuple(LIFE_STAGES)),
+            )
         if name in found:
             raise UsageError(f"the life stage {name} stands twice")
         found[name] = usual.get(name, published.photos) if photos is None else photos

@@ -18,7 +18,7 @@ from arboretum_tools.errors import SplitError
 from arboretum_tools.photo_plan import COLUMNS, PhotoPlan
 from arboretum_tools.split.part_files import BATCH_ROWS, PartFiles, SavedParts, part_batches
 from arboretum_tools.tables import PHOTO_ENCODINGS, read_table, write_table
-from arboretum_tools.wording import counted
+from arboretum_tools.wording import counted, did_you_mean
 
 FORMAT_VERSION = 1
 
@@ -98,7 +98,7 @@ class Split:
         if part not in self.tables:
             raise SplitError(
                 f"the split {self.path or self.name} has no part {name!r}",
-                hint=f"It has {', '.join(self.parts)}.",
+                hint=f"It has {', '.join(self.parts)}. {did_you_mean(part, self.parts)}".rstrip(),
             )
         return part
 

@@ -126,7 +126,10 @@ def preset_values(name: object) -> RecipeFile:
         UsageError: there is no preset of that name.
     """
     if not isinstance(name, str) or name not in PRESETS:
-        raise UsageError(f"there is no preset {name!r}; the presets are {', '.join(PRESETS)}")
+        raise UsageError(
+            f"there is no preset {name!r}; the presets are {', '.join(PRESETS)}",
+            hint=did_you_mean(str(name).lower(), tuple(PRESETS)),
+        )
     return PRESETS[name]
 
 

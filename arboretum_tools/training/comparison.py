@@ -17,6 +17,7 @@ from arboretum_tools.evaluation.report import cell as interval_cell
 from arboretum_tools.evaluation.runs import Spread
 from arboretum_tools.markdown import cell, table
 from arboretum_tools.split.manifest import Split, open_split
+from arboretum_tools.spreadsheets import plain
 from arboretum_tools.training.description import described, predictions_of
 
 
@@ -186,5 +187,5 @@ def comparison_csv(methods: Sequence[ComparedMethod]) -> str:
     for method in methods:
         for measure, estimates in method.estimates.items():
             for run, one in zip(method.runs, estimates, strict=True):
-                writer.writerow([method.name, run, measure, *asdict(one).values()])
+                writer.writerow([plain(method.name), plain(run), measure, *asdict(one).values()])
     return out.getvalue()

@@ -71,6 +71,16 @@ BAD = [
     (["train", "nowhere"], 2, "--out"),
     (["train", "nowhere", "--out", "x", "--epochs", "0"], 2, "epochs must be 1"),
     (["train", "nowhere", "--out", "x", "--method", "magic"], 2, "no method 'magic'"),
+    (["make-split", "--preset", "arboretum-40"], 2, "Did you mean arboretum-40m?"),
+    (["make-split", "--benchmark", "life-stage", "--stages", "larv=3"], 2, "Did you mean larva?"),
+    (["catalog", "annotate", "--from", "x.csv", "--column", "lifestage"], 2, "Did you mean life_stage?"),
+    (["export", "--taxa", "Aves", "--out", "x", "--format", "webdatset"], 2, "Did you mean webdataset?"),
+    (
+        ["export", "--taxa", "Aves", "--out", "x", "--format", "csv", "--captions", "sci_con"],
+        2,
+        "mean sci_com?",
+    ),
+    (["train", "nowhere", "--out", "x", "--method", "mdc"], 2, "Did you mean mdcs?"),
     (["frobnicate"], 2, "No such command"),
     (["select", "birds"], 2, "Taxa are named by the option --taxa."),
     (["make-split", "birds"], 2, "taxa with --taxa"),
@@ -264,12 +274,12 @@ def test_the_suffix_decides_how_a_selection_is_saved(arboretum, workdir):
 
 def test_a_saved_selection_has_no_cell_that_a_spreadsheet_runs(arboretum, workdir):
     table = pq.read_table("catalog/photos.parquet").slice(100, 3)
-    names = pa.array(["=HYPERLINK(1)", "@SUM(1)", "A-1"])
+    names = pa.array(["=HYPERLINK(1)", "＠SUM(1)", "A-1"])
     table = table.set_column(table.column_names.index("common_name"), "common_name", names)
     pq.write_table(table, "hostile.parquet")
     assert arboretum("select", "--catalog", "hostile.parquet", "-o", "ids.csv").code == 0
     text = (workdir / "ids.csv").read_text()
-    assert all(cell in text for cell in ('"\'=HYPERLINK(1)"', '"\'@SUM(1)"', '"A-1"'))
+    assert all(cell in text for cell in ('"\'=HYPERLINK(1)"', '"\'＠SUM(1)"', '"A-1"'))
     assert arboretum("select", "--catalog", "hostile.parquet", "--photo-ids", "ids.csv").code == 0
     assert arboretum("select", "--catalog", "hostile.parquet", "-o", "ids.parquet").code == 0
     assert "=HYPERLINK(1)" in pq.read_table("ids.parquet")["common_name"].to_pylist()
