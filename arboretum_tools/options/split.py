@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 from arboretum_metadata.vocab import BENCHMARKS, CLASS_RANKS
+from arboretum_tools.errors import UsageError
 from arboretum_tools.options import Option, check
 
 #: Profiles whose class sizes follow from the ratio.
@@ -144,6 +145,25 @@ class DrawOptions:
             recipe=False,
         ),
     ] = None
+    class_list: Annotated[
+        str | Path | Sequence[str] | None,
+        Option(
+            "Exactly these classes: text with a class_key or scientific name a line, CSV or Parquet with a "
+            "column class_key, or a split, whose classes are taken.",
+            metavar="FILE",
+            recipe=False,
+        ),
+    ] = None
+    counts: Annotated[
+        str | Path | Sequence[int] | None,
+        Option(
+            "Train photos of the classes, instead of a profile: numbers in text or JSON, such as the "
+            "cls_num_list of another program, or a split, whose counts are taken. The largest goes to the "
+            "class with the most photos, and so on.",
+            metavar="FILE",
+            recipe=False,
+        ),
+    ] = None
     name: Annotated[
         str | None,
         Option("Name of the split, under splits/.", metavar="NAME", default="from taxa and ratio"),
@@ -174,5 +194,31 @@ class FamilyOptions(DrawOptions):
     """What `make_family` takes."""
 
     lt_ratios: Annotated[
-        Sequence[float], Option("Imbalance ratios, two or more whole numbers.", flag="lt-ratio")
+        Sequence[float],
+        Option("Imbalance ratios, two or more whole numbers; of several seeds one will do.", flag="lt-ratio"),
     ] = ()
+    seeds: Annotated[
+        str | Sequence[int],
+        Option(
+            "Seeds, such as 0,1,2: a split for each, over one class list with the same train photos a class, "
+            "so that they differ by the photos alone.",
+            metavar="N,N",
+            text=True,
+        ),
+    ] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "seeds", _seeds(self.seeds))
+
+
+def _seeds(given: str | Sequence[int]) -> tuple[int, ...]:
+    if isinstance(given, str):
+        try:
+            given = [int(one) for one in given.split(",")]
+        except ValueError:
+            raise UsageError(f"seeds are whole numbers, such as 0,1,2, not {given!r}") from None
+    seeds = tuple(dict.fromkeys(given))
+    if any(isinstance(one, bool) or not isinstance(one, int) for one in seeds) or len(seeds) == 1:
+        raise UsageError(f"seeds are two or more whole numbers, such as 0,1,2, not {list(given)!r}")
+    return seeds

@@ -20,6 +20,7 @@ from arboretum_tools.options import declared, takes
 from arboretum_tools.options.split import RATIO_PROFILES, DrawOptions, FamilyOptions, SplitOptions
 from arboretum_tools.photo_ids import PhotoIds
 from arboretum_tools.split import benchmarks
+from arboretum_tools.split.class_list import Fixed, read_counts, read_keys
 from arboretum_tools.split.content_hashes import hashed
 from arboretum_tools.split.drawing.benchmark import draw_benchmark, prepared
 from arboretum_tools.split.drawing.draw import Drawn, draw
@@ -76,18 +77,22 @@ def make_split(selection: Selection | Catalog, options: SplitOptions) -> Split:
 
 @takes(FamilyOptions)
 def make_family(selection: Selection | Catalog, options: FamilyOptions) -> Iterator[Split]:
-    """Draws one split a ratio over one class list, so that curves over the ratio compare the same photos.
+    """Draws one split a ratio, or a seed, over one class list, so that curves and error bars mean something.
 
-    All members have the same classes, the same validation and test photos, and the same largest class; the
-    train part of a higher ratio is a subset of that of a lower one. Labels follow each member's own counts
-    (ties by class_key), so compare classes by `class_key`.
+    Of several ratios all members have the same classes, the same validation and test photos, and the same
+    largest class; the train part of a higher ratio is a subset of that of a lower one. Labels follow each
+    member's own counts (ties by class_key), so compare classes by `class_key`.
+
+    Of several seeds all members have the same classes with the same labels and counts, and other photos of
+    them: a class is as large as the seed allows that leaves it fewest photos for training. Over splits that
+    were made by themselves, one a seed, the classes and their sizes change as well.
 
     Args:
         selection: as `make_split`.
         options: {options}
 
     Yields:
-        The members, by ascending ratio; only one is in memory at a time.
+        The members, by seed and ascending ratio; only one is in memory at a time.
 
     Raises:
         RecipeError: a ratio that is not whole, fewer than two of them, a profile without a ratio.
@@ -98,14 +103,20 @@ def make_family(selection: Selection | Catalog, options: FamilyOptions) -> Itera
     >>> [split.class_counts[-1] for split in at.make_family(birds, lt_ratios=[10, 50])]
     [15, 3]
     """
-    ratios = parse_family(tuple(options.lt_ratios))
-    return _drawn(selection, options, [{"lt_ratio": ratio, "lt_ratios": ratios} for ratio in ratios])
+    given = tuple(options.lt_ratios)
+    if options.seeds and len(given) < 2:
+        members: list[dict[str, Any]] = [{"lt_ratio": ratio} for ratio in given] or [{}]
+    else:
+        ratios = parse_family(given)
+        members = [{"lt_ratio": ratio, "lt_ratios": ratios} for ratio in ratios]
+    seeds = [{"seed": seed, "seeds": options.seeds} for seed in options.seeds] or [{}]
+    return _drawn(selection, options, [{**seed, **member} for seed in seeds for member in members])
 
 
 def _drawn(
     selection: Selection | Catalog, options: DrawOptions, ratios: Sequence[Mapping[str, Any]]
 ) -> Iterator[Split]:
-    """Splits that differ in their ratios only."""
+    """Splits that differ in their ratios and seeds only."""
     values = {
         entry.name: getattr(options, entry.name) for entry in declared(DrawOptions) if entry.option.recipe
     }
@@ -114,9 +125,18 @@ def _drawn(
         given = benchmarks.completed({**given, **ratios[0]})
     exclusion = exclusion_of(options.exclude, options.group_by)
     given |= {"store": options.store is not None, "exclude": _hash_of(exclusion)}
+    if isinstance(selection, Catalog):
+        selection = selection.select()
+    fixed = Fixed(
+        None if options.class_list is None else read_keys(options.class_list, selection, options.rank),
+        None if options.counts is None else read_counts(options.counts),
+    )
+    if fixed.counts is not None:
+        given.setdefault("profile", "counts")
+    given |= fixed.hashes()
     recipes = [SplitRecipe(**{**given, **ratio}) for ratio in ratios]
     available = Available(only=_held(options.store))
-    return draw_recipes(selection, recipes, available, options.name, exclusion=exclusion)
+    return draw_recipes(selection, recipes, available, options.name, exclusion=exclusion, fixed=fixed)
 
 
 def whole(
@@ -173,8 +193,9 @@ def draw_recipes(
     name: str | None,
     group_by: str | None = None,
     exclusion: Exclusion | None = None,
+    fixed: Fixed = Fixed(),  # noqa: B008 - a frozen value
 ) -> Iterator[Split]:
-    """Draws splits whose recipes differ in their ratio only; see `make_split` and `make_family`.
+    """Draws splits whose recipes differ in their ratio and seed only; see `make_split` and `make_family`.
 
     Args:
         selection: what may be drawn.
@@ -183,6 +204,7 @@ def draw_recipes(
         name: of the split; of several splits the beginning of their names.
         group_by: the grouping to use; default that of the recipes.
         exclusion: what is kept out; the recipes hold its hash.
+        fixed: classes and counts that are fixed; the recipes hold their hashes.
 
     Raises: as `make_split`.
     """
@@ -197,7 +219,7 @@ def draw_recipes(
         yield split if exclusion is None else _without(split, exclusion, kept_out)
         return
     group_by = resolve_group_by(selection, group_by or recipes[0].group_by)
-    for recipe, drawn in zip(recipes, draw(selection, recipes, group_by, available), strict=True):
+    for recipe, drawn in zip(recipes, draw(selection, recipes, group_by, available, fixed), strict=True):
         own = name and (name if len(recipes) == 1 else f"{name}{recipe.suffix}")
         split = _split(selection, recipe, group_by, drawn, own or selection.label + recipe.suffix)
         yield split if exclusion is None else _without(split, exclusion, kept_out)

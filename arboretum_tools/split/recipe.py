@@ -16,10 +16,10 @@ from arboretum_tools.split import benchmarks
 
 #: See `arboretum_tools.split.drawing.profiles`; `all` is one part `train` with every photo and no hold-out,
 #: `benchmark` one part `test` (`arboretum_tools.split.benchmarks`).
-PROFILES = (*RATIO_PROFILES, "balanced", "natural", "all", benchmarks.PROFILE)
+PROFILES = (*RATIO_PROFILES, "balanced", "natural", "counts", "all", benchmarks.PROFILE)
 
 # Keys that stand in a recipe only where they say something, so that recipes from before are as they were.
-_SOMETIMES = ("benchmark", "classes_per_group", "stages", "pairs", "exclude")
+_SOMETIMES = ("benchmark", "classes_per_group", "stages", "pairs", "exclude", "seeds", "class_list", "counts")
 
 # No catalogue has more photos of a class, or more classes; above it doubles lose whole numbers.
 _MOST = 10**15
@@ -63,6 +63,11 @@ class SplitRecipe:
             is the largest of these numbers.
         pairs: of the benchmark `confounding`, terms of the taxa.
         exclude: SHA-256 of what was kept out (`arboretum_tools.split.drawing.exclusion`), or None.
+        seeds: of the set that this split belongs to, `seed` among them: over one class list with the same
+            counts, so that a class is as large as the seed allows that leaves it fewest. Empty for a split
+            by itself.
+        class_list: SHA-256 of the classes that take part (`arboretum_tools.split.class_list`), or None.
+        counts: SHA-256 of the train photos of the classes, of the profile `counts`.
     """
 
     profile: str = "exp"
@@ -83,11 +88,15 @@ class SplitRecipe:
     stages: benchmarks.Stages = ()
     pairs: benchmarks.Pairs = ()
     exclude: str | None = None
+    seeds: tuple[int, ...] = ()
+    class_list: str | None = None
+    counts: str | None = None
 
     def __post_init__(self) -> None:
         _one_of("profile", self.profile, PROFILES)
         object.__setattr__(self, "lt_ratio", self._checked_ratio())
         object.__setattr__(self, "lt_ratios", tuple(self.lt_ratios))
+        object.__setattr__(self, "seeds", tuple(self.seeds))
         for entry in _CHECKED:
             if (value := getattr(self, entry.name)) is None:
                 continue
@@ -100,6 +109,7 @@ class SplitRecipe:
                 "min-per-class and max-per-class cannot both be fixed: with the ratio, one gives the other",
                 hint="Leave one of them out.",
             )
+        self._check_lists()
         if (self.profile == benchmarks.PROFILE) != (self.benchmark is not None):
             raise RecipeError(
                 f"the profile {self.profile} and the benchmark {self.benchmark or 'none'} do not go together",
@@ -110,6 +120,25 @@ class SplitRecipe:
         object.__setattr__(self, "pairs", benchmarks.parse_pairs(self.pairs))
         benchmarks.check({f.name: getattr(self, f.name) for f in fields(self)})
 
+    def _check_lists(self) -> None:
+        """What files and seeds fix must agree with the rest."""
+        if (self.profile == "counts") != (self.counts is not None):
+            raise RecipeError(
+                "counts are a profile of their own",
+                hint="Leave --profile and --lt-ratio out, or --counts.",
+            )
+        if self.seeds and self.seed not in self.seeds:
+            raise RecipeError(f"the seed {self.seed} is not of its set {', '.join(map(str, self.seeds))}")
+        if (self.seeds or self.class_list) and self.profile in ("all", benchmarks.PROFILE):
+            raise RecipeError("what has no train part drawn takes neither --seeds nor --class-list")
+        fixed = [name for name in ("num_classes", "min_per_class", "max_per_class") if getattr(self, name)]
+        if self.counts and fixed:
+            raise RecipeError(
+                f"counts fix every class: {fixed[0].replace('_', '-')} cannot be given beside them"
+            )
+        if self.class_list and self.num_classes:
+            raise RecipeError("a list of classes fixes their number", hint="Leave --num-classes out.")
+
     def _checked_ratio(self) -> float:
         if self.profile in RATIO_PROFILES:
             ratio = parse_ratio(DEFAULT_RATIO if self.lt_ratio is None else self.lt_ratio)
@@ -118,6 +147,8 @@ class SplitRecipe:
             return ratio
         if self.lt_ratios or self.lt_ratio not in (None, 1):
             what = "a benchmark" if self.benchmark else f"the profile {self.profile}"
+            if self.profile == "counts":
+                what = "a split whose counts are given"
             raise RecipeError(
                 f"{what} has no imbalance ratio",
                 hint=f"Leave --lt-ratio out, or take one of the profiles {', '.join(RATIO_PROFILES)}.",
@@ -144,7 +175,7 @@ class SplitRecipe:
             words.append(self.benchmark)
         if self.profile in RATIO_PROFILES:
             words.append(f"lt{self.ratio:g}")
-        if self.seed:
+        if self.seed or self.seeds:
             words.append(f"s{self.seed}")
         return "".join(f"-{word}" for word in words)
 
@@ -155,6 +186,8 @@ class SplitRecipe:
         """
         recipe = {name: value for name, value in asdict(self).items() if value or name not in _SOMETIMES}
         recipe["lt_ratios"] = list(self.lt_ratios)
+        if self.seeds:
+            recipe["seeds"] = list(self.seeds)
         if self.stages:
             recipe["stages"] = dict(self.stages)
         if self.pairs:
@@ -193,6 +226,9 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
     "stages": (dict, list, tuple, str),
     "pairs": (list, tuple),
     "exclude": (str, NoneType),
+    "seeds": (list, tuple),
+    "class_list": (str, NoneType),
+    "counts": (str, NoneType),
 }
 
 
@@ -200,7 +236,7 @@ def check_kinds(values: Mapping[str, Any]) -> None:
     """Raises RecipeError for a value of another type than the recipe's field of that name has."""
     for name, value in values.items():
         allowed = _KINDS.get(name, (int,))
-        each = value if isinstance(value, list | tuple) and name == "lt_ratios" else ()
+        each = value if isinstance(value, list | tuple) and name in ("lt_ratios", "seeds") else ()
         wrong = not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed)
         if wrong or any(not isinstance(ratio, int) for ratio in each):
             raise RecipeError(f"the recipe's {name.replace('_', '-')} cannot be {value!r}")

@@ -18,6 +18,7 @@ from arboretum_tools.criteria import Criteria
 from arboretum_tools.errors import ArboretumError, RecipeError, SplitError
 from arboretum_tools.options.split import GROUP_BY
 from arboretum_tools.photo_ids import PhotoIds
+from arboretum_tools.split.class_list import Fixed
 from arboretum_tools.split.drawing.benchmark import class_key_of
 from arboretum_tools.split.drawing.exclusion import Exclusion
 from arboretum_tools.split.drawing.pool import Available
@@ -119,6 +120,7 @@ def remake_split(
         available,
         name or file.resolve().parent.name,
         group_by=_group_by(meta, recipe),
+        fixed=Fixed.of_split(file.parent, recipe),
         exclusion=_kept_out(file.parent, recipe, exclusion_of(exclude, recipe.group_by)),
     )
     differing = differing_hashes(meta, split.meta)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -84,6 +85,7 @@ def all_checks(files: Files) -> Iterator[Check]:
         "counts": lambda: [_counts(files)],
         "every class in every part": lambda: [_every_class(files)],
         "counts equal the profile": lambda: [_profile(files)],
+        "classes and counts as listed": lambda: _lists(files),
         "largest that the selection carries": lambda: [_largest(files)],
         "ratio": lambda: [_ratio(files)],
         "shot bands": lambda: [_shots(files)],
@@ -281,6 +283,10 @@ def _profile(files: Files) -> Check:
         least = (files.recipe.get("min_per_class") if profile == "natural" else None) or 1
         expected = [row["n_available"] if cap is None else min(row["n_available"], cap) for row in rows]
         detail = "as found" + (f", at most {cap:,} a class" if cap is not None else "")
+    elif profile == "counts":
+        # Which numbers they are, the hash of the list says.
+        expected = sorted(counts, reverse=True)
+        detail = f"given for {counted(len(counts), 'class')}, the largest for the class with the most photos"
     elif profile == "benchmark":
         expected = [0] * len(counts)
         detail = "test photos only"
@@ -298,15 +304,38 @@ def _profile(files: Files) -> Check:
     return found(name, bool(wrong), detail, wrong)
 
 
+def _lists(files: Files) -> Iterator[Check]:
+    """That the classes, and their counts, are those of the lists that the recipe has hashes of."""
+    recipe, classes = files.recipe, files.classes
+    lists = {
+        "class_list": ("classes as listed", sorted(classes["class_key"].to_pylist(), key=str.encode)),
+        "counts": ("counts as listed", sorted(classes["n_train"].to_pylist(), reverse=True)),
+    }
+    for key, (name, values) in lists.items():
+        if recipe.get(key) is not None:
+            text = "".join(f"{value}\n" for value in values)
+            broken = hashlib.sha256(text.encode()).hexdigest() != recipe[key]
+            yield found(name, broken, f"{counted(len(values), 'line')} by their hash in the recipe")
+    if recipe.get("seeds") is not None:
+        seeds = ", ".join(map(str, recipe["seeds"]))
+        yield found(
+            "seed of its set",
+            recipe["seed"] not in recipe["seeds"],
+            f"seed {recipe['seed']} of the set {seeds}",
+        )
+
+
 def _largest(files: Files) -> Check:
     """That neither a class more nor a photo more in the smallest class would have been possible."""
     name, recipe = "largest that the selection carries", files.recipe
     if recipe.get("profile") not in _FORMULAS or files.unused is None:
         return Check(name, "not promised", "the profile asks for no largest split")
     fixed = [k for k in ("num_classes", "min_per_class", "max_per_class") if recipe.get(k) is not None]
-    free = sorted(
-        [*files.classes["n_available"].to_pylist(), *files.unused["n_available"].to_pylist()], reverse=True
-    )
+    # Where a list names the classes, no other one could have taken part.
+    listed = recipe.get("class_list") is not None
+    fixed += ["num_classes"] if listed else []
+    others = [] if listed else files.unused["n_available"].to_pylist()
+    free = sorted([*files.classes["n_available"].to_pylist(), *others], reverse=True)
     counts = files.classes["n_train"].to_pylist()
     classes, top = len(counts), max(counts)
     family = [int(r) for r in recipe.get("lt_ratios") or ()]
@@ -330,7 +359,8 @@ def _largest(files: Files) -> Check:
     if "num_classes" not in fixed and not fixed and units < least and fits(2, least):
         broken.append("a largest class of more than 100 was possible")
     detail = f"{counted(classes, 'class')} with a largest of {top:,}"
-    return found(name, bool(broken), detail + (f"; fixed: {', '.join(fixed)}" if fixed else ""), broken)
+    names = ["class_list" if listed and one == "num_classes" else one for one in fixed]
+    return found(name, bool(broken), detail + (f"; fixed: {', '.join(names)}" if names else ""), broken)
 
 
 def _ratio(files: Files) -> Check:

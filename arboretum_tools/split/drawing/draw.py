@@ -12,7 +12,7 @@ by those ends, with all their columns, and go to files.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -21,7 +21,9 @@ from arboretum_metadata.schema import PART
 from arboretum_tools.arrays import from_numpy, to_numpy
 from arboretum_tools.catalog import Relations, Selection
 from arboretum_tools.catalog.partitions import MOST_BUCKETS
+from arboretum_tools.errors import InfeasibleSplitError
 from arboretum_tools.photo_plan import empty_error
+from arboretum_tools.split.class_list import Fixed
 from arboretum_tools.split.drawing.drawn_parts import DrawnParts
 from arboretum_tools.split.drawing.hold_out import KEYS, SET_ASIDE, hold_out, limit_sql
 from arboretum_tools.split.drawing.pool import Available, Pool, make_pool
@@ -29,6 +31,7 @@ from arboretum_tools.split.drawing.profiles import targets
 from arboretum_tools.split.manifest import PARTS
 from arboretum_tools.split.recipe import SplitRecipe
 from arboretum_tools.stable_key import KEYS_FIRST, key_sql
+from arboretum_tools.wording import counted, does
 
 # Columns of a part besides photo_id and label, as `photos` has them.
 _CARRIED = tuple(name for name in PART.names if name not in ("photo_id", "label"))
@@ -65,15 +68,20 @@ class Drawn:
 
 
 def draw(
-    selection: Selection, recipes: Sequence[SplitRecipe], group_by: str, available: Available
+    selection: Selection,
+    recipes: Sequence[SplitRecipe],
+    group_by: str,
+    available: Available,
+    fixed: Fixed = Fixed(),  # noqa: B008 - a frozen value
 ) -> Iterator[Drawn]:
     """Draws the parts of one split, or of each split of a family, from a selection.
 
     Args:
         selection: what may be drawn.
-        recipes: how; they may differ in their ratio only.
+        recipes: how; they may differ in their ratio and in their seed only.
         group_by: the resolved grouping, never `auto`.
         available: which of the selected photos may be drawn.
+        fixed: the classes and counts that the recipes have hashes of.
 
     Yields:
         One result a recipe, in their order.
@@ -86,12 +94,17 @@ def draw(
     classes = _capacities(pool, recipe, group_by)
     if not classes.num_rows and selection.why_empty():
         raise empty_error(selection, "nothing was written")
+    classes = _listed(catalog, classes, fixed)
+    held = recipe.seeds[0] if recipe.seeds else recipe.seed
     ids, capacities, drawable = (
         to_numpy(classes[name]) for name in ("class_id", "n_available", "n_drawable")
     )
     order = np.lexsort((ids, -capacities))
     for one in recipes:
-        found = targets(capacities[order], drawable[order], one)
+        if one.seed != held:
+            held = one.seed
+            _hold_out(pool, one, group_by)
+        found = targets(capacities[order], drawable[order], one, fixed)
         chosen, counts = order[found.positions], found.counts
         # class_id follows class_key, so among equal counts the labels do too.
         by_label = np.lexsort((ids[chosen], -counts))
@@ -111,22 +124,59 @@ def draw(
 
 
 def _capacities(pool: Pool, recipe: SplitRecipe, group_by: str) -> pa.Table:
-    """Holds out, and makes `capacities`: class_id, n_selected, n_drawable, n_available (what is left)."""
+    """Holds out, and makes `capacities`: class_id, n_selected, n_drawable, n_available (what is left).
+
+    Of a set of seeds a class has what the seed leaves that leaves fewest; held out is by the first of them.
+    """
     run = pool.catalog.run
     run(
         "CREATE OR REPLACE TABLE capacities AS SELECT class_id, sum(n)::BIGINT AS n_selected, "
-        "coalesce(sum(n) FILTER (available), 0)::BIGINT AS n_drawable FROM census WHERE taken "
-        "GROUP BY class_id"
+        "coalesce(sum(n) FILTER (available), 0)::BIGINT AS n_drawable, n_drawable AS n_available FROM census "
+        "WHERE taken GROUP BY class_id"
     )
+    for seed in reversed(recipe.seeds or (recipe.seed,)):
+        _hold_out(pool, replace(recipe, seed=seed), group_by)
+        run(
+            "CREATE OR REPLACE TABLE capacities AS SELECT c.* REPLACE (least(n_available, n_left) AS "
+            "n_available) FROM capacities c JOIN remaining USING (class_id)"
+        )
+    return pool.catalog.table("SELECT * FROM capacities ORDER BY class_id")
+
+
+def _hold_out(pool: Pool, recipe: SplitRecipe, group_by: str) -> None:
+    """Holds out by one seed, and makes `remaining`: class_id, n_left."""
     hold_out(pool, recipe, group_by)
     # Of a class with fewer photos than are held out nothing is left.
-    run(
-        "CREATE OR REPLACE TABLE capacities AS SELECT capacities.*, CASE WHEN n_drawable < "
+    pool.catalog.run(
+        "CREATE OR REPLACE TABLE remaining AS SELECT class_id, CASE WHEN n_drawable < "
         f"{recipe.test_per_class + recipe.val_per_class} THEN 0 ELSE n_drawable - coalesce(n_held, 0) END"
-        "::BIGINT AS n_available FROM capacities LEFT JOIN "
+        "::BIGINT AS n_left FROM capacities LEFT JOIN "
         "(SELECT class_id, sum(n) AS n_held FROM held GROUP BY class_id) USING (class_id)"
     )
-    return pool.catalog.table("SELECT * FROM capacities ORDER BY class_id")
+
+
+def _listed(catalog: Relations, classes: pa.Table, fixed: Fixed) -> pa.Table:
+    """The classes that a list names, where there is one.
+
+    Raises:
+        InfeasibleSplitError: one of them is not in the selection, or keeps no photo for training.
+    """
+    if fixed.keys is None:
+        return classes
+    numbers = {
+        str(key): int(str(n)) for n, key in catalog.rows("SELECT class_id, class_key FROM rank_classes")
+    }
+    rows = {n: row for row, n in enumerate(classes["class_id"].to_pylist())}
+    left = classes["n_available"].to_pylist()
+    places = [rows.get(numbers.get(key, -1), -1) for key in fixed.keys]
+    lost = [key for key, row in zip(fixed.keys, places, strict=True) if row < 0 or not left[row]]
+    if lost:
+        raise InfeasibleSplitError(
+            f"no split: {counted(len(lost), 'class')} of the list {does(len(lost), 'have')} no photo for "
+            f"training in the selection, such as {lost[0]}",
+            hint="Select more photos, hold fewer out, or take these classes off the list.",
+        )
+    return classes.take(from_numpy(np.sort(np.array(places))))
 
 
 def find_ends(pool: Pool, recipe: SplitRecipe) -> None:
@@ -139,11 +189,12 @@ def find_ends(pool: Pool, recipe: SplitRecipe) -> None:
     run, rows = pool.catalog.run, pool.catalog.rows
     # The n smallest keys of a class lie almost surely below this limit, so few photos are sorted. A class
     # that misses it all the same is asked again without it.
-    below = limit_sql("n_train", "n_available")
+    below = limit_sql("n_train", "n_left")
     run(
         "CREATE OR REPLACE TABLE limits AS "
-        "SELECT class_id, label, n_train, n_train < n_available AS partly, last_held, "
-        f"CASE WHEN n_train < n_available THEN {below} ELSE {KEYS} END AS below FROM targets "
+        "SELECT class_id, label, n_train, n_train < n_left AS partly, last_held, "
+        f"CASE WHEN n_train < n_left THEN {below} ELSE {KEYS} END AS below FROM targets "
+        "JOIN remaining USING (class_id) "
         "LEFT JOIN (SELECT class_id, max(key) AS last_held FROM held GROUP BY class_id) USING (class_id)"
     )
     # A class that gives all it has left needs no order.

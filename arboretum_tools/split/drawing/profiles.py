@@ -13,6 +13,7 @@ m those of the smallest, r the ratio.
   published, so this form is ours. It is far from their lists: 166,769 photos at the size of ImageNet-LT
   (theirs: 115,846), 169,633 at that of Places-LT (62,500).
 - `balanced`: the ratio 1.
+- `counts`: as a list says, the largest for the class with the most photos.
 - `natural`: min(capacity, max_per_class), for the classes with at least min_per_class photos.
 - `benchmark`: none, as benchmarks have test photos only; for the classes with test_per_class photos.
 """
@@ -21,7 +22,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +30,9 @@ from numpy.typing import NDArray
 from arboretum_metadata.vocab import MANY_ABOVE
 from arboretum_tools.errors import InfeasibleSplitError, RecipeError
 from arboretum_tools.split.benchmarks import PROFILE as BENCHMARK
+from arboretum_tools.split.class_list import Fixed
 from arboretum_tools.split.recipe import SplitRecipe, family_text
-from arboretum_tools.wording import counted
+from arboretum_tools.wording import counted, does
 
 # Guards whole numbers against the last bit of pow(); far above its error, far below any real difference.
 _EPSILON = 1e-9
@@ -99,18 +101,28 @@ def largest_for(ratio: float, smallest: int) -> int:
     return math.ceil(ratio * smallest - _EPSILON)
 
 
-def targets(capacities: NDArray[np.int64], sizes: NDArray[np.int64], recipe: SplitRecipe) -> Targets:
+def targets(
+    capacities: NDArray[np.int64],
+    sizes: NDArray[np.int64],
+    recipe: SplitRecipe,
+    fixed: Fixed = Fixed(),  # noqa: B008
+) -> Targets:
     """The train photos of every class that the recipe's profile takes.
 
     Args:
         capacities: photos left for training, int64, shape (N,), descending.
         sizes: photos of the same classes before anything was held out.
         recipe: its profile, its ratio, and what it fixes.
+        fixed: the counts of the profile `counts`, and the class list, all of whose classes take part.
 
     Raises:
         InfeasibleSplitError: the capacities do not carry what is asked; says what they could.
         RecipeError: a fixed number that gives no whole M or m at this ratio.
     """
+    if fixed.keys is not None:
+        recipe = replace(recipe, class_list=None, num_classes=None if fixed.counts else len(fixed.keys))
+    if fixed.counts is not None:
+        return _given(capacities, np.array(fixed.counts, dtype=np.int64), fixed)
     if recipe.profile in _SHAPES:
         return _shaped(capacities, recipe)
     if recipe.profile == BENCHMARK:
@@ -127,6 +139,33 @@ def targets(capacities: NDArray[np.int64], sizes: NDArray[np.int64], recipe: Spl
         )
     positions = positions[:requested]
     return Targets(positions, np.minimum(capacities[positions], most or np.iinfo(np.int64).max))
+
+
+def _given(capacities: NDArray[np.int64], counts: NDArray[np.int64], fixed: Fixed) -> Targets:
+    """The counts of a list, the largest for the class with the most photos."""
+    if fixed.keys is not None and len(fixed.keys) != len(counts):
+        raise InfeasibleSplitError(
+            f"no split: the list of classes names {len(fixed.keys):,}, and there are {len(counts):,} counts"
+        )
+    there = int(np.count_nonzero(capacities > 0))
+    if len(counts) > there:
+        raise InfeasibleSplitError(
+            f"no split: there are {len(counts):,} counts, and {there:,} of the selected classes keep a photo "
+            "for training",
+            hint="Select more photos, or hold fewer out.",
+        )
+    short = np.flatnonzero(counts > capacities[: len(counts)])
+    if len(short):
+        place = int(short[0])
+        share = float((capacities[: len(counts)] / counts).min())
+        raise InfeasibleSplitError(
+            f"no split: {counted(len(short), 'class')} {does(len(short), 'have')} fewer photos than the "
+            f"counts ask for; the first is at place {place + 1:,} by size, with {capacities[place]:,} of "
+            f"{counts[place]:,}",
+            hint=f"Counts of {math.floor(100 * share)} % of these would fit, each rounded down but to 1 at "
+            "least. Or select more photos.",
+        )
+    return Targets(np.arange(len(counts), dtype=np.int64), counts)
 
 
 def _tested(sizes: NDArray[np.int64], recipe: SplitRecipe) -> Targets:

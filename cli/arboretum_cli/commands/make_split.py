@@ -15,7 +15,7 @@ from arboretum_cli._progress import Progress
 from arboretum_cli._selection import SelectionFlags, takes_selection
 from arboretum_cli._split_flags import all_pairs, checked_name, inverted, merged, ratios, what_to_split
 from arboretum_cli._split_lines import again_lines, grouping_note, imported_lines, split_lines
-from arboretum_tools.options.split import SplitOptions
+from arboretum_tools.options.split import FamilyOptions, SplitOptions
 
 if TYPE_CHECKING:
     from arboretum_tools.catalog import Selection
@@ -28,9 +28,11 @@ def _option(help_text: str, *names: str, metavar: str | None = None) -> Any:
 
 @takes_selection
 @takes(options=SplitOptions)
+@takes(members=FamilyOptions, only=("seeds",))
 def make_split(
     flags: SelectionFlags,
     options: Given,
+    members: Given,
     more: Annotated[
         list[Path] | None,
         typer.Argument(help="With --import: the other files of the published split.", metavar="FILE"),
@@ -94,7 +96,7 @@ def make_split(
     Validation and test are held out first, in whole observations. The same recipe over the same photos gives
     the same split everywhere; made again, nothing is written. Without selection flags it splits what was
     downloaded into ./images, else the whole catalogue. In Python: `arboretum_tools.make_split(selection)`,
-    `make_family` for several ratios, `remake_split` for --from, `import_split` for --import.
+    `make_family` for several ratios or seeds, `remake_split` for --from, `import_split` for --import.
 
     \b
     Examples:
@@ -105,6 +107,8 @@ def make_split(
         arboretum make-split --preset arboretum-40m --exclude splits/balanced --name 40m-apart
         arboretum make-split --benchmark balanced --taxa Aves,Insecta --test-per-class 20 --name balanced
         arboretum make-split --benchmark confounding --pair 'Ardea alba / Ardea herodias'
+        arboretum make-split --taxa Aves --lt-ratio 20 --seeds 0,1,2 --name birds-set
+        arboretum make-split --taxa Aves --class-list splits/birds-set-lt20-s0 --lt-ratio 10 --name birds-10
         arboretum make-split --from splits/aves-lt100/split.json --name again
     """
     from arboretum_tools.split.manifest import saving
@@ -120,14 +124,14 @@ def make_split(
         options["lt_ratio"] = ratios(asked_ratio)
     if published or more:
         beside = (recipe, preset, again, store, exclude)
-        if not published or options or flags.given or any(value is not None for value in beside):
+        if not published or options or members or flags.given or any(value is not None for value in beside):
             raise typer.BadParameter(
                 "files go with --import, and with it only --name, --out and --json; taxa with --taxa"
             )
         _import([*published, *(more or ())], name, out, json)
         return
     if again is not None:
-        other = {**options, "recipe": recipe, "preset": preset, "store": store}
+        other = {**options, **members, "recipe": recipe, "preset": preset, "store": store}
         _again(again, flags, other, exclude, name, out, json)
         return
     with Progress() as progress:
@@ -141,7 +145,8 @@ def make_split(
             say(inverse)
         made: list[dict[str, Any]] = []
         beside_it = {"store": held, "exclude": exclude, "name": name}
-        family = isinstance(arguments.get("lt_ratio"), list)
+        arguments |= members
+        family = isinstance(arguments.get("lt_ratio"), list) or "seeds" in arguments
         lines: list[str] = []
         with saving() as save:
             for split in _draw(selection, {**arguments, **beside_it}):
@@ -176,8 +181,13 @@ def _draw(selection: Selection, arguments: dict[str, Any]) -> Iterator[Split]:
     from arboretum_tools.split.make import make_family, whole
     from arboretum_tools.split.make import make_split as draw
 
-    if isinstance(arguments.get("lt_ratio"), list):
-        yield from make_family(selection, lt_ratios=arguments.pop("lt_ratio"), **arguments)
+    ratio = arguments.get("lt_ratio")
+    if isinstance(ratio, list) or "seeds" in arguments:
+        if "seed" in arguments and "seeds" in arguments:
+            raise typer.BadParameter("--seed is one, and --seeds are several: leave one of them out")
+        arguments.pop("lt_ratio", None)
+        ratios = ratio if isinstance(ratio, list) else [] if ratio is None else [ratio]
+        yield from make_family(selection, lt_ratios=ratios, **arguments)
     elif arguments.get("profile") == "all":
         own = ("hybrids", "store", "exclude", "name")
         if others := sorted(set(arguments) - {*own, "profile"}):
