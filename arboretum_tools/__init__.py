@@ -18,6 +18,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from arboretum_tools.browsing import PhotoBrowser, browse, save_gallery
     from arboretum_tools.catalog import Catalog, Selection, open_catalog
     from arboretum_tools.catalog.annotate import AnnotateReport, annotate_catalog
     from arboretum_tools.catalog.build import BuildReport, build_catalog
@@ -82,6 +83,7 @@ _HOME = {
     "ImageStore": "store",
     "LongTailSampler": "split.rebalancing.samplers",
     "RemadeSplit": "split.reproduce",
+    "PhotoBrowser": "browsing",
     "Runs": "evaluation",
     "Selection": "catalog",
     "Split": "split",
@@ -95,6 +97,7 @@ _HOME = {
     "__version__": "version",
     "annotate_catalog": "catalog.annotate",
     "audit_split": "split.audit",
+    "browse": "browsing",
     "build_catalog": "catalog.build",
     "catalog_stats": "catalog.stats",
     "check_catalog": "catalog.check",
@@ -118,6 +121,7 @@ _HOME = {
     "plan_task": "downloading",
     "remake_split": "split.reproduce",
     "run_task": "downloading",
+    "save_gallery": "browsing",
     "save_plan": "downloading",
     "split_stats": "split.stats",
     "summarize_runs": "evaluation",
@@ -142,6 +146,7 @@ __all__ = [
     "ExportReport",
     "ImageStore",
     "LongTailSampler",
+    "PhotoBrowser",
     "RemadeSplit",
     "Runs",
     "Selection",
@@ -156,6 +161,7 @@ __all__ = [
     "__version__",
     "annotate_catalog",
     "audit_split",
+    "browse",
     "build_catalog",
     "catalog_stats",
     "check_catalog",
@@ -179,6 +185,7 @@ __all__ = [
     "plan_task",
     "remake_split",
     "run_task",
+    "save_gallery",
     "save_plan",
     "split_stats",
     "summarize_runs",

@@ -130,7 +130,7 @@ def status(path: str | Path | Storage) -> StoreStatus:
     """
     store = ImageStore.open(path)
     plans = layout.plan_files(store.storage)
-    index = _index_source(store.index_files())
+    index = index_source(store.index_files())
     with _asking(store) as connection:
         # One row a host for the images, one a photo for what is none: few, and the one full pass.
         _rows(
@@ -205,7 +205,7 @@ def story(path: str | Path | Storage, photo_id: int) -> PhotoStory:
     with _asking(store) as connection:
         rows = query.arrow_table(
             connection,
-            f"SELECT * FROM {_index_source(store.index_files())} WHERE photo_id = ? ORDER BY shard",
+            f"SELECT * FROM {index_source(store.index_files())} WHERE photo_id = ? ORDER BY shard",
             [photo_id],
         )
         asked = []
@@ -225,7 +225,7 @@ def stored_twice(store: ImageStore, connection: query.Connection) -> list[tuple[
     """Photos that have more than one image, and the shards of these, ascending; of a sound store none."""
     found = _rows(
         connection,
-        f"SELECT photo_id, list(shard ORDER BY shard) FROM {_index_source(store.index_files())} "
+        f"SELECT photo_id, list(shard ORDER BY shard) FROM {index_source(store.index_files())} "
         "WHERE status = 'ok' GROUP BY photo_id HAVING count(*) > 1 ORDER BY photo_id",
     )
     return [(int(photo_id), [int(shard) for shard in shards]) for photo_id, shards in found]
@@ -241,11 +241,12 @@ def contents(store: ImageStore) -> pa.Table:
             "max_by(struct_pack(status := status, member := member, sha256 := sha256), "
             # Any ok row before all others, then the highest shard. Shard numbers are far below 2^48.
             "(status = 'ok')::BIGINT * 281474976710656 + shard) AS best "
-            f"FROM {_index_source(store.index_files())} GROUP BY photo_id) ORDER BY photo_id",
+            f"FROM {index_source(store.index_files())} GROUP BY photo_id) ORDER BY photo_id",
         )
 
 
-def _index_source(files: Sequence[Path]) -> str:
+def index_source(files: Sequence[Path]) -> str:
+    """A table expression over indexes of shards: the columns of `schema.INDEX`, and `shard`."""
     if not files:
         # Types of DuckDB, in its own words for those of Arrow.
         types = {

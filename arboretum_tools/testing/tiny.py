@@ -6,6 +6,7 @@ letters beyond ASCII in its name. Some photos have no licence, no observer, no l
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
@@ -34,6 +35,9 @@ _TAXA: tuple[dict[str, str | None], ...] = (
     {"kingdom": "Plantae", "genus": "Laelia", "species": "rosea", "common": 'Bird\'s "Rosé": Orchid – ʻōpua'},
     {**_BIRD, "order": None, "family": "Corvidae", "genus": "Corvus", "species": "corax", "common": "Raven"},
 )
+
+#: What must never run, whatever shows it.
+MARKUP = "<script>window.pwned=1</script><img src=x onerror=window.pwned=1>\"'><b>"
 
 #: Photos of each class in each part; class = position.
 COUNTS = {"train": (40, 12, 4, 2), "val": (2, 2, 2, 1), "test": (3, 3, 3, 3)}
@@ -70,6 +74,26 @@ def tiny_split(counts: Mapping[str, tuple[int, ...]] = COUNTS, *, name: str = "t
         "counts": {part: len(rows) for part, rows in parts.items()},
     }
     return Split(name=name, classes=classes, tables=tables, meta=hashed(meta, classes, tables))
+
+
+def with_markup(split: Split) -> Split:
+    """The split with markup in every text of its photos and classes, as hostile metadata would have it."""
+
+    def poisoned(table: pa.Table, kept: Collection[str]) -> pa.Table:
+        columns = {
+            name: pa.array([f"{MARKUP}{row}" for row in range(table.num_rows)])
+            if pa.types.is_string(table.schema.field(name).type) and name not in kept
+            else table[name]
+            for name in table.column_names
+        }
+        return pa.table(columns)
+
+    return dataclasses.replace(
+        split,
+        name=MARKUP,
+        classes=poisoned(split.classes, ("shot", "rank")),
+        tables={part: poisoned(table, ("ext",)) for part, table in split.tables.items()},
+    )
 
 
 def tiny_store(

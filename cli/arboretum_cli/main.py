@@ -14,6 +14,7 @@ from arboretum_cli._flags import repeated
 from arboretum_cli._volume import with_volume
 from arboretum_cli.commands import (
     audit_split,
+    browse,
     catalog,
     compare,
     config,
@@ -41,6 +42,7 @@ COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
     "status": (status.status, "Say what an image store holds and lacks."),
     "verify": (verify.verify, "Read every image again, against its hash."),
     "doctor": (doctor.doctor, "Say why downloads fail."),
+    "browse": (browse.browse, "Look at photos in the browser."),
     "make-split": (make_split.make_split, "Make a long-tailed split."),
     "audit-split": (audit_split.audit_split, "Prove that a split keeps its promises."),
     "export": (export.export, "Write a split or a selection for training code."),

@@ -16,6 +16,7 @@ import arboretum_tools
 from arboretum_cli.main import app
 from arboretum_tools.errors import RecipeError, UsageError
 from arboretum_tools.options import Option, check, declared, documented, takes
+from arboretum_tools.options.browse import BrowseOptions, GalleryOptions
 from arboretum_tools.options.download import DownloadArguments
 from arboretum_tools.options.evaluation import EvaluationOptions
 from arboretum_tools.options.export import ExportOptions
@@ -33,6 +34,8 @@ STAGES = [
     (EvaluationOptions, ("evaluate",), "evaluate"),
     (CatalogStatsOptions, ("catalog_stats",), "stats"),
     (SplitStatsOptions, ("split_stats",), "stats"),
+    (BrowseOptions, ("browse",), "browse"),
+    (GalleryOptions, ("save_gallery",), "browse"),
 ]
 
 #: Values that a recipe may hold, where the default is not one.
