@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from arboretum_tools.split.reproduce import RemadeSplit, remake_split
     from arboretum_tools.split.stats import SplitStats, split_stats
     from arboretum_tools.store import ImageStore, open_store
+    from arboretum_tools.store.pruning import PruneReport, prune_store
     from arboretum_tools.store.verify import Verification, verify_store
     from arboretum_tools.stored_photos import downloaded_selection
     from arboretum_tools.subset import Subset, load_subset
@@ -82,6 +83,7 @@ _HOME = {
     "ExportReport": "exporting.report",
     "ImageStore": "store",
     "LongTailSampler": "split.rebalancing.samplers",
+    "PruneReport": "store.pruning",
     "RemadeSplit": "split.reproduce",
     "PhotoBrowser": "browsing",
     "Runs": "evaluation",
@@ -119,6 +121,7 @@ _HOME = {
     "open_split": "split",
     "open_store": "store",
     "plan_task": "downloading",
+    "prune_store": "store.pruning",
     "remake_split": "split.reproduce",
     "run_task": "downloading",
     "save_gallery": "browsing",
@@ -147,6 +150,7 @@ __all__ = [
     "ImageStore",
     "LongTailSampler",
     "PhotoBrowser",
+    "PruneReport",
     "RemadeSplit",
     "Runs",
     "Selection",
@@ -183,6 +187,7 @@ __all__ = [
     "open_split",
     "open_store",
     "plan_task",
+    "prune_store",
     "remake_split",
     "run_task",
     "save_gallery",

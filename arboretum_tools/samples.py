@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from arboretum_metadata.vocab import STATUSES
+from arboretum_metadata.vocab import STATUSES, WITHDRAWN
 from arboretum_tools import stable_key
 from arboretum_tools.errors import MissingPhotosError, SplitError, StoreError
 from arboretum_tools.split.manifest import Split
@@ -124,7 +124,7 @@ def join(split: Split, part: str, store: ImageStore) -> Samples:
 
 
 def require(samples: Iterable[Samples], split: Split, store: str) -> None:
-    """Refuses to go on where photos are missing.
+    """Refuses to go on where photos are missing, other than those that were taken out of the store for good.
 
     Args:
         samples: what was found.
@@ -135,7 +135,7 @@ def require(samples: Iterable[Samples], split: Split, store: str) -> None:
         MissingPhotosError: says how many of each part, and in which states they are.
     """
     samples = list(samples)
-    if not any(found.missing.num_rows for found in samples):
+    if not any(found.missing_by_status.keys() - {WITHDRAWN} for found in samples):
         return
     parts = "; ".join(
         f"{found.missing.num_rows:,} of the {counted(found.missing.num_rows + len(found), 'photo')} of "

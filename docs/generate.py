@@ -18,8 +18,8 @@ from typing import Any
 import generate_api
 import typer
 
-from arboretum_cli.commands.catalog import COMMANDS as CATALOG_COMMANDS
 from arboretum_cli.main import COMMANDS, app
+from arboretum_cli.main import GROUPS as COMMAND_GROUPS
 from arboretum_metadata.schema import TABLES, Column, Table
 from arboretum_metadata.vocab import GROUPS, LICENSE_PRESETS, LICENSES, LIFE_STAGES, PHOTO_SIZES, RANKS
 
@@ -34,13 +34,16 @@ def pages() -> dict[Path, str]:
     found[Path("reference/api.md")] = generate_api.page()
     for name in COMMANDS:
         found[Path(f"reference/commands/{name}.md")] = _command(name)
-    found[Path("reference/commands/catalog.md")] = _catalog()
+    for name in COMMAND_GROUPS:
+        found[Path(f"reference/commands/{name}.md")] = _group(name)
     return {path: HEAD + text for path, text in found.items()}
 
 
 def _overview() -> str:
     rows = "\n".join(f"| [`arboretum {name}`]({name}.md) | {line} |" for name, (_, line) in COMMANDS.items())
-    rows += "\n| [`arboretum catalog`](catalog.md) | Fetch, build, annotate and check a catalogue. |"
+    rows += "".join(
+        f"\n| [`arboretum {name}`]({name}.md) | {line} |" for name, (_, _, line) in COMMAND_GROUPS.items()
+    )
     return f"""# Commands
 
 Every command is a thin shell over one public function; its page names the Python twin. Results go to
@@ -88,11 +91,11 @@ def _command(name: str) -> str:
     return f"# arboretum {name}\n\n" + _manual(_ROOT.commands[name], f"arboretum {name}")
 
 
-def _catalog() -> str:
-    group = _ROOT.commands["catalog"]
-    parts = [f"# arboretum catalog\n\n{_prose(group)}"]
-    for name in CATALOG_COMMANDS:
-        command = f"arboretum catalog {name}"
+def _group(group_name: str) -> str:
+    group = _ROOT.commands[group_name]
+    parts = [f"# arboretum {group_name}\n\n{_prose(group)}"]
+    for name in COMMAND_GROUPS[group_name][1]:
+        command = f"arboretum {group_name} {name}"
         parts.append(f"## {command}\n\n" + _manual(group.commands[name], command, under=name))
     return "\n".join(parts)
 

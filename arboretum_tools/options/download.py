@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Protocol
 
-from arboretum_metadata.vocab import PHOTO_SIZES, RESIZE_FILTERS, STATUSES
+from arboretum_metadata.vocab import PHOTO_SIZES, RESIZE_FILTERS, STATUSES, WITHDRAWN
 from arboretum_tools.errors import UsageError
 from arboretum_tools.events import OnEvent, ignore
 from arboretum_tools.options import Option, check
 
 #: Names the origin where the caller does not.
 ORIGIN_VARIABLE = "ARBORETUM_ORIGIN"
+
+#: States in which a photo may be tried again.
+RETRIED = tuple(state for state in STATUSES if state not in ("ok", WITHDRAWN))
 
 #: Most processes of one download.
 MOST_PROCESSES = 64
@@ -65,7 +68,7 @@ class TaskOptions:
             "States that are tried again besides pending: failed, gone, forbidden, invalid.",
             metavar="STATES",
             many=True,
-            choices=tuple(state for state in STATUSES if state != "ok"),
+            choices=RETRIED,
             noun="state that can be tried again",
         ),
     ] = ("failed",)

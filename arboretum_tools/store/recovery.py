@@ -48,8 +48,10 @@ def recover(location: str | Path | Storage, task: Task = ALONE) -> list[ShardSum
             for path_of in (layout.part_path, layout.journal_path, layout.tar_path):
                 check_own(path_of(scratch, number))
         if "parquet" in files:
-            # Killed between the index and the removal of the journal: the shard is finished.
+            # Killed between the index and the removal of the journal: the shard is finished. Or while it was
+            # written anew: it stays as it was.
             layout.journal_path(scratch, number).unlink(missing_ok=True)
+            layout.part_path(scratch, number).unlink(missing_ok=True)
         elif "journal" in files:
             summary = _salvage(storage, number)
             if summary is not None:

@@ -96,6 +96,11 @@ class OpenShard:
             os.ftruncate(descriptor, length)
             os.lseek(descriptor, length, os.SEEK_SET)
 
+    def flush(self) -> None:
+        """Sees to it that a power cut no longer takes what was added."""
+        for descriptor in (self._tar, self._journal):
+            sync(descriptor)
+
     def close(self) -> None:
         """Closes the files and leaves the shard open on disk, for recovery to finish."""
         for descriptor in (self._tar, self._journal):

@@ -27,6 +27,7 @@ from arboretum_cli.commands import (
     select,
     stats,
     status,
+    store,
     taxa,
     train,
     verify,
@@ -98,7 +99,14 @@ def arboretum(
 for _name, (_command, _line) in COMMANDS.items():
     app.command(_name, short_help=_line)(with_volume(_command))
 
-app.add_typer(catalog.app, name="catalog", short_help="Fetch, build, annotate and check a catalogue.")
+#: Groups of commands: their commands, and the line of the group.
+GROUPS: dict[str, tuple[typer.Typer, dict[str, tuple[Callable[..., None], str]], str]] = {
+    "catalog": (catalog.app, catalog.COMMANDS, "Fetch, build, annotate and check a catalogue."),
+    "store": (store.app, store.COMMANDS, "Remove photos from an image store for good."),
+}
+
+for _name, (_group, _commands, _line) in GROUPS.items():
+    app.add_typer(_group, name=_name, short_help=_line)
 
 
 def run(arguments: list[str]) -> int:

@@ -171,8 +171,11 @@ PHOTO_SIZES: dict[str, int] = {
     "square": 75,
 }
 
-#: States of a photo that was tried: whole image; 404 or 410; 403; not a whole image; gave up.
-STATUSES = ("ok", "gone", "forbidden", "invalid", "failed")
+#: State of a photo that was taken out of a store for good, of which only a tombstone is left.
+WITHDRAWN = "withdrawn"
+
+#: States of a photo that was tried: whole image; 404 or 410; 403; not a whole image; gave up; taken out.
+STATUSES = ("ok", "gone", "forbidden", "invalid", "failed", WITHDRAWN)
 
 #: How photos are shrunk: the mean of the area that each new pixel covers, or Lanczos with 3 lobes.
 RESIZE_FILTERS = ("area", "lanczos")

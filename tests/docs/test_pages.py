@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from arboretum_cli.main import COMMANDS
+from arboretum_cli.main import COMMANDS, GROUPS
 from arboretum_metadata.sample import catalog_path
 from arboretum_tools import build_catalog, export, make_split, open_catalog
 from arboretum_tools.testing.tiny import tiny_split, tiny_store
@@ -92,7 +92,7 @@ def test_generated_pages_are_as_the_code_says():
 
 def test_every_command_has_a_page_that_is_reached():
     pages = {path.stem for path in (DOCS / "reference" / "commands").glob("*.md")} - {"index"}
-    assert pages == {*COMMANDS, "catalog"}
+    assert pages == {*COMMANDS, *GROUPS}
     navigation = (REPOSITORY / "mkdocs.yml").read_text("utf-8")
     for page in DOCS.rglob("*.md"):
         if "includes" not in page.parts:
@@ -108,7 +108,7 @@ def test_links_between_pages_lead_somewhere():
 def test_the_readme_shows_commands_that_there_are():
     text = (REPOSITORY / "README.md").read_text("utf-8")
     commands = set(re.findall(r"(?:^\$ |`|&& uv run )arboretum ([a-z-]+)", text, re.MULTILINE))
-    assert {"demo", "download", "make-split", "export"} <= commands <= {*COMMANDS, "catalog"}
+    assert {"demo", "download", "make-split", "export"} <= commands <= {*COMMANDS, *GROUPS}
 
 
 @pytest.mark.timeout(600)

@@ -41,6 +41,7 @@ def test_the_chain_on_published_rows(tmp_path, monkeypatch):
         "forbidden": 0,
         "invalid": 0,
         "failed": 0,
+        "withdrawn": 0,
         "pending": 0,
     }
     for form in ("webdataset", "hf"):

@@ -26,7 +26,10 @@ INDEX = Table(
     columns=(
         Column("photo_id", "int64", "iNaturalist's number of the photo."),
         Column(
-            "status", "string", "ok, gone (404/410), forbidden (403), invalid (not a whole image), failed."
+            "status",
+            "string",
+            "ok, gone (404/410), forbidden (403), invalid (not a whole image), failed, "
+            "withdrawn (taken out of the store; a tombstone).",
         ),
         Column("http_status", "int32", "Last HTTP status; null where no answer came.", True),
         Column("error", "string", "Why it is not ok, in words; null for ok.", True),

@@ -178,7 +178,7 @@ def test_cancelling_the_async_twin_keeps_what_came(tmp_path, plan_of, origin):
 
     asyncio.run(run())
     assert inventory.status(tmp_path).photos == {
-        "ok": 29, "gone": 0, "forbidden": 0, "invalid": 0, "failed": 0, "pending": 4
+        "ok": 29, "gone": 0, "forbidden": 0, "invalid": 0, "failed": 0, "withdrawn": 0, "pending": 4
     }  # fmt: skip
     origin.faults = {}
     assert download(plan_of(*photos), images=tmp_path, origin=origin.url).tried == 4

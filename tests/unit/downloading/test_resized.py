@@ -29,7 +29,15 @@ def resized(tmp_path, plan_of, origin):
 def test_the_store_holds_what_was_shrunk_and_says_so(tmp_path, resized, origin):
     origin.faults = {3: Fault("wrong_type"), 5: Fault("not_found"), 7: Fault("wrong_content")}
     report = resized()
-    assert report.by_status == {"ok": 38, "gone": 1, "invalid": 1, "forbidden": 0, "failed": 0, "pending": 0}
+    assert report.by_status == {
+        "ok": 38,
+        "gone": 1,
+        "invalid": 1,
+        "forbidden": 0,
+        "failed": 0,
+        "withdrawn": 0,
+        "pending": 0,
+    }
     message = json.loads((tmp_path / "images" / "store.json").read_text())
     assert message["resize"] == {"shorter_side": 64, "filter": "area", "quality": 90}
     store = ImageStore.open(tmp_path / "images")

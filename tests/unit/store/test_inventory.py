@@ -116,6 +116,7 @@ def test_alike_reasons_are_counted_together(tmp_path, image):
         "forbidden": 0,
         "invalid": 3,
         "failed": 0,
+        "withdrawn": 0,
         "pending": 0,
     }
 

@@ -1,0 +1,198 @@
+"""Taking photos out of a store for good: shards are written anew without them, and tombstones stay.
+
+A tombstone is a row of an index with the status `withdrawn`: id, time and reason, nothing of the image. No
+download fetches such a photo again; exports and subsets leave it out.
+
+A shard keeps its number. Its new images and rows are written as those of an open shard beside it and flushed
+to the disk; only then does its old index go, which makes it an open shard. So a kill at any moment leaves the
+old shard, or one that recovery finishes, and no more room is taken than one shard needs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow.compute as pc
+
+from arboretum_metadata.vocab import WITHDRAWN
+from arboretum_tools.arrays import from_numpy, to_numpy
+from arboretum_tools.errors import UsageError, VerificationError
+from arboretum_tools.events import OnEvent, StageFinished, StageStarted, UnitDone, ignore
+from arboretum_tools.photo_ids import PhotoIds, read_photo_ids
+from arboretum_tools.store import layout
+from arboretum_tools.store.reader import ImageStore
+from arboretum_tools.store.record import PhotoRecord, from_arrow
+from arboretum_tools.store.shard import OpenShard
+from arboretum_tools.store.states import CODES, States
+from arboretum_tools.store.writer import StoreWriter
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+#: What a tombstone may say, in characters.
+LONGEST_REASON = 500
+
+_OK, _WITHDRAWN = CODES.index("ok"), CODES.index(WITHDRAWN)
+
+
+@dataclass(frozen=True, slots=True)
+class PruneReport:
+    """What pruning a store came to, or would come to.
+
+    Attributes:
+        path: the store, as it was named.
+        asked: photos that were named.
+        removed: of these, photos whose image the store held.
+        removed_bytes: bytes of these images.
+        not_held: photos that the store did not hold, and now never fetches.
+        withdrawn_before: photos that had a tombstone already.
+        shards: shards that were written anew.
+        applied: whether anything was changed.
+    """
+
+    path: str
+    asked: int
+    removed: int
+    removed_bytes: int
+    not_held: int
+    withdrawn_before: int
+    shards: int
+    applied: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same, JSON-able."""
+        return asdict(self)
+
+
+def prune_store(
+    images: str | Path,
+    photo_ids: Iterable[int] | str | Path,
+    *,
+    reason: str = "withdrawn",
+    apply: bool = True,
+    on_event: OnEvent = ignore,
+) -> PruneReport:
+    """Removes photos from an image store for good, and keeps them from being fetched again.
+
+    Takes one shard more than the store has for as long as it works. Interrupted, the same call goes on.
+
+    Args:
+        images: the store's folder.
+        photo_ids: the photos, or a file of their ids, pages or addresses, as `--photo-ids` takes it.
+        reason: why, for the tombstones; at most 500 printable characters.
+        apply: False only counts.
+        on_event: gets a UnitDone for each shard that was written anew.
+
+    Raises:
+        StoreError: there is no store, another process writes into it, or an index is damaged.
+        VerificationError: an image that would be copied is not as its index says; its shard stays.
+        SelectionError: the list of photos cannot be read.
+        UsageError: the reason is too long, or not printable.
+        OutOfSpaceError: the disk is full; nothing is lost.
+
+    >>> import shutil
+    >>> import arboretum_tools as at
+    >>> _ = shutil.copytree("images", "images-copy")
+    >>> photo_id = at.open_store("images-copy").index(0)["photo_id"][0].as_py()
+    >>> at.prune_store("images-copy", [photo_id], reason="asked by the photographer").removed
+    1
+    """
+    if not reason.isprintable() or not 0 < len(reason) <= LONGEST_REASON:
+        raise UsageError(f"a reason is 1 to {LONGEST_REASON} printable characters, not {reason[:80]!r}")
+    ids = read_photo_ids(photo_ids) if isinstance(photo_ids, str | Path) else PhotoIds.of(photo_ids)
+    wanted = to_numpy(ids.array)
+    store = ImageStore.open(images)
+    if not apply:
+        return _counted(store, wanted)
+    with StoreWriter.create(store.storage, store.config) as writer:
+        # Again, under the lock: a run that was cut short has just been repaired.
+        store = ImageStore.open(images)
+        report = _counted(store, wanted)
+        holding = [shard for shard in store.shards() if _held(store, shard, wanted).any()]
+        on_event(StageStarted("prune", len(holding), "shard"))
+        for shard in holding:
+            _rewrite(store, shard, wanted, reason)
+            on_event(UnitDone(1))
+        rest = wanted[States(store).of(wanted) != _WITHDRAWN]
+        for photo_id in rest.tolist():
+            writer.add(_tombstone(photo_id, reason))
+        on_event(StageFinished("prune"))
+    return replace(report, applied=True)
+
+
+def _counted(store: ImageStore, wanted: NDArray[np.int64]) -> PruneReport:
+    states = States(store).of(wanted)
+    removed_bytes = shards = 0
+    for shard in store.shards():
+        held = _held(store, shard, wanted)
+        if held.any():
+            shards += 1
+            sizes = store.index(shard)["size_bytes"].filter(from_numpy(held))
+            removed_bytes += pc.sum(sizes).as_py() or 0
+    removed, before = int((states == _OK).sum()), int((states == _WITHDRAWN).sum())
+    return PruneReport(
+        path=store.location,
+        asked=len(wanted),
+        removed=removed,
+        removed_bytes=removed_bytes,
+        not_held=len(wanted) - removed - before,
+        withdrawn_before=before,
+        shards=shards,
+        applied=False,
+    )
+
+
+def _held(store: ImageStore, shard: int, wanted: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which rows of a shard are images to be withdrawn."""
+    index = store.index(shard)
+    held: NDArray[np.bool_] = np.isin(to_numpy(index["photo_id"].combine_chunks()), wanted)
+    held &= pc.equal(index["status"], "ok").to_numpy()
+    return held
+
+
+def _rewrite(store: ImageStore, number: int, wanted: NDArray[np.int64], reason: str) -> None:
+    """Replaces a shard by one without the images of some photos; the caller holds the store's lock."""
+    withdrawn = set(wanted.tolist())
+    records = sorted(from_arrow(store.index(number)), key=lambda record: record.offset or 0)
+    shard = OpenShard(store.storage, number)
+    try:
+        for record in records:
+            if record.status != "ok":
+                shard.add(record)
+            elif record.photo_id in withdrawn:
+                shard.add(_tombstone(record.photo_id, reason))
+            else:
+                shard.add(replace(record, offset=None), _whole(store, number, record))
+        shard.flush()
+    except BaseException:
+        shard.close()
+        raise
+    store.storage.remove(layout.index_name(number))
+    # From here on it is an open shard: whatever comes between, recovery finishes it.
+    shard.finish()
+
+
+def _whole(store: ImageStore, shard: int, record: PhotoRecord) -> bytes:
+    """The bytes of an image, proved by its hash."""
+    assert record.offset is not None, "an image lies somewhere"
+    assert record.size_bytes is not None, "an image has a size"
+    data = store.read_bytes(shard, record.offset, record.size_bytes, record.photo_id)
+    if hashlib.sha256(data).hexdigest() != record.sha256:
+        raise VerificationError(
+            f"{store.storage.where(layout.tar_name(shard))}: photo {record.photo_id} is not as its index "
+            "says, so the shard was not written anew",
+            hint=f"`arboretum verify --images {store.location}` lists what is damaged, and what to do then.",
+        )
+    return data
+
+
+def _tombstone(photo_id: int, reason: str) -> PhotoRecord:
+    return PhotoRecord(
+        photo_id=photo_id, status=WITHDRAWN, error=reason, attempts=0, fetched_at=datetime.now(UTC)
+    )
