@@ -2,8 +2,8 @@
 
 `photos` has one row a photo after duplicates are resolved, with the columns of the schema, `class_key`
 (species) and `hybrid`. `classes` has one row a class_key. Both are made in three passes over the files:
-names with their counts, repeated photo ids, and (on demand) the fingerprint. Nothing is sorted and no row
-is kept in memory but the names, the few repeated ids, and one slice of the photo ids at a time.
+names with their counts, repeated photo ids, and (on demand) the fingerprint. Nothing is sorted, and of a large
+catalogue no row is kept in memory but the names, the few repeated ids, and one slice of the photo ids at a time.
 """
 
 from __future__ import annotations
@@ -40,6 +40,10 @@ _ON_GLOBE = "latitude BETWEEN -90 AND 90 AND longitude BETWEEN -180 AND 180"
 
 # Photo ids that are compared with each other at a time, which bounds memory: about 0.5 GB.
 _IDS_AT_A_TIME = 16_000_000
+
+# Up to so many rows (some 20 MB), they are read once and kept: every later question to the files would spend
+# more time on being planned than on being answered.
+_KEPT_ROWS = 50_000
 
 # Spellings that a sentence names.
 _SHOWN = 8
@@ -130,7 +134,8 @@ def prepare(connection: Connection, files: RawFiles) -> Defects:
     that some row needs them.
     """
     run = connection.execute
-    run(f"CREATE VIEW source AS {_source_sql(files)}")
+    kind = "TABLE" if files.rows <= _KEPT_ROWS else "VIEW"
+    run(f"CREATE {kind} source AS {_source_sql(files)}")
     bad_id, bad_ext = _integers(
         connection,
         "SELECT count(*) FILTER (photo_id IS NULL OR photo_id < 1), "

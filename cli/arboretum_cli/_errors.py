@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import signal
+from collections.abc import Callable
 from types import FrameType
 
 import typer
+from typer.main import get_command
 
 from arboretum_cli import _output
 
@@ -61,7 +64,7 @@ def run(app: typer.Typer, arguments: list[str]) -> int:
     _output.volume, _output.errors_as_json = _output.Volume.NORMAL, "--json" in arguments
     previous = {number: signal.signal(number, stopped) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        returned = app(arguments, standalone_mode=False, prog_name="arboretum")
+        returned = _command(app)(arguments, standalone_mode=False, prog_name="arboretum")
         code = returned if isinstance(returned, int) else 0
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
@@ -78,6 +81,12 @@ def run(app: typer.Typer, arguments: list[str]) -> int:
     if code == INTERRUPTED and stopped.by == signal.SIGTERM:
         return _say("terminated", f"terminated. {_KEPT}", TERMINATED)
     return _say("interrupted", f"interrupted. {_KEPT}", INTERRUPTED) if code == INTERRUPTED else code
+
+
+@functools.cache
+def _command(app: typer.Typer) -> Callable[..., object]:
+    """What parses the arguments; it takes longer to make than most commands take, and is the same each time."""
+    return get_command(app)
 
 
 def _was_meant(error: Exception) -> bool:

@@ -121,7 +121,7 @@ def outage(
 ) -> tuple[Counter[str], list[float]]:
     """A download during which the host answers everything with a fault for a while; times of requests then.
 
-    Waits are a hundredth of the default ones, so that a second stands for a hundred.
+    Waits are a two-hundredth of the default ones, so that a second stands for two hundred.
     """
     down_from: list[float] = []
 
@@ -142,20 +142,20 @@ def outage(
         go_down()
     options = DownloadOptions(
         origin=origin.url,
-        manners=RetryPolicy(base_s=0.005, cap_s=0.6, most_retry_after_s=3.0),
+        manners=RetryPolicy(base_s=0.0025, cap_s=0.3, most_retry_after_s=1.5),
         max_failure_rate=1,
     )
     run(Job(plan_of(*range(1, photos + 1)), path, size="thumb", options=options, on_event=watch), Stopper())
-    during = [r.at for r in origin.requests if down_from[0] + 0.1 < r.at < down_from[0] + down_s]
+    during = [r.at for r in origin.requests if down_from[0] + 0.05 < r.at < down_from[0] + down_s]
     return states(path), during
 
 
 @pytest.mark.parametrize("kind", ["unavailable", "throttled", "server_error", "reset"])
 def test_a_host_that_fails_for_ten_minutes_and_recovers_gives_all_its_photos(tmp_path, plan_of, origin, kind):
-    found, during = outage(plan_of, origin, tmp_path, Fault(kind), photos=300, down_s=6.0, before=40)
+    found, during = outage(plan_of, origin, tmp_path, Fault(kind), photos=300, down_s=3.0, before=40)
     assert found == {"ok": 300}
     # In what stands for eight minutes and more; all photos together would be worth 1,300 requests.
-    assert 1 <= sum(at > during[0] + 1.0 for at in during) < 60
+    assert 1 <= sum(at > during[0] + 0.5 for at in during) < 60
 
 
 @pytest.mark.parametrize("photos", [5, 300])
@@ -166,9 +166,9 @@ def test_a_host_that_fails_from_the_beginning_and_recovers_gives_all_its_photos(
         # So few may as well fail for themselves; a photo that the host served before tells.
         download(plan_of(1000), images=tmp_path, size="thumb", origin=origin.url)
         origin.clear()
-    found, during = outage(plan_of, origin, tmp_path, BAD, photos=photos, down_s=6.0, before=0)
+    found, during = outage(plan_of, origin, tmp_path, BAD, photos=photos, down_s=3.0, before=0)
     assert found == {"ok": photos + (photos < IN_A_ROW)}
-    assert 1 <= sum(at > during[0] + 1.0 for at in during) < 60
+    assert 1 <= sum(at > during[0] + 0.5 for at in during) < 60
 
 
 def test_the_time_that_a_host_names_is_kept_by_all_and_costs_a_photo_one_request(tmp_path, plan_of, origin):
