@@ -2,8 +2,9 @@
 
 `photos` has one row a photo after duplicates are resolved, with the columns of the schema, `class_key`
 (species) and `hybrid`. `classes` has one row a class_key. Both are made in three passes over the files:
-names with their counts, repeated photo ids, and (on demand) the fingerprint. Nothing is sorted, and of a large
-catalogue no row is kept in memory but the names, the few repeated ids, and one slice of the photo ids at a time.
+names with their counts, repeated photo ids, and (on demand) the fingerprint. Nothing is sorted, and of a
+large catalogue no row is kept in memory but the names, the few repeated ids, and one slice of the photo ids
+at a time.
 """
 
 from __future__ import annotations

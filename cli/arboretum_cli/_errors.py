@@ -85,7 +85,7 @@ def run(app: typer.Typer, arguments: list[str]) -> int:
 
 @functools.cache
 def _command(app: typer.Typer) -> Callable[..., object]:
-    """What parses the arguments; it takes longer to make than most commands take, and is the same each time."""
+    """What parses the arguments: the same each time, and it takes a while to make."""
     return get_command(app)
 
 

@@ -12,10 +12,9 @@ import io
 from PIL import Image, ImageDraw
 
 from arboretum_metadata.vocab import PHOTO_SIZES
-from arboretum_tools.testing.drawing.animals import ANIMALS
 from arboretum_tools.testing.drawing.canvas import Colour, Dice, Pen, hsl, lighter, mix, polar
-from arboretum_tools.testing.drawing.looks import Look, traits
-from arboretum_tools.testing.drawing.plants import PLANTS
+from arboretum_tools.testing.drawing.figures import draw_figure
+from arboretum_tools.testing.drawing.looks import Look, moods, traits
 from arboretum_tools.testing.subjects import Photo
 
 _FORMATS = {"jpg": "JPEG", "jpeg": "JPEG", "png": "PNG", "gif": "GIF", "webp": "WEBP"}
@@ -28,30 +27,6 @@ _SMOOTHED_UP_TO = 1024
 
 #: The ground is sketched in so many columns, so many times larger, and scaled up, which blurs it.
 _TINY, _SKETCH = 28, 4
-
-#: Hue, saturation and lightness of the surroundings far above and far below: several moods a group.
-_MOODS = {
-    "Aves": ((205, 0.5, 0.8, 90, 0.25, 0.7), (95, 0.25, 0.5, 75, 0.3, 0.62), (32, 0.5, 0.76, 38, 0.6, 0.84)),
-    "Insecta": (
-        (85, 0.35, 0.55, 95, 0.35, 0.42),
-        (48, 0.4, 0.66, 60, 0.28, 0.5),
-        (160, 0.2, 0.55, 150, 0.2, 0.4),
-    ),
-    "Arachnida": ((145, 0.12, 0.66, 155, 0.14, 0.5), (85, 0.18, 0.7, 90, 0.15, 0.55)),
-    "Reptilia": (
-        (36, 0.45, 0.72, 32, 0.4, 0.6),
-        (45, 0.1, 0.68, 45, 0.06, 0.55),
-        (80, 0.2, 0.56, 40, 0.25, 0.5),
-    ),
-    "Plantae": (
-        (110, 0.2, 0.4, 120, 0.25, 0.28),
-        (190, 0.3, 0.77, 95, 0.25, 0.5),
-        (105, 0.12, 0.3, 120, 0.15, 0.22),
-    ),
-    "Fungi": ((85, 0.18, 0.3, 28, 0.3, 0.23), (70, 0.16, 0.42, 28, 0.32, 0.28)),
-    "Mollusca": ((190, 0.3, 0.72, 45, 0.3, 0.72), (100, 0.18, 0.5, 110, 0.16, 0.36)),
-    "": ((210, 0.1, 0.72, 210, 0.06, 0.58),),
-}
 
 
 def render(photo: Photo, photo_id: int, size: str, ext: str) -> bytes:
@@ -91,27 +66,15 @@ def draw(photo: Photo, photo_id: int, size: str) -> Image.Image:
     swing = taxon.number("swing", 6)
     turn = polar(pixels, dice.between(-swing, swing))
     pen = Pen(ImageDraw.Draw(canvas), middle, turn, dice.chance(0.5))
-    figure = ANIMALS.get(taxon.figure) or PLANTS.get(taxon.figure) or _unknown
-    figure(pen, Look(taxon, dice), dice)
+    draw_figure(taxon.figure, pen, Look(taxon, dice), dice)
     return _light(canvas.reduce(zoom) if zoom > 1 else canvas, dice)
-
-
-def _unknown(pen: Pen, _look: Look, dice: Dice) -> None:
-    """A rounded card with a question mark."""
-    pen.oval(0j, 0.8, 0.8, (232, 232, 228))
-    hook = (-0.3 - 0.3j, -0.2 - 0.5j, 0.05 - 0.55j, 0.3 - 0.3j, 0.1 + 0j, 0.25j)
-    pen.at(0j, scale=dice.between(0.8, 1)).ribbon(hook, (0.14, 0.14), (110, 114, 122))
-    pen.disc(0.45j, 0.09, (110, 114, 122))
 
 
 def _ground(group: str, width: int, height: int, zoom: int, dice: Dice) -> Image.Image:
     """Out-of-focus surroundings in the colours of one of the group's moods, `zoom` times as large."""
-    mood = dice.choose(_MOODS.get(group, _MOODS[""]))
-    shift = dice.between(-0.06, 0.06)
-    tint = hsl(dice.between(0, 360), 0.4, 0.5)
+    shift, tint = dice.between(-0.08, 0.08), hsl(dice.between(0, 360), 0.4, 0.5)
     above, below = (
-        mix(hsl(hue, saturation, lightness + shift), tint, 0.12)
-        for hue, saturation, lightness in (mood[:3], mood[3:])
+        mix(lighter(colour, shift), tint, 0.12) for colour in dice.choose(moods(group) or moods("unknown"))
     )
     sky = Image.new("RGB", (1, 4))
     for y in range(4):

@@ -79,11 +79,6 @@ def lighter(colour: Colour, share: float) -> Colour:
     return mix(colour, WHITE, share)
 
 
-def darker(colour: Colour, share: float) -> Colour:
-    """The colour with that share of black."""
-    return mix(colour, BLACK, share)
-
-
 def polar(radius: float, degrees: float) -> complex:
     """A point by radius and angle; 0 degrees is to the right, 90 is down."""
     return cmath.rect(radius, math.radians(degrees))
@@ -124,7 +119,7 @@ class Pen:
 
     def blob(self, points: Points, colour: Colour) -> None:
         """A filled, smooth outline through the points."""
-        self.shape(_smooth_closed(points), colour)
+        self.shape(_through([points[-1], *points, *points[:2]]), colour)
 
     def oval(
         self, centre: complex, across: float, along: float, colour: Colour, *, degrees: float = 0
@@ -146,7 +141,7 @@ class Pen:
 
     def ribbon(self, points: Points, widths: Sequence[float], colour: Colour) -> None:
         """A smooth band through the points, as wide at each as `widths` says."""
-        spine = smooth(points)
+        spine = [*_through([points[0], *points, points[-1]]), points[-1]]
         last = len(spine) - 1
         left: list[complex] = []
         right: list[complex] = []
@@ -160,19 +155,8 @@ class Pen:
             right.append(point - across * half)
         self.shape(left + right[::-1], colour)
 
-    def eye(self, centre: complex, radius: float, iris: Colour = BLACK) -> None:
-        """An eye with a glint."""
-        self.disc(centre, radius, iris)
-        self.disc(centre, radius * 0.7, BLACK)
-        self.disc(centre + radius * (0.3 - 0.35j), radius * 0.3, WHITE)
-
     def _pixels(self, points: Iterable[complex]) -> list[tuple[float, float]]:
-        origin, turn = self.origin, self.turn
-        if self.flipped:
-            placed = [origin - turn * point.conjugate() for point in points]
-        else:
-            placed = [origin + turn * point for point in points]
-        return [(point.real, point.imag) for point in placed]
+        return [(place.real, place.imag) for place in map(self.place, points)]
 
 
 @cache
@@ -183,35 +167,18 @@ def _circle() -> tuple[tuple[float, float], ...]:
 @cache
 def _weights() -> tuple[tuple[float, float, float, float], ...]:
     """Weights of the four points around a piece of a Catmull-Rom spline, at each step along it."""
-    steps = []
-    for step in range(_STEPS):
-        t = step / _STEPS
-        steps.append(
-            (
-                (-t + 2 * t**2 - t**3) / 2,
-                (2 - 5 * t**2 + 3 * t**3) / 2,
-                (t + 4 * t**2 - 3 * t**3) / 2,
-                (-(t**2) + t**3) / 2,
-            )
+    return tuple(
+        (
+            (-t + 2 * t**2 - t**3) / 2,
+            (2 - 5 * t**2 + 3 * t**3) / 2,
+            (t + 4 * t**2 - 3 * t**3) / 2,
+            (t**3 - t**2) / 2,
         )
-    return tuple(steps)
+        for t in (step / _STEPS for step in range(_STEPS))
+    )
 
 
-def _smooth_closed(points: Points) -> list[complex]:
-    count = len(points)
-    return [
-        a * points[i - 1] + b * points[i] + c * points[(i + 1) % count] + d * points[(i + 2) % count]
-        for i in range(count)
-        for a, b, c, d in _weights()
-    ]
-
-
-def smooth(points: Points) -> list[complex]:
-    """The open smooth line through the points, as straight pieces."""
-    last = len(points) - 1
-    pieces = [
-        a * points[max(i - 1, 0)] + b * points[i] + c * points[i + 1] + d * points[min(i + 2, last)]
-        for i in range(last)
-        for a, b, c, d in _weights()
-    ]
-    return [*pieces, points[last]]
+def _through(points: Points) -> list[complex]:
+    """The smooth line from the second point to the last but one, as straight pieces, without its end."""
+    fours = zip(points, points[1:], points[2:], points[3:], strict=False)
+    return [a * p + b * q + c * r + d * s for p, q, r, s in fours for a, b, c, d in _weights()]

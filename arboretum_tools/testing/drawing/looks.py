@@ -11,11 +11,27 @@ from arboretum_tools.testing.subjects import Subject
 
 
 @cache
+def moods(group: str) -> list[tuple[Colour, Colour]]:
+    """Colours of the surroundings far above and far below: several pairs a group; none for one not known."""
+    rows = dict(csv.reader(_lines("grounds.csv")))
+    pairs = (pair.split(":") for pair in rows.get(group, "").split())
+    return [(_colour(above), _colour(below)) for above, below in pairs]
+
+
+def _lines(name: str) -> list[str]:
+    return (resources.files(__package__) / name).read_text(encoding="utf-8").splitlines()
+
+
+def _colour(digits: str) -> Colour:
+    red, green, blue = bytes.fromhex(digits)
+    return red, green, blue
+
+
+@cache
 def _table() -> dict[str, tuple[str, str, str]]:
     """Figure, colours and build by taxon of any rank."""
-    text = (resources.files(__package__) / "looks.csv").read_text(encoding="utf-8")
     return {
-        taxon: (figure, colours, build) for taxon, figure, colours, build in csv.reader(text.splitlines())
+        taxon: (figure, colours, build) for taxon, figure, colours, build in csv.reader(_lines("looks.csv"))
     }
 
 
@@ -43,8 +59,7 @@ class Traits:
                 if not digits:  # relatives have the part, this taxon does not
                     self._colours.pop(part, None)
                     continue
-                red, green, blue = bytes.fromhex(digits)
-                colour = (red, green, blue)
+                colour = _colour(digits)
                 # What is known of the genus alone is shifted, or two of its species would look the same.
                 own = taxon == subject.name
                 self._colours[part] = colour if own else mix(colour, self._hashed(part), 0.25)

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import time
 
 import numpy as np
@@ -11,10 +12,9 @@ from PIL import Image, ImageChops, ImageOps, ImageStat
 from arboretum_metadata import sample
 from arboretum_metadata.vocab import GROUPS, PHOTO_SIZES
 from arboretum_tools.testing import drawing
-from arboretum_tools.testing.drawing.animals import ANIMALS
 from arboretum_tools.testing.drawing.canvas import Dice
+from arboretum_tools.testing.drawing.figures import figures
 from arboretum_tools.testing.drawing.looks import _table, traits
-from arboretum_tools.testing.drawing.plants import PLANTS
 from arboretum_tools.testing.subjects import UNNAMED, Photo, Subject
 
 ROBIN = Photo(
@@ -196,10 +196,30 @@ def test_a_taxon_that_the_table_does_not_know_has_a_look_of_its_own():
     assert len(looks) == 30
 
 
+def words_of(figure):
+    """Every name in the statements of a figure."""
+    statements = figures()[figure]
+    texts = [text for one in statements for text in (*one.words, *one.options.values())]
+    return set(re.findall(r"(?<!#)\b[a-z_]+\b", " ".join(texts)))
+
+
 def test_the_table_names_figures_colours_and_numbers_that_are_drawn():
-    for taxon in _table():
-        found = traits(Subject(taxon))
-        assert found.figure in {*ANIMALS, *PLANTS, "unknown"}
+    drawn = set().union(*map(words_of, figures()))
+    for taxon, (figure, colours, build) in _table().items():
+        assert traits(Subject(taxon)).figure in figures()
+        named = {word.partition("=")[0] for word in f"{colours} {build}".split()}
+        # These are of the taxon as a whole.
+        named -= {"hue_from", "hue_to", "swing"}
+        assert named <= (words_of(figure) if figure else drawn), taxon
+
+
+def test_the_figures_name_nothing_that_is_neither_declared_nor_in_the_table():
+    known = {word.partition("=")[0] for row in _table().values() for word in f"{row[1]} {row[2]}".split()}
+    for figure, statements in figures().items():
+        kinds = ("let", "whole", "roll", "set", "colour")
+        declared = {key for one in statements if one.kind in kinds for key in one.options}
+        frames = {one.words[0] for one in statements if one.kind == "frame"}
+        assert words_of(figure) <= known | declared | frames | {*"xyisuwkcr", "spine", "moss"}, figure
 
 
 def test_drawing_is_quick():
