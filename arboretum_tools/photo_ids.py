@@ -29,6 +29,9 @@ _PAGE = re.compile(INATURALIST_PAGE, re.ASCII | re.IGNORECASE)
 #: Columns that name a photo, in the order in which they are looked for.
 COLUMNS = ("photo_id", "image_url", "photo_url", "url")
 
+#: Columns of published benchmarks of Arboretum that hold iNaturalist's photo ids.
+PHOTO_COLUMNS = ("filenumber", "inat21_filename")
+
 
 @dataclass(frozen=True, slots=True)
 class PhotoIds:

@@ -3,6 +3,8 @@
 - Text lists, `path label` a line: ImageNet-LT and Places-LT (Liu et al. 2019), iNaturalist 2018 as in
   classifier-balancing (Kang et al. 2020), and whatever else is written so.
 - The COCO-like JSON of the iNaturalist competitions 2017 to 2021, with `categories.json` of 2018 beside it.
+- The CSV files of the benchmarks of Arboretum, one part `test`: a row a photo with its species, its life
+  stage, or its pair of look-alikes.
 
 Labels stay as published. A photo is known by its path: its photo_id is a number of ours, in the order of
 first appearance in train, val, test, and `files.parquet` says which path it is. A path that stands in two
@@ -12,7 +14,9 @@ parts (the common iNaturalist 2018 protocol tests on the validation set) is one 
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
 import os
 import re
@@ -25,10 +29,11 @@ from typing import Any
 import pyarrow as pa
 
 from arboretum_metadata.schema import CLASSES, PART, PUBLISHED_FILES
-from arboretum_metadata.vocab import GROUPS, RANKS
+from arboretum_metadata.vocab import GROUPS, LIFE_STAGE_RANK, RANKS
 from arboretum_tools.bands import shot_band
 from arboretum_tools.errors import SplitError
 from arboretum_tools.identity import folder_names
+from arboretum_tools.photo_ids import PHOTO_COLUMNS
 from arboretum_tools.regular_files import regular
 from arboretum_tools.split.content_hashes import hashed
 from arboretum_tools.split.manifest import FORMAT_VERSION, PARTS, Split
@@ -51,29 +56,32 @@ class _Photo:
         label: as published.
         width: in pixels, where given.
         height: in pixels, where given.
+        life_stage: where given.
     """
 
     path: str
     label: int
     width: int | None = None
     height: int | None = None
+    life_stage: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """One file: the part that it is, its photos, and what it says of the classes by label."""
+    """One file: the part that it is, its photos, what it says of the classes by label, and look-alikes."""
 
     part: str
     photos: list[_Photo]
     classes: Mapping[int, Mapping[str, Any]]
+    pairs: tuple[tuple[int, int], ...] = ()
 
 
 def import_split(files: Iterable[str | Path], *, name: str | None = None) -> Split:
     r"""Reads the files of a published split.
 
     Args:
-        files: one a part, told by `train`, `val` or `test` in their names; and a categories.json, if there is
-            one.
+        files: one a part, told by `train`, `val` or `test` in their names (a CSV without is `test`); and a
+            categories.json, if there is one.
         name: of the split; default the name of the train file without its part.
 
     Raises:
@@ -96,7 +104,10 @@ def import_split(files: Iterable[str | Path], *, name: str | None = None) -> Spl
         if isinstance(parsed, list):
             extra = {int(row["id"]): row for row in parsed if isinstance(row, dict) and "id" in row}
             continue
-        source = _from_list(path, text) if parsed is None else _from_competition(path, parsed)
+        if path.suffix.lower() == ".csv":
+            source = _from_table(path, text)
+        else:
+            source = _from_list(path, text) if parsed is None else _from_competition(path, parsed)
         if source.part in sources:
             raise SplitError(f"two files are the part {source.part}: {path.name} is the second")
         sources[source.part] = source
@@ -143,6 +154,46 @@ def _from_list(path: Path, text: str) -> _Source:
     return _Source(_part(path), photos, {})
 
 
+def _from_table(path: Path, text: str) -> _Source:
+    """A benchmark of Arboretum; labels are its column `idx`, else the order of first appearance."""
+    rows = csv.DictReader(io.StringIO(text.lstrip("\ufeff")))
+    columns = list(rows.fieldnames or ())
+    name = next((one for one in ("scientific_name", "scientificName") if one in columns), None)
+    photo = next((one for one in ("path", *PHOTO_COLUMNS) if one in columns), None)
+    if name is None or photo is None:
+        raise SplitError(
+            f"{path} has not the columns of a published benchmark",
+            hint="Those have scientific_name (or scientificName), and path, filenumber or inat21_filename.",
+        )
+    photos: list[_Photo] = []
+    labels: dict[tuple[str, str], int] = {}
+    classes: dict[int, dict[str, Any]] = {}
+    pairs: dict[str, list[int]] = {}
+    for number, row in enumerate(rows, start=2):
+        where, own = (row[photo] or "").strip(), (row[name] or "").strip()
+        stage, index = (row.get("life_stages") or "").strip(), (row.get("idx") or "").strip()
+        if not where or not own or (index and not (index.isascii() and index.isdigit())):
+            raise SplitError(f"{path}, line {number}: a row without photo or species, or with a bad idx")
+        label = int(index) if index else labels.setdefault((own, stage), len(labels))
+        if label not in classes:
+            species = (row.get("species") or "").strip() or " ".join(own.split()[1:])
+            classes[label] = {
+                **{rank: row.get(rank) for rank in RANKS},
+                "genus": row.get("genus") or own.partition(" ")[0],
+                "specific_epithet": species,
+                "name": f"{own} ({stage.lower()})" if stage else own,
+                "common_name": row.get("common_name"),
+                "rank of the class": LIFE_STAGE_RANK if stage else "species",
+            }
+            if row.get("pair"):
+                pairs.setdefault(str(row["pair"]), []).append(label)
+        ending = "" if PurePosixPath(where).suffix else ".jpg"
+        photos.append(_Photo(where + ending, label, life_stage=stage.lower() or None))
+    alike = tuple((two[0], two[1]) for two in pairs.values() if len(two) == 2)
+    part = _part(path) if _PART_OF_NAME.search(path.name.lower()) else "test"
+    return _Source(part, photos, classes, alike)
+
+
 def _from_competition(path: Path, stated: Any) -> _Source:
     try:
         images = {row["id"]: row for row in stated["images"]}
@@ -172,7 +223,8 @@ def _size(image: Mapping[str, Any], name: str) -> int | None:
 
 
 def _name(paths: Sequence[Path]) -> str:
-    stem = next(path.stem for path in paths if _PART_OF_NAME.search(path.name.lower())).lower()
+    named = [path.stem for path in paths if _PART_OF_NAME.search(path.name.lower())]
+    stem = (named or [path.stem for path in paths if path.suffix.lower() == ".csv"])[0].lower()
     return re.sub(r"[^a-z0-9]+", "-", _PART_OF_NAME.sub("", stem)).strip("-") or "published"
 
 
@@ -205,6 +257,9 @@ def _split(
         "ratio_achieved": largest / smallest if smallest else None,
         "counts": {part: table.num_rows for part, table in tables.items()},
     }
+    keys = classes["class_key"].to_pylist()
+    if pairs := [[keys[one], keys[other]] for source in sources for one, other in source.pairs]:
+        meta["pairs"] = pairs
     files = {"photo_id": list(number.values()), "path": list(number)}
     return Split(
         name=name,
@@ -221,6 +276,7 @@ def _part_table(photos: Sequence[_Photo], number: Mapping[str, int]) -> pa.Table
     columns["photo_id"] = [number[photo.path] for photo in ordered]
     columns["label"] = [photo.label for photo in ordered]
     columns["ext"] = [PurePosixPath(photo.path).suffix.lstrip(".") or "jpg" for photo in ordered]
+    columns["life_stage"] = [photo.life_stage for photo in ordered]
     columns["width"] = [photo.width for photo in ordered]
     columns["height"] = [photo.height for photo in ordered]
     return pa.table(columns, schema=arrow_schema(PART))
@@ -283,7 +339,7 @@ def _class(label: int, described: Mapping[str, Any], folders: Mapping[int, str])
         "scientific_name": name or folder or f"class {label}",
         "common_name": _word(described.get("common_name")),
         "taxon_id": None,
-        "rank": "species" if described else CATEGORY,
+        "rank": described.get("rank of the class", "species") if described else CATEGORY,
         **known,
     }
 

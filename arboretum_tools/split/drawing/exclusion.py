@@ -7,6 +7,7 @@ A file of any of these kinds, or the folder of a split:
   every photo that these people took of these classes too, so that the stricter of both groupings holds;
 - Parquet, CSV or TSV with a column `photo_id` (and `observation_id`, if it is there too), or
   `observation_id`, or `class_key`, or `taxon`: the first of these that it has;
+- the CSV files of the benchmarks of Arboretum, whose `filenumber` and `inat21_filename` are photo ids;
 - text: one photo id a line, or one taxon a line, as `--taxa` takes them.
 """
 
@@ -28,7 +29,7 @@ from arboretum_tools.arrays import from_numpy, texts
 from arboretum_tools.catalog import Catalog, Selection
 from arboretum_tools.errors import RecipeError, UnknownTaxonError
 from arboretum_tools.identity import class_key_sql
-from arboretum_tools.photo_ids import PhotoIds
+from arboretum_tools.photo_ids import PHOTO_COLUMNS, PhotoIds
 from arboretum_tools.regular_files import regular
 from arboretum_tools.split.manifest import open_split
 from arboretum_tools.tables import arrow_schema, one_line, read_columns
@@ -294,6 +295,11 @@ def _read(path: Path, group_by: str | None) -> dict[str, list[object]]:
 def _requested(path: Path, names: Sequence[str]) -> list[str]:
     """The columns of a table that say what is kept out."""
     known = [name for name in _COLUMNS if name in names]
+    if not known and "class_options" in names:
+        raise RecipeError(
+            f"{path} names photos by UUID alone, and metadata have photo ids",
+            hint="Keep its species out with a list of taxa, one a line, or its photos by their photo ids.",
+        )
     if not known:
         raise RecipeError(f"{path} has none of the columns {', '.join(_COLUMNS)}")
     return known[:2] if known[:2] == ["photo_id", "observation_id"] else known[:1]
@@ -316,8 +322,8 @@ def _read_text(path: Path) -> dict[str, list[object]]:
     lines = [(number, row) for number, row in enumerate(rows, start=1) if any(cell.strip() for cell in row)]
     if not lines:
         raise RecipeError(f"{path} names nothing to keep out")
-    header = [cell.strip() for cell in lines[0][1]]
-    if set(header) & set(_COLUMNS):
+    header = ["photo_id" if (name := cell.strip()) in PHOTO_COLUMNS else name for cell in lines[0][1]]
+    if set(header) & {*_COLUMNS, "class_options"}:
         requested, lines = _requested(path, header), lines[1:]
     else:
         first = header[0]

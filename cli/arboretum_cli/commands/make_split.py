@@ -41,7 +41,8 @@ def make_split(
         str | None,
         _option(
             "arboretum-40m: the seven groups, natural, species with at least 30 photos, at most 50,000 of "
-            "each. arboretum-balanced, -unseen, -life-stages, -confounding: the published benchmarks.",
+            "each. arboretum-life-stages, -confounding: the published benchmarks, by their species, stages "
+            "and pairs; arboretum-balanced, -unseen: by their rule alone, over species of this catalogue.",
             "--preset",
             metavar="PRESET",
         ),
@@ -75,7 +76,8 @@ def make_split(
     published: Annotated[
         list[Path] | None,
         _option(
-            "Read a published split instead: its lists (train, val, test) or iNaturalist competition JSON.",
+            "Read a published split instead: its lists (train, val, test), iNaturalist competition JSON, or "
+            "a CSV file of Arboretum's benchmarks.",
             "--import",
             metavar="FILE",
         ),

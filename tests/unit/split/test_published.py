@@ -194,3 +194,74 @@ def test_an_imported_split_is_never_downloaded(tmp_path, monkeypatch, capsys):
         assert _errors.run(app, ["download", "--split", str(folder), "--images", "images", *more]) == 3
         assert "was imported" in capsys.readouterr().err
     assert not (tmp_path / "images").exists()
+
+
+UNSEEN = """filenumber,scientific_name,kingdom,phylum,class,order,family,genus,species,common_name,path
+11,Aix sponsa,Animalia,Chordata,Aves,Anseriformes,Anatidae,Aix,sponsa,Wood Duck,/unseen/Aves/11.jpg
+12,Aix sponsa,Animalia,Chordata,Aves,Anseriformes,Anatidae,Aix,sponsa,Wood Duck,/unseen/Aves/12.jpg
+13,Aix galericulata,Animalia,Chordata,Aves,Anseriformes,Anatidae,Aix,galericulata,,/unseen/Aves/13.jpg
+"""
+STAGES = """inat21_filename,scientificName,kingdom,phylum,class,order,family,genus,species,life_stages
+21,Actias luna,Animalia,Arthropoda,Insecta,Lepidoptera,Saturniidae,Actias,luna,Adult
+22,Actias luna,Animalia,Arthropoda,Insecta,Lepidoptera,Saturniidae,Actias,luna,Egg
+"""
+ALIKE = """path,pair,scientific_name,class_options,idx
+/c/C4_Euschistus_servus/f6.jpg,C4,Euschistus servus,Euschistus servus!Halyomorpha halys,0
+/c/C4_Halyomorpha_halys/91.jpg,C4,Halyomorpha halys,Euschistus servus!Halyomorpha halys,1
+"""
+
+
+def benchmark(folder, name, text):
+    (folder / name).write_text(text)
+    split = import_split([folder / name])
+    split.save(folder / f"split-{name}")
+    assert audit_split(folder / f"split-{name}").ok
+    return split
+
+
+def test_the_benchmarks_of_arboretum_are_read_as_they_were_published(tmp_path):
+    unseen = benchmark(tmp_path, "unseen.csv", UNSEEN)
+    assert unseen.parts == ("test",)
+    assert unseen.classes["name"].to_pylist() == ["Aix sponsa", "Aix galericulata"]
+    assert unseen.classes["species"].to_pylist() == ["sponsa", "galericulata"]
+    assert unseen.files["path"].to_pylist()[0] == "/unseen/Aves/11.jpg"
+    wrong = evaluate(unseen, np.array([1, 1, 0]))
+    assert wrong.ranks["genus"].accuracy.value == 1
+    assert wrong.top1.overall.value == 0
+
+    stages = benchmark(tmp_path, "stages.csv", STAGES)
+    assert stages.classes["name"].to_pylist() == ["Actias luna (adult)", "Actias luna (egg)"]
+    assert stages.part("test")["life_stage"].to_pylist() == ["adult", "egg"]
+    confused = evaluate(stages, np.array([1, 1]))
+    assert confused.ranks["species"].accuracy.value == 1
+    assert confused.ranks["life stage"].accuracy.value == 0.5
+
+    alike = benchmark(tmp_path, "alike.csv", ALIKE)
+    (pair,) = evaluate(alike, np.array([1, 1])).pairs
+    assert pair.names == ("Euschistus servus", "Halyomorpha halys")
+    assert pair.swapped.value == 0.5
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a,b\n1,2\n", "has not the columns of a published benchmark"),
+        ("path,scientific_name\n,A a\n", "line 2: a row without photo or species"),
+        ("path,scientific_name,idx\nx.jpg,A a,one\n", "line 2: .* bad idx"),
+    ],
+)
+def test_what_is_no_benchmark_is_one_error(tmp_path, text, message):
+    (tmp_path / "b.csv").write_text(text)
+    with pytest.raises(SplitError, match=message):
+        import_split([tmp_path / "b.csv"])
+
+
+def test_photos_of_a_published_benchmark_are_kept_out(tmp_path):
+    from arboretum_tools.split.drawing.exclusion import read_exclusion
+
+    for name, text in (("unseen.csv", UNSEEN), ("stages.csv", STAGES), ("alike.csv", ALIKE)):
+        (tmp_path / name).write_text(text)
+    assert read_exclusion(tmp_path / "unseen.csv").photos == (11, 12, 13)
+    assert read_exclusion(tmp_path / "stages.csv").photos == (21, 22)
+    with pytest.raises(RecipeError, match="names photos by UUID alone"):
+        read_exclusion(tmp_path / "alike.csv")
