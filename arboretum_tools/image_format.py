@@ -14,10 +14,10 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-#: No image has more pixels on one side (JPEG and GIF cannot have more), nor more in all: above it, readers
-#: that use Pillow refuse what they then call a decompression bomb.
+from arboretum_metadata.vocab import MAX_PIXELS
+
+#: No image has more pixels on one side; JPEG and GIF cannot have more.
 MAX_SIDE = 65_535
-MAX_PIXELS = 178_956_970
 
 #: Bytes that some cameras and editors leave after the end of an image, and how many of them are accepted.
 _FILLING = b"\0 \t\r\n"
@@ -47,12 +47,16 @@ class NotWholeError(ValueError):
     """Bytes that are not one whole image; the text says why. Internal: never leaves a download."""
 
 
-def inspect(data: bytes) -> ImageInfo:
+def inspect(data: bytes, *, max_pixels: int = MAX_PIXELS) -> ImageInfo:
     """Format and size of the image that `data` is, from its first byte to its last.
+
+    Args:
+        data: the bytes.
+        max_pixels: how many it may have in all.
 
     Raises:
         NotWholeError: `data` is cut off, is no JPEG, PNG, GIF or WebP, or says that it is larger than
-            `MAX_SIDE` or `MAX_PIXELS` allow.
+            `MAX_SIDE` or `max_pixels` allow.
     """
     for magic, read in _READERS:
         if data.startswith(magic):
@@ -62,10 +66,10 @@ def inspect(data: bytes) -> ImageInfo:
                 raise NotWholeError(f"cut off after {len(data)} bytes") from None
             if info.width < 1 or info.height < 1:
                 raise NotWholeError(f"a {info.format} without pixels ({info.width} x {info.height})")
-            if max(info.width, info.height) > MAX_SIDE or info.width * info.height > MAX_PIXELS:
+            if max(info.width, info.height) > MAX_SIDE or info.width * info.height > max_pixels:
                 raise NotWholeError(
-                    f"a {info.format} of {info.width} x {info.height} pixels; at most {MAX_SIDE:,} a side "
-                    f"and {MAX_PIXELS:,} in all are taken"
+                    f"too many pixels: a {info.format} of {info.width} x {info.height}; at most "
+                    f"{MAX_SIDE:,} a side and {max_pixels:,} in all are taken"
                 )
             return info
     raise NotWholeError(_what_else(data))

@@ -24,9 +24,9 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from arboretum_metadata.vocab import MAX_PIXELS
 from arboretum_tools.area import shrink_rows
 from arboretum_tools.errors import BadInputError
-from arboretum_tools.image_format import MAX_PIXELS
 
 # The formats of an image store by their first bytes. Pillow's own `open` warns on standard error from half of
 # our bound on, and a filter of warnings is of the whole process.

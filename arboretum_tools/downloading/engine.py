@@ -69,14 +69,15 @@ async def run(
         while (photo := await queue.take()) is not None:
             in_flight[number] = photo.photo_id, time.monotonic()
             outcome = await fetcher.ask(photo)
-            del in_flight[number]
             if outcome is None:
+                del in_flight[number]
                 fetcher.release()
                 queue.again(photo)
                 continue
             record, data = outcome
             if transform is not None and data is not None:
                 record, data = await transform(record, data)
+            del in_flight[number]
             while finishing.locked():
                 async with finishing:
                     pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from datetime import UTC, datetime
 from time import monotonic
@@ -13,7 +14,7 @@ from arboretum_tools.downloading.hosts import TIMEOUTS, Hosts, LaterError, Serve
 from arboretum_tools.downloading.options import DownloadOptions
 from arboretum_tools.downloading.photo_queue import Fetch
 from arboretum_tools.downloading.urls import AddressRefusedError, variant
-from arboretum_tools.downloading.verify import Answer, Verdict, judge
+from arboretum_tools.downloading.verify import Answer, Verdict, judge, judge_pixels
 from arboretum_tools.events import OnEvent, ignore
 from arboretum_tools.store.layout import MAX_IMAGE_BYTES
 from arboretum_tools.store.record import PhotoRecord
@@ -143,7 +144,9 @@ class Fetcher:
         except WireError as error:
             verdict = Verdict("failed", str(error), tries=0)
         else:
-            verdict = judge(answer)
+            verdict = judge(answer, max_pixels=self._options.max_pixels)
+            if verdict.image is not None and self._options.check == "decode":
+                verdict = await asyncio.to_thread(judge_pixels, answer, verdict)
             if verdict.image is not None:
                 self._hosts.of(answer.url).served = answer.url
         photo.attempts += 1

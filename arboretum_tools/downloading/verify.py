@@ -6,6 +6,7 @@ import hashlib
 import re
 from typing import NamedTuple
 
+from arboretum_metadata.vocab import MAX_PIXELS
 from arboretum_tools import image_format
 from arboretum_tools.image_format import ImageInfo, NotWholeError
 
@@ -57,13 +58,13 @@ class Verdict(NamedTuple):
     tries: int = 1
 
 
-def judge(answer: Answer) -> Verdict:
-    """What an answer means for its photo."""
+def judge(answer: Answer, *, max_pixels: int = MAX_PIXELS) -> Verdict:
+    """What an answer means for its photo, which may have so many pixels."""
     status = answer.http_status
     if answer.refused:
         return Verdict("invalid", answer.refused)
     if status == 200:
-        return _judge_body(answer)
+        return _judge_body(answer, max_pixels)
     text = f"HTTP {status}"
     if status in _GONE:
         return Verdict("gone", text)
@@ -74,15 +75,28 @@ def judge(answer: Answer) -> Verdict:
     return Verdict("failed", text)
 
 
-def _judge_body(answer: Answer) -> Verdict:
+def judge_pixels(answer: Answer, verdict: Verdict) -> Verdict:
+    """The verdict of an answer that was found whole, once its pixels are decoded; takes milliseconds."""
+    # Not before it is needed: it costs the import of Pillow.
+    from arboretum_tools.pixel_damage import pixel_damage
+
+    damage = pixel_damage(answer.body)
+    return _damaged(answer, damage) if damage else verdict
+
+
+def _damaged(answer: Answer, what: str) -> Verdict:
+    # Where the ETag agrees, these are the bytes that the host holds: another try brings them again.
+    return Verdict("invalid", what, tries=1 if md5_agrees(answer.body, answer.etag) else 2)
+
+
+def _judge_body(answer: Answer, max_pixels: int) -> Verdict:
     if answer.encoding not in ("", "identity"):
         return Verdict("invalid", f"sent as {answer.encoding[:40]!r}, though it was asked for as it is")
     body = answer.body
     try:
-        image = image_format.inspect(body)
+        image = image_format.inspect(body, max_pixels=max_pixels)
     except NotWholeError as error:
-        # Where the ETag agrees, these are the bytes that the host holds: another try brings them again.
-        return Verdict("invalid", str(error), tries=1 if md5_agrees(body, answer.etag) else 2)
+        return _damaged(answer, str(error))
     # By the rule of S3 the ETag of an object that was uploaded in one part is its MD5.
     if md5_agrees(body, answer.etag) is False:
         return Verdict("invalid", "its MD5 is not the one that the host names in the ETag", tries=2)

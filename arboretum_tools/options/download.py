@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Protocol
 
-from arboretum_metadata.vocab import PHOTO_SIZES, RESIZE_FILTERS, STATUSES, WITHDRAWN
+from arboretum_metadata.vocab import CHECKS, MAX_PIXELS, PHOTO_SIZES, RESIZE_FILTERS, STATUSES, WITHDRAWN
 from arboretum_tools.errors import UsageError
 from arboretum_tools.events import OnEvent, ignore
 from arboretum_tools.options import Option, check
@@ -82,6 +82,27 @@ class TaskOptions:
             most=1,
         ),
     ] = 0.05
+    max_pixels: Annotated[
+        int,
+        Option(
+            "Refuse photos of more pixels, as readers would refuse those above the default; they become "
+            "invalid, and their error says how many they have.",
+            metavar="N",
+            least=1,
+            most=MAX_PIXELS,
+        ),
+    ] = MAX_PIXELS
+    check: Annotated[
+        str,
+        Option(
+            "What is looked at before a photo is stored: bytes (type, size and end, and the hash where the "
+            "host tells it) or decode (the pixels too: about 10 ms a photo more; sees a part of what "
+            "damages pixels alone, see `verify`).",
+            metavar="HOW",
+            choices=CHECKS,
+            noun="check",
+        ),
+    ] = "bytes"
     contact: Annotated[
         str | None,
         Option("Your address for the host's operators; stands in the User-Agent.", metavar="MAIL_OR_URL"),

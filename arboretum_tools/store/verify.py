@@ -108,9 +108,9 @@ def verify_store(
 
     Args:
         path: the store's folder.
-        decode: decode the pixels as well, and look at the markers among those of a JPEG, which finds images
-            that came damaged; about ten times the work. It cannot see a JPEG in which a bit of the pixels is
-            another one: such a file nearly always decodes, to other pixels.
+        decode: decode the pixels as well, which finds images that came damaged: what a decoder warns of, and
+            markers out of place. About ten times the work. It cannot see all damage: of JPEGs in which one
+            bit of the pixels is another one, most are good JPEGs of other pixels.
         on_event: gets a ShardFinished for each shard, in order.
 
     Raises:
@@ -211,18 +211,10 @@ def _check_photo(store: ImageStore, shard: int, record: PhotoRecord, *, decode: 
         return f"is {image.width} x {image.height}, not {record.width} x {record.height} as the index says"
     if not decode:
         return ""
-    damage = image_format.scan_damage(data) if image.format == "jpeg" else ""
-    return damage or _check_pixels(data, record.photo_id)
+    # Not before it is needed: it costs the import of Pillow.
+    from arboretum_tools.pixel_damage import pixel_damage
 
-
-def _check_pixels(data: bytes, photo_id: int) -> str:
-    from arboretum_tools import images
-
-    try:
-        images.decode_rgb(data, name=f"photo {photo_id}")
-    except images.UndecodableImageError as error:
-        return error.message
-    return ""
+    return pixel_damage(data)
 
 
 def _stored_twice(store: ImageStore) -> Iterator[Damage]:

@@ -219,5 +219,11 @@ OPEN_DATA_ADDRESS: str = (
 #: Address of a photo on a host of iNaturalist; the group is its id.
 INATURALIST_PHOTO: str = rf"^(?:{OPEN_DATA_ADDRESS}|https?://static\.inaturalist\.org/)photos/([0-9]+)/"
 
+#: No image of more pixels is taken: above it, readers that use Pillow refuse it as a decompression bomb.
+MAX_PIXELS = 178_956_970
+
+#: What is looked at before a photo is stored.
+CHECKS: tuple[str, ...] = ("bytes", "decode")
+
 #: Address of the page of a photo at iNaturalist; the group is its id.
 INATURALIST_PAGE: str = r"^https?://(?:[a-z]+\.)?inaturalist\.org/photos/([0-9]+)(?:[/?#]|$)"

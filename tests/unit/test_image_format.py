@@ -170,7 +170,9 @@ def test_whatever_size_a_header_claims_fits_an_index_and_a_reader(kind, width, h
     ],
 )
 def test_an_image_larger_than_readers_take_is_refused(kind, width, height):
-    with pytest.raises(NotWholeError, match=f"a {kind} of {width} x {height} pixels; at most 65,535 a side"):
+    with pytest.raises(
+        NotWholeError, match=f"too many pixels: a {kind} of {width} x {height}; at most 65,535 a side"
+    ):
         inspect(claiming(kind, width, height))
 
 

@@ -28,7 +28,7 @@ INDEX = Table(
         Column(
             "status",
             "string",
-            "ok, gone (404/410), forbidden (403), invalid (not a whole image), failed, "
+            "ok, gone (404/410), forbidden (403), invalid (not a whole image, or too many pixels), failed, "
             "withdrawn (taken out of the store; a tombstone).",
         ),
         Column("http_status", "int32", "Last HTTP status; null where no answer came.", True),
