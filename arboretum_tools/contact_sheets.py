@@ -1,4 +1,4 @@
-"""One picture of a split: its classes from head to tail, their train counts, and some photos of each."""
+"""One picture of a split or a selection: its classes from head to tail, their counts, some photos of each."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from arboretum_metadata.vocab import FEW_BELOW, MANY_ABOVE
 from arboretum_tools.atomic_files import check_output, whole_file
 from arboretum_tools.bands import BANDS, Band, shot_band
+from arboretum_tools.credit import credit_line
 from arboretum_tools.errors import SplitError, UsageError
-from arboretum_tools.images import PICTURES, Canvas, Color
+from arboretum_tools.images import PICTURES, Canvas, Color, wrapped
+from arboretum_tools.options import takes
+from arboretum_tools.options.contact_sheet import ContactSheetOptions
 from arboretum_tools.samples import join
 from arboretum_tools.split.manifest import Split, open_split
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.wording import counted
 
-#: More classes than this are shown by an even pick from head to tail, and the picture says so.
-MAX_CLASSES = 40
-
-PHOTOS_PER_CLASS = 3
-
-# A picture of more classes takes a gigabyte to draw; more photos would be smaller than 36 pixels.
-_MOST_CLASSES, _MOST_PHOTOS = 2_000, 10
+if TYPE_CHECKING:
+    from arboretum_tools.catalog import Selection
 
 _PAPER: Color = (251, 249, 244)
 _CARD: Color = (255, 255, 255)
@@ -40,13 +40,14 @@ _BAND_COLORS: dict[Band, Color] = {"many": (16, 92, 104), "medium": (217, 147, 3
 
 _WIDTH = 2_000
 _MARGIN = 64
-_COLUMNS = 4
 _GUTTER = 24
 _PADDING = 14
 _TILE_GAP = 6
 _CHART_TOP = 230
 _CHART_HEIGHT = 250
 _GRID_TOP = 616
+_CREDIT = 16
+_CREDIT_LINE = 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,46 +59,63 @@ class _Class:
         name: the larger line.
         second: the smaller line.
         count: train photos.
-        photos: encoded images, with what to call each in an error.
+        photos: encoded images by their photo ids.
     """
 
     label: int
     name: str
     second: str
     count: int
-    photos: tuple[tuple[str, bytes], ...]
+    photos: tuple[tuple[int, bytes], ...]
 
     @property
     def band(self) -> Band:
         return shot_band(self.count)
 
 
-def contact_sheet(
-    split: Split | str | Path,
-    *,
-    images: str | Path = "images",
-    to: str | Path,
-    max_classes: int = MAX_CLASSES,
-    photos_per_class: int = PHOTOS_PER_CLASS,
-    note: str = "",
-    overwrite: bool = False,
-) -> Path:
-    """Draws the classes of a split as one picture, 2,000 pixels wide, and returns its path.
+@dataclass(frozen=True, slots=True)
+class _Grid:
+    """How the cards of the classes lie: lengths in pixels.
 
-    The same split and images give the same picture. Where a class has fewer photos, or the store lacks them,
-    a tile stays empty.
+    Attributes:
+        columns: cards side by side.
+        photos: tiles of a card.
+    """
+
+    columns: int
+    photos: int
+
+    @property
+    def card_width(self) -> int:
+        return (_WIDTH - 2 * _MARGIN - (self.columns - 1) * _GUTTER) // self.columns
+
+    @property
+    def tile(self) -> int:
+        inside = self.card_width - 2 * _PADDING - (self.photos - 1) * _TILE_GAP
+        return inside // self.photos
+
+    @property
+    def card_height(self) -> int:
+        return self.tile + 2 * _PADDING + 84
+
+    def height(self, classes: int) -> int:
+        rows = -(-classes // self.columns)
+        return rows * (self.card_height + _GUTTER) - _GUTTER
+
+
+@takes(ContactSheetOptions)
+def contact_sheet(what: Split | Selection | str | Path, options: ContactSheetOptions) -> Path:
+    """Draws classes as one picture, 2,000 pixels wide, and returns its path.
+
+    The same photos give the same picture. Where a class has fewer photos, or the store lacks them, a tile
+    stays empty.
 
     Args:
-        split: the folder of a split, or a split; it needs a part `train`.
-        images: the image store.
-        to: the file to write, ending in .png, .jpg, .jpeg or .webp.
-        max_classes: at most so many classes are shown, 1 to 2,000.
-        photos_per_class: photos of each class, 1 to 10.
-        note: a line at the foot, such as where the photos come from.
-        overwrite: replace a file that is there.
+        what: a split with a part `train`, the folder of one, or a selection.
+        options: {options}
 
     Raises:
-        UsageError: a number out of these bounds, or a name that ends in something else.
+        UsageError: an option is out of its bounds, or the file's name ends in something else.
         TargetExistsError: the file is there and may not be replaced, or lies in the split or the store.
         SplitError: the split cannot be read, or has no train photos.
         StoreError: `images` is not an image store.
@@ -107,30 +125,62 @@ def contact_sheet(
     >>> at.contact_sheet("splits/aves-lt100", images="images", to="classes.png")
     PosixPath('classes.png')
     """
-    if max_classes < 1 or photos_per_class < 1:
-        raise UsageError("a contact sheet shows at least 1 class and 1 photo of each")
-    if max_classes > _MOST_CLASSES or photos_per_class > _MOST_PHOTOS:
-        most = f"{counted(_MOST_CLASSES, 'class')} and {counted(_MOST_PHOTOS, 'photo')} of each"
-        raise UsageError(f"a contact sheet has room for {most}")
-    to = Path(to)
+    to = Path(options.to)
     form = PICTURES.get(to.suffix.lower())
     if form is None:
         raise UsageError(f"{to} ends in none of {', '.join(PICTURES)}", hint="The suffix decides the format.")
-    opened = split if isinstance(split, Split) else open_split(split)
-    check_output(to, overwrite=overwrite, inputs=[Path(images), *([opened.path] if opened.path else [])])
-    counts = opened.class_counts
+    split = _split(what)
+    check_output(
+        to,
+        overwrite=options.overwrite,
+        inputs=[Path(options.images), *([split.path] if split.path else [])],
+    )
+    counts = split.class_counts
     if not any(counts):
-        raise SplitError(f"the split {opened.path or opened.name} has no train photos to show")
-    shown = _evenly(len(counts), max_classes)
-    classes = _classes(opened, ImageStore.open(images), shown, photos_per_class)
-    canvas = Canvas((_WIDTH, _height(len(classes), photos_per_class)), _PAPER)
-    _head(canvas, opened)
+        raise SplitError(f"the split {split.path or split.name} has no train photos to show")
+    shown = _evenly(len(counts), options.max_classes)
+    grid = _Grid(options.columns, options.photos_per_class)
+    classes = _classes(split, ImageStore.open(options.images), shown, grid.photos)
+    ids = {photo_id for one in classes for photo_id, _ in one.photos}
+    lines = _credit_lines(split, ids) if options.credits else []
+    foot = _GRID_TOP + grid.height(len(classes)) + 44
+    canvas = Canvas((_WIDTH, foot + len(lines) * _CREDIT_LINE + 64), _PAPER)
+    _head(canvas, split)
     _chart(canvas, counts)
-    _grid(canvas, classes, len(counts), max(counts), photos_per_class)
-    canvas.text((_MARGIN, canvas.size[1] - 34), canvas.fitted(note, 22, _WIDTH - 2 * _MARGIN), 22, _FAINT)
+    _cards(canvas, classes, len(counts), max(counts), grid)
+    for number, line in enumerate(lines):
+        canvas.text((_MARGIN, foot + number * _CREDIT_LINE), line, _CREDIT, _FAINT)
+    note = canvas.fitted(options.note, 22, _WIDTH - 2 * _MARGIN)
+    canvas.text((_MARGIN, canvas.size[1] - 34), note, 22, _FAINT)
     with whole_file(to) as temporary:
         temporary.write_bytes(canvas.encoded(form))
     return to
+
+
+def _split(what: Split | Selection | str | Path) -> Split:
+    if isinstance(what, Split):
+        return what
+    if isinstance(what, str | Path):
+        return open_split(what)
+    # Only a selection needs the database that makes a split of it.
+    from arboretum_tools.split.make import whole
+
+    return whole(what)
+
+
+def _credit_lines(split: Split, ids: set[int]) -> list[str]:
+    """Whom to credit for the photos that are shown, in lines of the picture's width."""
+    by_line: dict[str, list[int]] = {}
+    wanted = pa.array(sorted(ids), pa.int64())
+    for batch in split.batches("train", ("photo_id", "observer_name", "license")):
+        rows = batch.filter(pc.is_in(batch["photo_id"], wanted))
+        for row in rows.to_pylist():
+            line = credit_line(row["observer_name"], row["license"]) or "licence not known"
+            by_line.setdefault(line, []).append(row["photo_id"])
+    if not by_line:
+        return []
+    told = "; ".join(f"{line}: {', '.join(map(str, sorted(by_line[line])))}" for line in sorted(by_line))
+    return wrapped(f"Photos: {told}.", _CREDIT, _WIDTH - 2 * _MARGIN)
 
 
 def _evenly(total: int, most: int) -> list[int]:
@@ -148,9 +198,9 @@ def _classes(split: Split, store: ImageStore, labels: list[int], photos_per_clas
         positions = order[by_label == row["label"]][:photos_per_class]
         ids = samples.photo_ids[positions]
         images = store.read_many(samples.locations[positions], ids)
-        photos = [(f"photo {photo_id}", data) for photo_id, data in zip(ids.tolist(), images, strict=True)]
+        photos = tuple(zip(ids.tolist(), images, strict=True))
         name, second = _two_names(row)
-        shown.append(_Class(row["label"], name, second, row["n_train"], tuple(photos)))
+        shown.append(_Class(row["label"], name, second, row["n_train"], photos))
     return shown
 
 
@@ -158,24 +208,6 @@ def _two_names(row: Mapping[str, Any]) -> tuple[str, str]:
     if row["common_name"]:
         return row["common_name"], row["name"]
     return row["name"], f"{row['rank']}, no common name"
-
-
-def _column_width() -> int:
-    return (_WIDTH - 2 * _MARGIN - (_COLUMNS - 1) * _GUTTER) // _COLUMNS
-
-
-def _tile_edge(photos_per_class: int) -> int:
-    inside = _column_width() - 2 * _PADDING - (photos_per_class - 1) * _TILE_GAP
-    return inside // photos_per_class
-
-
-def _card_height(photos_per_class: int) -> int:
-    return _tile_edge(photos_per_class) + 2 * _PADDING + 84
-
-
-def _height(classes: int, photos_per_class: int) -> int:
-    rows = -(-classes // _COLUMNS)
-    return _GRID_TOP + rows * (_card_height(photos_per_class) + _GUTTER) + _MARGIN - _GUTTER
 
 
 def _head(canvas: Canvas, split: Split) -> None:
@@ -230,7 +262,7 @@ def _legend(canvas: Canvas, counts: list[int], baseline: int) -> None:
         left += 34 + canvas.text_width(text, 26) + 56
 
 
-def _grid(canvas: Canvas, classes: list[_Class], total: int, most: int, photos_per_class: int) -> None:
+def _cards(canvas: Canvas, classes: list[_Class], total: int, most: int, grid: _Grid) -> None:
     title = "Every class, head to tail"
     if len(classes) < total:
         title = (
@@ -238,24 +270,24 @@ def _grid(canvas: Canvas, classes: list[_Class], total: int, most: int, photos_p
             f"{total - len(classes):,} more are not shown"
         )
     canvas.text((_MARGIN, _GRID_TOP - 22), title, 28, _FAINT)
-    width, height = _column_width(), _card_height(photos_per_class)
     for position, shown in enumerate(classes):
-        row, column = divmod(position, _COLUMNS)
-        corner = (_MARGIN + column * (width + _GUTTER), _GRID_TOP + row * (height + _GUTTER))
-        _card(canvas, shown, corner, most, photos_per_class)
+        row, column = divmod(position, grid.columns)
+        left = _MARGIN + column * (grid.card_width + _GUTTER)
+        top = _GRID_TOP + row * (grid.card_height + _GUTTER)
+        _card(canvas, shown, (left, top), most, grid)
 
 
-def _card(canvas: Canvas, shown: _Class, corner: tuple[int, int], most: int, photos_per_class: int) -> None:
+def _card(canvas: Canvas, shown: _Class, corner: tuple[int, int], most: int, grid: _Grid) -> None:
     left, top = corner
-    right, color = left + _column_width(), _BAND_COLORS[shown.band]
-    canvas.rectangle((left, top, right, top + _card_height(photos_per_class)), _CARD, radius=12)
-    edge = _tile_edge(photos_per_class)
-    for position in range(photos_per_class):
+    right, color = left + grid.card_width, _BAND_COLORS[shown.band]
+    canvas.rectangle((left, top, right, top + grid.card_height), _CARD, radius=12)
+    edge = grid.tile
+    for position in range(grid.photos):
         start = left + _PADDING + position * (edge + _TILE_GAP)
         box = (start, top + _PADDING, start + edge, top + _PADDING + edge)
         if position < len(shown.photos):
-            name, data = shown.photos[position]
-            canvas.photo(box, data, radius=8, name=name)
+            photo_id, data = shown.photos[position]
+            canvas.photo(box, data, radius=8, name=f"photo {photo_id}")
         else:
             canvas.rectangle(box, _EMPTY, radius=8)
     inner_left, inner_right = left + _PADDING, right - _PADDING

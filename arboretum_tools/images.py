@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import io
 import math
+import time
 import unicodedata
 from collections.abc import Callable
 
@@ -42,7 +43,7 @@ _OPENERS = (
 JPEG_QUALITY = 95
 
 #: Formats that a drawn picture can be written in, by the suffix of its file.
-PICTURES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+PICTURES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".pdf": "PDF"}
 
 #: What transparent pixels become in a format without transparency.
 BACKGROUND = (255, 255, 255)
@@ -379,8 +380,26 @@ class Canvas:
     def encoded(self, form: str) -> bytes:
         """The picture in one of the formats of `PICTURES`."""
         out = io.BytesIO()
-        self._image.save(out, format=form, quality=JPEG_QUALITY)
+        # A PDF says when it was made; the same picture is to give the same file.
+        never = time.gmtime(0)
+        more = {"creationDate": never, "modDate": never, "resolution": 200} if form == "PDF" else {}
+        self._image.save(out, format=form, quality=JPEG_QUALITY, **more)
         return out.getvalue()
+
+
+def wrapped(text: str, size: int, width: float) -> list[str]:
+    """Text in lines of at most `width` pixels, broken between words."""
+    lines: list[str] = []
+    line, used = "", 0.0
+    space = float(_font(size).getlength(" "))
+    for word in text.split():
+        wide = float(_font(size).getlength(_plain(word)))
+        if line and used + space + wide > width:
+            lines.append(line)
+            line, used = word, wide
+        else:
+            line, used = (f"{line} {word}", used + space + wide) if line else (word, wide)
+    return [*lines, line] if line else lines
 
 
 @functools.lru_cache(maxsize=8)

@@ -57,6 +57,15 @@ class SelectionFlags:
         """The selection that the flags say; without --license under the licences of the settings."""
         return catalog.select(**self.preferred, **self.given)
 
+    def select_or_downloaded(self, images: str | Path, on_event: OnEvent) -> Selection:
+        """The selection that the flags say; without flags, what was asked of the store, if anything was."""
+        from arboretum_tools.stored_photos import downloaded_selection, has_selections
+
+        catalog = self.open(on_event)
+        if not self.given and has_selections(images):
+            return downloaded_selection(catalog, images)
+        return self.select(catalog)
+
 
 def takes_selection(command: Command) -> Command:
     """Replaces the parameter `flags: SelectionFlags` of a command by the flags, at the end of its options."""

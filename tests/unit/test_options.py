@@ -17,6 +17,7 @@ from arboretum_cli.main import app
 from arboretum_tools.errors import RecipeError, UsageError
 from arboretum_tools.options import Option, check, declared, documented, takes
 from arboretum_tools.options.browse import BrowseOptions, GalleryOptions
+from arboretum_tools.options.contact_sheet import ContactSheetOptions
 from arboretum_tools.options.download import DownloadArguments
 from arboretum_tools.options.evaluation import EvaluationOptions
 from arboretum_tools.options.export import ExportOptions
@@ -34,6 +35,7 @@ STAGES = [
     (EvaluationOptions, ("evaluate",), "evaluate"),
     (CatalogStatsOptions, ("catalog_stats",), "stats"),
     (SplitStatsOptions, ("split_stats",), "stats"),
+    (ContactSheetOptions, ("contact_sheet",), "contact-sheet"),
     (BrowseOptions, ("browse",), "browse"),
     (GalleryOptions, ("save_gallery",), "browse"),
 ]

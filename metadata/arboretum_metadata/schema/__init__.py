@@ -18,6 +18,7 @@ from arboretum_metadata.schema.catalog import (
     LINEAGE,
     REJECTED,
     SELECTION,
+    SPECIES,
     TAXA,
 )
 from arboretum_metadata.schema.columns import Column, Table
@@ -35,6 +36,7 @@ TABLES: dict[str, Table] = {
     "rejected": REJECTED,
     "built_photos": BUILT_PHOTOS,
     "selection": SELECTION,
+    "species": SPECIES,
     "request": REQUEST,
     "index": INDEX,
     "part": PART,
@@ -70,6 +72,7 @@ __all__ = [
     "REJECTED",
     "REQUEST",
     "SELECTION",
+    "SPECIES",
     "TABLES",
     "TAXA",
     "UNUSED_CLASSES",

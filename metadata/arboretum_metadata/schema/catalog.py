@@ -272,6 +272,21 @@ BUILT_PHOTOS = Table(
     ),
 )
 
+SPECIES = Table(
+    name="species of a selection",
+    path="<species>.parquet, .csv or .json",
+    order="n_selected descending, then class_key ascending (UTF-8 bytes)",
+    meaning="One row a species class of a selection. JSON is a list of objects with these keys; in CSV an "
+    "apostrophe stands before text that a spreadsheet would run.",
+    columns=(
+        *(CATALOG_CLASSES[name] for name in ("class_key", "scientific_name", "common_name", "taxon_id")),
+        *RANK_COLUMNS,
+        CATALOG["species"],
+        Column("n_selected", "int64", "Photos of the class in the selection.", unit="photo"),
+        CATALOG_CLASSES["n_catalog"],
+    ),
+)
+
 SELECTION = Table(
     name="saved selection",
     path="<selection>.parquet",
