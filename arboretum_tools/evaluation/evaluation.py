@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arboretum_tools.errors import UsageError
+from arboretum_tools.evaluation.asked_ranks import asked_ranks
 from arboretum_tools.evaluation.evaluated_part import NO_BAND, EvaluatedPart
 from arboretum_tools.evaluation.intervals import Estimate
 from arboretum_tools.evaluation.metrics import (
@@ -87,6 +88,8 @@ class Evaluation:
         top5: any of the first five; None where fewer were given and there are more classes.
         macro_f1: mean of F1 over classes.
         ranks: accuracy by rank, narrowest first; ranks that no class has are left out.
+        asked_ranks: by rank at which the model was asked (`predicted_genus`, ...), whether the name that it
+            gave is right.
         hierarchical_distance: by k (1, and 5 where five are known), mean height of the lowest common ancestor
             over the first k predictions of every photo; empty where the classes have no lineage.
         geometric_mean: of the top-1 accuracies of classes.
@@ -118,6 +121,7 @@ class Evaluation:
     top5: Measures | None
     macro_f1: Estimate
     ranks: Mapping[str, RankAccuracy]
+    asked_ranks: Mapping[str, RankAccuracy]
     hierarchical_distance: Mapping[int, float]
     geometric_mean: float
     worst_class: float
@@ -184,6 +188,11 @@ def evaluate(split: Split | str | Path, predictions: Source, options: Evaluation
         top5=_top5(tested, found),
         macro_f1=sample.mean_of_classes(f1[~empty], f1_influence(truth, predicted, f1)),
         ranks=_ranks(tested, lineages, predicted),
+        asked_ranks={
+            rank: _of_rank(tested, right, known)
+            for rank, (right, known) in asked_ranks(predictions, tested.photo_ids, truth, classes).items()
+            if known.any()
+        },
         hierarchical_distance=_distances(tested, lineages, found.top),
         geometric_mean=geometric_mean(first[~empty]),
         worst_class=float(first[~empty].min()),
@@ -234,9 +243,13 @@ def _ranks(
     for rank in reversed(lineages.ranks):
         hits, known = lineages.hits(rank, tested.labels, predicted)
         if known.any():
-            left_out = int(np.count_nonzero(~known))
-            found[rank] = RankAccuracy(tested.sample.within(known).share(hits[known]), left_out)
+            found[rank] = _of_rank(tested, hits, known)
     return found
+
+
+def _of_rank(tested: EvaluatedPart, hits: NDArray[np.bool_], known: NDArray[np.bool_]) -> RankAccuracy:
+    left_out = int(np.count_nonzero(~known))
+    return RankAccuracy(tested.sample.within(known).share(hits[known]), left_out)
 
 
 def _distances(tested: EvaluatedPart, lineages: Lineages, top: NDArray[np.int64]) -> dict[int, float]:

@@ -9,6 +9,7 @@ _HEADINGS = {
 }
 
 _AT_K = "hierarchical_distance_"
+_ASKED = "asked_"
 
 
 def heading(name: str) -> str:
@@ -19,4 +20,6 @@ def heading(name: str) -> str:
     """
     if name.startswith(_AT_K):
         return f"hierarchical distance at {name.removeprefix(_AT_K)}"
+    if name.startswith(_ASKED):
+        return f"{name.removeprefix(_ASKED)}, asked at that rank"
     return _HEADINGS.get(name) or name.replace("_", " ")

@@ -41,10 +41,7 @@ def markdown(found: Evaluation) -> str:
         _others(found),
         *_left_out(found),
         "",
-        *table(
-            ["rank", "accuracy", "photos"],
-            [[rank, cell(one.accuracy), f"{one.accuracy.n:,}"] for rank, one in found.ranks.items()],
-        ),
+        *_ranks(found),
     ]
     for title, estimates, unit in (
         ("cut", found.cuts, "classes"),
@@ -61,6 +58,18 @@ def markdown(found: Evaluation) -> str:
         ]
         lines += ["", *table(["pair", "top-1", "taken for the other", "photos"], rows)]
     return "\n".join(lines) + "\n"
+
+
+def _ranks(found: Evaluation) -> list[str]:
+    """Rolled up from the classes and, where the model was asked at a rank, its answers there beside it."""
+    header = ["rank", "accuracy", "photos"]
+    rows = [[rank, cell(one.accuracy), f"{one.accuracy.n:,}"] for rank, one in found.ranks.items()]
+    if found.asked_ranks:
+        header[1:2] = ["rolled up", "asked at that rank"]
+        for row in rows:
+            asked = found.asked_ranks.get(row[0])
+            row.insert(2, "–" if asked is None else cell(asked.accuracy))
+    return table(header, rows)
 
 
 def comparison_markdown(found: Comparison) -> str:

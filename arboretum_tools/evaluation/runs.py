@@ -52,8 +52,8 @@ class Runs:
         top1: `overall`, `class_balanced`, the shot bands, and the given cuts.
         top5: the same without cuts; empty where a run has none.
         ranks: accuracy by rank, narrowest first.
-        others: macro_f1, geometric_mean, worst_class, calibration_error, mistake_severity and
-            hierarchical_distance_K; what a run does not have is left out.
+        others: macro_f1, geometric_mean, worst_class, calibration_error, asked_RANK,
+            mistake_severity and hierarchical_distance_K; what a run does not have is left out.
         evaluations: of each run, in order.
     """
 
@@ -121,6 +121,8 @@ def _others(found: Evaluation) -> Iterator[tuple[str, float | None]]:
     yield "geometric_mean", found.geometric_mean
     yield "worst_class", found.worst_class
     yield "calibration_error", found.calibration_error
+    for rank, one in found.asked_ranks.items():
+        yield f"asked_{rank}", one.accuracy.value
     yield "mistake_severity", found.mistake_severity
     for k, distance in found.hierarchical_distance.items():
         yield f"hierarchical_distance_{k}", distance

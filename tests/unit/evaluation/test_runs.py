@@ -9,7 +9,7 @@ import pytest
 
 from arboretum_tools.errors import UsageError
 from arboretum_tools.evaluation import PredictionsError, compare_predictions, evaluate, summarize_runs
-from arboretum_tools.evaluation.report import runs_markdown, save
+from arboretum_tools.evaluation.report import markdown, runs_markdown, save
 from arboretum_tools.testing.tiny import tiny_split
 
 SPLIT = tiny_split()
@@ -58,6 +58,36 @@ BAD = [
 def test_what_is_no_prediction_is_one_error(source, message):
     with pytest.raises(PredictionsError, match=message):
         evaluate(SPLIT, source)
+
+
+def test_a_model_that_is_asked_at_a_rank_is_judged_by_its_answers_there(tmp_path):
+    classes = SPLIT.classes.to_pylist()
+    genus = [classes[label]["genus"] for label in TRUTH]
+    family = [classes[label]["family"] or "" for label in TRUTH]
+    wrong = [genus[-1], *genus[1:]]
+    assert wrong[0] != genus[0]
+    frame = pd.DataFrame(
+        {"photo_id": IDS, "label": TRUTH, "predicted_genus": wrong, "predicted_family": family}
+    )
+    frame.to_csv(tmp_path / "p.csv", index=False)
+    frame.to_parquet(tmp_path / "p.parquet")
+    dictionary = {name: frame[name].tolist() for name in frame}
+    for form in (frame, tmp_path / "p.csv", tmp_path / "p.parquet", dictionary, pa.Table.from_pandas(frame)):
+        found = evaluate(SPLIT, form)
+        assert list(found.asked_ranks) == ["genus", "family"]
+        assert found.asked_ranks["genus"].accuracy.value == 11 / 12
+        assert found.ranks["genus"].accuracy.value == 1
+        # The orchid has no family.
+        assert found.asked_ranks["family"].accuracy.value == 1
+        assert found.asked_ranks["family"].left_out == 3
+    text = markdown(found)
+    assert "| rank | rolled up | asked at that rank | photos |" in text
+    assert "| order | " in text
+    spread = summarize_runs([found, evaluate(SPLIT, frame.assign(predicted_genus=genus))])
+    assert spread.others["asked_genus"].mean == pytest.approx((11 / 12 + 1) / 2)
+    assert "| genus, asked at that rank | 95.8 ± 5.9 |" in runs_markdown(spread)
+    with pytest.raises(PredictionsError, match="predicted_genus names 1 taxon that no class here belongs to"):
+        evaluate(SPLIT, frame.assign(predicted_genus="Nemo"))
 
 
 def runs(number=3):
