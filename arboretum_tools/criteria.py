@@ -66,6 +66,7 @@ class Criteria:
         until: last day of observation, included; unknown never passes.
         photos_per_observation: at most so many of one observation, those smallest by key.
         photo_ids: only these photos.
+        observation_ids: only photos of these observations; unknown never passes.
         limit: at most so many, those smallest by key, so that it is a sample and not the head of a file.
     """
 
@@ -84,6 +85,7 @@ class Criteria:
     until: dt.date | None = None
     photos_per_observation: int | None = None
     photo_ids: PhotoIds | None = field(default=None)
+    observation_ids: PhotoIds | None = field(default=None)
     limit: int | None = None
 
     def __post_init__(self) -> None:
@@ -109,7 +111,7 @@ class Criteria:
     @property
     def by_counts(self) -> bool:
         """Whether taxon, grade, licence, life stage and IUCN category of a photo decide whether it passes."""
-        row_filters = (self.bbox, self.since, self.until, self.photo_ids)
+        row_filters = (self.bbox, self.since, self.until, self.photo_ids, self.observation_ids)
         return self.row_wise and all(value is None for value in row_filters)
 
     @property
@@ -122,7 +124,7 @@ class Criteria:
             "latitude": self.bbox is not None,
             "longitude": self.bbox is not None,
             "observed_on": self.since is not None or self.until is not None,
-            "observation_id": self.photos_per_observation is not None,
+            "observation_id": self.photos_per_observation is not None or self.observation_ids is not None,
         }
         return tuple(column for column, needed in needs.items() if needed)
 
@@ -163,7 +165,7 @@ def predicates(
     Args:
         criteria: what to take.
         clade: how this layout says that a row belongs to a taxon: SQL, never NULL, and parameters.
-        ids_table: name of a table with the column photo_id that holds these ids.
+        ids_table: name of a table with one column that holds these ids.
         of_classes: how a row of this layout says that its class meets a condition on `n_catalog`.
         graded: whether the catalogue has a quality grade.
     """
@@ -198,14 +200,11 @@ def predicates(
         found.append(Predicate("observed_on >= ?", (criteria.since,), f"observed since {criteria.since}"))
     if criteria.until:
         found.append(Predicate("observed_on <= ?", (criteria.until,), f"observed until {criteria.until}"))
-    if criteria.photo_ids is not None:
-        table = ids_table(criteria.photo_ids)
-        count = len(criteria.photo_ids)
-        found.append(
-            Predicate(
-                f"photo_id IN (SELECT photo_id FROM {table})", (), f"among {counted(count, 'listed photo')}"
-            )
-        )
+    for column, listed in (("photo_id", criteria.photo_ids), ("observation_id", criteria.observation_ids)):
+        if listed is not None:
+            noun = f"listed {column.removesuffix('_id')}"
+            words = f"{'among' if column == 'photo_id' else 'of'} {counted(len(listed), noun)}"
+            found.append(Predicate(f"{column} IN (FROM {ids_table(listed)})", (), words))
     return found
 
 

@@ -18,7 +18,7 @@ from arboretum_tools.errors import SeveralTaxaError, TaxonError, UnknownTaxonErr
 from arboretum_tools.events import Note, OnEvent, ignore
 from arboretum_tools.options import takes
 from arboretum_tools.options.select import SelectionOptions
-from arboretum_tools.photo_ids import PhotoIds, read_photo_ids
+from arboretum_tools.photo_ids import OBSERVATIONS, PHOTOS, PhotoIds, read_ids
 from arboretum_tools.taxonomy import Candidate, Known, Taxon
 
 
@@ -149,11 +149,12 @@ class Catalog(Relations):
         """
         values = {f.name: getattr(options, f.name) for f in fields(SelectionOptions)}
         values |= {name: self._taxa(values[name]) for name in ("taxa", "exclude_taxa")}
-        ids = options.photo_ids
-        if isinstance(ids, str | Path):
-            values["photo_ids"] = read_photo_ids(ids)
-        elif ids is not None and not isinstance(ids, PhotoIds):
-            values["photo_ids"] = PhotoIds.of(ids)
+        for name, listed in (("photo_ids", PHOTOS), ("observation_ids", OBSERVATIONS)):
+            ids = getattr(options, name)
+            if isinstance(ids, str | Path):
+                values[name] = read_ids(ids, listed)
+            elif ids is not None and not isinstance(ids, PhotoIds):
+                values[name] = PhotoIds.of(ids)
         return self.selection(Criteria(**values))
 
     def selection(self, *criteria: Criteria) -> Selection:

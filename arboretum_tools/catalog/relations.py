@@ -165,7 +165,7 @@ class Relations:
             connection.execute(sql, list(parameters))
 
     def register_ids(self, ids: PhotoIds) -> str:
-        """A table with these photo ids; the same ids again give the same table."""
+        """A table with these ids as its one column; the same ids again give the same table."""
         import pyarrow as pa
 
         name = f"ids_{ids.sha256[:16]}"

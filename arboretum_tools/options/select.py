@@ -159,7 +159,16 @@ class SelectionOptions:
         Iterable[int] | str | Path | None,
         Option(
             "Only the photos listed in this file: one id, page or address a line, or Parquet or CSV with a "
-            "column photo_id or image_url.",
+            "column photo_id or image_url; FILE:COLUMN names another one.",
+            metavar="FILE",
+            recipe=False,
+        ),
+    ] = None
+    observation_ids: Annotated[
+        Iterable[int] | str | Path | None,
+        Option(
+            "Only photos of the observations listed in this file: one id or page a line, or Parquet or CSV "
+            "with a column observation_id or url; FILE:COLUMN names another one.",
             metavar="FILE",
             recipe=False,
         ),

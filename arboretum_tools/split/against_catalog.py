@@ -39,7 +39,11 @@ _NAMES = ("scientific_name", "common_name", "taxon_id", *RANKS)
 
 
 def against_catalog(
-    path: str | Path, catalog: Catalog, *, photo_ids: PhotoIds | None = None
+    path: str | Path,
+    catalog: Catalog,
+    *,
+    photo_ids: PhotoIds | None = None,
+    observation_ids: PhotoIds | None = None,
 ) -> tuple[Check, ...]:
     """Compares a split with a catalogue, to be put beside the checks of `audit_split`.
 
@@ -47,6 +51,7 @@ def against_catalog(
         path: the folder of the split.
         catalog: the one that it was made from, or a later one.
         photo_ids: the list that the selection was made from, where it was made from one.
+        observation_ids: likewise.
 
     Raises:
         SplitError: the folder holds no split.
@@ -54,7 +59,7 @@ def against_catalog(
     split = open_split(path)
     if split.meta["recipe"].get("profile") == "imported":
         return (Check("catalogue", "not checkable", "a published split was made from no catalogue"),)
-    return tuple(_Comparison(split, catalog).checks(photo_ids))
+    return tuple(_Comparison(split, catalog).checks(photo_ids, observation_ids))
 
 
 class _Comparison:
@@ -64,14 +69,16 @@ class _Comparison:
         self.split, self.catalog = split, catalog
         self.original = split.meta["catalog"].get("fingerprint") == catalog.fingerprint
 
-    def checks(self, photo_ids: PhotoIds | None) -> Iterator[Check]:
+    def checks(self, photo_ids: PhotoIds | None, observation_ids: PhotoIds | None) -> Iterator[Check]:
         changed = "the one" if self.original else "another than that"
         yield Check("catalogue", "kept", f"{changed} that the split was made from, by its fingerprint")
         self._join()
         yield self._photos()
         yield self._columns()
         try:
-            again = remake_split(self.split.path or "", self.catalog, photo_ids=photo_ids).split
+            again = remake_split(
+                self.split.path or "", self.catalog, photo_ids=photo_ids, observation_ids=observation_ids
+            ).split
         except ArboretumError as error:
             # What only needs a file beside it (a list of photos, left_out.parquet) is no defect of the split.
             lost = self.original and not isinstance(error, RecipeError)

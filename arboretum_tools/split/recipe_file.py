@@ -28,7 +28,7 @@ from arboretum_tools.split.recipe import check_kinds
 from arboretum_tools.wording import did_you_mean
 
 # What comes from beside a recipe: lists and what is kept out are files, and the store is a folder.
-_NOT_HERE = ("photo_ids", "store", "exclude", "class_list", "counts", "seeds")
+_NOT_HERE = ("photo_ids", "observation_ids", "store", "exclude", "class_list", "counts", "seeds")
 
 _SELECTION = {entry.name: entry for entry in declared(SelectionOptions) if entry.option.recipe}
 _RECIPE_KEYS = tuple(entry.name for entry in declared(SplitOptions) if entry.option.recipe)

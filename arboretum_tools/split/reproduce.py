@@ -80,6 +80,7 @@ def remake_split(
     catalog: Catalog,
     *,
     photo_ids: PhotoIds | None = None,
+    observation_ids: PhotoIds | None = None,
     exclude: Excluded = None,
     name: str | None = None,
 ) -> RemadeSplit:
@@ -91,6 +92,7 @@ def remake_split(
             differs.
         catalog: where the photos come from now.
         photo_ids: the list that the selection was made from, where it was made from one.
+        observation_ids: likewise.
         exclude: what is kept out, as `make_split` takes it, where no `excluded.parquet` lies beside it.
         name: of the new split; default that of the old.
 
@@ -112,7 +114,7 @@ def remake_split(
             hint="Import its files again with --import: " + ", ".join(_names(stored)) + ".",
         )
     recipe = SplitRecipe.from_json(stored)
-    selection = selection_of(stored.get("selection"), catalog, photo_ids)
+    selection = selection_of(stored.get("selection"), catalog, photo_ids, observation_ids)
     available = Available(but=_left_out(file.parent) if recipe.store else None)
     (split,) = draw_recipes(
         selection,
@@ -141,7 +143,12 @@ def differing_hashes(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[st
     return (*wrong, key) if old.get(key, new[key]) != new[key] else tuple(wrong)
 
 
-def selection_of(recipe: object, catalog: Catalog, photo_ids: PhotoIds | None = None) -> Selection:
+def selection_of(
+    recipe: object,
+    catalog: Catalog,
+    photo_ids: PhotoIds | None = None,
+    observation_ids: PhotoIds | None = None,
+) -> Selection:
     """The selection that `Selection.recipe` wrote down, looked up in this catalogue.
 
     Raises:
@@ -152,6 +159,7 @@ def selection_of(recipe: object, catalog: Catalog, photo_ids: PhotoIds | None = 
     if not isinstance(any_of, list) or not any_of:
         raise RecipeError("the recipe has no selection")
     criteria: list[Criteria] = []
+    lists = {"photo_ids": photo_ids, "observation_ids": observation_ids}
     known = {field.name for field in fields(Criteria)}
     for one in any_of:
         if not isinstance(one, dict) or not set(one) <= known:
@@ -159,7 +167,7 @@ def selection_of(recipe: object, catalog: Catalog, photo_ids: PhotoIds | None = 
                 f"the recipe's selection {one!r} cannot be read", hint="It was changed by hand?"
             )
         try:
-            criteria += catalog.select(**_with_list(one, photo_ids)).criteria
+            criteria += catalog.select(**_with_lists(one, lists)).criteria
         except (TypeError, AttributeError) as error:
             raise RecipeError(f"the recipe's selection has a value of another type: {error}") from error
     return catalog.selection(*criteria)
@@ -208,17 +216,22 @@ def photos_of(split: Split) -> pa.Table:
     return pa.concat_tables(map(of, split.parts))
 
 
-def _with_list(criteria: Mapping[str, Any], photo_ids: PhotoIds | None) -> dict[str, Any]:
-    listed = criteria.get("photo_ids")
-    if listed is None:
-        return dict(criteria)
-    if photo_ids is None or not isinstance(listed, dict) or photo_ids.sha256 != listed.get("sha256"):
-        what = "was made from a list of photos" if photo_ids is None else "was made from another list"
-        raise RecipeError(
-            f"the split {what}; the recipe holds its hash only",
-            hint="Name the file of that list with --photo-ids.",
-        )
-    return {**criteria, "photo_ids": photo_ids}
+def _with_lists(criteria: Mapping[str, Any], lists: Mapping[str, PhotoIds | None]) -> dict[str, Any]:
+    """The criteria with the lists whose hashes they hold."""
+    found = dict(criteria)
+    for name, given in lists.items():
+        listed = criteria.get(name)
+        if listed is None:
+            continue
+        if given is None or not isinstance(listed, dict) or given.sha256 != listed.get("sha256"):
+            noun = f"{name.removesuffix('_ids')}s"
+            what = f"was made from a list of {noun}" if given is None else "was made from another list"
+            raise RecipeError(
+                f"the split {what}; the recipe holds its hash only",
+                hint=f"Name the file of that list with --{name.replace('_', '-')}.",
+            )
+        found[name] = given
+    return found
 
 
 def _left_out(folder: Path) -> PhotoIds:

@@ -227,3 +227,6 @@ CHECKS: tuple[str, ...] = ("bytes", "decode")
 
 #: Address of the page of a photo at iNaturalist; the group is its id.
 INATURALIST_PAGE: str = r"^https?://(?:[a-z]+\.)?inaturalist\.org/photos/([0-9]+)(?:[/?#]|$)"
+
+#: Address of the page of an observation at iNaturalist; the group is its id.
+INATURALIST_OBSERVATION: str = r"^https?://(?:[a-z]+\.)?inaturalist\.org/observations/([0-9]+)(?:[/?#]|$)"

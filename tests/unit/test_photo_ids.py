@@ -3,7 +3,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from arboretum_tools.errors import SelectionError
-from arboretum_tools.photo_ids import PhotoIds, read_photo_ids
+from arboretum_tools.photo_ids import PhotoIds, read_observation_ids, read_photo_ids
 
 
 def test_equal_sets_are_equal_whatever_their_order():
@@ -97,3 +97,43 @@ def test_an_address_of_another_host_names_no_photo(tmp_path, address):
     (tmp_path / "a.txt").write_text(f"{BUCKET}/2/original.jpg\n{address}\n")
     with pytest.raises(SelectionError, match="line 2: 'https"):
         read_photo_ids(tmp_path / "a.txt")
+
+
+def test_any_column_is_named_behind_the_file(tmp_path):
+    (tmp_path / "a.csv").write_text("photo_id,mine\n1,8\n2,https://www.inaturalist.org/photos/9\n")
+    pq.write_table(pa.table({"photo_id": [1, 2], "mine": [8, 9]}), tmp_path / "a.parquet")
+    (tmp_path / "b:mine").write_text("5\n")
+    for name in ("a.csv", "a.parquet"):
+        assert list(read_photo_ids(f"{tmp_path / name}:mine")) == [8, 9]
+        with pytest.raises(SelectionError, match="has no column yours") as caught:
+            read_photo_ids(f"{tmp_path / name}:yours")
+        assert "photo_id, mine" in caught.value.hint
+    assert list(read_photo_ids(tmp_path / "b:mine")) == [5]
+    (tmp_path / "c.csv").write_text("mine\n1\nx\n")
+    with pytest.raises(SelectionError, match=r"line 3: 'x': not a photo id"):
+        read_photo_ids(f"{tmp_path / 'c.csv'}:mine")
+
+
+PAGES = [
+    "11",
+    "https://www.inaturalist.org/observations/12",
+    "https://uk.inaturalist.org/observations/13?locale=en",
+]
+
+
+@pytest.mark.parametrize("column", ["observation_id", "url", "occurrenceID", "id"])
+def test_observations_are_named_by_id_and_page(tmp_path, column):
+    (tmp_path / "a.csv").write_text(f"name,{column}\n" + "".join(f"x,{one}\n" for one in PAGES))
+    pq.write_table(pa.table({column: PAGES}), tmp_path / "a.parquet")
+    (tmp_path / "a.txt").write_text("\n".join(PAGES))
+    for path in tmp_path.iterdir():
+        assert list(read_observation_ids(path)) == [11, 12, 13]
+
+
+def test_a_photo_is_no_observation_and_the_other_way_round(tmp_path):
+    (tmp_path / "a.txt").write_text("https://www.inaturalist.org/photos/5\n")
+    (tmp_path / "b.txt").write_text("https://www.inaturalist.org/observations/5\n")
+    with pytest.raises(SelectionError, match="not an observation id"):
+        read_observation_ids(tmp_path / "a.txt")
+    with pytest.raises(SelectionError, match="not a photo id"):
+        read_photo_ids(tmp_path / "b.txt")

@@ -106,7 +106,7 @@ def _train(files: Files) -> Check:
     bound = (n + _DEVIATIONS * np.sqrt(n) + 2 * _DEVIATIONS) / np.maximum(there, 1)
     # What another split or a list took out went by a choice of its own, perhaps by these very keys.
     chosen = "exclude" in files.recipe or any(
-        "photo_ids" in one for one in files.recipe["selection"]["any_of"]
+        {"photo_ids", "observation_ids"} & set(one) for one in files.recipe["selection"]["any_of"]
     )
     wrong = np.flatnonzero(((most / 2**32 > bound) & (not chosen)) | (n > there))
     selected = to_numpy(files.classes["n_selected"]).astype(float)

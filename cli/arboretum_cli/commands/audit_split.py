@@ -62,6 +62,15 @@ def audit_split(
             show_default=False,
         ),
     ] = None,
+    observation_ids: Annotated[
+        Path | None,
+        typer.Option(
+            "--observation-ids",
+            help="Likewise, of a list of observations.",
+            metavar="FILE",
+            show_default=False,
+        ),
+    ] = None,
     expect: Annotated[
         str | None,
         typer.Option(
@@ -101,13 +110,14 @@ def audit_split(
     from arboretum_tools.atomic_files import check_output
     from arboretum_tools.catalog import open_catalog
     from arboretum_tools.errors import NotWritableError, VerificationError
-    from arboretum_tools.photo_ids import read_photo_ids
+    from arboretum_tools.photo_ids import read_observation_ids, read_photo_ids
     from arboretum_tools.split.against_catalog import against_catalog
     from arboretum_tools.split.audit import audit_split as audit
     from arboretum_tools.split.audit import summary
 
-    if photo_ids is not None and catalog is None:
-        raise typer.BadParameter("--photo-ids goes with --catalog")
+    for flag, given in (("--photo-ids", photo_ids), ("--observation-ids", observation_ids)):
+        if given is not None and catalog is None:
+            raise typer.BadParameter(f"{flag} goes with --catalog")
     if out is not None:
         check_output(out, overwrite=overwrite, inputs=[split])
     with Progress() as progress:
@@ -120,8 +130,12 @@ def audit_split(
             on_event=progress,
         )
         if catalog is not None:
-            listed = None if photo_ids is None else read_photo_ids(photo_ids)
-            more = against_catalog(split, open_catalog(catalog, on_event=progress), photo_ids=listed)
+            more = against_catalog(
+                split,
+                open_catalog(catalog, on_event=progress),
+                photo_ids=None if photo_ids is None else read_photo_ids(photo_ids),
+                observation_ids=None if observation_ids is None else read_observation_ids(observation_ids),
+            )
             found = dataclasses.replace(found, checks=(*found.checks, *more))
     written = "nothing written"
     try:

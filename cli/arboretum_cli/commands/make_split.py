@@ -210,18 +210,28 @@ def _again(
     json: bool,
 ) -> None:
     from arboretum_tools.errors import VerificationError
-    from arboretum_tools.photo_ids import read_photo_ids
+    from arboretum_tools.photo_ids import read_observation_ids, read_photo_ids
     from arboretum_tools.split.reproduce import remake_split
 
-    if set(flags.given) - {"photo_ids"} or any(value is not None for value in other.values()):
+    if set(flags.given) - {"photo_ids", "observation_ids"} or any(
+        value is not None for value in other.values()
+    ):
         raise typer.BadParameter(
-            "--from takes everything from the split.json; only --catalog, --photo-ids, --exclude, --name, "
-            "--out and --json go with it"
+            "--from takes everything from the split.json; only --catalog, --photo-ids, --observation-ids, "
+            "--exclude, --name, --out and --json go with it"
         )
     with Progress() as progress:
         ids = flags.given.get("photo_ids")
         listed = None if ids is None else read_photo_ids(ids)
-        made = remake_split(source, flags.open(progress), photo_ids=listed, exclude=exclude, name=name)
+        observations = flags.given.get("observation_ids")
+        made = remake_split(
+            source,
+            flags.open(progress),
+            photo_ids=listed,
+            observation_ids=None if observations is None else read_observation_ids(observations),
+            exclude=exclude,
+            name=name,
+        )
         # What is not the split that was asked for is kept only where somebody wants to look at it.
         folder = out or (Path("splits", made.split.name) if made.same else None)
         there = folder is not None and _save(made.split, folder)

@@ -54,8 +54,9 @@ def select(
     from arboretum_tools.atomic_files import check_output
     from arboretum_tools.photo_plan import LOOSEN_OR_ALLOW, empty_error
 
-    if out is not None and (listed := flags.given.get("photo_ids")) is not None:
-        check_output(out, overwrite=True, inputs=[listed])
+    lists = [flags.given[name] for name in ("photo_ids", "observation_ids") if flags.given.get(name)]
+    if out is not None and lists:
+        check_output(out, overwrite=True, inputs=lists)
     with Progress() as progress:
         selection = flags.select(flags.open(progress))
         summary = selection.summary()

@@ -51,6 +51,7 @@ SELECTIONS = [
     {"photos_per_observation": 1, "taxa": "Aves"},
     {"limit": 100},
     {"photo_ids": range(9_000_000_100, 9_000_000_300)},
+    {"observation_ids": range(7_000_000_001, 7_000_000_300)},
 ]
 
 

@@ -97,6 +97,21 @@ def test_a_list_of_photos_must_be_given_again(birds_with_observers, tmp_path):
         remake_split(folder, birds_with_observers, photo_ids=PhotoIds.of([1]))
 
 
+def test_a_list_of_observations_must_be_given_again(birds_with_observers, tmp_path):
+    rows = birds_with_observers.rows(
+        "SELECT DISTINCT observation_id FROM photos WHERE observation_id % 5 > 0"
+    )
+    listed = PhotoIds.of([int(number) for (number,) in rows])
+    selection = birds_with_observers.select(observation_ids=listed)
+    assert "of 250 listed observations" in selection.english
+    assert 0 < selection.count() < birds_with_observers.select().count()
+    folder = make_split(selection, **ARGUMENTS).save(tmp_path / "s")
+    assert remake_split(folder, birds_with_observers, observation_ids=listed).same
+    with pytest.raises(RecipeError, match="a list of observations") as caught:
+        remake_split(folder, birds_with_observers)
+    assert "--observation-ids" in caught.value.hint
+
+
 def test_a_column_that_came_since_does_not_change_what_auto_meant(bird_catalog, tmp_path):
     with_all = bird_catalog()
     rows = [{**row, "observation_id": None} for row in bird_rows(with_all)]
