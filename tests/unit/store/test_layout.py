@@ -50,7 +50,7 @@ def test_a_file_in_place_of_a_folder_is_refused(tmp_path):
 def test_a_folder_that_may_not_be_written_is_refused_in_words(tmp_path, monkeypatch):
     blocked = tmp_path / "file"
     blocked.write_text("x")
-    with pytest.raises(StoreError, match="no store can be written"), StoreWriter.create(blocked / "images"):
+    with pytest.raises(StoreError, match="no store can be made"), StoreWriter.create(blocked / "images"):
         pass
 
 
