@@ -28,6 +28,7 @@ from arboretum_tools.exporting.base import Evened, Evening, Exporter, Source, un
 from arboretum_tools.exporting.classes import as_written, beside, empty_classes, refuse_empty, without
 from arboretum_tools.exporting.croissant import write_croissant
 from arboretum_tools.exporting.csv import Csv
+from arboretum_tools.exporting.folder import Folder
 from arboretum_tools.exporting.hf import HuggingFace
 from arboretum_tools.exporting.imagefolder import ImageFolder
 from arboretum_tools.exporting.inat_json import INatJson
@@ -53,6 +54,7 @@ __all__ = [
     "Csv",
     "ExportReport",
     "Exporter",
+    "Folder",
     "HuggingFace",
     "INatJson",
     "ImageFolder",
@@ -62,8 +64,8 @@ __all__ = [
 ]
 
 #: Every format by its name.
-FORMATS: Mapping[str, type[WebDataset | HuggingFace | ImageFolder | Lists | Csv | INatJson]] = {
-    kind.format: kind for kind in (WebDataset, HuggingFace, ImageFolder, Lists, Csv, INatJson)
+FORMATS: Mapping[str, type[WebDataset | HuggingFace | ImageFolder | Lists | Csv | INatJson | Folder]] = {
+    kind.format: kind for kind in (WebDataset, HuggingFace, ImageFolder, Lists, Csv, INatJson, Folder)
 }
 
 

@@ -112,7 +112,22 @@ class CsvOptions(ImageOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExportOptions(WebDatasetOptions, HuggingFaceOptions, ListsOptions, CsvOptions):
+class FolderOptions(ImageOptions):
+    """What the format `folder` takes."""
+
+    file_template: Annotated[
+        str,
+        Option(
+            "folder: where a photo goes, without its suffix; what is not known is left out. It may name "
+            "$scientific_name, $common_name, $kingdom to $genus, $photo_id, $part, $life_stage, "
+            "$observed_on, $license, $observer.",
+            metavar="TEMPLATE",
+        ),
+    ] = "$scientific_name/$scientific_name $photo_id $life_stage $observed_on $license"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportOptions(WebDatasetOptions, HuggingFaceOptions, ListsOptions, CsvOptions, FolderOptions):
     """What `export` takes: its own options and those of all formats.
 
     Attributes:
@@ -124,7 +139,8 @@ class ExportOptions(WebDatasetOptions, HuggingFaceOptions, ListsOptions, CsvOpti
         str | Format,
         Option(
             "webdataset, hf (Hugging Face Parquet), imagefolder, lists (MDCS, DeiT-LT and their kin), csv "
-            "(open_clip), or inat-json (iNaturalist 2018: DeiT, torchvision).",
+            "(open_clip), inat-json (iNaturalist 2018: DeiT, torchvision), or folder (names and credits for "
+            "people).",
             metavar="FORMAT",
         ),
     ] = "webdataset"

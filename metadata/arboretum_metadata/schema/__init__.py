@@ -22,7 +22,7 @@ from arboretum_metadata.schema.catalog import (
     TAXA,
 )
 from arboretum_metadata.schema.columns import Column, Table
-from arboretum_metadata.schema.export import ATTRIBUTION, EVENED, EXPORT_CLASSES, MISSING
+from arboretum_metadata.schema.export import ATTRIBUTION, EVENED, EXPORT_CLASSES, FOLDER_METADATA, MISSING
 from arboretum_metadata.schema.split import CLASSES, EXCLUDED, LEFT_OUT, PART, PUBLISHED_FILES, UNUSED_CLASSES
 from arboretum_metadata.schema.store import INDEX, REQUEST
 
@@ -49,6 +49,7 @@ TABLES: dict[str, Table] = {
     "evened": EVENED,
     "missing": MISSING,
     "attribution": ATTRIBUTION,
+    "folder_metadata": FOLDER_METADATA,
 }
 
 __all__ = [
@@ -62,6 +63,7 @@ __all__ = [
     "EVENED",
     "EXCLUDED",
     "EXPORT_CLASSES",
+    "FOLDER_METADATA",
     "INACTIVE_NAMES",
     "INDEX",
     "LEFT_OUT",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from arboretum_metadata.schema.catalog import CATALOG
+from arboretum_metadata.schema.catalog import CATALOG, RANK_COLUMNS
 from arboretum_metadata.schema.columns import Column, Table
 from arboretum_metadata.schema.split import CLASSES
 
@@ -72,5 +72,27 @@ ATTRIBUTION = Table(
             True,
         ),
         Column("page", "string", "Page of the photo at iNaturalist."),
+    ),
+)
+
+FOLDER_METADATA = Table(
+    name="photos of a folder for people",
+    path="<export>/metadata.csv of the format `folder`",
+    order="part (train, val, test), then (label, photo_id)",
+    meaning="One row a photo. An apostrophe stands before text that a spreadsheet would run.",
+    columns=(
+        Column("file_name", "string", "Where the photo lies in the export."),
+        Column("photo_id", "int64", "iNaturalist's number of the photo."),
+        Column("part", "string", "train, val or test; train where a selection was exported."),
+        CLASSES["scientific_name"],
+        CLASSES["common_name"],
+        *RANK_COLUMNS,
+        CATALOG["life_stage"],
+        CATALOG["observed_on"],
+        CATALOG["latitude"],
+        CATALOG["longitude"],
+        CATALOG["observer_name"],
+        CATALOG["license"],
+        *(column for column in ATTRIBUTION.columns if column.name in ("credit", "page")),
     ),
 )
