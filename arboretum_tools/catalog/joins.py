@@ -43,6 +43,8 @@ def joined(
         The optional columns, and photos with a value by column and source.
     """
     run = connection.execute
+    has = _whole_positions(has)
+    joins = {kind: (relation, _whole_positions(columns)) for kind, (relation, columns) in joins.items()}
     listed, hits = photos, []
     if joins:
         listed = f"{name}_listed"
@@ -76,6 +78,11 @@ def joined(
     for table in (listed, *hits) if joins else ():
         run(f"DROP TABLE {table}")
     return columns, known
+
+
+def _whole_positions(columns: Sequence[str]) -> list[str]:
+    """The columns without half a position, which is none."""
+    return [column for column in columns if column not in _POSITION or set(_POSITION) <= set(columns)]
 
 
 def _nulls_last(columns: Sequence[str]) -> str:

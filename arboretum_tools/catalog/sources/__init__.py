@@ -142,5 +142,13 @@ def read(
             f"no photo of iNaturalist is in {', '.join(map(str, paths))}: {lost[:500]}",
             hint="Nothing was changed.",
         )
-    described = replace(find_many(files), origins=origins)
+    try:
+        described = replace(find_many(files), origins=origins)
+    except CatalogError as error:
+        # A text that became Parquet is told as what it was.
+        origin = next((text for spooled, (text, _) in origins.items() if spooled == error.path), None)
+        if origin is None:
+            raise
+        message = error.message.replace(str(error.path), origin)
+        raise CatalogError(message, path=Path(origin), hint=error.hint) from error
     return Source(kind, described, "; ".join(notes), inactive, tuple(losses))

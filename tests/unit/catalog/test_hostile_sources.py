@@ -122,3 +122,23 @@ def test_a_built_catalogue_says_no_impossible_number_of_parts(tmp_path):
         file.write_text(json.dumps(meta | {"parts": parts}))
         with pytest.raises(CatalogError, match=r"catalog\.json"):
             open_catalog(tmp_path / "built")
+
+
+@pytest.mark.parametrize("column", ["latitude", "longitude"])
+def test_half_a_position_is_none(tmp_path, column):
+    source = tmp_path / "photos.csv"
+    header = ["photo_id", "kingdom", "phylum", "class", "order", "family", "genus", "species"]
+    header += ["scientific_name", "ext", column]
+    names = "Animalia,Chordata,Aves,Passeriformes,Turdidae,Turdus,merula,Turdus merula"
+    source.write_text(f"{','.join(header)}\n1,{names},jpg,1.5\n")
+    build_catalog(source, tmp_path / "built")
+    [row] = open_catalog(tmp_path / "built").select(quality_grade="any").to_arrow().to_pylist()
+    assert (row["latitude"], row["longitude"]) == (None, None)
+
+
+def test_a_text_that_lacks_columns_is_named_as_it_was_given(tmp_path):
+    source = tmp_path / "photos.csv"
+    source.write_text("photo_id,genus\n1,Turdus\n")
+    with pytest.raises(CatalogError, match=r"photos\.csv lacks the columns") as raised:
+        build_catalog(source, tmp_path / "built")
+    assert "spool" not in str(raised.value)
