@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from arboretum_tools.options.training import TrainingRecipe
     from arboretum_tools.split import Split, open_split
     from arboretum_tools.split.audit import Audit, audit_split
+    from arboretum_tools.split.bias import SplitBias, split_bias
     from arboretum_tools.split.make import make_family, make_split
     from arboretum_tools.split.published import import_split
     from arboretum_tools.split.rebalancing.samplers import LongTailSampler
@@ -89,6 +90,7 @@ _HOME = {
     "Runs": "evaluation",
     "Selection": "catalog",
     "Split": "split",
+    "SplitBias": "split.bias",
     "SplitStats": "split.stats",
     "Subset": "subset",
     "TaskSpec": "downloading",
@@ -126,6 +128,7 @@ _HOME = {
     "run_task": "downloading",
     "save_gallery": "browsing",
     "save_plan": "downloading",
+    "split_bias": "split.bias",
     "split_stats": "split.stats",
     "summarize_runs": "evaluation",
     "train": "training.start",
@@ -155,6 +158,7 @@ __all__ = [
     "Runs",
     "Selection",
     "Split",
+    "SplitBias",
     "SplitStats",
     "Subset",
     "TaskSpec",
@@ -192,6 +196,7 @@ __all__ = [
     "run_task",
     "save_gallery",
     "save_plan",
+    "split_bias",
     "split_stats",
     "summarize_runs",
     "train",

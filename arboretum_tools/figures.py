@@ -35,6 +35,13 @@ def figure_class() -> Any:
     return Figure
 
 
+def patch(color: str) -> Any:
+    """What stands for a colour in a legend."""
+    from matplotlib.patches import Patch
+
+    return Patch(color=color)
+
+
 def form_of(path: Path) -> str:
     """The form of a figure by the ending of its file.
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from arboretum_tools.errors import UsageError
 from arboretum_tools.evaluation.asked_ranks import asked_ranks
+from arboretum_tools.evaluation.by_traits import by_traits
 from arboretum_tools.evaluation.evaluated_part import NO_BAND, EvaluatedPart
 from arboretum_tools.evaluation.intervals import Estimate
 from arboretum_tools.evaluation.metrics import (
@@ -101,6 +102,8 @@ class Evaluation:
         mistake_severity: mean height of the lowest common ancestor over wrong predictions; None without any.
         mistakes: wrong predictions.
         life_stages: top-1 share by life stage, where one is known.
+        traits: by trait (years, months, licences; observers and cells: in the train part or not) and value,
+            top-1 share; empty unless asked for.
         groups: mean over classes of top-1 by group of Arboretum.
         pairs: of a benchmark of look-alikes, how well those of each pair are told apart.
         per_class: one row a class, in label order: label, class_key, n_train, n_test, top1, f1.
@@ -130,6 +133,7 @@ class Evaluation:
     mistake_severity: float | None
     mistakes: int
     life_stages: Mapping[str, Estimate]
+    traits: Mapping[str, Mapping[str, Estimate]]
     groups: Mapping[str, Estimate]
     pairs: tuple[PairAccuracy, ...]
     per_class: tuple[Mapping[str, Any], ...]
@@ -203,6 +207,7 @@ def evaluate(split: Split | str | Path, predictions: Source, options: Evaluation
         mistake_severity=severity,
         mistakes=mistakes,
         life_stages=_life_stages(tested, hits),
+        traits=by_traits(tested, hits) if options.bias else {},
         groups=_groups(tested, hits),
         pairs=accuracies(tested.split.meta.get("pairs"), classes, sample, predicted),
         per_class=tuple(

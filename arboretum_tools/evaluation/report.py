@@ -46,6 +46,7 @@ def markdown(found: Evaluation) -> str:
     for title, estimates, unit in (
         ("cut", found.cuts, "classes"),
         ("life stage", found.life_stages, "photos"),
+        *((trait, estimates, "photos") for trait, estimates in found.traits.items()),
         ("group", found.groups, "classes"),
     ):
         if estimates:

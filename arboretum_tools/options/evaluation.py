@@ -46,6 +46,14 @@ class EvaluationOptions(PredictedOptions):
         ),
     ] = None
 
+    bias: Annotated[
+        bool,
+        Option(
+            "Accuracy by year, month and licence too, and of photos by people, and from cells of 5 degrees, "
+            "that have train photos or have none."
+        ),
+    ] = False
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.cuts is not None:

@@ -29,6 +29,19 @@ def test_it_prints_numbers_and_figure_and_writes_what_it_is_asked_for(arboretum,
     assert "--json has the numbers of a split" in outcome.err
 
 
+def test_it_says_who_took_the_photos_where_and_when(arboretum, workdir, monkeypatch):
+    monkeypatch.setenv("MPLCONFIGDIR", str(workdir / "mpl"))
+    assert arboretum("make-split", "--taxa", "Aves", "--lt-ratio", "20").code == 0
+    outcome = arboretum("stats", "splits/aves-lt20", "--bias", "--figures", "f")
+    assert outcome.code == 0
+    assert "| test | observers | " in outcome.out
+    assert Path("f/aves-lt20-bias.png").stat().st_size > 1000
+    value = json.loads(arboretum("stats", "splits/aves-lt20", "--bias", "--json").out)
+    assert value["parts"]["train"]["observers"]["gini"] > 0
+    for wrong in (["splits/aves-lt20", "--weights", "w"], []):
+        assert arboretum("stats", "--bias", *wrong).code == 2
+
+
 def test_without_matplotlib_nothing_is_written(arboretum, workdir, monkeypatch):
     assert arboretum("make-split", "--taxa", "Aves", "--lt-ratio", "20").code == 0
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)

@@ -76,7 +76,7 @@ def evaluate(
     if not files:
         raise UsageError("no predictions are named, only splits")
     found = evaluations[0] if len(evaluations) == 1 else summarize_runs(evaluations)
-    predicted = {name: value for name, value in options.items() if name != "cuts"}
+    predicted = {name: value for name, value in options.items() if name not in ("cuts", "bias")}
     other = compare_predictions(opened, files, against, **predicted) if against else None
     folder, written = out or files[0].with_name(f"{files[0].stem}-report"), []
     drawn = find_spec("matplotlib") is not None

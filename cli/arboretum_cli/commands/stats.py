@@ -16,6 +16,7 @@ from arboretum_tools.options.stats import CatalogStatsOptions, SplitStatsOptions
 from arboretum_tools.wording import counted
 
 if TYPE_CHECKING:
+    from arboretum_tools.split import Split
     from arboretum_tools.split.stats import SplitStats
 
 
@@ -56,6 +57,13 @@ def stats(
     beta: Annotated[
         float, typer.Option("--beta", help="Split: beta of the class-balanced weights.", metavar="BETA")
     ] = 0.9999,
+    bias: Annotated[
+        bool,
+        typer.Option(
+            "--bias",
+            help="Split: who took the photos, where and when, by part and class, instead of the sizes.",
+        ),
+    ] = False,
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
@@ -72,14 +80,16 @@ def stats(
         arboretum stats --taxa Aves --license open --csv
         arboretum stats splits/aves-lt100
         arboretum stats splits/aves-lt100 --figures figures --figure-format pdf --weights weights
+        arboretum stats splits/aves-lt100 --bias --figures figures
     """
     from arboretum_tools.errors import UsageError
 
     if csv and json:
         raise UsageError("--csv and --json are two forms of one result: leave one of them out")
     if split is None:
-        if weights is not None:
-            raise UsageError("--weights are those of a split: name its folder")
+        if weights is not None or bias:
+            what = "--bias is that" if bias else "--weights are those"
+            raise UsageError(f"{what} of a split: name its folder")
         return _of_catalogue(
             flags, of_catalogue, figures, figure_format, csv=csv, overwrite=overwrite, json=json
         )
@@ -95,6 +105,10 @@ def stats(
     from arboretum_tools.split.stats import save_figure, split_stats
 
     opened = open_split(split, in_memory=False)
+    if bias:
+        if weights is not None:
+            raise UsageError("--bias and --weights are two questions: ask them one by one")
+        return _of_bias(opened, split, figures, figure_format, overwrite=overwrite, json=json)
     found = split_stats(opened, **of_split)
     figure = None if figures is None else figures / f"{found.name}.{figure_format}"
     # All of them, and what draws, before the first is written.
@@ -109,6 +123,25 @@ def stats(
     for path in written:
         say(f"written to {path}")
     return None
+
+
+def _of_bias(
+    opened: Split, path: Path, figures: Path | None, figure_format: str, *, overwrite: bool, json: bool
+) -> None:
+    from arboretum_tools.atomic_files import check_output
+    from arboretum_tools.figures import figure_class
+    from arboretum_tools.split.bias import save_bias_figure, split_bias
+
+    figure = None if figures is None else figures / f"{opened.name}-bias.{figure_format}"
+    if figure is not None:
+        figure_class()
+        check_output(figure, overwrite=overwrite, inputs=[path])
+    found = split_bias(opened)
+    written = [] if figure is None else [save_bias_figure(found, figure, overwrite=overwrite)]
+    value = {**found.to_dict(), "written": [str(one) for one in written]}
+    result(json, value, [found.to_markdown().rstrip("\n")])
+    for one in written:
+        say(f"written to {one}")
 
 
 def _of_catalogue(
