@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from arboretum_tools.split.reproduce import RemadeSplit, remake_split
     from arboretum_tools.split.stats import SplitStats, split_stats
     from arboretum_tools.store import ImageStore, open_store
+    from arboretum_tools.store.merging import MergeReport, merge_stores
     from arboretum_tools.store.pruning import PruneReport, prune_store
     from arboretum_tools.store.verify import Verification, verify_store
     from arboretum_tools.stored_photos import downloaded_selection
@@ -87,6 +88,7 @@ _HOME = {
     "PruneReport": "store.pruning",
     "RemadeSplit": "split.reproduce",
     "PhotoBrowser": "browsing",
+    "MergeReport": "store.merging",
     "Runs": "evaluation",
     "Selection": "catalog",
     "Split": "split",
@@ -119,6 +121,7 @@ _HOME = {
     "load_subset": "subset",
     "make_family": "split.make",
     "make_split": "split.make",
+    "merge_stores": "store.merging",
     "open_catalog": "catalog",
     "open_split": "split",
     "open_store": "store",
@@ -152,6 +155,7 @@ __all__ = [
     "ExportReport",
     "ImageStore",
     "LongTailSampler",
+    "MergeReport",
     "PhotoBrowser",
     "PruneReport",
     "RemadeSplit",
@@ -187,6 +191,7 @@ __all__ = [
     "load_subset",
     "make_family",
     "make_split",
+    "merge_stores",
     "open_catalog",
     "open_split",
     "open_store",

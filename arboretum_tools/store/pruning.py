@@ -112,18 +112,34 @@ def prune_store(
         return _counted(store, wanted)
     with StoreWriter.create(store.storage, store.config) as writer:
         # Again, under the lock: a run that was cut short has just been repaired.
-        store = ImageStore.open(images)
-        report = _counted(store, wanted)
-        holding = [shard for shard in store.shards() if _held(store, shard, wanted).any()]
-        on_event(StageStarted("prune", len(holding), "shard"))
-        for shard in holding:
-            _rewrite(store, shard, wanted, reason)
-            on_event(UnitDone(1))
-        rest = wanted[States(store).of(wanted) != _WITHDRAWN]
-        for photo_id in rest.tolist():
-            writer.add(_tombstone(photo_id, reason))
-        on_event(StageFinished("prune"))
+        report = _counted(ImageStore.open(images), wanted)
+        withdraw(writer, wanted, reason, on_event)
     return replace(report, applied=True)
+
+
+def withdraw(writer: StoreWriter, wanted: NDArray[np.int64], reason: str, on_event: OnEvent = ignore) -> None:
+    """Removes photos from the store of a writer, whose finished shards are written anew where they hold one.
+
+    Args:
+        writer: of the store; has finished what it had begun.
+        wanted: photo ids, ascending, each once.
+        reason: for the tombstones.
+        on_event: gets a UnitDone for each shard that was written anew.
+
+    Raises:
+        VerificationError: an image that would be copied is not as its index says; its shard stays.
+        OutOfSpaceError: the disk is full; nothing is lost.
+    """
+    store = ImageStore.open(writer.storage)
+    holding = [shard for shard in store.shards() if _held(store, shard, wanted).any()]
+    on_event(StageStarted("prune", len(holding), "shard"))
+    for shard in holding:
+        _rewrite(store, shard, wanted, reason)
+        on_event(UnitDone(1))
+    rest = wanted[States(store).of(wanted) != _WITHDRAWN]
+    for photo_id in rest.tolist():
+        writer.add(_tombstone(photo_id, reason))
+    on_event(StageFinished("prune"))
 
 
 def _counted(store: ImageStore, wanted: NDArray[np.int64]) -> PruneReport:
@@ -168,7 +184,7 @@ def _rewrite(store: ImageStore, number: int, wanted: NDArray[np.int64], reason: 
             elif record.photo_id in withdrawn:
                 shard.add(_tombstone(record.photo_id, reason))
             else:
-                shard.add(replace(record, offset=None), _whole(store, number, record))
+                shard.add(replace(record, offset=None), whole_image(store, number, record))
         shard.flush()
     except BaseException:
         shard.close()
@@ -178,15 +194,19 @@ def _rewrite(store: ImageStore, number: int, wanted: NDArray[np.int64], reason: 
     shard.finish()
 
 
-def _whole(store: ImageStore, shard: int, record: PhotoRecord) -> bytes:
-    """The bytes of an image, proved by its hash."""
+def whole_image(store: ImageStore, shard: int, record: PhotoRecord) -> bytes:
+    """The bytes of an image, proved by its hash.
+
+    Raises:
+        VerificationError: they are not as the index says.
+    """
     assert record.offset is not None, "an image lies somewhere"
     assert record.size_bytes is not None, "an image has a size"
     data = store.read_bytes(shard, record.offset, record.size_bytes, record.photo_id)
     if hashlib.sha256(data).hexdigest() != record.sha256:
         raise VerificationError(
             f"{store.storage.where(layout.tar_name(shard))}: photo {record.photo_id} is not as its index "
-            "says, so the shard was not written anew",
+            "says, so it was not copied",
             hint=f"`arboretum verify --images {store.location}` lists what is damaged, and what to do then.",
         )
     return data

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from arboretum_metadata.vocab import STATUSES
 from arboretum_tools.arrays import from_numpy, to_numpy
 from arboretum_tools.errors import StoreError
-from arboretum_tools.store.layout import PENDING
+from arboretum_tools.store.layout import PENDING, shard_number
 from arboretum_tools.store.lock import ALONE, Task
 from arboretum_tools.store.reader import ImageStore, damaged
 from arboretum_tools.tables import one_line
@@ -182,17 +182,46 @@ class States:
             StoreError: an index is damaged.
         """
         codes = np.zeros(len(ids), np.uint8)
-        if not len(ids):
-            return codes
-        meets = (self._low <= ids[-1]) & (self._high >= ids[0])
-        for file in np.flatnonzero(meets).tolist():
+        for file in self._meeting(ids):
             tried, now = _tried(self._files[file])
-            position = np.searchsorted(ids, tried)
-            position[position == len(ids)] = 0
+            position = _positions(ids, tried)
             # An image is never lost by a later row.
             counts = (ids[position] == tried) & (codes[position] != _OK)
             codes[position[counts]] = now[counts]
         return codes
+
+    def shards_of(self, ids: NDArray[np.int64], codes: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """The highest shards with rows that say these states of some photos; -1 = none.
+
+        Args:
+            ids: photo ids, ascending, each once.
+            codes: a state of each, as a place in `CODES`.
+
+        Raises:
+            StoreError: an index is damaged.
+        """
+        shards = np.full(len(ids), -1, np.int64)
+        for file in self._meeting(ids):
+            tried, now = _tried(self._files[file])
+            position = _positions(ids, tried)
+            says = (ids[position] == tried) & (codes[position] == now)
+            shards[position[says]] = shard_number(self._files[file])
+        return shards
+
+    def _meeting(self, ids: NDArray[np.int64]) -> list[int]:
+        """The indexes, by ascending shard, that may have rows of some photos."""
+        if not len(ids):
+            return []
+        meets = (self._low <= ids[-1]) & (self._high >= ids[0])
+        found: list[int] = np.flatnonzero(meets).tolist()
+        return found
+
+
+def _positions(ids: NDArray[np.int64], tried: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where photos would stand among `ids`; 0 for those behind all of them."""
+    position: NDArray[np.int64] = np.searchsorted(ids, tried)
+    position[position == len(ids)] = 0
+    return position
 
 
 def _bands(plan: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:

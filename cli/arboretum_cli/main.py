@@ -106,7 +106,7 @@ for _name, (_command, _line) in COMMANDS.items():
 #: Groups of commands: their commands, and the line of the group.
 GROUPS: dict[str, tuple[typer.Typer, dict[str, tuple[Callable[..., None], str]], str]] = {
     "catalog": (catalog.app, catalog.COMMANDS, "Fetch, build, annotate and check a catalogue."),
-    "store": (store.app, store.COMMANDS, "Remove photos from an image store for good."),
+    "store": (store.app, store.COMMANDS, "Prune and merge image stores."),
 }
 
 for _name, (_group, _commands, _line) in GROUPS.items():

@@ -68,9 +68,57 @@ def _lines(report: PruneReport) -> list[str]:
     ]
 
 
+def merge(
+    sources: Annotated[list[Path], typer.Argument(help="The stores to merge.", metavar="STORE")],
+    to: Annotated[
+        Path,
+        typer.Option("--out", "-o", help="The merged store: made if need be, else added to.", metavar="DIR"),
+    ],
+    shard_photos: Annotated[
+        int | None,
+        typer.Option("--shard-photos", help="Most photos of a shard. [default: 10000]", metavar="N", min=1),
+    ] = None,
+    shard_bytes: Annotated[
+        int | None,
+        typer.Option(
+            "--shard-bytes",
+            help="Bytes at which a shard is finished. [default: 1073741824]",
+            metavar="N",
+            min=1,
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Copy what several image stores hold into one, or one store into shards of another size.
+
+    The stores have photos of one size. Of a photo that several have, the first one's image is taken; a photo
+    that any of them has withdrawn stays withdrawn. Every image is proved by its hash, the plans go along, and
+    the sources are only read. Interrupted, the same command goes on. In Python: `merge_stores(sources, to)`.
+
+    \b
+    Examples:
+        arboretum store merge images other-images --out all-images
+        arboretum store merge images --shard-photos 2000 --out repacked
+    """
+    from arboretum_tools.store.merging import merge_stores
+
+    with Progress() as progress:
+        given = {"shard_photos": shard_photos, "shard_bytes": shard_bytes}
+        sizes = {name: value for name, value in given.items() if value is not None}
+        report = merge_stores(sources, to, **sizes, on_event=progress)
+    lines = [
+        f"{report.path}: {counted(report.images, 'image')} ({size(report.size_bytes)}) copied",
+        *([f"states of photos without an image: {report.others:,}"] if report.others else []),
+        *([f"passed over: {report.passed_over:,}"] if report.passed_over else []),
+        *([f"plans: {report.plans:,}"] if report.plans else []),
+    ]
+    result(json, report.to_dict(), lines)
+
+
 #: Every command of the group with its line in the overview.
 COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
     "prune": (prune, "Remove photos for good."),
+    "merge": (merge, "Copy several stores into one, or one into other shards."),
 }
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -78,7 +126,7 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 @app.callback()
 def store() -> None:
-    """Change an image store: remove photos from it for good."""
+    """Change image stores: remove photos for good, merge several into one."""
 
 
 for _name, (_command, _line) in COMMANDS.items():

@@ -1,0 +1,195 @@
+"""One store out of several: what downloads on several machines, or into several folders, came to.
+
+Nothing is held of the sources but the index of the shard that is being copied, so memory grows neither with
+photos nor with stores. What became of a photo in the merged store: withdrawn, if it was withdrawn in any of
+them; else its image, of the store named first that has one; else its state in the store named last that tried
+it. Every image is proved by its hash on its way.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from arboretum_metadata.vocab import WITHDRAWN
+from arboretum_tools.arrays import to_numpy
+from arboretum_tools.errors import UsageError
+from arboretum_tools.events import OnEvent, StageFinished, StageStarted, UnitDone, ignore
+from arboretum_tools.photo_plan import SavedPlan
+from arboretum_tools.store import layout, plans
+from arboretum_tools.store.pruning import whole_image, withdraw
+from arboretum_tools.store.reader import ImageStore
+from arboretum_tools.store.record import PhotoRecord, from_arrow
+from arboretum_tools.store.states import CODES, States
+from arboretum_tools.store.storage import Storage
+from arboretum_tools.store.writer import SHARD_BYTES, SHARD_PHOTOS, StoreWriter
+from arboretum_tools.temporary_folders import TemporaryFolder
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_PENDING, _OK, _WITHDRAWN = (CODES.index(name) for name in (layout.PENDING, "ok", WITHDRAWN))
+
+
+@dataclass(frozen=True, slots=True)
+class MergeReport:
+    """What a merge came to.
+
+    Attributes:
+        path: the merged store, as it was named.
+        images: images that were copied.
+        size_bytes: their bytes.
+        others: photos without an image whose state was copied: failures, tombstones.
+        passed_over: rows of the sources that were left out, as the merged store knew better.
+        plans: plans that were copied.
+    """
+
+    path: str
+    images: int
+    size_bytes: int
+    others: int
+    passed_over: int
+    plans: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same, JSON-able."""
+        return asdict(self)
+
+
+def merge_stores(
+    sources: Iterable[str | Path],
+    to: str | Path,
+    *,
+    shard_photos: int = SHARD_PHOTOS,
+    shard_bytes: int = SHARD_BYTES,
+    on_event: OnEvent = ignore,
+) -> MergeReport:
+    """Copies what several image stores hold into one; of a single store, into shards of another size.
+
+    Interrupted, the same call goes on. The sources are only read.
+
+    Args:
+        sources: image stores of one size, the first one first where several have an image of a photo.
+        to: the folder of the merged store, which is made if it does not exist, and else added to.
+        shard_photos: photos at which a shard is finished.
+        shard_bytes: bytes at which a shard is finished.
+        on_event: gets a UnitDone for each shard of a source that was copied.
+
+    Raises:
+        UsageError: no source, or one that is the merged store itself.
+        StoreError: a source is not a store, holds another size, or is damaged.
+        VerificationError: an image is not as its index says; what was copied before stays.
+        TargetExistsError: `to` holds something else.
+        OutOfSpaceError: the disk is full; what was copied is kept.
+
+    >>> import arboretum_tools as at
+    >>> at.merge_stores(["images"], "repacked", shard_photos=500).images
+    1436
+    >>> at.open_store("repacked").shards()
+    [0, 1, 2]
+    """
+    stores = [ImageStore.open(source) for source in sources]
+    if not stores:
+        raise UsageError("there is no store to merge")
+    with StoreWriter.create(
+        to, stores[0].config, shard_photos=shard_photos, shard_bytes=shard_bytes
+    ) as writer:
+        target = writer.storage
+        for store in stores:
+            layout.check_config(store.storage, writer.config)
+            if store.storage.absolute() == target.absolute():
+                raise UsageError(
+                    f"{store.location} cannot be merged into itself", hint="Name another folder with --out."
+                )
+        merge = _Merge(stores, ImageStore.open(target))
+        on_event(StageStarted("merge", sum(len(store.shards()) for store in stores), "shard"))
+        for position, store in enumerate(stores):
+            for shard in store.shards():
+                for record, data in merge.rows(position, shard):
+                    writer.add(record, data)
+                on_event(UnitDone(1))
+        if len(merge.withdrawn):
+            writer.roll()
+            withdraw(
+                writer, np.unique(np.concatenate(merge.withdrawn)), "withdrawn in a store merged into it"
+            )
+        copied = sum(_copy_plans(store.storage, target) for store in stores)
+        on_event(StageFinished("merge"))
+    return replace(merge.report, path=target.location, plans=copied)
+
+
+class _Merge:
+    """Decides, row by row, what goes into the merged store."""
+
+    def __init__(self, stores: Sequence[ImageStore], target: ImageStore) -> None:
+        self._stores = stores
+        self._target = States(target)
+        self._states = [States(store) for store in stores]
+        self.report = MergeReport("", 0, 0, 0, 0, 0)
+        # Photos that the target holds and a source has withdrawn: few.
+        self.withdrawn: list[NDArray[np.int64]] = []
+
+    def rows(self, position: int, shard: int) -> Iterator[tuple[PhotoRecord, bytes | None]]:
+        """What is copied of one shard, in the order in which its images lie."""
+        store = self._stores[position]
+        index = store.index(shard)
+        ids = to_numpy(index["photo_id"].combine_chunks())
+        chosen = self._chosen(position, shard, ids)
+        images = size_bytes = others = 0
+        records = from_arrow(index.take(np.flatnonzero(chosen)))
+        for record in sorted(records, key=lambda record: record.offset or 0):
+            if record.status == "ok":
+                data = whole_image(store, shard, record)
+                images, size_bytes = images + 1, size_bytes + len(data)
+                yield replace(record, offset=None), data
+            else:
+                others += 1
+                yield record, None
+        report = self.report
+        self.report = replace(
+            report,
+            images=report.images + images,
+            size_bytes=report.size_bytes + size_bytes,
+            others=report.others + others,
+            passed_over=report.passed_over + len(ids) - images - others,
+        )
+
+    def _chosen(self, position: int, shard: int, ids: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which rows of a shard say what the merged store is to say of a photo."""
+        there = self._target.of(ids)
+        codes = np.stack([states.of(ids) for states in self._states])
+        # The store whose word counts: the first with an image or a tombstone, else the last that tried.
+        owner = np.full(len(ids), -1)
+        for number, of_store in enumerate(codes):
+            owner[of_store != _PENDING] = number
+        for code in (_OK, _WITHDRAWN):
+            has = codes == code
+            owner = np.where(has.any(axis=0), has.argmax(axis=0), owner)
+        now = codes[owner, np.arange(len(ids))]
+        known = (there == now) | (there == _WITHDRAWN) | (there == _OK)
+        if (late := (there == _OK) & (now == _WITHDRAWN)).any():
+            self.withdrawn.append(ids[late])
+        chosen: NDArray[np.bool_] = (owner == position) & ~known
+        chosen &= self._states[position].shards_of(ids, now) == shard
+        return chosen
+
+
+def _copy_plans(source: Storage, target: Storage) -> int:
+    there = {plan.id for plan in plans.saved(target)}
+    copied = 0
+    for plan in plans.saved(source):
+        if plan.id in there:
+            continue
+        # On the file system of the store, so that they take their names in one step.
+        with TemporaryFolder("plan", target.scratch) as folder:
+            for suffix in (".parquet", ".json"):
+                file = plan.path.with_suffix(suffix)
+                shutil.copyfile(file, folder / file.name)
+            plans.keep(SavedPlan(folder / plan.path.name, plan.id, plan.photos, plan.source), target)
+        copied += 1
+    return copied
