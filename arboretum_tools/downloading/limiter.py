@@ -303,6 +303,8 @@ class HostLimiter:
         self._busy = 0.0
 
     def _wake(self, *, everyone: bool = False) -> None:
+        if not self._waiting:
+            return
         free = len(self._waiting) if everyone else self._free
         while self._waiting and free > 0:
             turn = self._waiting.popleft()

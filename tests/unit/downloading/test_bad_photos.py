@@ -67,7 +67,7 @@ def test_photos_that_failed_are_asked_again_after_all_others_and_settle_soon(tmp
         "max_failure_rate": 1,
         "attempts": 3,
     }
-    # A host that has served nothing yet is looked at by one photo a pause: here it has.
+    # A host that has served nothing yet is tried with a few photos a pause: here it has.
     bad = range(47, 201)
     origin.faults = dict.fromkeys(bad, BAD)
     download(plan_of(*range(1, 201)), **arguments)
