@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from arboretum_tools import photo_plan
-from arboretum_tools.downloading.cancel import Stopper
 from arboretum_tools.downloading.composition import composition_of
 from arboretum_tools.downloading.estimate import DownloadEstimate
 from arboretum_tools.downloading.job import Job
 from arboretum_tools.downloading.options import DownloadOptions
 from arboretum_tools.downloading.report import DownloadFailedError, DownloadReport
-from arboretum_tools.downloading.task import TaskSpec
+from arboretum_tools.downloading.tasks.cancel import Stopper
+from arboretum_tools.downloading.tasks.task import TaskSpec
 from arboretum_tools.errors import UsageError
 from arboretum_tools.events import OnEvent, ignore
 from arboretum_tools.options import takes

@@ -24,10 +24,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from arboretum_metadata.vocab import STATUSES
-from arboretum_tools.downloading.addresses import is_public
+from arboretum_tools.downloading.network.addresses import is_public
+from arboretum_tools.downloading.network.proxy import Proxy, proxy_for
+from arboretum_tools.downloading.network.urls import OPEN_DATA_HOST, STATIC_HOST
 from arboretum_tools.downloading.options import DownloadOptions
-from arboretum_tools.downloading.proxy import Proxy, proxy_for
-from arboretum_tools.downloading.urls import OPEN_DATA_HOST, STATIC_HOST
 from arboretum_tools.errors import ArboretumError, BadInputError
 from arboretum_tools.image_format import NotWholeError, inspect
 from arboretum_tools.store import inventory, layout, states

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from arboretum_tools.downloading.budget import ByteAllowance, seconds_within
+from arboretum_tools.downloading.network.budget import ByteAllowance, seconds_within
 from arboretum_tools.errors import BadInputError, OutOfSpaceError
 from arboretum_tools.store.layout import PENDING
 from arboretum_tools.store.writer import SHARD_BYTES, SHARD_PHOTOS

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from arboretum_metadata.vocab import PHOTO_SIZES
 from arboretum_tools.downloading.options import DownloadOptions
-from arboretum_tools.downloading.task import TaskSpec
+from arboretum_tools.downloading.tasks.task import TaskSpec
 from arboretum_tools.errors import UsageError
 from arboretum_tools.events import OnEvent, ignore
 from arboretum_tools.photo_plan import PhotoSource

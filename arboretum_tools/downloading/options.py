@@ -8,9 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-from arboretum_tools.downloading.budget import ByteAllowance, ByteBudget, state_folder
-from arboretum_tools.downloading.limiter import RetryPolicy
-from arboretum_tools.downloading.urls import STATIC_HOST, AddressRules
+from arboretum_tools.downloading.fetching.limiter import RetryPolicy
+from arboretum_tools.downloading.network.budget import ByteAllowance, ByteBudget, state_folder
+from arboretum_tools.downloading.network.urls import STATIC_HOST, AddressRules
 from arboretum_tools.options.download import ORIGIN_VARIABLE, TaskOptions
 from arboretum_tools.version import __version__
 

@@ -14,13 +14,13 @@ import pyarrow as pa
 
 from arboretum_tools import photo_plan
 from arboretum_tools.arrays import memory_of_the_system
-from arboretum_tools.downloading.cancel import Stopper
 from arboretum_tools.downloading.estimate import DownloadEstimate, check_plan, make_plan
 from arboretum_tools.downloading.job import Job
+from arboretum_tools.downloading.network.urls import STATIC_HOST
 from arboretum_tools.downloading.photo_bytes import mean_pixels, typical_pixels
 from arboretum_tools.downloading.report import FAILURES, DownloadFailedError, DownloadReport, Tally
-from arboretum_tools.downloading.task import TaskSpec
-from arboretum_tools.downloading.urls import STATIC_HOST
+from arboretum_tools.downloading.tasks.cancel import Stopper
+from arboretum_tools.downloading.tasks.task import TaskSpec
 from arboretum_tools.events import Event, OnEvent, StageFinished, StageStarted, UnitDone
 from arboretum_tools.photo_plan import PhotoSource, SavedPlan
 from arboretum_tools.store import layout, measured, plans, states
@@ -108,7 +108,7 @@ def _carry_out(
     on_event(StageStarted("download", to_fetch))
     if to_fetch:
         # Not before there is something to fetch: it costs the import of asyncio and TLS.
-        from arboretum_tools.downloading.executors import executor_for
+        from arboretum_tools.downloading.tasks.executors import executor_for
 
         executor_for(specs)(specs, told, stopper)
         by_status = count()

@@ -11,11 +11,11 @@ from itertools import pairwise
 import pytest
 
 from arboretum_tools.downloading import download
-from arboretum_tools.downloading.cancel import Stopper
+from arboretum_tools.downloading.fetching.limiter import IN_A_ROW, RetryPolicy
 from arboretum_tools.downloading.job import Job
-from arboretum_tools.downloading.limiter import IN_A_ROW, RetryPolicy
 from arboretum_tools.downloading.options import DownloadOptions
 from arboretum_tools.downloading.run import run
+from arboretum_tools.downloading.tasks.cancel import Stopper
 from arboretum_tools.events import PhotoDone
 from arboretum_tools.store import ImageStore
 from arboretum_tools.testing.faults import Fault

@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from arboretum_tools.downloading.body_memory import SMALL_BYTES, BodyMemory
-from arboretum_tools.downloading.client import HttpClient, Reply
-from arboretum_tools.downloading.urls import AddressRules
+from arboretum_tools.downloading.network.body_memory import SMALL_BYTES, BodyMemory
+from arboretum_tools.downloading.network.client import HttpClient, Reply
+from arboretum_tools.downloading.network.urls import AddressRules
 
 LARGE = 2 * SMALL_BYTES
 
@@ -78,7 +78,7 @@ def test_memory_is_not_given_to_who_was_cancelled():
 @pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunks"])
 def test_a_large_body_waits_until_another_one_is_written_and_its_host_is_not_blamed(chunked, monkeypatch):
     """For longer than the deadline, too: that is for the host."""
-    monkeypatch.setattr("arboretum_tools.downloading.client.MAX_IMAGE_BYTES", LARGE)
+    monkeypatch.setattr("arboretum_tools.downloading.network.client.MAX_IMAGE_BYTES", LARGE)
     body = bytes(LARGE)
     if chunked:
         sent = b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (LARGE, body)

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arboretum_tools.downloading import download
-from arboretum_tools.downloading.budget import ByteAllowance, ByteBudget, seconds_within, state_folder
-from arboretum_tools.downloading.limiter import HostLimiter, RetryPolicy
+from arboretum_tools.downloading.fetching.limiter import HostLimiter, RetryPolicy
+from arboretum_tools.downloading.network.budget import ByteAllowance, ByteBudget, seconds_within, state_folder
 from arboretum_tools.errors import BadInputError
 
 SMALL = ByteAllowance(hour_bytes=1000, day_bytes=3000)
@@ -147,9 +147,9 @@ def test_what_an_origin_serves_in_its_place_is_not_counted(tmp_path, origin, pla
 
 def test_what_was_fetched_is_written_down(tmp_path, origin, plan_of):
     from arboretum_tools.downloading import run
-    from arboretum_tools.downloading.cancel import Stopper
     from arboretum_tools.downloading.job import Job
     from arboretum_tools.downloading.options import DownloadOptions
+    from arboretum_tools.downloading.tasks.cancel import Stopper
 
     path = tmp_path / "host.json"
     options = DownloadOptions(origin=origin.url, budget_path=path)

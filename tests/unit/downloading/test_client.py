@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arboretum_tools.downloading import client as module
-from arboretum_tools.downloading.client import HttpClient, Reply, UntrustedError, WireError
-from arboretum_tools.downloading.urls import AddressRules
+from arboretum_tools.downloading.network import client as module
+from arboretum_tools.downloading.network.client import HttpClient, Reply, UntrustedError, WireError
+from arboretum_tools.downloading.network.urls import AddressRules
 
 OK = b"HTTP/1.1 200 OK\r\n"
 WHOLE = OK + b"Content-Length: 5\r\n\r\nhello"

@@ -15,9 +15,9 @@ import pytest
 from PIL import Image
 
 from arboretum_tools.downloading import DownloadFailedError, download
-from arboretum_tools.downloading.client import HttpClient
-from arboretum_tools.downloading.proxy import Proxy
-from arboretum_tools.downloading.urls import AddressRules
+from arboretum_tools.downloading.network.client import HttpClient
+from arboretum_tools.downloading.network.proxy import Proxy
+from arboretum_tools.downloading.network.urls import AddressRules
 from arboretum_tools.errors import BadInputError
 from arboretum_tools.image_format import inspect
 from arboretum_tools.store import ImageStore, StoreWriter, inventory
@@ -495,7 +495,7 @@ def test_a_photo_that_lies_under_the_other_spelling_of_its_extension_is_found(tm
 
 
 def test_the_watchdog_names_what_is_waited_for(tmp_path, plan_of, origin, monkeypatch, url):
-    from arboretum_tools.downloading import engine
+    from arboretum_tools.downloading.fetching import engine
     from arboretum_tools.events import Note
 
     monkeypatch.setattr(engine, "QUIET_S", 0.1)
@@ -517,7 +517,7 @@ def test_the_watchdog_names_what_is_waited_for(tmp_path, plan_of, origin, monkey
 def test_what_is_done_between_fetching_and_writing_decides_what_is_stored(tmp_path, plan_of, origin):
     from dataclasses import replace
 
-    from arboretum_tools.downloading import engine
+    from arboretum_tools.downloading.fetching import engine
     from arboretum_tools.downloading.options import DownloadOptions
 
     async def refuse_even(record, data):

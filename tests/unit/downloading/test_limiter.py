@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arboretum_tools.downloading.limiter import IN_A_ROW, HostLimiter, RetryPolicy, parse_retry_after
+from arboretum_tools.downloading.fetching.limiter import IN_A_ROW, HostLimiter, RetryPolicy, parse_retry_after
 
 RULES = settings(deadline=None, derandomize=True, max_examples=200)
 

@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
-from arboretum_tools.downloading import download, hosts
-from arboretum_tools.downloading.budget import ByteAllowance
-from arboretum_tools.downloading.cancel import Stopper
+from arboretum_tools.downloading import download
+from arboretum_tools.downloading.fetching import hosts
 from arboretum_tools.downloading.job import Job
+from arboretum_tools.downloading.network.budget import ByteAllowance
+from arboretum_tools.downloading.network.urls import OPEN_DATA_HOST
 from arboretum_tools.downloading.options import DownloadOptions
 from arboretum_tools.downloading.run import run
-from arboretum_tools.downloading.urls import OPEN_DATA_HOST
+from arboretum_tools.downloading.tasks.cancel import Stopper
 from arboretum_tools.errors import BadInputError
 from arboretum_tools.events import Note, PhotoDone
 from arboretum_tools.store import ImageStore, inventory

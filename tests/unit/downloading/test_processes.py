@@ -84,7 +84,7 @@ def children(pid: int | None = None) -> list[int]:
     return sorted(
         int(one)
         for one in found
-        if b"downloading.worker_process" in Path(f"/proc/{one}/cmdline").read_bytes()
+        if b"downloading.tasks.worker_process" in Path(f"/proc/{one}/cmdline").read_bytes()
     )
 
 
@@ -154,7 +154,7 @@ def test_a_process_that_is_killed_is_replaced(arguments, server, plan_of, undist
 def test_processes_that_die_one_after_the_other_end_the_run_and_it_can_be_resumed(
     arguments, server, plan_of, undisturbed, monkeypatch
 ):
-    from arboretum_tools.downloading import processes
+    from arboretum_tools.downloading.tasks import processes
 
     hear_out = processes.Processes._hear_out
 

@@ -11,10 +11,10 @@ import time
 import pytest
 
 from arboretum_tools.downloading import TaskSpec, download, plan_task, run_task, save_plan
-from arboretum_tools.downloading.budget import ByteAllowance
-from arboretum_tools.downloading.cancel import Stopper
-from arboretum_tools.downloading.executors import in_this_process
+from arboretum_tools.downloading.network.budget import ByteAllowance
 from arboretum_tools.downloading.report import Tally
+from arboretum_tools.downloading.tasks.cancel import Stopper
+from arboretum_tools.downloading.tasks.executors import in_this_process
 from arboretum_tools.errors import ArboretumError, StoreError, UsageError
 from arboretum_tools.store import ImageStore, StoreWriter, inventory, layout
 from arboretum_tools.store.folder import Folder

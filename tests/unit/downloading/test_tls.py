@@ -13,8 +13,8 @@ import pytest
 
 from arboretum_tools.downloading import DownloadFailedError, download
 from arboretum_tools.downloading.doctor import examine
+from arboretum_tools.downloading.network.proxy import Proxy, proxy_for
 from arboretum_tools.downloading.options import DownloadOptions
-from arboretum_tools.downloading.proxy import Proxy, proxy_for
 from arboretum_tools.errors import BadInputError
 from arboretum_tools.store import ImageStore
 from arboretum_tools.testing.origin import Origin

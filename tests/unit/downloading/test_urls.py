@@ -6,15 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arboretum_tools.downloading.addresses import is_public
-from arboretum_tools.downloading.urls import (
+from arboretum_tools.downloading.network.addresses import is_public
+from arboretum_tools.downloading.network.urls import (
     KNOWN_HOSTS,
     OPEN_DATA_HOST,
     STATIC_HOST,
     AddressRefusedError,
     AddressRules,
 )
-from arboretum_tools.downloading.urls import variant as variant_of
+from arboretum_tools.downloading.network.urls import variant as variant_of
 from arboretum_tools.errors import UsageError
 
 RULES = AddressRules()

@@ -8,7 +8,7 @@ import io
 import pytest
 from PIL import Image
 
-from arboretum_tools.downloading.verify import Answer, judge
+from arboretum_tools.downloading.fetching.verify import Answer, judge
 
 
 def photo(kind: str = "jpeg") -> bytes:

@@ -14,10 +14,10 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
-from arboretum_tools.downloading import engine
-from arboretum_tools.downloading.engine import Transform
-from arboretum_tools.downloading.task import TaskSpec
-from arboretum_tools.downloading.urls import STATIC_HOST
+from arboretum_tools.downloading.fetching import engine
+from arboretum_tools.downloading.fetching.engine import Transform
+from arboretum_tools.downloading.network.urls import STATIC_HOST
+from arboretum_tools.downloading.tasks.task import TaskSpec
 from arboretum_tools.events import OnEvent
 from arboretum_tools.resize import Resize
 from arboretum_tools.store import plans, states

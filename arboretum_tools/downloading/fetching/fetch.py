@@ -9,12 +9,12 @@ from time import monotonic
 from types import TracebackType
 from typing import Self
 
-from arboretum_tools.downloading.client import Reply, UntrustedError, WireError
-from arboretum_tools.downloading.hosts import TIMEOUTS, Hosts, LaterError, Served
+from arboretum_tools.downloading.fetching.hosts import TIMEOUTS, Hosts, LaterError, Served
+from arboretum_tools.downloading.fetching.photo_queue import Fetch
+from arboretum_tools.downloading.fetching.verify import Answer, Verdict, judge, judge_pixels
+from arboretum_tools.downloading.network.client import Reply, UntrustedError, WireError
+from arboretum_tools.downloading.network.urls import AddressRefusedError, variant
 from arboretum_tools.downloading.options import DownloadOptions
-from arboretum_tools.downloading.photo_queue import Fetch
-from arboretum_tools.downloading.urls import AddressRefusedError, variant
-from arboretum_tools.downloading.verify import Answer, Verdict, judge, judge_pixels
 from arboretum_tools.events import OnEvent, ignore
 from arboretum_tools.store.layout import MAX_IMAGE_BYTES
 from arboretum_tools.store.record import PhotoRecord

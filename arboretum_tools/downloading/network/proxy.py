@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from arboretum_tools.downloading.addresses import is_loopback
+from arboretum_tools.downloading.network.addresses import is_loopback
 from arboretum_tools.errors import BadInputError
 
 _PORTS = {"http": 80, "https": 443}

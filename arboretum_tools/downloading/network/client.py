@@ -28,10 +28,10 @@ from aiohttp.http import HttpProcessingError, RawResponseMessage
 from multidict import CIMultiDict
 from yarl import URL
 
-from arboretum_tools.downloading.addresses import is_public
-from arboretum_tools.downloading.body_memory import SMALL_BYTES, BodyMemory
-from arboretum_tools.downloading.proxy import Proxy
-from arboretum_tools.downloading.urls import AddressRules, base_url_of
+from arboretum_tools.downloading.network.addresses import is_public
+from arboretum_tools.downloading.network.body_memory import SMALL_BYTES, BodyMemory
+from arboretum_tools.downloading.network.proxy import Proxy
+from arboretum_tools.downloading.network.urls import AddressRules, base_url_of
 from arboretum_tools.errors import BadInputError
 from arboretum_tools.store.layout import MAX_IMAGE_BYTES
 from arboretum_tools.tables import one_line

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from arboretum_tools.downloading.cancel import Stopper
-from arboretum_tools.downloading.processes import Processes
-from arboretum_tools.downloading.task import TaskSpec
-from arboretum_tools.downloading.worker import opened
+from arboretum_tools.downloading.tasks.cancel import Stopper
+from arboretum_tools.downloading.tasks.processes import Processes
+from arboretum_tools.downloading.tasks.task import TaskSpec
+from arboretum_tools.downloading.tasks.worker import opened
 from arboretum_tools.events import OnEvent
 
 #: Carries out tasks until all are done, the stopper ends them, or one fails: then it ends all, each with its

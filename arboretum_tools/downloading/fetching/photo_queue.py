@@ -11,7 +11,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from arboretum_metadata.schema import REQUEST
-from arboretum_tools.downloading.verify import Answer, Verdict
+from arboretum_tools.downloading.fetching.verify import Answer, Verdict
 
 if TYPE_CHECKING:
     import pyarrow as pa

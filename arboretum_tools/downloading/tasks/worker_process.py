@@ -15,9 +15,9 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
 
-from arboretum_tools.downloading.processes import LENGTH, TaskEnded, pack
-from arboretum_tools.downloading.task import TaskSpec
-from arboretum_tools.downloading.worker import opened
+from arboretum_tools.downloading.tasks.processes import LENGTH, TaskEnded, pack
+from arboretum_tools.downloading.tasks.task import TaskSpec
+from arboretum_tools.downloading.tasks.worker import opened
 from arboretum_tools.errors import ArboretumError
 from arboretum_tools.subprocesses import began
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, cast
 
-from arboretum_tools.downloading.task import TaskSpec
+from arboretum_tools.downloading.tasks.task import TaskSpec
 from arboretum_tools.errors import ArboretumError, ProcessDiedError
 from arboretum_tools.events import Event, Note, OnEvent, PhotoDone
 from arboretum_tools.subprocesses import Child
@@ -216,4 +216,4 @@ class Processes:
 
 
 def _start() -> Child:
-    return Child("arboretum_tools.downloading.worker_process", {}, _ENVIRONMENT)
+    return Child("arboretum_tools.downloading.tasks.worker_process", {}, _ENVIRONMENT)

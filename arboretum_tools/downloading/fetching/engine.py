@@ -14,10 +14,10 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING
 
-from arboretum_tools.downloading.fetch import Fetcher
-from arboretum_tools.downloading.hosts import Served
+from arboretum_tools.downloading.fetching.fetch import Fetcher
+from arboretum_tools.downloading.fetching.hosts import Served
+from arboretum_tools.downloading.fetching.photo_queue import PhotoQueue
 from arboretum_tools.downloading.options import DownloadOptions
-from arboretum_tools.downloading.photo_queue import PhotoQueue
 from arboretum_tools.events import Note, OnEvent, PhotoDone
 from arboretum_tools.store.record import PhotoRecord
 from arboretum_tools.store.writer import StoreWriter

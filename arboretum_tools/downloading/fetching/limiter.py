@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
-from arboretum_tools.downloading.budget import ByteBudget
+from arboretum_tools.downloading.network.budget import ByteBudget
 
 # Requests to a host that has not answered yet; many enough that a healthy one is soon at full speed.
 _FIRST_WINDOW = 8

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from arboretum_tools.downloading.budget import SYNC_BYTES, ByteAllowance, state_folder
+from arboretum_tools.downloading.network.budget import SYNC_BYTES, ByteAllowance, state_folder
+from arboretum_tools.downloading.network.urls import STATIC_HOST
 from arboretum_tools.downloading.options import DownloadOptions
-from arboretum_tools.downloading.urls import STATIC_HOST
 from arboretum_tools.errors import UsageError
 from arboretum_tools.options import declared
 from arboretum_tools.options.download import TaskOptions

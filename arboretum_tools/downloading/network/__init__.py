@@ -1,0 +1,1 @@
+"""Addresses that may be asked, the one HTTP client, and the bytes that a host may be asked for."""
