@@ -209,10 +209,10 @@ def check_own(path: Path, *, folder: bool = False) -> None:
         return
     if (stat.S_ISDIR if folder else stat.S_ISREG)(mode):
         return
-    kind = "a symbolic link" if stat.S_ISLNK(mode) else f"not a {'folder' if folder else 'regular file'}"
+    what = f"not a {'folder' if folder else 'regular file'}"
+    if stat.S_ISLNK(mode):
+        what = "a symbolic link, and a store is never written through one"
     raise StoreError(
-        f"{path} is {kind}, and a store is never written through one; nothing was changed"
-        if stat.S_ISLNK(mode)
-        else f"{path} is {kind}; nothing was changed",
+        f"{path} is {what}; nothing was changed",
         hint="Move it out of the store and run the same command again.",
     )

@@ -21,6 +21,7 @@ from arboretum_tools.downloading.options import DownloadOptions
 from arboretum_tools.events import Note, OnEvent, PhotoDone
 from arboretum_tools.store.record import PhotoRecord
 from arboretum_tools.store.writer import StoreWriter
+from arboretum_tools.wording import counted, does
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -126,7 +127,7 @@ async def _watch(
             named = ", ".join(f"{photo_id} ({now - began:.0f} s)" for photo_id, began in longest[:5])
             on_event(
                 Note(
-                    f"no photo came to an end for {now - since:.0f} s; {len(longest)} are waited for, "
-                    f"the longest: {named}"
+                    f"no photo came to an end for {now - since:.0f} s; {counted(len(longest), 'photo')} "
+                    f"{does(len(longest), 'are')} waited for, the longest: {named}"
                 )
             )

@@ -511,7 +511,26 @@ def test_the_watchdog_names_what_is_waited_for(tmp_path, plan_of, origin, monkey
         on_event=lambda event: message.append(event.text) if isinstance(event, Note) else None,
     )
     assert message
-    assert all("1 are waited for" in text and "7 (" in text for text in message)
+    assert all("1 photo is waited for" in text and "7 (" in text for text in message)
+
+
+def test_a_photo_that_hangs_between_fetching_and_writing_is_named_too(tmp_path, plan_of, origin, monkeypatch):
+    from arboretum_tools.downloading import engine
+    from arboretum_tools.downloading.options import DownloadOptions
+    from arboretum_tools.events import Note
+
+    monkeypatch.setattr(engine, "QUIET_S", 0.1)
+    found = []
+
+    async def dawdle(record, data):
+        await asyncio.sleep(0.5)
+        return record, data
+
+    with StoreWriter.create(tmp_path) as writer:
+        options = DownloadOptions(origin=origin.url)
+        asyncio.run(engine.run(iter(plan_of(7).batches()), writer, options, found.append, transform=dawdle))
+    notes = [event.text for event in found if isinstance(event, Note)]
+    assert any("1 photo is waited for, the longest: 7 (" in text for text in notes)
 
 
 def test_what_is_done_between_fetching_and_writing_decides_what_is_stored(tmp_path, plan_of, origin):
