@@ -63,14 +63,12 @@ def test_it_runs_the_whole_chain_and_what_it_prints_can_be_run(tmp_path, process
         assert sheet.width > 1_000
 
 
-def test_it_says_that_its_server_has_ended(tmp_path, arboretum):
-    outcome = arboretum("demo", "--out", tmp_path / "d")
-    assert outcome.out.endswith("`arboretum demo --serve` keeps it up, to type along.\n")
-
-
-def test_the_python_lines_that_it_prints_run(tmp_path, arboretum, monkeypatch):
+def test_it_says_that_its_server_has_ended_and_the_python_lines_that_it_prints_run(
+    tmp_path, arboretum, monkeypatch
+):
     outcome = arboretum("demo", "--out", tmp_path / "d")
     assert outcome.code == 0, outcome.err
+    assert outcome.out.endswith("`arboretum demo --serve` keeps it up, to type along.\n")
     lines = [line.removeprefix(">>> ") for line in outcome.out.splitlines() if line.startswith(">>> ")]
     assert len(lines) == 4
     monkeypatch.chdir(tmp_path / "d")

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -54,63 +55,50 @@ def built(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
+def none_loads(commands: list[list[str]], modules: tuple[str, ...], folder: Path) -> None:
+    """In one new process, each command does its work, and none of these modules is there after it."""
+    code = (
+        "import sys\nfrom arboretum_cli.main import main\n"
+        f"for command in {commands!r}:\n"
+        "    try: main(command)\n"
+        "    except SystemExit as end: assert end.code == 0, command\n"
+        f"    loaded = [name for name in {modules!r} if name in sys.modules]\n"
+        "    assert not loaded, (command, loaded)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True, cwd=folder
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_questions_load_neither_pandas_nor_arrow(built, tmp_path):
+    """Each of the two takes as long as most questions to a built catalogue."""
+    questions = [
         ["select", "--taxa", "Aves"],
         ["select", "--rarity", "rare"],
         ["taxa", "Aves"],
         ["taxa", "--tree"],
         ["stats"],
-    ],
-    ids=" ".join,
-)
-def test_questions_load_neither_pandas_nor_arrow(built, command):
-    """Each of the two takes as long as most questions to a built catalogue."""
-    code = (
-        "import sys\nfrom arboretum_cli.main import main\n"
-        f"try: main({[*command, '--catalog', str(built)]!r})\n"
-        "except SystemExit as end: assert end.code == 0\n"
-        "loaded = [name for name in ('pandas', 'pyarrow', 'numpy', 'tqdm') if name in sys.modules]\n"
-        "assert not loaded, loaded"
-    )
-    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    ]
+    commands = [[*command, "--catalog", str(built)] for command in questions]
+    none_loads(commands, ("pandas", "pyarrow", "numpy", "tqdm"), tmp_path)
 
 
-@pytest.mark.parametrize(
-    "commands",
-    [
-        [["stats"]],
-        [["select", "--taxa", "Aves", "--limit", "10", "--out", "ids.parquet"]],
-        [
-            ["make-split", "--lt-ratio", "2,5", "--out", "family"],
-            ["make-split", "--from", "family/all-lt5", "--name", "again"],
-            ["make-split", "--exclude", "family/all-lt5", "--profile", "balanced", "--out", "apart"],
-            ["audit-split", "apart", "--exclude", "family/all-lt5"],
-            ["stats", "apart"],
-        ],
-        [
-            ["make-split", "--benchmark", "balanced", "--test-per-class", "5", "--out", "balanced"],
-            ["audit-split", "balanced"],
-        ],
-    ],
-    ids=lambda commands: commands[0][0],
-)
-def test_published_files_take_no_pandas(tmp_path, commands):
+def test_published_files_take_no_pandas(tmp_path):
     """It takes 0.3 s and 46 MB, and pyarrow loads it for many of its functions wherever it is installed."""
-    code = (
-        "import sys\nfrom arboretum_cli.main import main\n"
-        f"for command in {commands!r}:\n"
-        f"    if command[0] != 'audit-split': command += ['--catalog', {str(catalog_path())!r}]\n"
-        "    try: main(command)\n"
-        "    except SystemExit as end: assert end.code == 0, command\n"
-        "    assert 'pandas' not in sys.modules, command"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], check=False, capture_output=True, text=True, cwd=tmp_path
-    )
-    assert done.returncode == 0, done.stderr
+    catalog = ["--catalog", str(catalog_path())]
+    commands = [
+        ["stats", *catalog],
+        ["select", "--taxa", "Aves", "--limit", "10", "--out", "ids.parquet", *catalog],
+        ["make-split", "--lt-ratio", "2,5", "--out", "family", *catalog],
+        ["make-split", "--from", "family/all-lt5", "--name", "again", *catalog],
+        ["make-split", "--exclude", "family/all-lt5", "--profile", "balanced", "--out", "apart", *catalog],
+        ["audit-split", "apart", "--exclude", "family/all-lt5"],
+        ["stats", "apart", *catalog],
+        ["make-split", "--benchmark", "balanced", "--test-per-class", "5", "--out", "balanced", *catalog],
+        ["audit-split", "balanced"],
+    ]
+    none_loads(commands, ("pandas",), tmp_path)
 
 
 def test_help_is_quick_enough_to_be_asked_for():

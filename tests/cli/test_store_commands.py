@@ -126,7 +126,7 @@ def test_photos_are_resized_as_they_come_and_every_command_says_so(workdir, arbo
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_stops_all_processes_with_the_state_kept(workdir, process, arboretum, number, code):
-    flags = ("download", "--taxa", "Aves", "--size", "small", "--processes", 2, "--connections", 4)
+    flags = ("download", "--taxa", "Aves", "--size", "thumb", "--processes", 2, "--connections", 4)
     started = process(*flags, cwd=workdir)
     images = workdir / "images"
     while started.poll() is None and len(list(images.glob("*.journal"))) < 2:
