@@ -10,7 +10,7 @@ at a time.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from arboretum_metadata.schema import CATALOG, LINEAGE
 from arboretum_metadata.vocab import EXTENSIONS, VOCABULARIES
 from arboretum_tools.catalog.files import RawFiles
 from arboretum_tools.catalog.losses import REASONS as LOSSES
-from arboretum_tools.catalog.spellings import unknown, value_sql
+from arboretum_tools.catalog.spellings import is_exact, unknown, value_sql
 from arboretum_tools.identity import HYBRID_SQL, class_key_sql
 from arboretum_tools.query import Connection, identifier, parquet_source, rows, whole_sql
 from arboretum_tools.wording import counted, plural
@@ -136,7 +136,8 @@ def prepare(connection: Connection, files: RawFiles) -> Defects:
     """
     run = connection.execute
     kind = "TABLE" if files.rows <= _KEPT_ROWS else "VIEW"
-    run(f"CREATE {kind} source AS {_source_sql(files)}")
+    folded = _other_spellings(connection, files)
+    run(f"CREATE {kind} source AS {_source_sql(files, folded)}")
     bad_id, bad_ext = _integers(
         connection,
         "SELECT count(*) FILTER (photo_id IS NULL OR photo_id < 1), "
@@ -184,14 +185,23 @@ def prepare(connection: Connection, files: RawFiles) -> Defects:
         conflicting_photos=conflict_photos,
         no_class=no_class,
         control_characters=control,
-        unknown_values=unknown_values(connection, files),
+        unknown_values=unknown(connection, parquet_source(files.files), folded),
     )
 
 
 def unknown_values(connection: Connection, files: RawFiles) -> dict[str, dict[str, int]]:
     """Rows by column and spelling of values that are in no vocabulary."""
-    columns = {column: _text(files, column) for column in VOCABULARIES if files.has(column)}
-    return unknown(connection, parquet_source(files.files), columns)
+    return unknown(connection, parquet_source(files.files), _other_spellings(connection, files))
+
+
+def _other_spellings(connection: Connection, files: RawFiles) -> dict[str, str]:
+    """Columns of a vocabulary with a text that is spelled otherwise, with their SQL: mostly none.
+
+    To fold spellings takes longer than all else that is asked of a small catalogue.
+    """
+    texts = {column: _text(files, column) for column in VOCABULARIES if files.has(column)}
+    source = parquet_source(files.files)
+    return {c: text for c, text in texts.items() if not is_exact(connection, source, c, text)}
 
 
 def _text(files: RawFiles, column: str) -> str:
@@ -262,9 +272,16 @@ def _most_frequent(column: str) -> str:
     )
 
 
-def _source_sql(files: RawFiles) -> str:
-    """The files as one relation with our names and types; every value that does not fit is NULL."""
-    columns = [f"{_column_sql(files, c.name, c.type)} AS {identifier(c.name)}" for c in CATALOG.columns]
+def _source_sql(files: RawFiles, folded: Collection[str]) -> str:
+    """The files as one relation with our names and types; every value that does not fit is NULL.
+
+    Args:
+        files: are read.
+        folded: columns of a vocabulary whose spellings are not all its own.
+    """
+    columns = [
+        f"{_column_sql(files, c.name, c.type, folded)} AS {identifier(c.name)}" for c in CATALOG.columns
+    ]
     table = f"SELECT {', '.join(columns)} FROM {parquet_source(files.files)}"
     # The ends that nearly every address has are compared as they are; only the others need a pattern. No IN
     # list: DuckDB makes a join of a long one, which then runs for every query, asked or not.
@@ -290,7 +307,7 @@ def _source_sql(files: RawFiles) -> str:
     )
 
 
-def _column_sql(files: RawFiles, name: str, type_name: str) -> str:
+def _column_sql(files: RawFiles, name: str, type_name: str, folded: Collection[str]) -> str:
     spellings = files.columns.get(name)
     sql_type = TYPES[type_name]
     if not spellings:
@@ -306,7 +323,7 @@ def _column_sql(files: RawFiles, name: str, type_name: str) -> str:
     if name in NAME_COLUMNS or name == "photo_url":
         # Names are cleaned where some need it; most of a catalogue is names and addresses.
         return f"{column}::VARCHAR"
-    if name in VOCABULARIES:
+    if name in folded:
         return value_sql(name, f"{column}::VARCHAR")
     if sql_type == "VARCHAR":
         # Empty texts are how CSV exports write what is unknown.
@@ -362,9 +379,12 @@ def _resolve_repeated(connection: Connection) -> tuple[int, int, int, int, int]:
     """
     columns = ", ".join(map(identifier, PHOTO_COLUMNS))
     run = connection.execute
+    (repeated,) = _integers(connection, "SELECT count(*) FROM repeated")
+    # To plan how names are cleaned takes longer than all the rest where no id repeats.
+    names = f"REPLACE ({_names_sql(clean=True)})" if repeated else ""
     run(
         f"CREATE TABLE repeated_rows AS SELECT {columns}, photo_url, class_key, count(*) AS copies FROM ("
-        f"SELECT * REPLACE ({_names_sql(clean=True)}) FROM valid "
+        f"SELECT * {names} FROM valid "
         "WHERE photo_id IN (SELECT photo_id FROM repeated)), "
         f"LATERAL (SELECT {class_key_sql('species')} AS class_key) GROUP BY ALL"
     )
@@ -390,11 +410,11 @@ def _resolve_repeated(connection: Connection) -> tuple[int, int, int, int, int]:
 
 def _unclean(connection: Connection) -> tuple[int, bool]:
     """How many rows have a control character in a name, and whether any name has to be cleaned at all."""
-    control = " OR ".join(f"regexp_matches({identifier(name)}, '{_CONTROL}')" for name in NAME_COLUMNS)
+    control = f"regexp_matches(concat_ws(' ', {', '.join(map(identifier, NAME_COLUMNS))}), '{_CONTROL}')"
     other = " OR ".join(f"{identifier(name)} IS DISTINCT FROM {_cleaned(name)}" for name in NAME_COLUMNS)
     rows_, tuples = _integers(
         connection,
-        f"SELECT sum(n) FILTER (coalesce({control}, false)), count(*) FILTER ({other}) FROM named",
+        f"SELECT sum(n) FILTER ({control}), count(*) FILTER ({other}) FROM named",
     )
     return rows_, bool(tuples)
 

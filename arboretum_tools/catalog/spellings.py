@@ -32,6 +32,19 @@ def value_sql(column: str, expression: str) -> str:
     return f"CASE {expression} {same} ELSE CASE {_folded(expression)} {known} END END"
 
 
+def is_exact(connection: Connection, source: str, column: str, expression: str) -> bool:
+    """Whether every text is spelled as in the vocabulary, blanks around it aside, or says nothing.
+
+    Args:
+        connection: asks.
+        source: a table expression.
+        column: one of `vocab.VOCABULARIES`.
+        expression: SQL of the text.
+    """
+    others = f"nullif(trim({expression}), '') NOT IN ({', '.join(map(literal, VOCABULARIES[column]))})"
+    return not rows(connection, f"SELECT 1 FROM {source} WHERE {others} LIMIT 1")
+
+
 def unknown(connection: Connection, source: str, columns: Mapping[str, str]) -> dict[str, dict[str, int]]:
     """Rows by spelling, most first, of every column of a vocabulary that has spellings nobody knows.
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from arboretum_tools.catalog import open_catalog
+from arboretum_tools.catalog import open_catalog, raw
 from arboretum_tools.catalog.build import build_catalog
 from arboretum_tools.errors import InfeasibleSplitError
 from arboretum_tools.photo_ids import PhotoIds
@@ -280,13 +280,31 @@ def reference(rows, criteria, wish, store, exclusion):
     return parts, len(selected)
 
 
-@settings(max_examples=40)
-@given(catalogues(), asked(), wishes(), st.randoms(use_true_random=False))
+EXAMPLES = given(catalogues(), asked(), wishes(), st.randoms(use_true_random=False))
+
+
+@settings(max_examples=20)
+@EXAMPLES
 def test_it_is_what_the_rules_say(tmp_path_factory, monkeypatch, rows, criteria, wish, rng):
+    obeys(tmp_path_factory, monkeypatch, rows, criteria, wish, rng)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@settings(max_examples=500, derandomize=False)
+@EXAMPLES
+def test_it_is_what_the_rules_say_over_many_catalogues(
+    tmp_path_factory, monkeypatch, rows, criteria, wish, rng
+):
+    obeys(tmp_path_factory, monkeypatch, rows, criteria, wish, rng)
+
+
+def obeys(tmp_path_factory, monkeypatch, rows, criteria, wish, rng):
+    """Makes the split that is wished for and compares it with `reference`."""
     if not deduplicated(rows):
         return  # a build refuses it: nothing is left of the rows
     # None of this may show: the order of rows, files, their row groups, the layout, threads, limits far below
-    # what a class needs (every class is asked again), buckets of a few photos.
+    # what a class needs (every class is asked again), buckets of a few photos, whether rows are kept.
     folder = tmp_path_factory.mktemp("c")
     write(folder, rng.sample(rows, k=len(rows)), rng.randint(1, 3), rng.choice([1, 7, 999]))
     if rng.random() < 0.3:
@@ -294,6 +312,7 @@ def test_it_is_what_the_rules_say(tmp_path_factory, monkeypatch, rows, criteria,
     catalog = open_catalog(folder, threads=rng.randint(1, 2))
     monkeypatch.setattr(hold_out, "SPARE", rng.choice([6, 6, -1_000]))
     monkeypatch.setattr(draw, "_BUCKET_ROWS", rng.choice([100_000, 5]))
+    monkeypatch.setattr(raw, "_KEPT_ROWS", rng.choice([50_000, 0]))
     ids = sorted({row["photo_id"] for row in rows})
     store = set(rng.sample(ids, k=len(ids) * 3 // 4)) if rng.random() < 0.3 else None
     exclusion = None
