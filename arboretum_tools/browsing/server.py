@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import hmac
 import ipaddress
 import json
+import os
 import secrets
 import socket
 import threading
@@ -216,10 +218,12 @@ def _bound(host: str, port: int | None) -> socket.socket:
             return socket.create_server((host, tried), family=family)
         except OSError as error:
             problem = error
+            if error.errno != errno.EADDRINUSE:
+                break
     assert problem is not None
     where = f"{host}:{port}" if port is not None else host
     raise BadInputError(
-        f"the page cannot be served at {where}: {problem.strerror or problem}",
+        f"the page cannot be served at {where}: {os.strerror(problem.errno) if problem.errno else problem}",
         hint="Name another --port (0 = any that is free) or --host.",
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from arboretum_tools import taxonomy
 from arboretum_tools.catalog import inactive, names
@@ -23,7 +24,13 @@ from arboretum_tools.taxonomy import Candidate, Known, Taxon
 
 
 class Catalog(Relations):
-    """Photos and their taxa. Opened with `open_catalog`; safe to ask from one thread at a time."""
+    """Photos and their taxa. Opened with `open_catalog`; safe to ask from one thread at a time.
+
+    It goes through pickle as its path, and is opened again on the other side.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (open_catalog, (self.path,))
 
     # -- names
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from arboretum_metadata.schema import SELECTION, SPECIES
 from arboretum_tools import criteria as criteria_to_sql
-from arboretum_tools.atomic_files import check_output, whole_file
+from arboretum_tools.catalog.saving import check_file, save_rows
 from arboretum_tools.criteria import Criteria, Predicate
 from arboretum_tools.errors import UsageError
 from arboretum_tools.identity import joined_slugs
+from arboretum_tools.photo_ids import PhotoIds
 from arboretum_tools.photo_plan import COLUMNS, PhotoPlan
 from arboretum_tools.query import identifier
-from arboretum_tools.spreadsheets import plain_batch
-from arboretum_tools.tables import arrow_schema, to_frame, write_table
+from arboretum_tools.stable_key import key_sql
+from arboretum_tools.tables import arrow_schema, to_frame
 from arboretum_tools.wording import counted
 
 if TYPE_CHECKING:
@@ -151,6 +151,70 @@ class Selection:
     def __repr__(self) -> str:
         # Asks the catalogue nothing, as its English would.
         return f"Selection(catalog={str(self.catalog.path)!r}, any_of={self.recipe()['any_of']!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # What was asked of the catalogue is asked again where this arrives.
+        return (Selection, (self.catalog, self.criteria))
+
+    def __or__(self, other: object) -> Selection:
+        """The photos of either selection."""
+        if not isinstance(other, Selection):
+            return NotImplemented
+        self._refuse_another_catalog(other)
+        return Selection(self.catalog, tuple(dict.fromkeys((*self.criteria, *other.criteria))))
+
+    def __and__(self, other: object) -> Selection:
+        """The photos of both selections, as a list: 8 bytes of memory each."""
+        if not isinstance(other, Selection):
+            return NotImplemented
+        self._refuse_another_catalog(other)
+        return self._of_ids(f"photo_id IN (SELECT photo_id FROM ({other.query('photo_id')[0]}))", other)
+
+    def __sub__(self, other: object) -> Selection:
+        """The photos of this selection that the other lacks, as a list: 8 bytes of memory each."""
+        if not isinstance(other, Selection):
+            return NotImplemented
+        self._refuse_another_catalog(other)
+        return self._of_ids(f"photo_id NOT IN (SELECT photo_id FROM ({other.query('photo_id')[0]}))", other)
+
+    def sample(self, n: int, seed: int = 0) -> Selection:
+        """Some of the photos, as a list: those smallest by key, the same everywhere.
+
+        Args:
+            n: how many; all where there are fewer.
+            seed: another seed, another sample.
+
+        Raises:
+            UsageError: n is below 1.
+
+        >>> import arboretum_tools as at
+        >>> birds = at.open_catalog("catalog").select("Aves")
+        >>> len(birds.sample(10)), len(birds.sample(10) & birds.sample(10, seed=1))
+        (10, 0)
+        """
+        if n < 1:
+            raise UsageError(f"a sample has 1 photo or more, not {n}")
+        return self._of_ids(
+            "true", order=f"ORDER BY {key_sql('photo_id', 'limit', seed)}, photo_id LIMIT {n:d}"
+        )
+
+    def _refuse_another_catalog(self, other: Selection) -> None:
+        ours, theirs = self.catalog, other.catalog
+        if ours is not theirs and ours.path.resolve() != theirs.path.resolve():
+            raise UsageError(
+                f"selections of two catalogues cannot be combined: {ours.path} and {theirs.path}",
+                hint="Select both in one of them.",
+            )
+
+    def _of_ids(self, where: str, *others: Selection, order: str = "") -> Selection:
+        """The photos of this selection that meet a condition, with the parameters of other selections."""
+        import pyarrow as pa
+
+        sql, parameters = self.query("photo_id", where=where)
+        values = (*parameters, *(value for other in others for value in other.query("photo_id")[1]))
+        table = self.catalog.table(f"{sql} {order}", values)
+        ids = PhotoIds.of(table["photo_id"].combine_chunks().cast(pa.int64()))
+        return Selection(self.catalog, (Criteria(photo_ids=ids, quality_grade="any"),))
 
     @property
     def english(self) -> str:
@@ -358,19 +422,8 @@ class Selection:
         28
         """
         path = Path(path)
-        if path.suffix not in (".csv", ".parquet", ".json"):
-            raise UsageError(
-                f"{path} ends in none of .csv, .parquet, .json", hint="The suffix decides the format."
-            )
-        check_output(path, overwrite=overwrite, inputs=[self.catalog.path])
-        if path.suffix == ".csv":
-            return _save_csv(path, arrow_schema(SPECIES), self.species_batches())
-        if path.suffix == ".parquet":
-            return write_table(path, self.species_batches(), SPECIES, {"selection": self.recipe()})
-        rows = [row for batch in self.species_batches() for row in batch.to_pylist()]
-        with whole_file(path) as temporary:
-            temporary.write_text(json.dumps(rows, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-        return len(rows)
+        check_file(path, (".csv", ".parquet", ".json"), self.catalog.path, overwrite=overwrite)
+        return save_rows(path, self.species_batches(), SPECIES, {"selection": self.recipe()})
 
     def to_arrow(self) -> pa.Table:
         """All selected rows with all columns, photo_id ascending. Memory grows with the selection.
@@ -450,30 +503,13 @@ class Selection:
         1436
         """
         path = Path(path)
-        if path.suffix not in (".parquet", ".csv"):
-            raise UsageError(
-                f"{path} ends in neither .parquet nor .csv", hint="The suffix decides the format."
-            )
-        check_output(path, overwrite=overwrite, inputs=[self.catalog.path])
-        if path.suffix == ".csv":
-            return _save_csv(path, _photo_schema(), self.batches())
+        check_file(path, (".parquet", ".csv"), self.catalog.path, overwrite=overwrite)
         provenance: Mapping[str, Any] = {
             "selection": self.recipe(),
             "english": self.english,
             "catalog": {"rows": len(self.catalog), "fingerprint": self.catalog.fingerprint},
         }
-        return write_table(path, self.batches(), SELECTION, provenance)
-
-
-def _save_csv(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
-    from pyarrow import csv
-
-    rows = 0
-    with whole_file(path) as temporary, csv.CSVWriter(temporary, schema) as writer:
-        for batch in batches:
-            writer.write_batch(plain_batch(batch.cast(schema)))
-            rows += batch.num_rows
-    return rows
+        return save_rows(path, self.batches(), SELECTION, provenance)
 
 
 def _photo_schema() -> pa.Schema:

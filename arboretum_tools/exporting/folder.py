@@ -63,7 +63,7 @@ _NAME_BYTES = 180
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:64em;margin:2em auto;padding:0 1em}"
     "table{border-collapse:collapse;width:100%}td,th{padding:.2em 1em .2em 0;text-align:left;"
-    "vertical-align:top;overflow-wrap:anywhere}h2{margin:1.5em 0 .3em}"
+    "vertical-align:top;overflow-wrap:anywhere}td:last-child{white-space:nowrap}h2{margin:1.5em 0 .3em}"
 )
 
 

@@ -51,11 +51,12 @@ def browse(
     with Progress() as progress:
         shown: Any = what if what is not None or not flags.given else flags.select(flags.open(progress))
         if "to" in options:
+            options.pop("open", None)
             known = {entry.name for entry in declared(GalleryOptions)}
             if others := [
                 entry.flag for entry in declared(BrowseOptions) if entry.name in {*options} - known
             ]:
-                raise UsageError(f"{', '.join(others)} belongs to a page that is served, not to --out")
+                raise UsageError(f"{', '.join(others)} says how a page is served, and --out serves none")
             page = save_gallery(shown, catalog=flags.catalog, on_event=progress, **options)
             say(f"written: {page}")
             return
