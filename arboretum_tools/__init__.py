@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from arboretum_tools.exporting import export
     from arboretum_tools.exporting.report import ExportReport
     from arboretum_tools.options.training import TrainingRecipe
+    from arboretum_tools.publication import Publication, publish_split
     from arboretum_tools.split import Split, open_split
     from arboretum_tools.split.audit import Audit, audit_split
     from arboretum_tools.split.bias import SplitBias, split_bias
@@ -86,6 +87,7 @@ _HOME = {
     "ImageStore": "store",
     "LongTailSampler": "split.rebalancing.samplers",
     "PruneReport": "store.pruning",
+    "Publication": "publication",
     "RemadeSplit": "split.reproduce",
     "PhotoBrowser": "browsing",
     "MergeReport": "store.merging",
@@ -127,6 +129,7 @@ _HOME = {
     "open_store": "store",
     "plan_task": "downloading",
     "prune_store": "store.pruning",
+    "publish_split": "publication",
     "remake_split": "split.reproduce",
     "run_task": "downloading",
     "save_gallery": "browsing",
@@ -158,6 +161,7 @@ __all__ = [
     "MergeReport",
     "PhotoBrowser",
     "PruneReport",
+    "Publication",
     "RemadeSplit",
     "Runs",
     "Selection",
@@ -197,6 +201,7 @@ __all__ = [
     "open_store",
     "plan_task",
     "prune_store",
+    "publish_split",
     "remake_split",
     "run_task",
     "save_gallery",

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 import pyarrow as pa
 
-from arboretum_metadata.sample import PHOTO_IDS
 from arboretum_tools.errors import VerificationError
 from arboretum_tools.events import OnEvent
 from arboretum_tools.exporting.photo_records import PhotoInfo, PhotoRecords
 from arboretum_tools.exporting.staging import Staging
 from arboretum_tools.image_format import jpeg_turn
+from arboretum_tools.publication.origin import Origin
 from arboretum_tools.samples import Samples
 from arboretum_tools.split.manifest import Split
 from arboretum_tools.store.layout import tar_name
@@ -110,20 +110,9 @@ class Source:
         return rows
 
     @property
-    def drawn(self) -> bool:
-        """Whether photos of it are those of the bundled sample catalogue, which are drawn and not taken."""
-        first, last = PHOTO_IDS.start, PHOTO_IDS.stop
-        return any(
-            bool(np.any((samples.photo_ids >= first) & (samples.photo_ids < last)))
-            for samples in self.parts.values()
-        )
-
-    @property
-    def origin(self) -> str:
-        """Where the photos are from, as the rest of a sentence."""
-        if self.drawn:
-            return "drawn by the test server of arboretum-tools for its bundled sample catalogue, not taken"
-        return "from iNaturalist, by way of Arboretum / BioTrove"
+    def origin(self) -> Origin:
+        """Where its photos are from."""
+        return Origin.of_ids(samples.photo_ids for samples in self.parts.values())
 
     def samples(self, part: str, order: NDArray[np.int64]) -> Iterator[Sample]:
         """The samples at these positions of a part, read one at a time.

@@ -17,9 +17,9 @@ from arboretum_metadata.vocab import LICENSES
 from arboretum_tools.atomic_files import canonical_json
 from arboretum_tools.bands import BANDS
 from arboretum_tools.exporting.base import SPLIT_NAMES, Source
-from arboretum_tools.exporting.citations import bibtex
 from arboretum_tools.exporting.licenses import NOT_KNOWN, least_open, licenses
 from arboretum_tools.markdown import table
+from arboretum_tools.publication.citations import bibtex
 from arboretum_tools.version import __version__
 from arboretum_tools.wording import counted
 
@@ -101,7 +101,9 @@ def _hub_license(by_license: Mapping[str, int]) -> str:
 
 
 def _tags(source: Source) -> list[str]:
-    tags = ["biodiversity", "synthetic"] if source.drawn else ["biodiversity", "iNaturalist", "Arboretum"]
+    tags = (
+        ["biodiversity", "synthetic"] if source.origin.drawn else ["biodiversity", "iNaturalist", "Arboretum"]
+    )
     meta = source.split.meta
     # A selection as it is has a ratio too, which nobody asked for.
     long_tailed = meta["recipe"].get("profile") != "all" and (meta.get("ratio_achieved") or 1) > 1
@@ -117,7 +119,7 @@ def _body(source: Source, by_license: Mapping[str, int]) -> str:
     photos = sum(len(samples) for samples in source.parts.values())
     sections = [
         f"# {_text(split.name)}",
-        f"{counted(photos, 'photo')} of {counted(split.num_classes, 'class')}, {source.origin}.",
+        f"{counted(photos, 'photo')} of {counted(split.num_classes, 'class')}, {source.origin.words}.",
         _loading(source),
         f"## Photos\n\n{_counts(source)}",
         f"## Lineage\n\n{_lineage(split.classes.to_pylist())}",

@@ -237,8 +237,8 @@ def _page(source: Source, named: _Names) -> Iterator[str]:
     yield (
         f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>Credits of {title}</title>\n'
         f"<style>{_STYLE}</style>\n<h1>Credits of {title}</h1>\n"
-        f"<p>Photos {html.escape(source.origin)}, with the credit lines of iNaturalist. Keep this page with "
-        "the photos: most licences ask for the name of the author wherever a photo is shown.</p>\n"
+        f"<p>Photos {html.escape(source.origin.words)}, with the credit lines of iNaturalist. Keep this "
+        "page with the photos: most licences ask for the name of the author wherever a photo is shown.</p>\n"
     )
     before = None
     for row in _rows(source, named):

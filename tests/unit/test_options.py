@@ -21,6 +21,7 @@ from arboretum_tools.options.contact_sheet import ContactSheetOptions
 from arboretum_tools.options.download import DownloadArguments
 from arboretum_tools.options.evaluation import EvaluationOptions
 from arboretum_tools.options.export import ExportOptions
+from arboretum_tools.options.publish import PublishOptions
 from arboretum_tools.options.select import SelectionOptions
 from arboretum_tools.options.split import SplitOptions
 from arboretum_tools.options.stats import CatalogStatsOptions, SplitStatsOptions
@@ -32,6 +33,7 @@ STAGES = [
     (DownloadArguments, ("download", "download_async", "estimate_download", "save_plan"), "download"),
     (SplitOptions, ("make_split",), "make-split"),
     (ExportOptions, ("export",), "export"),
+    (PublishOptions, ("publish_split",), "publish"),
     (EvaluationOptions, ("evaluate",), "evaluate"),
     (CatalogStatsOptions, ("catalog_stats",), "stats"),
     (SplitStatsOptions, ("split_stats",), "stats"),

@@ -1,0 +1,72 @@
+"""Where the photos of a split or an export are from, in the words of its descriptions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from arboretum_metadata.sample import PHOTO_IDS
+from arboretum_tools.arrays import to_numpy
+from arboretum_tools.split.manifest import Split
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where photos are from.
+
+    Attributes:
+        drawn: whether they are those of the bundled sample catalogue, which are drawn and not taken.
+        imported: whether they are those of a published data set, whose origin that tells.
+    """
+
+    drawn: bool = False
+    imported: bool = False
+
+    @classmethod
+    def of(cls, split: Split) -> Origin:
+        """That of a split."""
+        if split.files is not None:
+            return cls(imported=True)
+        ids = (
+            to_numpy(batch.column("photo_id"))
+            for part in split.parts
+            for batch in split.batches(part, ["photo_id"])
+        )
+        return cls.of_ids(ids)
+
+    @classmethod
+    def of_ids(cls, ids: Iterable[NDArray[np.int64]]) -> Origin:
+        """That of photos with these numbers."""
+        return cls(drawn=any(bool(np.any((one >= PHOTO_IDS.start) & (one < PHOTO_IDS.stop))) for one in ids))
+
+    @property
+    def words(self) -> str:
+        """As the rest of a sentence."""
+        if self.drawn:
+            return "drawn by the test server of arboretum-tools for its bundled sample catalogue, not taken"
+        if self.imported:
+            return "those of the published data set that the split was imported from"
+        return "from iNaturalist, by way of Arboretum / BioTrove"
+
+    @property
+    def collection(self) -> str:
+        """How they came about."""
+        if self.drawn:
+            return (
+                "Pictures that the test server of arboretum-tools drew by taxon for its bundled sample "
+                "catalogue, "
+                "whose names are real and whose photos, observations and observers are invented."
+            )
+        if self.imported:
+            return "As the published data set says from which the split was imported."
+        return (
+            "Photos that people took of wild organisms and uploaded to iNaturalist, identified by its "
+            "community; "
+            "selected and divided by arboretum-tools, as the recipe says."
+        )
