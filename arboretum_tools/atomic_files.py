@@ -45,7 +45,8 @@ def out_of_space(path: Path) -> Iterator[None]:
 def placed(path: Path) -> Iterator[None]:
     """Turns what keeps `path`, or a folder above it, from being made into NotWritableError.
 
-    An OSError about any other file is passed on as it is.
+    So it does for the hidden files and folders in which `path` is made. An OSError about any other file is
+    passed on as it is.
     """
     try:
         yield
@@ -53,12 +54,15 @@ def placed(path: Path) -> Iterator[None]:
         raise
     except OSError as error:
         named = Path(os.fsdecode(error.filename)) if error.filename else None
-        if named is None or not (
-            named in (path, *path.parents) or any(PARTIAL in one for one in named.parts)
-        ):
+        if named is None:
+            ours = PARTIAL in str(error)  # pyarrow names a file in its text alone
+        else:
+            hidden = named.parent == path.parent and named.name.startswith(f".{path.name}.")
+            ours = named in (path, *path.parents) or hidden or any(PARTIAL in one for one in named.parts)
+        if not ours:
             raise
         raise NotWritableError(
-            f"{path} cannot be written: {error.strerror}"
+            f"{path} cannot be written: {os.strerror(error.errno) if error.errno else error}"
             + (f" ({named})" if named in path.parents else "")
             + "; nothing was changed",
             hint="Choose a folder that may be written to.",

@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from arboretum_tools.atomic_files import out_of_space, sync
+from arboretum_tools.atomic_files import out_of_space, placed, sync
 from arboretum_tools.catalog import built_files
 from arboretum_tools.errors import CatalogError, TargetExistsError
 from arboretum_tools.locking import exclusive
@@ -62,18 +62,18 @@ def work_folder(target: Path, plan: str) -> Iterator[Path]:
             hint="Wait for it to end, or build into another folder with --out.",
         )
 
-    with out_of_space(path):
+    with placed(target):
         path.mkdir(parents=True, exist_ok=True)
-        with exclusive(path / _LOCK, refuse):
-            marker = path / _PLAN
-            if not (marker.is_file() and marker.read_text("utf-8") == plan):
-                _clear(path)
-                marker.write_text(plan, "utf-8")
-            try:
-                yield path
-            finally:
-                shutil.rmtree(path / _SPILL, ignore_errors=True)
-            shutil.rmtree(path, ignore_errors=True)
+    with out_of_space(path), exclusive(path / _LOCK, refuse):
+        marker = path / _PLAN
+        if not (marker.is_file() and marker.read_text("utf-8") == plan):
+            _clear(path)
+            marker.write_text(plan, "utf-8")
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path / _SPILL, ignore_errors=True)
+        shutil.rmtree(path, ignore_errors=True)
 
 
 @contextlib.contextmanager

@@ -221,7 +221,7 @@ def _details(samples: Samples, split: Split, store: ImageStore, to: Path) -> Pho
     with placed(to):
         to.parent.mkdir(parents=True, exist_ok=True)
     folder = to.parent if os.access(to.parent, os.W_OK) else Path(tempfile.gettempdir())
-    with out_of_space(folder):
+    with placed(to), out_of_space(folder):
         return PhotoRecords(samples, split, store, folder)
 
 

@@ -21,6 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from arboretum_tools.atomic_files import PARTIAL
 from arboretum_tools.errors import SplitError, StoreError
 from arboretum_tools.samples import Samples, lacks_places, read_index
 from arboretum_tools.split.manifest import Split
@@ -106,8 +107,8 @@ class PhotoRecords:
             StoreError: an index cannot be read, or is not the one that the samples were found in.
             SplitError: the part cannot be read, or is not the one that the samples were found for.
         """
-        self._records = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 - `close` does
-        self._texts = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115
+        self._records = tempfile.TemporaryFile(dir=folder, prefix=PARTIAL, buffering=0)  # noqa: SIM115 - `close` does
+        self._texts = tempfile.TemporaryFile(dir=folder, prefix=PARTIAL, buffering=0)  # noqa: SIM115
         self.formats: Counter[str] = Counter()
         self.licenses: Counter[str | None] = Counter()
         try:

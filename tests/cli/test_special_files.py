@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from arboretum_tools.testing.tiny import tiny_split
+from arboretum_tools.testing.tiny import tiny_split, tiny_store
 
 READ = [
     ["select", "--catalog", "pipe"],
@@ -66,6 +66,29 @@ def test_a_place_that_holds_no_files_is_no_place_for_a_store(arboretum, workdir,
     assert place in outcome.err
     assert "--images" in outcome.err
     assert "0.0 kB" not in outcome.err
+
+
+WRITTEN = [
+    ["select", "--taxa", "Aves", "-o", "PLACE.parquet"],
+    ["select", "--taxa", "Aves", "-o", "PLACE.csv"],
+    ["catalog", "build", "catalog", "--out", "PLACE"],
+    ["catalog", "check", "catalog", "--rejected", "PLACE.parquet"],
+    ["make-split", "--taxa", "Aves", "--out", "PLACE"],
+    ["demo", "--out", "PLACE"],
+    ["export", "split", "--images", "images", "--out", "PLACE"],
+]
+
+
+@pytest.mark.parametrize("place", ["/proc/nowhere", "/dev/null/nowhere"])
+@pytest.mark.parametrize("arguments", WRITTEN, ids=lambda words: " ".join(words[:2]))
+def test_what_cannot_be_written_there_is_named_by_what_was_asked_for(arboretum, workdir, arguments, place):
+    if "split" in arguments:
+        tiny_split().save(workdir / "split")
+        tiny_store(workdir / "images", tiny_split())
+    outcome = arboretum(*(word.replace("PLACE", place) for word in arguments))
+    assert outcome.code == 3
+    assert f"{place}" in outcome.err
+    assert "cannot be written" in outcome.err
 
 
 def restricted(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
