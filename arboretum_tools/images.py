@@ -15,6 +15,7 @@ from collections.abc import Callable
 from xml.sax.saxutils import escape
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import (
     GifImagePlugin,
     Image,
@@ -353,25 +354,18 @@ def _with_segments(data: bytes, told: list[bytes]) -> bytes:
     return b"".join([kept[0], *head, *ours, *kept[1:], data[at:]])
 
 
-def difference_hash(data: bytes, *, name: str) -> int:
-    """A 64-bit hash of what the image shows: near-duplicates differ in few bits.
+def grey_square(data: bytes, side: int, *, name: str) -> NDArray[np.float32]:
+    """What the image shows as grey, 0 to 255, upright, transparent pixels white, at `side` x `side` pixels.
 
-    The image is shrunk to 9 x 8 grey pixels (upright, transparent pixels white); bit 8 * row + column is
-    whether a pixel is darker than its right neighbour (Krawetz, "Kind of Like That", hackerfactor.com, 2013).
+    Whatever its shape, it is shrunk or enlarged to a square by the means of areas.
 
     Raises:
         UndecodableImageError: the bytes cannot be decoded.
     """
     image = open_image(data, name=name)
-    image.draft("L", (64, 64))
+    image.draft("L", (side, side))
     upright = _rgb(ImageOps.exif_transpose(_loaded(image, name)))
-    grey = upright.convert("L").resize((9, 8), Image.Resampling.BOX).tobytes()
-    bits = 0
-    for row in range(8):
-        for column in range(8):
-            position = 9 * row + column
-            bits |= (grey[position] < grey[position + 1]) << (8 * row + column)
-    return bits
+    return np.asarray(upright.convert("L").resize((side, side), Image.Resampling.BOX), np.float32)
 
 
 def _loaded(image: Image.Image, name: str) -> Image.Image:

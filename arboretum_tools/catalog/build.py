@@ -25,7 +25,7 @@ from arboretum_tools.atomic_files import read_json, sha256_of_json, write_json
 from arboretum_tools.catalog import built_files, name_changes, parts, raw, rejected, sources
 from arboretum_tools.catalog.built import TAXON_COLUMNS
 from arboretum_tools.catalog.files import default_path
-from arboretum_tools.catalog.joins import joined
+from arboretum_tools.catalog.joins import joined, shared_name
 from arboretum_tools.catalog.partitions import DEALT_ROWS, MOST_BUCKETS, deal, dealt
 from arboretum_tools.catalog.sources import Source
 from arboretum_tools.catalog.staging import refuse_foreign, replace_catalog, work_folder, working
@@ -232,6 +232,7 @@ class _Build:
         if rejected.counts(defects):
             to = self._new / built_files.REJECTED
             parts.write_parquet(self._connection, rejected.listed_sql(), REJECTED, to, taxonomy)
+        parts.write_shared(self._connection, "shared_photos", self._new / built_files.SHARED, taxonomy)
         self._say("dealing photos into buckets", defects.photos, "photo")
         buckets = self._deal(base, defects.photos)
         self._done(defects.photos)
@@ -288,6 +289,11 @@ class _Build:
                 joins=joins,
                 name=bucket,
             )
+            shared = shared_name(bucket)
+            if rows(cursor, f"SELECT 1 FROM duckdb_tables() WHERE table_name = '{shared}'"):
+                to = self._new / built_files.PHOTOS / parts.shared_part(number)
+                parts.write_shared(cursor, shared, to, self._state["taxonomy"])
+                cursor.execute(f"DROP TABLE {shared}")
             counts = parts.write_part(
                 cursor,
                 bucket,
@@ -431,7 +437,10 @@ def close_folder(connection: Connection, new: Path, meta: Mapping[str, Any]) -> 
     """Gathers the tallies, removes what only a build needs, and writes catalog.json, which makes it whole."""
     folder = new / built_files.PHOTOS
     parts.gather_tallies(connection, folder, meta["parts"], new / built_files.COUNTS, meta["taxonomy"])
-    for path in [*folder.glob("*.json"), *folder.glob("tally-*.parquet")]:
+    shared = sorted(folder.glob(parts.SHARED_PARTS))
+    if shared:
+        parts.write_shared(connection, parquet_source(shared), new / built_files.SHARED, meta["taxonomy"])
+    for path in [*folder.glob("*.json"), *folder.glob("tally-*.parquet"), *shared]:
         path.unlink()
     write_json(new / built_files.CATALOG_JSON, meta)
 

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from arboretum_metadata.schema import CATALOG
-from arboretum_tools.catalog.built_files import CLASSES, COUNTS, TAXA, BuiltFiles
+from arboretum_metadata.schema import CATALOG, SHARED_PHOTOS
+from arboretum_tools.catalog.built_files import CLASSES, COUNTS, SHARED, TAXA, BuiltFiles
 from arboretum_tools.catalog.raw import NAME_COLUMNS, PHOTO_COLUMNS, TYPES, Defects
 from arboretum_tools.query import Connection, identifier, parquet_source, rows
 
@@ -27,7 +27,7 @@ _MOST_RANGES = 32
 
 
 def prepare(connection: Connection, files: BuiltFiles) -> Defects:
-    """Makes `photos`, `classes`, `lineages`, `taxa` and `counts`; gives the defects that the build found."""
+    """Makes the relations of `layout.Layout`, `taxa` and `counts`; gives the defects that the build found."""
     run = connection.execute
     for name, file in (("taxa", TAXA), ("classes", CLASSES), ("counts", COUNTS)):
         run(f"CREATE VIEW {name} AS FROM {parquet_source([files.root / file])}")
@@ -37,6 +37,9 @@ def prepare(connection: Connection, files: BuiltFiles) -> Defects:
     )
     run(f"CREATE VIEW parts AS FROM {parquet_source(files.parts, alike=True, filename=True)}")
     view_photos(connection, files, files.parts)
+    nothing = ", ".join(f"NULL::{TYPES[c.type]} AS {c.name}" for c in SHARED_PHOTOS.columns)
+    shared = parquet_source([files.root / SHARED]) if (files.root / SHARED).is_file() else None
+    run(f"CREATE VIEW shared_photos AS {f'FROM {shared}' if shared else f'SELECT {nothing} LIMIT 0'}")
     return Defects(**files.meta["defects"])
 
 

@@ -6,6 +6,7 @@
     counts.parquet           photos by taxon, grade, licence, life stage, IUCN category
     inactive_names.parquet   names that iNaturalist no longer uses; only where a source told of any
     rejected.parquet         rows of the sources that were left out, with the reason; only where there are any
+    shared_photos.parquet    photos that have several observations; only where there are any
     photos/part-00000.parquet, ...   one row a photo, sorted by (tax, photo_id) within and over the parts
 
 `tax` numbers the rows of one taxa table and no other; every Parquet file carries the hash of that table
@@ -35,10 +36,11 @@ CLASSES = "classes.parquet"
 COUNTS = "counts.parquet"
 INACTIVE = "inactive_names.parquet"
 REJECTED = "rejected.parquet"
+SHARED = "shared_photos.parquet"
 PHOTOS = "photos"
 
 #: Files that a built catalogue may have or not.
-EXTRAS = (INACTIVE, REJECTED)
+EXTRAS = (INACTIVE, REJECTED, SHARED)
 
 _AGAIN = "Build it again with `arboretum catalog build`. Nothing was changed."
 

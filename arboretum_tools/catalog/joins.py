@@ -37,7 +37,8 @@ def joined(
         base: name of its source.
         has: its optional columns.
         joins: by name of the source, in the order in which they are asked; a photo may be there twice.
-        name: of the table.
+        name: of the table; `shared_name(name)` is made besides where observations come by a join: every
+            observation of the photos that have several.
 
     Returns:
         The optional columns, and photos with a value by column and source.
@@ -60,6 +61,12 @@ def joined(
             f"SEMI JOIN {listed} USING (photo_id) "
             f"QUALIFY row_number() OVER (PARTITION BY photo_id ORDER BY {_nulls_last(columns)}) = 1"
         )
+        if "observation_id" in columns and "observation_id" not in holders:
+            run(
+                f"CREATE TABLE {shared_name(name)} AS SELECT photo_id, observation_id FROM {relation} "
+                f"SEMI JOIN {listed} USING (photo_id) WHERE observation_id IS NOT NULL "
+                "GROUP BY photo_id, observation_id QUALIFY count(*) OVER (PARTITION BY photo_id) > 1"
+            )
         source += f" LEFT JOIN {hits[-1]} j{position} ON b.photo_id = j{position}.photo_id"
         for column in columns:
             if not (column in _ONE_SOURCE and column in holders):
@@ -83,6 +90,11 @@ def joined(
 def _whole_positions(columns: Sequence[str]) -> list[str]:
     """The columns without half a position, which is none."""
     return [column for column in columns if column not in _POSITION or set(_POSITION) <= set(columns)]
+
+
+def shared_name(name: str) -> str:
+    """What `joined` calls the table of photos that have several observations."""
+    return f"{name}_shared"
 
 
 def _nulls_last(columns: Sequence[str]) -> str:

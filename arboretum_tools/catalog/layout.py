@@ -1,7 +1,8 @@
 """The layouts that a catalogue may have on disk, behind one protocol: what everything else asks is the same.
 
-A layout makes the relations `photos`, `classes`, `lineages`, `rejected` and `inactive_names`, and says how
-clades and classes are best asked of them. Another one is a class with these methods and a line in `LAYOUTS`.
+A layout makes the relations `photos`, `classes`, `lineages`, `shared_photos`, `rejected` and
+`inactive_names`, and says how clades and classes are best asked of them. Another one is a class with these
+methods and a line in `LAYOUTS`.
 """
 
 from __future__ import annotations

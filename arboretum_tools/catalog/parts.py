@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from arboretum_metadata.schema import BUILT_PHOTOS, CATALOG_COUNTS, Table
+from arboretum_metadata.schema import BUILT_PHOTOS, CATALOG_COUNTS, SHARED_PHOTOS, Table
 from arboretum_tools.atomic_files import canonical_json, read_json, whole_file, write_json
 from arboretum_tools.catalog.built import COUNTED_COLUMNS
 from arboretum_tools.catalog.built_files import part_name
@@ -150,10 +150,25 @@ def coverage(parts: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
     return total
 
 
+#: The files that `shared_part` names.
+SHARED_PARTS = "shared-*.parquet"
+
+
 def gather_tallies(connection: Connection, folder: Path, parts: int, to: Path, taxonomy: str) -> None:
     """Writes counts.parquet from the tallies of all parts."""
     files = [folder / f"tally-{number:05d}.parquet" for number in range(parts)]
     write_parquet(connection, f"FROM {parquet_source(files)} ORDER BY ALL", CATALOG_COUNTS, to, taxonomy)
+
+
+def shared_part(number: int) -> str:
+    """File name of the photos of a part that have several observations, until all parts are there."""
+    return f"shared-{number:05d}.parquet"
+
+
+def write_shared(connection: Connection, relation: str, to: Path, taxonomy: str) -> None:
+    """Writes the photos that have several observations, if there are any."""
+    if connection.execute(f"SELECT 1 FROM {relation} LIMIT 1").fetchall():
+        write_parquet(connection, f"FROM {relation} ORDER BY ALL", SHARED_PHOTOS, to, taxonomy)
 
 
 def write_parquet(connection: Connection, sql: str, table: Table, to: Path, taxonomy: str) -> None:

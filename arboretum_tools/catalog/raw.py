@@ -1,10 +1,10 @@
 """The raw layout as the relations that everything else asks: `photos` and `classes`.
 
 `photos` has one row a photo after duplicates are resolved, with the columns of the schema, `class_key`
-(species) and `hybrid`. `classes` has one row a class_key. Both are made in three passes over the files:
-names with their counts, repeated photo ids, and (on demand) the fingerprint. Nothing is sorted, and of a
-large catalogue no row is kept in memory but the names, the few repeated ids, and one slice of the photo ids
-at a time.
+(species) and `hybrid`. `classes` has one row a class_key, and `shared_photos` every observation of the photos
+that have several. All are made in three passes over the files: names with their counts, repeated photo ids,
+and (on demand) the fingerprint. Nothing is sorted, and of a large catalogue no row is kept in memory but the
+names, the few repeated ids, and one slice of the photo ids at a time.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from arboretum_metadata.schema import CATALOG, LINEAGE
-from arboretum_metadata.vocab import EXTENSIONS, VOCABULARIES
+from arboretum_metadata.vocab import CLASS_RANKS, EXTENSIONS, VOCABULARIES
 from arboretum_tools.catalog.files import RawFiles
 from arboretum_tools.catalog.losses import REASONS as LOSSES
 from arboretum_tools.catalog.spellings import is_exact, unknown, value_sql
 from arboretum_tools.identity import HYBRID_SQL, class_key_sql
 from arboretum_tools.query import Connection, identifier, parquet_source, rows, whole_sql
-from arboretum_tools.wording import counted, plural
+from arboretum_tools.wording import counted, does, plural
 
 #: Columns of `photos`, in the order in which they are written.
 PHOTO_COLUMNS = (*(column.name for column in CATALOG.columns if column.name != "photo_url"), "url")
@@ -100,6 +100,17 @@ class Defects:
         )
 
     @property
+    def summary(self) -> str:
+        """In one phrase, how many rows are left out and how many are kept with a defect."""
+        out = self.rows - self.photos
+        kept = self.no_class + self.control_characters
+        kept += sum(sum(texts.values()) for texts in self.unknown_values.values())
+        phrases = [f"{counted(out, 'row')} {does(out, 'are')} left out"] if out else []
+        if kept:
+            phrases.append(f"{counted(kept, 'row') if not out else f'{kept:,}'} kept with a defect")
+        return ", ".join(phrases)
+
+    @property
     def sentences(self) -> list[str]:
         """One short phrase for each kind that occurs."""
         kinds = (
@@ -110,7 +121,7 @@ class Defects:
             ),
             (
                 self.conflicting_rows,
-                f"of {counted(self.conflicting_photos, 'photo')} under two or more classes at once: left out",
+                f"listed under two or more classes ({counted(self.conflicting_photos, 'photo')}): left out",
             ),
             (self.bad_photo_id, "without a photo_id of 1 or more: left out"),
             (self.bad_extension, "without a known image extension: left out"),
@@ -372,7 +383,7 @@ def _cleaned(name: str) -> str:
 
 
 def _resolve_repeated(connection: Connection) -> tuple[int, int, int, int, int]:
-    """Makes `kept`: of each photo_id that repeats, the one row that stays, if any does.
+    """Makes `kept`: of each photo_id that repeats, the one row that stays, if any does; and `shared_photos`.
 
     Returns: rows with a repeated id, distinct ones among them, rows kept, rows of photos under two or more
     classes (distinct ones), and those photos.
@@ -388,9 +399,17 @@ def _resolve_repeated(connection: Connection) -> tuple[int, int, int, int, int]:
         "WHERE photo_id IN (SELECT photo_id FROM repeated)), "
         f"LATERAL (SELECT {class_key_sql('species')} AS class_key) GROUP BY ALL"
     )
+    # What is in no species class may still be in two genera, families or orders.
+    above = " OR ".join(f"count(DISTINCT {class_key_sql(rank)}) > 1" for rank in CLASS_RANKS[1:])
     run(
         "CREATE TABLE conflicting AS SELECT photo_id FROM repeated_rows GROUP BY photo_id "
-        "HAVING count(DISTINCT coalesce(class_key, '')) > 1 ORDER BY photo_id"
+        f"HAVING count(DISTINCT coalesce(class_key, '')) > 1 OR (max(class_key) IS NULL AND ({above})) "
+        "ORDER BY photo_id"
+    )
+    run(
+        "CREATE VIEW shared_photos AS SELECT photo_id, observation_id FROM repeated_rows "
+        "ANTI JOIN conflicting USING (photo_id) WHERE observation_id IS NOT NULL "
+        "GROUP BY photo_id, observation_id QUALIFY count(*) OVER (PARTITION BY photo_id) > 1"
     )
     # The whole row breaks what ties remain, so that the order of files never decides.
     run(

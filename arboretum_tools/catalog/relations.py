@@ -79,8 +79,12 @@ class Relations:
         # What a build left out it has told.
         if found.sentences and not self._layout.meta:
             rows, photos = counted(found.rows, "row"), counted(found.photos, "photo")
-            lines = [f"the catalogue at {self.path}: {rows}, {photos}; of the rows"]
-            self._on_event(Note("\n  ".join([*lines, *found.sentences])))
+            self._on_event(
+                Note(
+                    f"the catalogue at {self.path}: {rows}, {photos}; {found.summary} "
+                    "(`arboretum catalog check` lists them)"
+                )
+            )
         return found
 
     def note(self, text: str) -> None:

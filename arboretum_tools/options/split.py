@@ -164,6 +164,13 @@ class DrawOptions:
             recipe=False,
         ),
     ] = None
+    near_duplicates: Annotated[
+        bool,
+        Option(
+            "With --images: keep photos that show nearly the same (bursts, crops, mirrored or rotated "
+            "copies) in one part."
+        ),
+    ] = False
     name: Annotated[
         str | None,
         Option("Name of the split, under splits/.", metavar="NAME", default="from taxa and ratio"),

@@ -70,8 +70,10 @@ class _Comparison:
         self.original = split.meta["catalog"].get("fingerprint") == catalog.fingerprint
 
     def checks(self, photo_ids: PhotoIds | None, observation_ids: PhotoIds | None) -> Iterator[Check]:
-        changed = "the one" if self.original else "another than that"
-        yield Check("catalogue", "kept", f"{changed} that the split was made from, by its fingerprint")
+        detail = "its fingerprint is that of the catalogue that the split was made from"
+        if not self.original:
+            detail = "its fingerprint differs from that of the catalogue that the split was made from"
+        yield Check("catalogue", "kept", detail)
         self._join()
         yield self._photos()
         yield self._columns()
@@ -94,7 +96,7 @@ class _Comparison:
         """Broken against the original catalogue; against another one a change that is counted."""
         outcome: Outcome = "kept" if not wrong else "broken" if self.original else "not promised"
         if wrong and not self.original:
-            detail += "; changed since, or forged: this catalogue cannot tell"
+            detail += "; another catalogue cannot tell whether this was changed since or forged"
         return Check(name, outcome, detail, tuple(map(str, examples))[:_SHOWN])
 
     def _join(self) -> None:
@@ -129,17 +131,22 @@ class _Comparison:
     def _photos(self) -> Check:
         gone, first = self._examples("gone")
         renamed, others = self._examples("renamed")
-        detail = f"{gone:,} {does(gone, 'are')} not in it, {renamed:,} in other classes"
+        detail = "every photo is in the catalogue, in the same class"
+        if gone or renamed:
+            detail = (
+                f"{counted(gone, 'photo')} {does(gone, 'are')} not in the catalogue, "
+                f"{renamed:,} {does(renamed, 'are')} in another class there"
+            )
         return self._found("catalogue: photos", gone + renamed, detail, [*first, *others])
 
     def _columns(self) -> Check:
         counts = ", ".join(f"count(*) FILTER ({identifier(name)})" for name in self.columns)
         (differing,) = self.catalog.rows(f"SELECT {counts} FROM beside WHERE NOT gone")
         wrong = {name: int(str(n)) for name, n in zip(self.columns, differing, strict=True) if n}
-        detail = f"{', '.join(self.columns)} are the catalogue's"
+        detail = f"they match the catalogue: {', '.join(self.columns)}"
         if wrong:
-            detail = ", ".join(f"{name} of {counted(n, 'photo')}" for name, n in wrong.items())
-            detail += f" {does(sum(wrong.values()), 'are')} not the catalogue's"
+            differ = ", ".join(f"{name} of {counted(n, 'photo')}" for name, n in wrong.items())
+            detail = f"they differ from the catalogue: {differ}"
         condition = " OR ".join(map(identifier, wrong)) or "false"
         examples = self._examples(f"NOT gone AND ({condition})")[1]
         return self._found("catalogue: columns of photos", len(wrong), detail, examples)
@@ -154,10 +161,10 @@ class _Comparison:
             "SELECT class_key FROM beside WHERE NOT gone GROUP BY class_key HAVING bool_and(renamed) "
             "AND class_key IN (SELECT class_key FROM known_classes) ORDER BY class_key"
         )
-        detail = "no class of the catalogue has only photos of others"
+        detail = "no class was given the photos of another class"
         if swapped:
             what = counted(len(swapped), "class")
-            detail = f"{what} {does(len(swapped), 'hold')} only photos that the catalogue has in others"
+            detail = f"{what} {does(len(swapped), 'hold')} nothing but photos of other classes"
         return found("catalogue: classes exchanged", bool(swapped), detail, [key for (key,) in swapped])
 
     def _names(self, again: Split) -> Check:
@@ -169,9 +176,11 @@ class _Comparison:
             for name in _NAMES
             if row[name] != now[row["class_key"]][name]
         ]
-        detail = "names and lineages are the catalogue's"
+        detail = "names and lineages match the catalogue"
         if wrong:
-            detail = f"{counted(len(wrong), 'name')} of classes {does(len(wrong), 'are')} not the catalogue's"
+            detail = (
+                f"{counted(len(wrong), 'name')} of classes {does(len(wrong), 'differ')} from the catalogue"
+            )
         return self._found("catalogue: names of classes", len(wrong), detail, wrong)
 
     def _capacities(self, again: Split) -> Check:
@@ -186,7 +195,9 @@ class _Comparison:
                 wrong.append(f"{key}: {available} instead of {numbers[1]}")
         if self.original and other:
             wrong.append(f"{counted(other, 'class')} with another number of selected photos")
-        detail = f"{counted(other, 'class')} {does(other, 'have')} another number of photos now"
+        detail = "the number of photos of every class is right"
+        if other:
+            detail = f"{counted(other, 'class')} {does(other, 'have')} gained or lost photos since"
         return found("catalogue: capacities", bool(wrong), detail, wrong)
 
     def _drawn(self, again: Split) -> Check:
@@ -214,10 +225,10 @@ class _Comparison:
             "AND (o.part, o.class_key) IS DISTINCT FROM (n.part, n.class_key) ORDER BY o.photo_id"
         )
         chosen = [photo for photo, forged in moved if forged or self.original]
-        detail = "every photo is where the recipe draws it"
+        detail = "drawing the split again puts every photo into the same part"
         if moved:
-            detail = f"{counted(len(moved), 'photo')} {does(len(moved), 'are')} in another part, or in none"
-            detail += f"; of {len(chosen):,} nothing in the catalogue says why"
+            detail = f"drawn again, {counted(len(moved), 'photo')} would be in another part, or in none"
+            detail += f"; no change in the catalogue explains {len(chosen):,} of these"
         hashes = ("sha256", "recipe_sha256", "group_by")
         broken = bool(chosen) or (
             self.original and any(self.split.meta.get(one) != again.meta[one] for one in hashes)

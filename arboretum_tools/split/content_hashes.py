@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from arboretum_metadata.schema import CLASSES, PART
+from arboretum_metadata.schema import CLASSES, JOINED, PART
 from arboretum_tools.arrays import text
 from arboretum_tools.atomic_files import sha256_of_json
 from arboretum_tools.split.part_files import part_batches
@@ -63,9 +63,31 @@ def hashed(meta: Mapping[str, Any], classes: pa.Table, tables: Mapping[str, pa.T
     return {**found, "split_sha256": split_sha256(found)}
 
 
+def with_joined(meta: Mapping[str, Any], joined: pa.Table | None) -> dict[str, Any]:
+    """What split.json holds of a split in which groups were joined; without any, as it is.
+
+    Args:
+        meta: as `hashed` gives it.
+        joined: the columns of JOINED, in their order.
+    """
+    if joined is None:
+        return dict(meta)
+    digest = hashlib.sha256()
+    for batch in joined.to_batches(max_chunksize=_BLOCK):
+        _update(digest, [_escaped(batch.column(name)) for name in JOINED.names])
+    found = {**meta, "joined_sha256": digest.hexdigest()}
+    return {**found, "split_sha256": split_sha256(found)}
+
+
 def split_sha256(meta: Mapping[str, Any]) -> str:
-    """The one hash of a split: of the canonical JSON of `COVERED`, null for what is not there."""
-    return sha256_of_json({name: meta.get(name) for name in COVERED})
+    """The one hash of a split: of the canonical JSON of `COVERED`, null for what is not there.
+
+    `joined_sha256` is covered where there is one, so that splits without it keep their hash.
+    """
+    covered = {name: meta.get(name) for name in COVERED}
+    if "joined_sha256" in meta:
+        covered["joined_sha256"] = meta["joined_sha256"]
+    return sha256_of_json(covered)
 
 
 def _update(digest: hashlib._Hash, values: Sequence[pa.Array]) -> None:

@@ -15,22 +15,25 @@ from arboretum_metadata.vocab import LIFE_STAGE_RANK
 from arboretum_tools.arrays import texts
 from arboretum_tools.bands import shot_band
 from arboretum_tools.catalog import Catalog, Selection
+from arboretum_tools.errors import RecipeError
 from arboretum_tools.identity import folder_names, unique_names
+from arboretum_tools.near_duplicates import near_duplicate_pairs
 from arboretum_tools.options import declared, takes
 from arboretum_tools.options.split import RATIO_PROFILES, DrawOptions, FamilyOptions, SplitOptions
 from arboretum_tools.photo_ids import PhotoIds
 from arboretum_tools.split import benchmarks
 from arboretum_tools.split.class_list import Fixed, read_counts, read_keys
-from arboretum_tools.split.content_hashes import hashed
+from arboretum_tools.split.content_hashes import hashed, with_joined
 from arboretum_tools.split.drawing.benchmark import draw_benchmark, prepared
 from arboretum_tools.split.drawing.draw import Drawn, draw
 from arboretum_tools.split.drawing.exclusion import Exclusion, read_exclusion
 from arboretum_tools.split.drawing.groups import resolve_group_by
+from arboretum_tools.split.drawing.joined import Joined, find_joined
 from arboretum_tools.split.drawing.pool import Available
 from arboretum_tools.split.manifest import FORMAT_VERSION, Split
 from arboretum_tools.split.recipe import SplitRecipe, parse_family
 from arboretum_tools.store import ImageStore
-from arboretum_tools.stored_photos import ok_photo_ids
+from arboretum_tools.stored_photos import ok_photo_ids, same_bytes
 from arboretum_tools.tables import arrow_schema
 from arboretum_tools.version import __version__
 
@@ -135,8 +138,16 @@ def _drawn(
         given.setdefault("profile", "counts")
     given |= fixed.hashes()
     recipes = [SplitRecipe(**{**given, **ratio}) for ratio in ratios]
-    available = Available(only=_held(options.store))
-    return draw_recipes(selection, recipes, available, options.name, exclusion=exclusion, fixed=fixed)
+    held, stored = _of_store(options.store, near_duplicates=options.near_duplicates)
+    return draw_recipes(
+        selection,
+        recipes,
+        Available(only=held),
+        options.name,
+        exclusion=exclusion,
+        fixed=fixed,
+        stored=stored,
+    )
 
 
 def whole(
@@ -164,8 +175,8 @@ def whole(
         store=store is not None,
         exclude=_hash_of(exclusion),
     )
-    available = Available(only=_held(store))
-    (split,) = draw_recipes(selection, [recipe], available, name, exclusion=exclusion)
+    held, _ = _of_store(store, near_duplicates=False)
+    (split,) = draw_recipes(selection, [recipe], Available(only=held), name, exclusion=exclusion)
     return split
 
 
@@ -178,12 +189,24 @@ def _hash_of(exclusion: Exclusion | None) -> str | None:
     return None if exclusion is None else exclusion.sha256
 
 
-def _held(store: str | Path | Iterable[int] | None) -> PhotoIds | None:
-    if store is None or isinstance(store, PhotoIds):
-        return store
+def _of_store(
+    store: str | Path | Iterable[int] | None, *, near_duplicates: bool
+) -> tuple[PhotoIds | None, pa.Table | None]:
+    """The photos that a store holds, and the pairs among them that show the same."""
     if not isinstance(store, str | Path):
-        return PhotoIds.of(store)
-    return ok_photo_ids(ImageStore.open(Path(store)))
+        if near_duplicates:
+            raise RecipeError(
+                "near-duplicates are told by the pixels of an image store, and none is named",
+                hint="Name the store with --images.",
+            )
+        return (store if store is None or isinstance(store, PhotoIds) else PhotoIds.of(store)), None
+    opened = ImageStore.open(Path(store))
+    held, pairs = ok_photo_ids(opened), same_bytes(opened)
+    if near_duplicates:
+        near = near_duplicate_pairs(opened, held).select(["photo_id", "other_id"])
+        reasons = texts(["near-duplicate"] * len(near))
+        pairs = pa.concat_tables([pairs, near.add_column(0, "by", reasons)])
+    return held, pairs
 
 
 def draw_recipes(
@@ -194,6 +217,7 @@ def draw_recipes(
     group_by: str | None = None,
     exclusion: Exclusion | None = None,
     fixed: Fixed = Fixed(),  # noqa: B008 - a frozen value
+    stored: pa.Table | None = None,
 ) -> Iterator[Split]:
     """Draws splits whose recipes differ in their ratio and seed only; see `make_split` and `make_family`.
 
@@ -205,6 +229,7 @@ def draw_recipes(
         group_by: the grouping to use; default that of the recipes.
         exclusion: what is kept out; the recipes hold its hash.
         fixed: classes and counts that are fixed; the recipes hold their hashes.
+        stored: pairs of photos that show the same, as an image store knows them: by, photo_id, other_id.
 
     Raises: as `make_split`.
     """
@@ -212,30 +237,60 @@ def draw_recipes(
         selection = selection.select()
     kept_out = None if exclusion is None else exclusion.photos_of(selection)
     if kept_out is not None:
-        but = [] if available.but is None else [available.but.array]
-        available = replace(available, but=PhotoIds.of(pa.concat_arrays([*but, kept_out.array])))
+        available = _but(available, kept_out)
     if recipes[0].benchmark:
         split = _benchmark(selection, recipes[0], available, name, group_by)
-        yield split if exclusion is None else _without(split, exclusion, kept_out)
+        yield _accounted(split, exclusion, kept_out, None)
         return
     group_by = resolve_group_by(selection, group_by or recipes[0].group_by)
+    joined = None
+    if recipes[0].val_per_class + recipes[0].test_per_class:
+        # Where nothing is held out there is nothing to keep apart.
+        joined = find_joined(selection, recipes[0], group_by, stored=stored, without=kept_out)
+    if joined is not None:
+        available = replace(_but(available, joined.left_out), joined=joined.groups)
     for recipe, drawn in zip(recipes, draw(selection, recipes, group_by, available, fixed), strict=True):
         own = name and (name if len(recipes) == 1 else f"{name}{recipe.suffix}")
         split = _split(selection, recipe, group_by, drawn, own or selection.label + recipe.suffix)
-        yield split if exclusion is None else _without(split, exclusion, kept_out)
+        yield _accounted(split, exclusion, kept_out, joined)
 
 
-def _without(split: Split, exclusion: Exclusion, kept_out: PhotoIds | None) -> Split:
-    """The split with what was kept out written down: of the photos not drawn, those that it named."""
-    counts = dict(split.meta["counts"])
+def _but(available: Available, photos: PhotoIds) -> Available:
+    """What is available without some photos."""
+    but = [] if available.but is None else [available.but.array]
+    return replace(available, but=PhotoIds.of(pa.concat_arrays([*but, photos.array])))
+
+
+def _accounted(
+    split: Split, exclusion: Exclusion | None, kept_out: PhotoIds | None, joined: Joined | None
+) -> Split:
+    """The split with what was kept out and joined written down, and how many photos are left out for it."""
+    if exclusion is None and joined is None:
+        return split
+    meta, counts = dict(split.meta), dict(split.meta["counts"])
     missing, left_out = counts["not_in_store"], split.left_out
-    if left_out is not None and kept_out is not None:
-        # What was kept out is not asked of the store.
-        left_out = left_out.filter(pc.invert(pc.is_in(left_out["photo_id"], kept_out.array)))
+    if left_out is not None:
+        # What was left out for another reason is not asked of the store.
+        others = [] if kept_out is None else [kept_out.array]
+        others += [] if joined is None else [joined.left_out.array]
+        if others:
+            known = pc.is_in(left_out["photo_id"], pa.concat_arrays(others))
+            left_out = left_out.filter(pc.invert(known))
     counts["not_in_store"] = 0 if left_out is None else left_out.num_rows
-    counts["excluded"] = missing - counts["not_in_store"]
-    meta = {**split.meta, "counts": counts, "excluded": exclusion.counts}
-    return replace(split, meta=meta, left_out=left_out, excluded=exclusion.to_table())
+    if joined is not None:
+        if len(joined.left_out):
+            counts["image_in_two_classes"] = len(joined.left_out)
+        meta["joined"] = joined.counts
+    if exclusion is not None:
+        counts["excluded"] = missing - counts["not_in_store"] - counts.get("image_in_two_classes", 0)
+        meta["excluded"] = exclusion.counts
+    return replace(
+        split,
+        meta=with_joined({**meta, "counts": counts}, joined.pairs if joined else None),
+        left_out=left_out,
+        excluded=None if exclusion is None else exclusion.to_table(),
+        joined=joined.pairs if joined else None,
+    )
 
 
 def _benchmark(

@@ -12,7 +12,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from arboretum_metadata.schema import CLASSES, EXCLUDED, LEFT_OUT, PART, PUBLISHED_FILES, UNUSED_CLASSES
+from arboretum_metadata.schema import (
+    CLASSES,
+    EXCLUDED,
+    JOINED,
+    LEFT_OUT,
+    PART,
+    PUBLISHED_FILES,
+    UNUSED_CLASSES,
+)
 from arboretum_tools.atomic_files import placed, read_json, refuse_existing, whole_folder, write_json
 from arboretum_tools.errors import SplitError
 from arboretum_tools.photo_plan import COLUMNS, PhotoPlan
@@ -44,6 +52,7 @@ class Split:
         left_out: photos that the image store did not hold, sorted; None where no store was asked.
         unused_classes: classes of the selection that take no part, most photos first.
         excluded: what was kept out by `--exclude`; None where nothing was.
+        joined: pairs of photos that show the same, and the groups that they join; None where there are none.
         files: which file each photo is, of a published split; None where photos have ids of iNaturalist.
         path: the folder that it was loaded from or saved to; None while it is only in memory.
     """
@@ -55,6 +64,7 @@ class Split:
     left_out: pa.Table | None = None
     unused_classes: pa.Table | None = None
     excluded: pa.Table | None = None
+    joined: pa.Table | None = None
     files: pa.Table | None = None
     path: Path | None = field(default=None, compare=False)
 
@@ -267,6 +277,8 @@ class Split:
             write_table(folder / "unused_classes.parquet", self.unused_classes, UNUSED_CLASSES, provenance)
         if self.excluded is not None:
             write_table(folder / "excluded.parquet", self.excluded, EXCLUDED, provenance)
+        if self.joined is not None:
+            write_table(folder / "joined.parquet", self.joined, JOINED, provenance)
         if self.files is not None:
             write_table(folder / "files.parquet", self.files, PUBLISHED_FILES, provenance)
         # Last, so that a folder with a split.json is a whole split.
@@ -335,6 +347,7 @@ def open_split(path: str | Path, *, in_memory: bool = True) -> Split:
         _check_part(path / f"{part}.parquet", batches, classes.num_rows, refuse)
     left_out, unused = path / "left_out.parquet", path / "unused_classes.parquet"
     files, excluded = path / "files.parquet", path / "excluded.parquet"
+    joined = path / "joined.parquet"
     return Split(
         name=path.resolve().name,
         classes=classes,
@@ -343,6 +356,7 @@ def open_split(path: str | Path, *, in_memory: bool = True) -> Split:
         left_out=read_table(left_out, LEFT_OUT, refuse) if left_out.exists() else None,
         unused_classes=read_table(unused, UNUSED_CLASSES, refuse) if unused.exists() else None,
         excluded=read_table(excluded, EXCLUDED, refuse) if excluded.exists() else None,
+        joined=read_table(joined, JOINED, refuse) if joined.exists() else None,
         files=read_table(files, PUBLISHED_FILES, refuse) if files.exists() else None,
         path=path,
     )

@@ -19,7 +19,17 @@ from arboretum_tools.split import benchmarks
 PROFILES = (*RATIO_PROFILES, "balanced", "natural", "counts", "all", benchmarks.PROFILE)
 
 # Keys that stand in a recipe only where they say something, so that recipes from before are as they were.
-_SOMETIMES = ("benchmark", "classes_per_group", "stages", "pairs", "exclude", "seeds", "class_list", "counts")
+_SOMETIMES = (
+    "benchmark",
+    "classes_per_group",
+    "stages",
+    "pairs",
+    "exclude",
+    "seeds",
+    "class_list",
+    "counts",
+    "near_duplicates",
+)
 
 # No catalogue has more photos of a class, or more classes; above it doubles lose whole numbers.
 _MOST = 10**15
@@ -68,6 +78,7 @@ class SplitRecipe:
             by itself.
         class_list: SHA-256 of the classes that take part (`arboretum_tools.split.class_list`), or None.
         counts: SHA-256 of the train photos of the classes, of the profile `counts`.
+        near_duplicates: whether photos that show nearly the same were kept in one part; only over a store.
     """
 
     profile: str = "exp"
@@ -91,6 +102,7 @@ class SplitRecipe:
     seeds: tuple[int, ...] = ()
     class_list: str | None = None
     counts: str | None = None
+    near_duplicates: bool = False
 
     def __post_init__(self) -> None:
         _one_of("profile", self.profile, PROFILES)
@@ -218,6 +230,7 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
     "lt_ratios": (list, tuple),
     "hybrids": (bool,),
     "store": (bool,),
+    "near_duplicates": (bool,),
     "num_classes": (int, NoneType),
     "min_per_class": (int, NoneType),
     "max_per_class": (int, NoneType),

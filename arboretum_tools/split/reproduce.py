@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from arboretum_metadata.schema import EXCLUDED, LEFT_OUT
-from arboretum_tools.arrays import from_numpy
+from arboretum_metadata.schema import EXCLUDED, JOINED, LEFT_OUT
+from arboretum_tools.arrays import from_numpy, texts
 from arboretum_tools.atomic_files import read_json
 from arboretum_tools.catalog import Catalog, Selection
 from arboretum_tools.criteria import Criteria
@@ -21,6 +22,7 @@ from arboretum_tools.photo_ids import PhotoIds
 from arboretum_tools.split.class_list import Fixed
 from arboretum_tools.split.drawing.benchmark import class_key_of
 from arboretum_tools.split.drawing.exclusion import Exclusion
+from arboretum_tools.split.drawing.joined import STORED
 from arboretum_tools.split.drawing.pool import Available
 from arboretum_tools.split.make import Excluded, draw_recipes, exclusion_of
 from arboretum_tools.split.manifest import PARTS, Split, open_split
@@ -115,7 +117,9 @@ def remake_split(
         )
     recipe = SplitRecipe.from_json(stored)
     selection = selection_of(stored.get("selection"), catalog, photo_ids, observation_ids)
-    available = Available(but=_left_out(file.parent) if recipe.store else None)
+    # Where the store held everything, there is nothing in the file, and the recipe alone will do.
+    incomplete = recipe.store and dict(meta.get("counts") or {}).get("not_in_store") != 0
+    available = Available(but=_left_out(file.parent) if incomplete else None)
     (split,) = draw_recipes(
         selection,
         [recipe],
@@ -124,6 +128,7 @@ def remake_split(
         group_by=_group_by(meta, recipe),
         fixed=Fixed.of_split(file.parent, recipe),
         exclusion=_kept_out(file.parent, recipe, exclusion_of(exclude, recipe.group_by)),
+        stored=_stored_pairs(file.parent, meta),
     )
     differing = differing_hashes(meta, split.meta)
     changed = split.meta["catalog"]["fingerprint"] != meta["catalog"].get("fingerprint")
@@ -242,6 +247,22 @@ def _left_out(folder: Path) -> PhotoIds:
         )
 
     return PhotoIds.of(read_table(folder / "left_out.parquet", LEFT_OUT, refuse)["photo_id"].combine_chunks())
+
+
+def _stored_pairs(folder: Path, meta: Mapping[str, Any]) -> pa.Table | None:
+    """The pairs of photos that only the image store could tell; None where it told of none."""
+    stated = meta.get("joined")
+    if not isinstance(stated, dict) or not set(stated) & set(STORED):
+        return None
+
+    def refuse(what: str) -> ArboretumError:
+        return RecipeError(
+            f"the image store had photos that show the same, and {what}",
+            hint="Put the joined.parquet of the split beside its split.json.",
+        )
+
+    pairs = read_table(folder / "joined.parquet", JOINED, refuse).select(["by", "photo_id", "other_id"])
+    return pairs.filter(pc.is_in(pairs["by"], texts(STORED)))
 
 
 def _kept_out(folder: Path, recipe: SplitRecipe, given: Exclusion | None) -> Exclusion | None:

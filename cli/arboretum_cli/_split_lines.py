@@ -24,6 +24,7 @@ def split_lines(split: Split, folder: Path | None, there: bool) -> list[str]:
         "not in the store": counts["not_in_store"],
         "in held-out groups, not needed": counts["held_out_unused"],
         "in observations of two classes, set aside": counts["in_two_classes"],
+        "of images in two classes, left out": counts.get("image_in_two_classes", 0),
         "not drawn": counts["not_drawn"],
     }
     idle = counts["classes_left_out"]
@@ -33,6 +34,7 @@ def split_lines(split: Split, folder: Path | None, there: bool) -> list[str]:
         + (", ".join(f"{count:,} {what}" for what, count in unused.items() if count) or "all are used")
         + (f"; {counted(idle, 'class')} {does(idle, 'take')} no part" if idle else ""),
         *_set_aside(meta),
+        *_joined(meta),
         _written(folder, there),
     ]
 
@@ -92,6 +94,14 @@ def _written(folder: Path | None, there: bool) -> str:
     if there:
         return f"{folder} was there already, the same split; nothing written"
     return f"written to {folder}"
+
+
+def _joined(meta: Any) -> list[str]:
+    pairs = meta.get("joined")
+    if not pairs:
+        return []
+    by = ", ".join(f"{count:,} by {reason}" for reason, count in pairs.items())
+    return [f"kept in one part or left out because photos show the same: {by} (joined.parquet)"]
 
 
 def _set_aside(meta: Any) -> list[str]:

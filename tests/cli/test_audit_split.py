@@ -37,7 +37,7 @@ def test_the_hash_that_a_paper_prints_is_compared(arboretum, workdir):
     other = printed[::-1]
     outcome = arboretum("audit-split", "splits/aves-lt20", "--expect", other)
     assert outcome.code == 6
-    assert f"where {other} was expected" in outcome.out
+    assert f"; {other} was expected" in outcome.out
     assert arboretum("audit-split", "splits/aves-lt20", "--expect", printed[:12]).code == 2
 
 
@@ -62,6 +62,6 @@ def test_a_catalogue_is_compared_where_it_is_named(arboretum, workdir):
     assert arboretum("make-split", "--taxa", "Aves", "--lt-ratio", "20").code == 0
     outcome = arboretum("audit-split", "splits/aves-lt20", "--catalog", "catalog")
     assert outcome.code == 0
-    assert "every photo is where the recipe draws it" in outcome.out
+    assert "drawing the split again puts every photo into the same part" in outcome.out
     assert arboretum("audit-split", "splits/aves-lt20", "--photo-ids", "x").code == 2
     assert arboretum("audit-split", "splits/aves-lt20", "--catalog", "nowhere").code == 3

@@ -13,7 +13,7 @@ def test_select_counts_explains_and_saves(arboretum, workdir):
     assert outcome.out.startswith("class Aves; licence open; research grade\n")
     assert "SQL: SELECT photo_id FROM photos WHERE" in outcome.out
     assert "saved to sel.parquet" in outcome.out
-    assert "exact duplicates: left out" in outcome.err
+    assert "10 rows are left out, 21 kept with a defect" in outcome.err
     message = json.loads(arboretum("select", "--taxa", "birds", "--license", "open", "--json").out)
     assert message["photos"] == pq.read_metadata("sel.parquet").num_rows > 100
 

@@ -49,6 +49,7 @@ class Files:
         parts_there: the part files that are in the folder.
         unused: unused_classes.parquet, where there is one.
         excluded: excluded.parquet, where there is one.
+        joined: joined.parquet, where there is one.
     """
 
     meta: Mapping[str, Any]
@@ -57,6 +58,7 @@ class Files:
     parts_there: tuple[str, ...]
     unused: pa.Table | None
     excluded: pa.Table | None = None
+    joined: pa.Table | None = None
 
     @property
     def recipe(self) -> Mapping[str, Any]:
@@ -110,9 +112,8 @@ def found(name: str, broken: bool, detail: str, examples: Any = ()) -> Check:
 
 
 def _parts(files: Files) -> Check:
-    named = tuple(sorted(files.parts))
-    wrong = sorted(set(named) ^ set(files.parts_there))
-    return found("files", bool(wrong), f"split.json names {', '.join(named)}", wrong)
+    wrong = sorted(set(files.parts) ^ set(files.parts_there))
+    return found("files", bool(wrong), f"the parts that split.json names: {', '.join(files.parts)}", wrong)
 
 
 def _labels(files: Files) -> Check:
@@ -127,7 +128,12 @@ def _labels(files: Files) -> Check:
     ]
     broken = labels != list(range(len(labels))) or bool(outside)
     broken = broken or len(set(keys)) != len(keys) or len(set(names)) != len(names)
-    return found("labels", broken, f"0 to {len(labels) - 1}, classes and names each once", outside)
+    return found(
+        "labels",
+        broken,
+        f"labels run from 0 to {len(labels) - 1}; no class key or name is used twice",
+        outside,
+    )
 
 
 def _order(files: Files) -> Check:
@@ -140,9 +146,9 @@ def _order(files: Files) -> Check:
     ranked = [(-count, key.encode()) for count, key in zip(counts, keys, strict=True)]
     if not files.imported and ranked != sorted(ranked):
         wrong.append("classes")
-    order = "rows by (label, photo_id)"
+    order = "rows are sorted by label, then photo_id"
     if not files.imported:
-        order += ", labels by train photos descending, then class_key"
+        order += "; labels by train photos, most first, then by class key"
     return found("order", bool(wrong), order, wrong)
 
 
@@ -160,11 +166,11 @@ def _photos_once(photos: pa.Table) -> Check:
     ids = to_numpy(photos["photo_id"])
     values, times = np.unique(ids[ids > 0], return_counts=True)
     twice, bad = values[times > 1], ids[ids < 1]
-    detail = f"{counted(len(photos), 'photo')}, each in one part once"
+    detail = f"each of the {counted(len(photos), 'photo')} appears once"
     if len(twice) or len(bad):
-        counts = ((len(twice), "stand", "twice"), (len(bad), "have", "no id of 1 or more"))
-        detail = "of the photos " + ", ".join(
-            f"{n:,} {does(n, verb)} {what}" for n, verb, what in counts if n
+        counts = ((len(twice), "appear", "more than once"), (len(bad), "have", "an id below 1"))
+        detail = " and ".join(
+            f"{counted(n, 'photo')} {does(n, verb)} {what}" for n, verb, what in counts if n
         )
     return found("parts disjoint by photo", bool(len(twice) or len(bad)), detail, [*twice, *bad])
 
@@ -176,7 +182,7 @@ def _kept_apart(files: Files, photos: pa.Table, column: str, group: str, keys: l
     without = len(photos) - len(known)
     promised = files.meta.get("group_by") == group
     if not len(known):
-        return Check(name, "not checkable", f"no photo has an {column}; the catalogue lacked it")
+        return Check(name, "not checkable", f"no photo has an {column}, as the catalogue had none")
     if len(files.parts) == 1:
         return Check(name, "not checkable", "there is one part only")
     values = [to_numpy(known[key]) for key in keys]
@@ -187,14 +193,17 @@ def _kept_apart(files: Files, photos: pa.Table, column: str, group: str, keys: l
     first = np.flatnonzero(np.r_[True, np.any([np.diff(column) for column in values], axis=0)])
     last = np.r_[first[1:], len(known)] - 1
     shared = first[of_part[first] != of_part[last]]
-    detail = f"{len(shared):,} of {len(first):,} {does(len(shared), 'are')} in two parts"
+    what = counted(len(first), "observation" if group == "observation" else "pair")
+    what += "" if group == "observation" else " of observer and species"
+    detail = f"none of the {what} is in two parts"
+    if len(shared):
+        detail = f"{len(shared):,} of the {what} {does(len(shared), 'are')} in two parts"
     if without:
-        own = "counts as a group of its own" if without == 1 else "count as groups of their own"
-        detail += f"; {counted(without, 'photo')} without {column} {own}"
+        detail += f"; {counted(without, 'photo')} without {column} {does(without, 'are')} left out of account"
     outcome: Outcome = "broken" if len(shared) else "kept"
     if not promised and len(shared):
         outcome = "not promised"
-        detail += f"; the split is grouped by {files.meta.get('group_by')}"
+        detail += f"; this split is grouped by {files.meta.get('group_by')}, which does not prevent it"
     groups = [tuple(column.item(row) for column in values) for row in shared[:_EXAMPLES].tolist()]
     return Check(name, outcome, detail, tuple(str(g[0] if len(g) == 1 else g) for g in groups))
 
@@ -217,7 +226,10 @@ def _counts(files: Files) -> Check:
     for name, value in (("M", max(counts)), ("m", min(counts)), ("C", len(counts))):
         if files.meta.get(name) != value:
             wrong.append(f"{name} of split.json")
-    detail = f"{counted(len(counts), 'class')}, {counted(sum(counts), 'train photo')}"
+    detail = (
+        "classes.parquet and split.json count what the parts hold: "
+        f"{counted(len(counts), 'class')}, {counted(sum(counts), 'train photo')}"
+    )
     return found("counts", bool(wrong), detail, wrong)
 
 
@@ -239,7 +251,12 @@ def _every_class(files: Files) -> Check:
         return Check(
             "every class in every part", "not promised", counted(len(wrong), "gap"), tuple(wrong[:_EXAMPLES])
         )
-    return found("every class in every part", bool(wrong), f"{names}; held-out sizes as asked", wrong)
+    return found(
+        "every class in every part",
+        bool(wrong),
+        f"every class is in {names}, with as many photos held out as asked",
+        wrong,
+    )
 
 
 def _exp(top: int, ratio: float, classes: int) -> list[int]:
@@ -277,7 +294,7 @@ def _profile(files: Files) -> Check:
     if profile in _FORMULAS and len(counts) > 1:
         ratio = float(files.recipe["lt_ratio"])
         expected = _FORMULAS[profile](max(counts), ratio, len(counts))
-        detail = f"{profile} at ratio {ratio:g} over {counted(len(counts), 'class')}"
+        detail = f"they follow {profile} at ratio {ratio:g} over {counted(len(counts), 'class')}"
     elif profile in ("natural", "all"):
         cap = files.recipe.get("max_per_class") if profile == "natural" else None
         least = (files.recipe.get("min_per_class") if profile == "natural" else None) or 1
@@ -358,7 +375,9 @@ def _largest(files: Files) -> Check:
         broken.append(f"{counted(classes + 1, 'class')} were possible")
     if "num_classes" not in fixed and not fixed and units < least and fits(2, least):
         broken.append("a largest class of more than 100 was possible")
-    detail = f"{counted(classes, 'class')} with a largest of {top:,}"
+    detail = (
+        f"neither more than {counted(classes, 'class')} nor a larger first class than {top:,} was possible"
+    )
     names = ["class_list" if listed and one == "num_classes" else one for one in fixed]
     return found(name, bool(broken), detail + (f"; fixed: {', '.join(names)}" if names else ""), broken)
 
@@ -383,8 +402,10 @@ def _ratio(files: Files) -> Check:
         )
         if not exact or asked != files.recipe.get("lt_ratio"):
             wrong.append(f"asked {asked}")
-    detail = f"{max(counts):,} to {min(counts):,} = {achieved:g}"
-    return found("ratio", bool(wrong), detail + ("" if asked is None else f"; asked {asked:g}"), wrong)
+    detail = f"{max(counts):,} / {min(counts):,} train photos = {achieved:g}"
+    return found(
+        "ratio", bool(wrong), detail + ("" if asked is None else f"; {asked:g} was asked for"), wrong
+    )
 
 
 def _shots(files: Files) -> Check:
@@ -395,4 +416,9 @@ def _shots(files: Files) -> Check:
         for row in files.classes.select(["class_key", "n_train", "shot"]).to_pylist()
         if row["shot"] != ("many" if row["n_train"] > 100 else "medium" if row["n_train"] >= 20 else "few")
     ]
-    return found("shot bands", bool(wrong), "many over 100, medium 20 to 100, few under 20", wrong)
+    return found(
+        "shot bands",
+        bool(wrong),
+        "each class is in its band: many (over 100 train photos), medium (20 to 100), few (under 20)",
+        wrong,
+    )

@@ -11,14 +11,12 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from arboretum_tools.arrays import to_numpy
 from arboretum_tools.split.audit.checks import Check, Files, found
-from arboretum_tools.wording import counted
-
-_GROUPS = {"observation": "observation_id", "observer-per-species": "observer_id"}
+from arboretum_tools.split.audit.joined import groups_of
+from arboretum_tools.wording import counted, does
 
 # Standard deviations above its mean that the last of the n first keys of a class may lie.
 _DEVIATIONS = 6
@@ -46,24 +44,14 @@ def _keys(ids: NDArray[np.int64], role: str, seed: int) -> NDArray[np.uint64]:
     return _fmix32((wide & np.uint64(0xFFFFFFFF)) ^ _fmix32((wide >> np.uint64(32)) ^ salt))
 
 
-def _groups(table: pa.Table, group_by: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The id of each photo's group and its kind: 1 where a photo is a group of its own."""
-    photos = to_numpy(table["photo_id"])
-    if group_by == "photo":
-        return photos, np.zeros(len(photos), np.int64)
-    column = table[_GROUPS[group_by]]
-    alone = to_numpy(column.is_null().cast(pa.int8())).astype(np.int64)
-    return np.where(alone, photos, to_numpy(column)), alone
-
-
 def _hold_out(files: Files) -> Check:
-    name, seed, group_by = "drawn: hold-out by the seed", int(files.recipe["seed"]), files.meta["group_by"]
+    name, seed = "drawn: hold-out by the seed", int(files.recipe["seed"])
     ends = {}
     for part in ("test", "val", "train"):
         if part not in files.parts or not len(files.parts[part]):
             continue
         table = files.parts[part]
-        group, kind = _groups(table, group_by)
+        group, kind = groups_of(files, table)
         key, label = _keys(group, "holdout", seed), to_numpy(table["label"])
         order = np.lexsort((kind, group, key, label))
         first = np.flatnonzero(np.r_[True, np.diff(label[order]) != 0])
@@ -81,9 +69,9 @@ def _hold_out(files: Files) -> Check:
         if label in ends[later][0] and last_key >= ends[later][0][label]
     ]
     classes = len({one.partition(":")[0] for one in wrong})
-    detail = f"in {counted(classes, 'class')} the keys of {', '.join(ends)} are not one behind the other"
+    detail = f"in {counted(classes, 'class')} seed {seed} holds out other groups"
     if not wrong:
-        detail = f"per class the groups of {', '.join(ends)} stand one behind the other under seed {seed}"
+        detail = f"in every class the order of groups under seed {seed} is {', then '.join(ends)}"
     return found(name, bool(wrong), detail, wrong)
 
 
@@ -113,7 +101,8 @@ def _train(files: Files) -> Check:
     held = sum(to_numpy(files.classes[f"n_{part}"]).astype(float) for part in ("val", "test"))
     wrong = np.union1d(wrong, np.flatnonzero(there + held > selected))
     keys = files.classes["class_key"]
-    detail = "the keys of every class lie where so many of its capacity do, almost surely"
+    detail = f"no class has a train photo that seed {seed} would pass over for a class of its capacity"
     if len(wrong):
-        detail = f"{counted(len(wrong), 'class')} whose keys or capacities cannot be"
+        classes, have = counted(len(wrong), "class"), does(len(wrong), "have")
+        detail = f"{classes} {have} train photos that seed {seed} would not draw, or an impossible capacity"
     return found(name, bool(len(wrong)), detail, [keys[int(i)].as_py() for i in wrong])

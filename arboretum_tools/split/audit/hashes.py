@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from arboretum_metadata.schema import CLASSES, PART
+from arboretum_metadata.schema import CLASSES, JOINED, PART
 from arboretum_tools.arrays import text, texts
 from arboretum_tools.split.audit.checks import Check, Files, found
 
@@ -39,21 +39,23 @@ def checks(files: Files, expected: str | None) -> Iterator[Check]:
     classes = _of_rows(files.classes, CLASSES.names)
     yield _compared("hash of classes", narrow["classes"], meta["sha256"].get("classes"))
     yield _compared("hash of all columns of classes", classes, meta.get("classes_sha256_all"))
-    everything = _of_json(
-        {
-            "recipe_sha256": recipe,
-            "group_by": meta.get("group_by"),
-            "sha256": narrow,
-            "rows_sha256": whole,
-            "classes_sha256_all": classes,
-        }
-    )
+    covered: dict[str, Any] = {
+        "recipe_sha256": recipe,
+        "group_by": meta.get("group_by"),
+        "sha256": narrow,
+        "rows_sha256": whole,
+        "classes_sha256_all": classes,
+    }
+    if files.joined is not None:
+        covered["joined_sha256"] = _of_rows(files.joined, JOINED.names)
+        yield _compared("hash of joined groups", covered["joined_sha256"], meta.get("joined_sha256"))
+    everything = _of_json(covered)
     stated = meta.get("split_sha256")
     same = everything == stated
-    yield found("split_sha256", not same, everything if same else f"{everything}: not that of split.json")
+    yield found("split_sha256", not same, everything if same else f"{everything}; split.json states {stated}")
     if expected is not None:
         same = everything == expected
-        detail = "the hash that was expected" if same else f"{everything}, where {expected} was expected"
+        detail = "it is the expected hash" if same else f"{everything}; {expected} was expected"
         yield found("split_sha256 as expected", not same, detail)
 
 
@@ -64,7 +66,9 @@ def _stated(meta: Any, key: str, part: str) -> object:
 
 def _compared(name: str, digest: str, stated: object) -> Check:
     return found(
-        name, digest != stated, digest[:16] + ("" if digest == stated else ": not that of split.json")
+        name,
+        digest != stated,
+        digest[:16] + ("" if digest == stated else f"; split.json states {str(stated)[:16]}"),
     )
 
 

@@ -92,9 +92,9 @@ def _apart(files: Files, name: str, kept: Mapping[str, set[object]]) -> Check:
         for kind, values in kept.items()
         if values
     ]
-    detail = f"none in any part: {', '.join(counts) or 'nothing is named'}"
+    detail = f"no part holds any of them: {', '.join(counts) or 'nothing is named'}"
     if wrong:
-        detail = f"{len(wrong):,} {does(len(wrong), 'are')} in a part"
+        detail = f"{len(wrong):,} of them {does(len(wrong), 'are')} in a part"
     return found(name, bool(wrong), detail, wrong)
 
 

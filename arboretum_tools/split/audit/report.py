@@ -10,23 +10,23 @@ from typing import Any
 
 import pyarrow as pa
 
-from arboretum_metadata.schema import CLASSES, EXCLUDED, PART, UNUSED_CLASSES, Table
+from arboretum_metadata.schema import CLASSES, EXCLUDED, JOINED, NEAR_DUPLICATES, PART, UNUSED_CLASSES, Table
 from arboretum_tools.atomic_files import check_output, read_json, write_json
 from arboretum_tools.errors import SplitError, UsageError
 from arboretum_tools.events import OnEvent, ignore
-from arboretum_tools.split.audit import benchmark, draw, hashes, kept_out, pictures, rows
+from arboretum_tools.split.audit import benchmark, draw, hashes, joined, kept_out, pictures, rows
 from arboretum_tools.split.audit.checks import Check, Files, all_checks, guarded
 from arboretum_tools.store import ImageStore
-from arboretum_tools.tables import arrow_schema, one_line, read_columns
+from arboretum_tools.tables import arrow_schema, one_line, read_columns, write_table
 from arboretum_tools.version import __version__
 
 #: Name of the report inside the folder of the split.
 REPORT = "audit.json"
 
-_SHA256 = re.compile("[0-9a-f]{64}")
+#: Name of the list of near-duplicates, beside the report.
+NEAR = "near_duplicates.parquet"
 
-#: Near-duplicates differ in at most so many of 64 bits.
-NEAR_BITS = 2
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +36,13 @@ class Audit:
     Attributes:
         path: the folder of the split.
         checks: one a promise, in the order in which they are shown.
+        near_duplicates: all pairs of photos that show nearly the same, the columns of NEAR_DUPLICATES; None
+            where no images were looked at.
     """
 
     path: Path
     checks: tuple[Check, ...]
+    near_duplicates: pa.Table | None = None
 
     @property
     def ok(self) -> bool:
@@ -74,6 +77,8 @@ class Audit:
         if file is not None:
             check_output(path, overwrite=overwrite, inputs=[self.path])
         write_json(path, self.to_dict())
+        if self.near_duplicates is not None:
+            write_table(path.with_name(NEAR), self.near_duplicates, NEAR_DUPLICATES, {})
         return path
 
 
@@ -82,7 +87,6 @@ def audit_split(
     *,
     images: str | Path | None = None,
     exclude: Sequence[str | Path] = (),
-    near_bits: int = NEAR_BITS,
     expect: str | None = None,
     on_event: OnEvent = ignore,
 ) -> Audit:
@@ -92,8 +96,6 @@ def audit_split(
         path: the folder of the split.
         images: an image store: photos of two parts are then compared by bytes and by what they show.
         exclude: files or splits of which nothing may be in this split, as `make_split` takes them.
-        near_bits: photos whose 64-bit difference hashes differ in at most so many bits are near-duplicates;
-            0 to 7.
         expect: the `split_sha256` that the split must have, as a paper prints it.
         on_event: gets progress while images are read.
 
@@ -101,14 +103,13 @@ def audit_split(
         SplitError: there is no split to audit: no split.json, or a file that cannot be read at all; or one of
             `exclude` cannot be read.
         StoreError: `images` is not an image store.
-        UsageError: near_bits is outside 0 to 7; `expect` is no SHA-256.
+        UsageError: `expect` is no SHA-256.
 
     >>> import arboretum_tools as at
     >>> at.audit_split("splits/aves-lt100").ok
     True
     """
     path = Path(path)
-    pictures.check_bits(near_bits)
     if expect is not None:
         expect = expect.strip().lower()
         if not _SHA256.fullmatch(expect):
@@ -118,13 +119,16 @@ def audit_split(
     checks = list(guarded({"hashes": lambda: hashes.checks(files, expect)}))
     checks += all_checks(files)
     checks += guarded({"benchmark": lambda: benchmark.checks(files)})
+    checks += guarded({"joined groups": lambda: joined.checks(files)})
     checks += guarded({"drawn": lambda: draw.checks(files)})
     checks += guarded({"rows and names": lambda: rows.checks(files)})
     listed = [Path(one) for one in exclude]
     checks += guarded({"what is kept out": lambda: kept_out.checks(files, listed)})
+    near = None
     if store is not None:
-        checks += pictures.checks(files, store, near_bits, on_event)
-    return Audit(path, tuple(checks))
+        of_images, near = pictures.checks(files, store, on_event)
+        checks += of_images
+    return Audit(path, tuple(checks), near)
 
 
 def _read(path: Path) -> Files:
@@ -140,10 +144,11 @@ def _read(path: Path) -> Files:
     if not isinstance(hashes, dict) or not isinstance(meta.get("recipe"), dict):
         raise _refuse(f"{path / 'split.json'} lacks recipe and sha256")
     parts = {
-        name: _table(path / f"{name}.parquet", PART) for name in hashes if name in ("train", "val", "test")
+        name: _table(path / f"{name}.parquet", PART) for name in ("train", "val", "test") if name in hashes
     }
     there = sorted(file.stem for file in path.glob("*.parquet") if file.stem in ("train", "val", "test"))
     unused, excluded = path / "unused_classes.parquet", path / "excluded.parquet"
+    pairs = path / "joined.parquet"
     if not parts:
         raise _refuse(f"{path / 'split.json'} names no part")
     return Files(
@@ -153,6 +158,7 @@ def _read(path: Path) -> Files:
         parts_there=tuple(there),
         unused=_table(unused, UNUSED_CLASSES) if unused.is_file() else None,
         excluded=_table(excluded, EXCLUDED) if excluded.is_file() else None,
+        joined=_table(pairs, JOINED) if pairs.is_file() else None,
     )
 
 

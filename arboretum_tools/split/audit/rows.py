@@ -40,7 +40,12 @@ def _keys(rows: list[dict[str, Any]]) -> Check:
             wrong.append(row["class_key"])
         elif not row["name"].startswith(scientific):
             wrong.append(f"{row['class_key']} is called {row['name']}")
-    return found("class keys and names", bool(wrong), "as the columns of the lineage spell them", wrong)
+    return found(
+        "class keys and names",
+        bool(wrong),
+        "each class key and name agrees with the columns of its lineage",
+        wrong,
+    )
 
 
 def _nested(rows: list[dict[str, Any]]) -> Check:
@@ -56,7 +61,9 @@ def _nested(rows: list[dict[str, Any]]) -> Check:
     wrong = [
         f"{rank} {name}: {', '.join(sorted(of))}" for (_, rank, name), of in above.items() if len(of) > 1
     ]
-    return found("lineages nest", bool(wrong), "each family in one order, each order in one class", wrong)
+    return found(
+        "lineages nest", bool(wrong), "every family belongs to one order, every order to one class", wrong
+    )
 
 
 def _selected(files: Files, rows: list[dict[str, Any]]) -> Check:
@@ -70,9 +77,9 @@ def _selected(files: Files, rows: list[dict[str, Any]]) -> Check:
             labels = from_numpy(np.flatnonzero(by_label).astype(np.int32))
             passed = pc.or_(passed, pc.and_(pc.is_in(table["label"], labels), _obeys(one, table)))
         wrong += [f"{part}: photo {i}" for i in table.filter(pc.invert(passed))["photo_id"].to_pylist()]
-    detail = "by taxa, licence, life stage, dates and positions"
+    detail = "every photo has a taxon, licence, life stage, day and position that the recipe selects"
     if wrong:
-        detail = f"{counted(len(wrong), 'photo')} outside what the recipe selects"
+        detail = f"the recipe does not select {counted(len(wrong), 'photo')}"
     return found("rows obey the selection", bool(wrong), detail, wrong)
 
 

@@ -8,8 +8,10 @@ again would cost more (a raw catalogue, a selection that compares photos with ea
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+import pyarrow as pa
 
 from arboretum_metadata.vocab import RANKS
 from arboretum_tools.catalog import Relations, Selection
@@ -33,10 +35,12 @@ class Available:
     Attributes:
         only: these alone.
         but: all but these.
+        joined: groups that belong together, the columns of `Joined.groups`.
     """
 
     only: PhotoIds | None = None
     but: PhotoIds | None = None
+    joined: pa.Table | None = None
 
     def sql(self, catalog: Relations) -> str:
         """The condition on photo_id; makes the tables that it needs."""
@@ -136,11 +140,31 @@ def make_pool(selection: Selection, recipe: SplitRecipe, group_by: str, availabl
             parameters,
             names,
         )
+    if available.joined is not None:
+        pool = _with_joined(pool, available.joined)
     if not catalog.counted or not all(one.row_wise for one in selection.criteria):
         catalog.run(f"CREATE OR REPLACE TABLE pool AS {pool.sql}", pool.parameters)
         pool = Pool(catalog, "FROM pool", "", (), names)
     _take_census(selection, pool, available)
     return pool
+
+
+def _with_joined(pool: Pool, joined: pa.Table) -> Pool:
+    """The pool, where a group that belongs to another one has that one's kind and id."""
+    pool.catalog.register("joined", joined)
+    pool.catalog.run(
+        "CREATE OR REPLACE TABLE joined_groups AS SELECT class_id AS of_class, kind, group_id, to_kind, "
+        "to_id FROM joined LEFT JOIN rank_classes USING (class_key) "
+        "WHERE class_key IS NULL OR class_id IS NOT NULL"
+    )
+    start, end = pool.start, pool.end
+    return replace(
+        pool,
+        start="SELECT p.* REPLACE (coalesce(to_kind, p.kind) AS kind, "
+        f"coalesce(to_id, p.group_id) AS group_id) FROM ({start}",
+        end=f"{end}) p LEFT JOIN joined_groups j ON p.kind = j.kind AND p.group_id = j.group_id "
+        "AND coalesce(of_class, class_id) = class_id",
+    )
 
 
 def _take_census(selection: Selection, pool: Pool, available: Available) -> None:

@@ -26,14 +26,6 @@ def audit_split(
             show_default=False,
         ),
     ] = None,
-    near_bits: Annotated[
-        int,
-        typer.Option(
-            "--near-bits",
-            help="Photos whose 64-bit difference hashes differ in at most so many bits are near-duplicates.",
-            metavar="N",
-        ),
-    ] = 2,
     exclude: Annotated[
         list[Path] | None,
         typer.Option(
@@ -125,7 +117,6 @@ def audit_split(
             split,
             images=images,
             exclude=exclude or (),
-            near_bits=near_bits,
             expect=expect,
             on_event=progress,
         )

@@ -18,12 +18,22 @@ from arboretum_metadata.schema.catalog import (
     LINEAGE,
     REJECTED,
     SELECTION,
+    SHARED_PHOTOS,
     SPECIES,
     TAXA,
 )
 from arboretum_metadata.schema.columns import Column, Table
 from arboretum_metadata.schema.export import ATTRIBUTION, EVENED, EXPORT_CLASSES, FOLDER_METADATA, MISSING
-from arboretum_metadata.schema.split import CLASSES, EXCLUDED, LEFT_OUT, PART, PUBLISHED_FILES, UNUSED_CLASSES
+from arboretum_metadata.schema.split import (
+    CLASSES,
+    EXCLUDED,
+    JOINED,
+    LEFT_OUT,
+    NEAR_DUPLICATES,
+    PART,
+    PUBLISHED_FILES,
+    UNUSED_CLASSES,
+)
 from arboretum_metadata.schema.store import INDEX, REQUEST
 
 #: Every table by its short name, in the order of the flow.
@@ -34,6 +44,7 @@ TABLES: dict[str, Table] = {
     "catalog_counts": CATALOG_COUNTS,
     "inactive_names": INACTIVE_NAMES,
     "rejected": REJECTED,
+    "shared_photos": SHARED_PHOTOS,
     "built_photos": BUILT_PHOTOS,
     "selection": SELECTION,
     "species": SPECIES,
@@ -43,6 +54,8 @@ TABLES: dict[str, Table] = {
     "classes": CLASSES,
     "left_out": LEFT_OUT,
     "excluded": EXCLUDED,
+    "joined": JOINED,
+    "near_duplicates": NEAR_DUPLICATES,
     "unused_classes": UNUSED_CLASSES,
     "published_files": PUBLISHED_FILES,
     "export_classes": EXPORT_CLASSES,
@@ -66,14 +79,17 @@ __all__ = [
     "FOLDER_METADATA",
     "INACTIVE_NAMES",
     "INDEX",
+    "JOINED",
     "LEFT_OUT",
     "LINEAGE",
     "MISSING",
+    "NEAR_DUPLICATES",
     "PART",
     "PUBLISHED_FILES",
     "REJECTED",
     "REQUEST",
     "SELECTION",
+    "SHARED_PHOTOS",
     "SPECIES",
     "TABLES",
     "TAXA",

@@ -207,6 +207,18 @@ REJECTED = Table(
     ),
 )
 
+SHARED_PHOTOS = Table(
+    name="photos of several observations",
+    path="<catalog>/shared_photos.parquet",
+    order="photo_id, observation_id ascending",
+    meaning="Every observation of the photos that a source lists under more than one; a row of the photos "
+    "names the smallest. A split keeps such observations together. Only where there are any.",
+    columns=(
+        Column("photo_id", "int64", "iNaturalist's number of the photo."),
+        Column("observation_id", "int64", "An observation that the photo belongs to."),
+    ),
+)
+
 INACTIVE_NAMES = Table(
     name="inactive names of a built catalogue",
     path="<catalog>/inactive_names.parquet",

@@ -119,6 +119,55 @@ EXCLUDED = Table(
     ),
 )
 
+JOINED = Table(
+    name="groups of a split that belong together",
+    path="<split>/joined.parquet",
+    order="by, photo_id, other_id, other_group, ascending; nulls last",
+    meaning="Pairs of photos that show the same, and the groups that are kept in one part because of them. "
+    "Only where there are any.",
+    columns=(
+        Column(
+            "by",
+            "string",
+            "What the two share: `photo` (one photo of two observations), `address`, `sha256` (the bytes in "
+            "the image store) or `near-duplicate` (what the pixels show).",
+        ),
+        Column("photo_id", "int64", "iNaturalist's number of the photo."),
+        Column("other_id", "int64", "Number of the other photo; null where one photo is meant.", True),
+        Column("class_key", "string", "Class of the photo; null where one photo is meant.", True),
+        Column("other_class_key", "string", "Class of the other photo.", True),
+        Column(
+            "group",
+            "int64",
+            "What the photo is grouped by: number of its observation, of its observer, or its own.",
+        ),
+        Column("alone", "bool", "Whether the group is that photo alone, as it lacks what is grouped by."),
+        Column("other_group", "int64", "The same of the other photo, or the other observation."),
+        Column("other_alone", "bool", "The same of the other photo."),
+        Column(
+            "left_out",
+            "bool",
+            "Whether both photos are in no part, as they stand in two classes; else their groups are joined.",
+        ),
+    ),
+)
+
+NEAR_DUPLICATES = Table(
+    name="near-duplicates of a split",
+    path="<split>/near_duplicates.parquet",
+    order="photo_id, other_id ascending",
+    meaning="All pairs of photos that show nearly the same, as `arboretum audit-split --images` found them. "
+    "Not part of the split, and no hash covers it.",
+    columns=(
+        Column("photo_id", "int64", "Number of the one photo, the smaller one."),
+        Column("other_id", "int64", "Number of the other photo."),
+        Column("similarity", "float64", "Mean correlation of small crops, once aligned: 0.92 to 1."),
+        Column("mirrored", "bool", "Whether one is the mirror image of the other."),
+        Column("part", "string", "Part of the one photo."),
+        Column("other_part", "string", "Part of the other photo; another one is a leak."),
+    ),
+)
+
 UNUSED_CLASSES = Table(
     name="classes left out",
     path="<split>/unused_classes.parquet",

@@ -38,8 +38,9 @@ def test_each_kind_of_defect_is_counted_once(write_catalog, photos, taxa):
     assert dict(zip(table["photo_id"].to_pylist(), table["observation_id"].to_pylist(), strict=True))[2] == 4
     assert table["common_name"].to_pylist()[-1] == "white oak"
     assert [type(note) for note in notes] == [Note]
-    assert "  2 exact duplicates: left out\n  1 repeat of a photo_id within its class: " in notes[0].text
-    assert "  2 of 1 photo under two or more classes at once: left out" in notes[0].text
+    assert "; 9 rows are left out, 2 kept with a defect (`arboretum catalog check`" in notes[0].text
+    assert "2 exact duplicates: left out" in found.sentences
+    assert "2 listed under two or more classes (1 photo): left out" in found.sentences
     findings = {found.name: f"{found.count} {found.what}" for found in check_catalog(catalog).findings}
     assert findings["exact_duplicates"] == "2 rows there already: one is kept"
     assert findings["no_class"].startswith("1 photo without kingdom")

@@ -66,6 +66,12 @@ def bird_catalog(tmp_path: Path) -> Callable[..., Catalog]:
     return make
 
 
+@pytest.fixture
+def bird_photos() -> Callable[[], list[dict[str, Any]]]:
+    """Makes the rows of the catalogue, for tests that change some of them."""
+    return bird_rows
+
+
 @pytest.fixture(scope="session")
 def birds_with_observers(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
     """The catalogue as it is, opened once."""

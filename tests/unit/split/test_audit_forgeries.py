@@ -84,7 +84,9 @@ class Forged:
             else:
                 self.meta["rows_sha256"][name] = whole
         self.meta["recipe_sha256"] = sha256(canonical(self.meta["recipe"]))
-        covered = ("recipe_sha256", "group_by", "sha256", "rows_sha256", "classes_sha256_all")
+        covered = ["recipe_sha256", "group_by", "sha256", "rows_sha256", "classes_sha256_all"]
+        # A photo of the sample is in two observations.
+        covered.append("joined_sha256")
         self.meta["split_sha256"] = sha256(canonical({name: self.meta[name] for name in covered}))
         (self.folder / "split.json").write_text(json.dumps(self.meta))
 
@@ -318,7 +320,7 @@ def test_what_changed_since_is_counted_and_not_called_forged(folder, later):
     assert photos.outcome == "not promised"
     renamed = open_split(folder).classes.to_pylist()[1]
     count = renamed["n_train"] + renamed["n_val"] + renamed["n_test"]
-    assert photos.detail.startswith(f"1 is not in it, {count} in other classes")
+    assert photos.detail.startswith(f"1 photo is not in the catalogue, {count} are in another class")
 
 
 def test_a_forgery_is_seen_in_a_later_catalogue_too(folder, later):

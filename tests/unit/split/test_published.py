@@ -81,7 +81,7 @@ def test_validation_photos_that_are_the_test_photos_are_a_leak_that_the_audit_se
     assert "iNaturalist18_val.txt" in caught.value.hint
     (check,) = audit_split(folder).broken
     assert check.name == "parts disjoint by photo"
-    assert check.detail == "of the photos 4 stand twice"
+    assert check.detail == "4 photos appear more than once"
 
 
 def competition(images, categories, key="category_id"):
