@@ -62,7 +62,7 @@ def test_photos_of_one_address_are_in_one_part(bird_catalog, tmp_path, group_by,
     assert all(len(parts_of(split, pair)) < 2 for pair in same)
     assert all(not parts_of(split, pair) for pair in other)
     assert split.meta["joined"] == {"address": len(pairs)}
-    assert split.meta["counts"].get("image_in_two_classes") == 2 * len(other)
+    assert split.meta["counts"].get("image_in_two_classes", 0) == 2 * len(other)
     details = audited(split, tmp_path / "split")
     assert details["parts disjoint by address"] == "no address is in two parts"
     again = remake_split(tmp_path / "split", catalog)
