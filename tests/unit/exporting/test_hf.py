@@ -244,3 +244,17 @@ def test_a_card_says_what_was_drawn_and_tags_what_was_made_long_tailed(tmp_path:
     assert front_matter(tmp_path / "split")["tags"] == ["biodiversity", "synthetic", "long-tailed"]
     assert front_matter(tmp_path / "selection")["tags"] == ["biodiversity", "synthetic"]
     assert '"split_sha256"' in cards["split"]
+
+
+def test_duckdb_counts_over_the_files(tmp_path: Path) -> None:
+    import duckdb
+
+    split = tiny_split()
+    store = tiny_store(tmp_path / "images", split)
+    export(split, images=store.path, to=tmp_path / "out", format="hf")
+    found = duckdb.sql(
+        "SELECT scientific_name, count(*), count(image.bytes) "
+        f"FROM '{tmp_path}/out/data/train-*.parquet' GROUP BY ALL ORDER BY 2 DESC"
+    ).fetchall()
+    classes = split.classes.to_pylist()
+    assert found == [(row["scientific_name"], row["n_train"], row["n_train"]) for row in classes]
