@@ -9,6 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from arboretum_metadata.sample import PHOTO_IDS
 from arboretum_metadata.vocab import LICENSES
 from arboretum_tools import events
 from arboretum_tools.atomic_files import refuse_existing, whole_folder
@@ -128,7 +129,7 @@ def _page(
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         f'<title>{title}</title>\n<link rel="stylesheet" href="gallery.css">\n'
         f"<header><h1>{title}</h1><p>{html.escape(english)}. {said} of {counted(len(names), 'class')}. "
-        "Photos from iNaturalist; each leads to its page there.</p></header>\n"
+        f"{_origin(photos)}</p></header>\n"
     )
     label = None
     for photo in photos:
@@ -145,6 +146,12 @@ def _page(
             yield f"<section><h2>{heading} <small>{'' if n is None else f'{n:,}'}</small></h2><div>\n"
         yield _figure(photo, names)
     yield "</div></section>\n"
+
+
+def _origin(photos: list[dict[str, Any]]) -> str:
+    if any(photo["photo_id"] in PHOTO_IDS for photo in photos):
+        return "The photos are drawn for the bundled sample catalogue, not taken."
+    return "Photos from iNaturalist; each leads to its page there."
 
 
 def _figure(photo: dict[str, Any], names: dict[int, list[Any]]) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from arboretum_metadata.schema import SELECTION, SPECIES
 from arboretum_tools import criteria as criteria_to_sql
+from arboretum_tools import notebook_views
 from arboretum_tools.catalog.saving import check_file, save_rows
 from arboretum_tools.criteria import Criteria, Predicate
 from arboretum_tools.errors import UsageError
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 #: Key under which a selection's recipe says how it was made.
 RECIPE_VERSION = 1
+
+# Species that a notebook shows.
+_SHOWN = 10
 
 _SPECIES_COUNT = "class_key, scientific_name, common_name, n_selected, n_catalog"
 
@@ -215,6 +219,20 @@ class Selection:
         table = self.catalog.table(f"{sql} {order}", values)
         ids = PhotoIds.of(table["photo_id"].combine_chunks().cast(pa.int64()))
         return Selection(self.catalog, (Criteria(photo_ids=ids, quality_grade="any"),))
+
+    def _repr_html_(self) -> str:
+        counts = self.summary()
+        rows = [
+            (one.scientific_name, one.common_name, one.n_selected, one.n_catalog)
+            for one in self.species(_SHOWN)
+        ]
+        more = counts["classes"] - len(rows)
+        return notebook_views.card(
+            self.english,
+            notebook_views.line(f"{counted(counts['photos'], 'photo')} of {counts['classes']:,} species"),
+            notebook_views.table(("species", "common name", "photos", "in catalogue"), rows),
+            notebook_views.line(f"and {more:,} more") if more else "",
+        )
 
     @property
     def english(self) -> str:

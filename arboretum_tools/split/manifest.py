@@ -21,6 +21,7 @@ from arboretum_metadata.schema import (
     PUBLISHED_FILES,
     UNUSED_CLASSES,
 )
+from arboretum_tools import notebook_views
 from arboretum_tools.atomic_files import placed, read_json, refuse_existing, whole_folder, write_json
 from arboretum_tools.errors import SplitError
 from arboretum_tools.photo_plan import COLUMNS, PhotoPlan
@@ -71,6 +72,14 @@ class Split:
     def __repr__(self) -> str:
         photos = ", ".join(f"{self.num_photos(part):,} {part}" for part in self.parts)
         return f"Split({self.name!r}: {counted(self.num_classes, 'class')}; photos: {photos})"
+
+    def _repr_html_(self) -> str:
+        rows = [(part, self.num_photos(part)) for part in self.parts]
+        return notebook_views.card(
+            f"{self.name}: {counted(self.num_classes, 'class')}",
+            notebook_views.curve(self.class_counts),
+            notebook_views.table(("part", "photos"), rows),
+        )
 
     @property
     def parts(self) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from arboretum_metadata.schema import LINEAGE, PART
-from arboretum_tools import stable_key
+from arboretum_tools import notebook_views, stable_key
 from arboretum_tools.errors import ArboretumError, SplitError, UsageError
 from arboretum_tools.samples import Samples, join, require
 from arboretum_tools.split.manifest import Split, open_split
@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 
 #: What iterating, and a DataLoader over `to_torch`, do at a photo that cannot be read or decoded.
 OnError = Literal["raise", "skip"]
+
+# Photos that a notebook shows.
+_SHOWN = 8
 
 # Columns of the classes that photos can be chosen by; counts are of the split, not of a subset.
 _OF_CLASS = (
@@ -204,6 +207,22 @@ class Subset(Sequence[Item]):
             f"Subset({self.split_name!r}, part={self.part!r}: {counted(len(self), 'photo')}, "
             f"{counted(self.classes.num_rows, 'class')})"
         )
+
+    def _repr_html_(self) -> str:
+        from arboretum_tools.images import thumbnail
+
+        # Evenly over the subset, so that a sorted one shows its head and its tail.
+        positions = np.unique(np.linspace(0, len(self) - 1, min(_SHOWN, len(self))).round().astype(int))
+        photos = []
+        for position in positions.tolist():
+            _, scientific, common = self._names[self.labels[position]]
+            try:
+                name = f"photo {self.photo_ids[position]}"
+                photos.append((thumbnail(self.read_bytes(position), 120, name=name), common or scientific))
+            except ArboretumError as error:
+                photos.append((b"", error.message))
+        counts = np.bincount(self.labels, minlength=self.classes.num_rows).tolist()
+        return notebook_views.card(repr(self), notebook_views.curve(counts), notebook_views.strip(photos))
 
     @property
     def class_names(self) -> list[str]:

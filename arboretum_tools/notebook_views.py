@@ -1,0 +1,78 @@
+"""What a notebook shows of an object: small tables, the long tail as a curve, a strip of photos.
+
+HTML without a script, in the colours of the notebook, light or dark. Every text is escaped: names come from
+outside.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+from collections.abc import Iterable, Sequence
+
+from arboretum_tools.bands import Band, shot_band
+
+# Those of the contact sheet, bright enough for a dark page.
+_COLORS: dict[Band, str] = {"many": "#2a8c9a", "medium": "#d99320", "few": "#cf5583"}
+
+# Bars of a curve: a bar stands for several classes where there are more.
+_MOST_BARS = 400
+
+_HEIGHT = 90
+
+
+def card(title: str, *parts: str) -> str:
+    """A title over some views."""
+    return f"<div><p><b>{html.escape(title)}</b></p>{''.join(parts)}</div>"
+
+
+def line(text: str) -> str:
+    """A line of text."""
+    return f"<p>{html.escape(text)}</p>"
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Rows as a table, whole numbers with their thousands separated and to the right."""
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in header)
+    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, int):
+        return f'<td style="text-align:right">{value:,}</td>'
+    return f'<td style="text-align:left">{html.escape("" if value is None else str(value))}</td>'
+
+
+def curve(counts: Sequence[int]) -> str:
+    """The long tail as an SVG: a bar a class from head to tail, in the colours of the shot bands."""
+    bars = min(len(counts), _MOST_BARS)
+    most = max([1, *counts])
+    step = 600 / max(1, bars)
+    drawn = []
+    for bar in range(bars):
+        count = counts[bar * len(counts) // bars]
+        # No class with a photo vanishes.
+        high = max(1.0, _HEIGHT * count / most) if count else 0.0
+        drawn.append(
+            f'<rect x="{bar * step:.1f}" y="{_HEIGHT - high:.1f}" width="{max(0.8, step * 0.9):.1f}" '
+            f'height="{high:.1f}" fill="{_COLORS[shot_band(count)]}"/>'
+        )
+    ends = f"{counts[0]:,} to {counts[-1]:,} photos" if counts else "no classes"
+    return (
+        f'<svg viewBox="0 0 600 {_HEIGHT}" width="600" height="{_HEIGHT}" role="img" '
+        'style="display:block;margin-bottom:10px" '
+        f'aria-label="Long tail of {len(counts):,} classes, {ends}">{"".join(drawn)}</svg>'
+    )
+
+
+def strip(photos: Iterable[tuple[bytes, str]]) -> str:
+    """Photos side by side: small JPEGs, each with a caption."""
+    shown = "".join(
+        '<figure style="margin:0 8px 8px 0;width:120px;display:inline-block;vertical-align:top">'
+        f'<img src="data:image/jpeg;base64,{base64.b64encode(data).decode()}" alt="{html.escape(caption)}" '
+        'style="width:120px;height:120px;object-fit:cover;border-radius:8px">'
+        f'<figcaption style="font-size:80%">{html.escape(caption)}</figcaption></figure>'
+        for data, caption in photos
+    )
+    return f"<div>{shown}</div>"
