@@ -78,7 +78,8 @@ CLASSES = Table(
         Column(
             "n_available",
             "int64",
-            "Capacity: photos of the selection left for training once validation and test groups are out.",
+            "Capacity: photos of the selection left for training once validation and test groups are out; in "
+            "a set over seeds under the seed that leaves the class fewest.",
             unit="photo",
         ),
         Column("n_train", "int64", "Photos in train.parquet.", unit="photo"),
