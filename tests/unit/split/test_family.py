@@ -5,7 +5,7 @@ from collections import defaultdict
 
 import pytest
 
-from arboretum_tools.errors import InfeasibleSplitError, RecipeError, SelectionError
+from arboretum_tools.errors import RecipeError, SelectionError
 from arboretum_tools.split.make import make_family, make_split, whole
 
 
@@ -158,5 +158,5 @@ def test_subspecies_are_counted_where_they_are_rolled_up(birds_with_observers):
 
 
 def test_nothing_of_a_class_is_one_error(birds_with_observers):
-    with pytest.raises(InfeasibleSplitError, match="0 of the selected classes"):
+    with pytest.raises(SelectionError, match="no photo is selected: the filter 'among 1 listed photo'"):
         whole(birds_with_observers.select(photo_ids=[99999]))

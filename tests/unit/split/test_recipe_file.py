@@ -29,8 +29,8 @@ _VALUES = {
 
 
 def test_every_criterion_is_a_key(tmp_path: Path) -> None:
-    # A list of photos is a file, and recipes hold no paths.
-    assert set(_VALUES) == {field.name for field in fields(Criteria)} - {"photo_ids"}
+    # A list of photos or observations is a file, and recipes hold no paths.
+    assert set(_VALUES) == {field.name for field in fields(Criteria)} - {"photo_ids", "observation_ids"}
     path = tmp_path / "recipe.toml"
     path.write_text("".join(f"{key.replace('_', '-')} = {value}\n" for key, value in _VALUES.items()))
     assert set(read_recipe(path).selection) == set(_VALUES)
