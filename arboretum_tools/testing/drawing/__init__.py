@@ -100,6 +100,8 @@ def _ground(group: str, width: int, height: int, zoom: int, dice: Dice) -> Image
 def _light(image: Image.Image, dice: Dice) -> Image.Image:
     """The picture under the light of the hour: brighter or darker, warmer or cooler."""
     exposure, warmth, contrast = dice.between(0.88, 1.1), dice.between(-0.07, 0.08), dice.between(0.94, 1.08)
-    gain, offset = exposure * contrast, 128 * (1 - contrast)
-    red, blue = gain * (1 + warmth), gain * (1 - warmth)
-    return image.convert("RGB", (red, 0, 0, offset, 0, gain, 0, offset, 0, 0, blue, offset))
+    gains = (exposure * contrast * (1 + share) for share in (warmth, 0.0, -warmth))
+    offset = 128 * (1 - contrast)
+    return image.point(
+        [min(255, max(0, round(level * gain + offset))) for gain in gains for level in range(256)]
+    )
