@@ -74,6 +74,7 @@ def test_a_plan_is_kept_once(tmp_path):
 def test_a_damaged_plan_is_kept_anew_by_the_same_download(tmp_path, suffix, keep):
     asked = plan([(1, "jpg", None), (2, "jpg", None)])
     fresh = photo_plan.write(asked, tmp_path / "fresh")
+    (tmp_path / "images").mkdir()
     kept = plans.keep(fresh, tmp_path / "images")
     damaged = kept.path.with_suffix(suffix)
     damaged.write_bytes(damaged.read_bytes()[:keep])
