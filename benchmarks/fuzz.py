@@ -38,7 +38,7 @@ from PIL import Image
 from arboretum_metadata.sample import catalog_path
 from arboretum_tools.catalog import open_catalog
 from arboretum_tools.catalog.build import build_catalog
-from arboretum_tools.downloading.verify import Answer, judge
+from arboretum_tools.downloading.fetching.verify import Answer, judge
 from arboretum_tools.errors import ArboretumError
 from arboretum_tools.store import StoreWriter
 from arboretum_tools.store.verify import verify_store

@@ -301,9 +301,11 @@ SPECIES = Table(
 
 SELECTION = Table(
     name="saved selection",
-    path="<selection>.parquet",
+    path="<selection>.parquet or .csv",
     order="photo_id ascending",
     meaning="One row a photo of the selection; the recipe, its English and the catalogue's fingerprint are "
-    "in the file's schema metadata under the key `arboretum`.",
+    "in the file's schema metadata under the key `arboretum`. CSV has the rows alone; in it an apostrophe "
+    "stands before text that a spreadsheet would run: what begins with `=`, `+`, `-`, `@` (in full width "
+    "too), a tab or a carriage return.",
     columns=CATALOG.columns,
 )
