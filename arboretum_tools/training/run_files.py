@@ -2,6 +2,7 @@
 
 run.json              everything needed to do it again
 log.jsonl             one line an epoch
+tensorboard/          the same for TensorBoard, where that is installed
 checkpoint.pt         the last whole epoch; gone once the run is over
 model.pt              the weights that predict
 val.parquet, …        predictions, and those of each head alone (val.cls.parquet)
@@ -33,7 +34,7 @@ from arboretum_tools.training.description import FORMAT_VERSION, RUN, described,
 from arboretum_tools.training.methods import Teacher, build
 from arboretum_tools.version import __version__
 
-LOG, CHECKPOINT, MODEL = "log.jsonl", "checkpoint.pt", "model.pt"
+LOG, EVENTS, CHECKPOINT, MODEL = "log.jsonl", "tensorboard", "checkpoint.pt", "model.pt"
 
 
 @dataclass(slots=True)
@@ -60,6 +61,8 @@ class RunFolder:
     """
 
     path: Path
+    # TensorBoard's writer, once there is one: one file of events a process.
+    _events: list[Any] = field(default_factory=list, repr=False, compare=False)
 
     def begin(
         self,
@@ -110,6 +113,20 @@ class RunFolder:
         with whole_file(self.path / CHECKPOINT) as temporary:
             torch.save({"epochs": progress.epochs, "log": progress.log, **progress.states}, temporary)
         self._write_log(progress)
+        self._tell_tensorboard(progress.epochs, progress.log[-1])
+
+    def _tell_tensorboard(self, epoch: int, line: Mapping[str, Any]) -> None:
+        if not self._events:
+            try:
+                from torch.utils.tensorboard import SummaryWriter
+            except ImportError:
+                return
+            # What an earlier process wrote from this epoch on is of epochs that were lost with it.
+            self._events.append(SummaryWriter(str(self.path / EVENTS), purge_step=epoch))
+        for name, value in line.items():
+            if isinstance(value, int | float) and name != "epoch":
+                self._events[0].add_scalar(name, value, epoch)
+        self._events[0].flush()
 
     def _write_log(self, progress: Progress) -> None:
         # From the checkpoint, so that it never says more than can be gone on from.

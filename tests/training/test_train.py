@@ -77,6 +77,19 @@ def weights(folder):
     return torch.load(folder / "model.pt", weights_only=True)
 
 
+def test_tensorboard_shows_what_the_log_has(runs, place):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(place / "ce" / "tensorboard"))
+    events.Reload()
+    lines = log(place / "ce")
+    assert {"loss", "lr", "val_top1"} <= set(events.Tags()["scalars"])
+    for name in ("loss", "val_top1"):
+        assert [scalar.step for scalar in events.Scalars(name)] == [1, 2]
+        shown = [scalar.value for scalar in events.Scalars(name)]
+        assert shown == pytest.approx([line[name] for line in lines])
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_a_run_ends_with_predictions_and_their_report(runs, place, method):
     folder, split = place / method, open_split(place / "split")
