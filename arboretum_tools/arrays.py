@@ -69,6 +69,27 @@ def texts(values: Sequence[str]) -> pa.Array:
     return pa.Array.from_buffers(pa.string(), len(encoded), [None, *data])
 
 
+def rows_to_table(rows: Sequence[Sequence[Any]], schema: pa.Schema) -> pa.Table:
+    """Rows as a table of texts, whole numbers and truth values, None for null; without pandas."""
+    columns = list(zip(*rows, strict=True)) if rows else [()] * len(schema)
+    return pa.Table.from_arrays(
+        [_column(values, field) for values, field in zip(columns, schema, strict=True)], schema=schema
+    )
+
+
+def _column(values: Sequence[Any], field: pa.Field) -> pa.Array:
+    if pa.types.is_string(field.type):
+        column = texts([value or "" for value in values])
+    else:
+        kind = np.bool_ if pa.types.is_boolean(field.type) else field.type.to_pandas_dtype()
+        column = from_numpy(np.array([value or 0 for value in values], kind))
+    known = np.array([value is not None for value in values], np.bool_)
+    if known.all():
+        return column
+    valid = pa.py_buffer(np.packbits(known, bitorder="little"))
+    return pa.Array.from_buffers(column.type, len(column), [valid, *column.buffers()[1:]])
+
+
 def text(value: str) -> pa.Scalar:
     """A text for the functions of `pyarrow.compute`; given as Python has it, it imports pandas as well."""
     return texts([value])[0]

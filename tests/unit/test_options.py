@@ -56,6 +56,7 @@ WRITTEN = {
     "profile": "step",
     "benchmark": "unseen",
     "hybrids": True,
+    "near_duplicates": True,
     "stages": "adult=5",
     "pairs": [["A a", "A b"]],
     "lt_ratio": [10, 100],

@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from arboretum_metadata.schema import JOINED
 from arboretum_metadata.vocab import INATURALIST_PHOTO
+from arboretum_tools.arrays import rows_to_table
 from arboretum_tools.catalog import Selection
 from arboretum_tools.identity import class_key_sql
 from arboretum_tools.photo_ids import PhotoIds
@@ -238,11 +239,11 @@ def _in_two_classes(pairs: Iterable[tuple[str, int, int]], photos: Mapping[int, 
 def _groups_table(found: Mapping[_Group, list[_Group]]) -> pa.Table:
     firsts = {group: min(members, key=lambda one: one[1:]) for group, members in found.items()}
     rows = [
-        {"class_key": key, "kind": int(alone), "group_id": own, "to_kind": int(first[1]), "to_id": first[2]}
+        (key, int(alone), own, int(first[1]), first[2])
         for (key, alone, own), first in firsts.items()
         if (key, alone, own) != first
     ]
-    return pa.Table.from_pylist(rows, schema=_GROUPS)
+    return rows_to_table(rows, _GROUPS)
 
 
 def _pairs_table(
@@ -254,5 +255,4 @@ def _pairs_table(
     ]
     listed += [("photo", photo, None, None, None, a, False, b, False, False) for photo, a, b in shared]
     listed.sort(key=lambda row: (row[0], row[1], row[2] or 0, row[7]))
-    columns = [dict(zip(JOINED.names, row, strict=True)) for row in listed]
-    return pa.Table.from_pylist(columns, schema=arrow_schema(JOINED))
+    return rows_to_table(listed, arrow_schema(JOINED))
