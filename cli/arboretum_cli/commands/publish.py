@@ -34,7 +34,8 @@ def publish(
 
     found = publish_split(split, **options)
     rows = [(name, size(length)) for name, length in found.files.items()]
-    lines = [*table(("file", "size"), rows), f"written to {found.path}"]
+    lines = table(("file", "size"), rows)
     if found.doi is None:
         lines.append("no DOI is in it; reserve one and name it with --doi")
+    lines.append(f"written to {found.path}")
     result(json, found.to_dict(), lines)
