@@ -123,13 +123,13 @@ def whole_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def refuse_existing(path: Path) -> None:
-    """Raises TargetExistsError if `path` is a file or a folder that holds anything."""
+def refuse_existing(path: Path, what: str = "something else") -> None:
+    """Raises TargetExistsError if `path` is a file or a folder that holds anything: `what` it holds."""
     if path.is_dir() and not any(path.iterdir()):
         return
     if path.exists() or path.is_symlink():
         raise TargetExistsError(
-            f"{path} already holds something else; nothing was written",
+            f"{path} already holds {what}; nothing was written",
             hint="Choose another name with --out (or --name), or move that folder away first.",
         )
 

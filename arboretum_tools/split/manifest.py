@@ -264,6 +264,7 @@ class Split:
             same = found.meta.get("split_sha256") == self.meta["split_sha256"]
             if same and found.meta["catalog"]["fingerprint"] == self.meta["catalog"]["fingerprint"]:
                 return True
+            refuse_existing(path, f"another split: {_difference(found.meta, self.meta)}")
         refuse_existing(path)
         return False
 
@@ -369,6 +370,34 @@ def open_split(path: str | Path, *, in_memory: bool = True) -> Split:
         files=read_table(files, PUBLISHED_FILES, refuse) if files.exists() else None,
         path=path,
     )
+
+
+def _difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
+    """What sets the split in a folder apart from the one that was to be written: there, and here."""
+    old, new = there["recipe"], here["recipe"]
+    names = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
+    if names:
+        values = [
+            "selection"
+            if name == "selection"
+            else f"{name} {_shown(old, name)} there, {_shown(new, name)} here"
+            for name in names
+        ]
+        return f"its recipe differs in {'; '.join(values)}"
+    if there["catalog"].get("fingerprint") != here["catalog"]["fingerprint"]:
+        return "the same recipe over a catalogue with other photos or classes"
+    parts = [
+        f"{key} of {name}"
+        for key in ("sha256", "rows_sha256")
+        for name, digest in here[key].items()
+        if there.get(key, {}).get(name) != digest
+    ]
+    return f"the same recipe and photos; {', '.join(parts) or 'split_sha256'} differs"
+
+
+def _shown(recipe: Mapping[str, Any], name: str) -> str:
+    value = recipe.get(name)
+    return "none" if value is None else str(value)
 
 
 def _meta(path: Path, refuse: Callable[[str], SplitError]) -> dict[str, Any]:

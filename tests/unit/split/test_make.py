@@ -323,3 +323,18 @@ def test_one_photo_without_an_observation_does_not_part_the_observations_of_the_
     assert split.meta["group_by"] == "observation"
     seen = [set(split.part(part)["observation_id"].drop_null().to_pylist()) for part in split.parts]
     assert sum(map(len, seen)) == len(set().union(*seen))
+
+
+def test_another_split_in_the_folder_is_told_by_what_differs(bird_catalog, bird_photos, tmp_path):
+    catalog = bird_catalog()
+    asked = {"val_per_class": 2, "test_per_class": 3}
+    make_split(catalog, lt_ratio=5, **asked).save(tmp_path / "s")
+    for other, told in (
+        ({"lt_ratio": 4, "seed": 1}, "lt_ratio 5 there, 4 here; seed 0 there, 1 here"),
+        ({"lt_ratio": 5, "group_by": "photo"}, "group_by auto there, photo here"),
+    ):
+        with pytest.raises(TargetExistsError, match=told):
+            make_split(catalog, **asked, **other).save(tmp_path / "s")
+    fewer = bird_catalog(bird_photos()[5:], "fewer")
+    with pytest.raises(TargetExistsError, match="the same recipe over a catalogue with other photos"):
+        make_split(fewer, lt_ratio=5, **asked).save(tmp_path / "s")
