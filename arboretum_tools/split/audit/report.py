@@ -38,11 +38,13 @@ class Audit:
         checks: one a promise, in the order in which they are shown.
         near_duplicates: all pairs of photos that show nearly the same, the columns of NEAR_DUPLICATES; None
             where no images were looked at.
+        split_sha256: the hash over everything that split.json states; None in a split that states none.
     """
 
     path: Path
     checks: tuple[Check, ...]
     near_duplicates: pa.Table | None = None
+    split_sha256: str | None = None
 
     @property
     def ok(self) -> bool:
@@ -58,15 +60,30 @@ class Audit:
         """All of it as JSON, without the folder, so that it is the same everywhere."""
         return {
             "toolkit_version": __version__,
+            "split_sha256": self.split_sha256,
             "verdict": "kept" if self.ok else "broken",
             "checks": [asdict(check) for check in self.checks],
         }
 
+    def _earlier(self, path: Path) -> list[dict[str, Any]]:
+        try:
+            report = read_json(path)
+        except (OSError, ValueError):
+            return []
+        of_this = isinstance(report, dict) and report.get("split_sha256") == self.split_sha256
+        if self.split_sha256 is None or not of_this:
+            return []
+        own = {check.name for check in self.checks}
+        return [check for check in _checks_in(report) if check["name"] not in own]
+
     def save(self, file: str | Path | None = None, *, overwrite: bool = False) -> Path:
         """Writes the report and returns its path.
 
+        What an earlier report in the folder found by other means (a catalogue, images, files to keep out) is
+        kept behind it, if it is of this very split.
+
         Args:
-            file: where to; default `audit.json` in the folder of the split, where an earlier one is replaced.
+            file: where to; default `audit.json` in the folder of the split.
             overwrite: whether another file that is there may be replaced.
 
         Raises:
@@ -76,10 +93,22 @@ class Audit:
         path = self.path / REPORT if file is None else Path(file)
         if file is not None:
             check_output(path, overwrite=overwrite, inputs=[self.path])
-        write_json(path, self.to_dict())
+        report = self.to_dict()
+        if file is None:
+            report["earlier"] = self._earlier(path)
+        write_json(path, report)
         if self.near_duplicates is not None:
             write_table(path.with_name(NEAR), self.near_duplicates, NEAR_DUPLICATES, {})
         return path
+
+
+def _checks_in(report: object) -> list[dict[str, Any]]:
+    """The checks of a report, and those that it kept of earlier ones; none where it is no report."""
+    if not isinstance(report, dict):
+        return []
+    found = [report.get(key) for key in ("checks", "earlier")]
+    listed = [check for checks in found if isinstance(checks, list) for check in checks]
+    return [check for check in listed if isinstance(check, dict) and isinstance(check.get("name"), str)]
 
 
 def audit_split(
@@ -128,7 +157,8 @@ def audit_split(
     if store is not None:
         of_images, near = pictures.checks(files, store, on_event)
         checks += of_images
-    return Audit(path, tuple(checks), near)
+    stated = files.meta.get("split_sha256")
+    return Audit(path, tuple(checks), near, stated if isinstance(stated, str) else None)
 
 
 def _read(path: Path) -> Files:

@@ -3,6 +3,7 @@
 By its files alone where they contradict each other, else against the catalogue.
 """
 
+import dataclasses
 import datetime as dt
 import hashlib
 import json
@@ -337,3 +338,17 @@ def test_a_forgery_is_seen_in_a_later_catalogue_too(folder, later):
     found = {check.name: check for check in against_catalog(folder, catalog)}
     assert found["catalogue: drawn"].outcome == "broken"
     assert set(found["catalogue: drawn"].examples) == {str(test["photo_id"]), str(val["photo_id"])}
+
+
+def test_a_report_keeps_what_an_earlier_run_found_with_a_catalogue(folder):
+    found = audit_split(folder)
+    more = against_catalog(folder, open_catalog(catalog_path()))
+    dataclasses.replace(found, checks=(*found.checks, *more)).save()
+    report = json.loads(audit_split(folder).save().read_text())
+    assert {check["name"] for check in report["earlier"]} == {check.name for check in more}
+    again = json.loads(audit_split(folder).save().read_text())
+    assert again["earlier"] == report["earlier"]
+    # Of another split nothing is taken over.
+    meta = json.loads((folder / "split.json").read_text())
+    (folder / "split.json").write_text(json.dumps({**meta, "split_sha256": "0" * 64}))
+    assert json.loads(audit_split(folder).save().read_text())["earlier"] == []
