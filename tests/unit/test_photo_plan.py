@@ -73,13 +73,13 @@ def test_a_plan_is_kept_once(tmp_path):
 @pytest.mark.parametrize("keep", [0, 40, -8])
 def test_a_damaged_plan_is_kept_anew_by_the_same_download(tmp_path, suffix, keep):
     asked = plan([(1, "jpg", None), (2, "jpg", None)])
-    fresh = photo_plan.write(asked, tmp_path / "fresh")
     (tmp_path / "images").mkdir()
-    kept = plans.keep(fresh, tmp_path / "images")
+    kept = plans.keep(photo_plan.write(asked, tmp_path / "first"), tmp_path / "images")
     damaged = kept.path.with_suffix(suffix)
-    damaged.write_bytes(damaged.read_bytes()[:keep])
-    again = plans.keep(fresh, tmp_path / "images")
-    assert damaged.read_bytes() == fresh.path.with_suffix(suffix).read_bytes()
+    whole = damaged.read_bytes()
+    damaged.write_bytes(whole[:keep])
+    again = plans.keep(photo_plan.write(asked, tmp_path / "second"), tmp_path / "images")
+    assert damaged.read_bytes() == whole
     assert [found.id for found in plans.saved(tmp_path / "images")] == [again.id]
 
 
