@@ -38,6 +38,7 @@ def test_the_hash_that_a_paper_prints_is_compared(arboretum, workdir):
     outcome = arboretum("audit-split", "splits/aves-lt20", "--expect", other)
     assert outcome.code == 6
     assert f"; {other} was expected" in outcome.out
+    assert "Compare recipe and rows_sha256" in outcome.err
     assert arboretum("audit-split", "splits/aves-lt20", "--expect", printed[:12]).code == 2
 
 
