@@ -10,8 +10,10 @@ Three looks, each at fewer pairs than the one before:
    their place in the other photo. Rows and columns of a window are centred, so that a horizon or a gradient
    says nothing: two skies are alike only if the birds in them are.
 
-Every photo is compared with every other, in blocks whose products numpy hands to BLAS; hashes and thumbnails
-lie in files, so memory does not grow with the photos.
+The hashes of all photos are compared, in blocks whose products numpy hands to BLAS; the pixels of a photo only
+with those of the `MOST_ALIKE` others whose hashes are most like its own. That bounds what takes time where
+everything looks alike: drawn pictures, one feeder before one camera. Hashes and thumbnails lie in files, so
+memory does not grow with the photos.
 """
 
 from __future__ import annotations
@@ -41,6 +43,9 @@ PAIRS = pa.schema(
         "mirrored": pa.bool_(),
     }
 )
+
+#: With so many others, whose hashes are most like its own, a photo is compared by pixels.
+MOST_ALIKE = 16
 
 #: The least correlation of the small crops of near-duplicates; more where there is one alone to go by.
 LEAST_SIMILARITY, LEAST_OF_ONE = 0.92, 0.94
@@ -160,25 +165,45 @@ class _Photos:
         return images.grey_square(data, _FULL, name=f"photo {photo_id}")
 
     def candidates(self, on_event: OnEvent) -> Iterator[tuple[int, int, bool]]:
-        """Pairs whose hashes correlate: two rows, the smaller first, and whether they are mirrored."""
+        """Pairs whose hashes correlate, the most alike of each photo: two rows, and whether mirrored."""
+        chosen = self._file("candidates", (len(self), MOST_ALIKE), np.int64)
         starts = range(0, len(self), _BLOCK)
         for start in starts:
-            even, odd = self._folded(start)
-            for later in starts[start // _BLOCK :]:
-                others = (even, odd) if later == start else self._folded(later)
-                found: set[tuple[int, int, bool]] = set()
-                for first, second, begin, end in (
-                    ((even, odd), others, start, later),
-                    (others, (even, odd), later, start),
-                ):
-                    alike, turned = (_products(*both) for both in zip(first, second, strict=True))
-                    for mirrored, sums in ((False, alike + turned), (True, alike - turned)):
-                        for i, j in np.argwhere(sums.max(1) > _LEAST_HASH).tolist():
-                            if begin + i != end + j:
-                                one, other = sorted((begin + i, end + j))
-                                found.add((one, other, mirrored))
-                yield from sorted(found)
-            on_event(UnitDone(min(_BLOCK, len(self) - start)))
+            chosen[start : start + _BLOCK] = self._most_alike(start, starts)
+        for row in range(len(self)):
+            for candidate in chosen[row].tolist():
+                other, mirrored = divmod(candidate, 2)
+                # A pair that both name is looked at once.
+                if candidate >= 0 and (other > row or 2 * row + mirrored not in chosen[other]):
+                    yield row, other, bool(mirrored)
+            on_event(UnitDone(1))
+
+    def _most_alike(self, start: int, starts: range) -> NDArray[np.int64]:
+        """For each photo of a block twice the row of another, plus 1 if it is mirrored; -1 = no more."""
+        mine = self._folded(start)
+        rows = len(mine[0])
+        scores = np.full((rows, MOST_ALIKE), -1, np.float32)
+        chosen = np.full((rows, MOST_ALIKE), -1, np.int64)
+        for later in starts:
+            others = mine if later == start else self._folded(later)
+            here = [_products(*both) for both in zip(mine, others, strict=True)]
+            there = [_products(*both) for both in zip(others, mine, strict=True)]
+            both = []
+            for sign in (1, -1):
+                alike = (here[0] + sign * here[1]).max(1)
+                both.append(np.maximum(alike, (there[0] + sign * there[1]).max(1).T))
+            found = np.stack(both, -1)
+            if later == start:
+                found[np.arange(rows), np.arange(rows)] = -1
+            found[found <= _LEAST_HASH] = -1
+            found = found.reshape(rows, -1)
+            names = np.broadcast_to(2 * later + np.arange(found.shape[1]), found.shape)
+            scores = np.concatenate([scores, found], 1)
+            chosen = np.concatenate([chosen, np.where(found < 0, -1, names)], 1)
+            # Of equal scores the lower row, so that neither blocks nor machines decide.
+            order = np.argsort(-scores, axis=1, kind="stable")[:, :MOST_ALIKE]
+            scores, chosen = np.take_along_axis(scores, order, 1), np.take_along_axis(chosen, order, 1)
+        return chosen
 
     def _folded(self, start: int) -> tuple[_Pixels, _Pixels]:
         """What is even and what is odd in the hashes of a block: a mirror turns the sign of the odd half."""

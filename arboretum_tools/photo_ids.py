@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 # Spreadsheets and pandas write `12345.0` for 12345.
-_ID = re.compile(r"[0-9]+(\.0*)?", re.ASCII)
+_ID = re.compile(r"[0-9]{1,19}(\.0*)?", re.ASCII)
+_MOST_DIGITS = 19
 _LARGEST_FLOAT = 2**53
 _SHOWN, _SHOWN_LETTERS, _SHOWN_NAMES = 5, 60, 300
 
@@ -45,7 +46,7 @@ class Listed:
         if _ID.fullmatch(text):
             return int(text.partition(".")[0])
         found = next((match for pattern in self.addresses if (match := pattern.match(text))), None)
-        return int(found[1]) if found else None
+        return int(found[1]) if found and len(found[1]) <= _MOST_DIGITS else None
 
     @property
     def columns_in_words(self) -> str:

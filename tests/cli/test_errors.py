@@ -225,7 +225,7 @@ def test_what_the_system_refuses_is_told_as_that(arboretum, workdir, command):
     (workdir / "file").write_text("precious")
     outcome = arboretum(*command)
     assert outcome.code == 3, outcome.err
-    assert "defect" not in outcome.err
+    assert "defect of arboretum" not in outcome.err
     assert (workdir / "file").read_text() == "precious"
 
 
@@ -246,7 +246,7 @@ def test_help_onto_a_full_disk_is_no_defect_of_ours(workdir, flag):
         )  # fmt: skip
     assert done.returncode == 3, done.stderr
     assert "No space left on device" in done.stderr
-    assert "defect" not in done.stderr
+    assert "defect of arboretum" not in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,18 @@ from arboretum_tools.tables import arrow_schema
 from arboretum_tools.wording import counted, does
 
 
-def checks(files: Files, store: ImageStore, on_event: OnEvent) -> tuple[list[Check], pa.Table]:
-    """The checks over an image store, and all pairs of near-duplicates; some 200 bytes a photo in memory."""
+def checks(
+    files: Files, store: ImageStore, on_event: OnEvent, *, near_duplicates: bool
+) -> tuple[list[Check], pa.Table | None]:
+    """The checks over an image store, and the pairs of near-duplicates; some 200 bytes a photo in memory.
+
+    Args:
+        files: of the split.
+        store: holds its photos.
+        on_event: gets progress.
+        near_duplicates: whether to look for photos that show nearly the same; it is done too where the split
+            promises that none are in two parts.
+    """
     part_of = {
         photo_id: part
         for part, table in files.parts.items()
@@ -45,6 +55,8 @@ def checks(files: Files, store: ImageStore, on_event: OnEvent) -> tuple[list[Che
         else "no two parts share an image, byte for byte",
         sorted(" and ".join(map(str, sorted(photos)[:2])) for photos in shared),
     )
+    if not (near_duplicates or files.recipe.get("near_duplicates")):
+        return [in_store, same], None
     near, pairs = _near(store, ids, part_of, on_event)
     if not len(held):
         near = Check(near.name, "not checkable", "the store has no photo of the split")

@@ -37,7 +37,7 @@ class Audit:
         path: the folder of the split.
         checks: one a promise, in the order in which they are shown.
         near_duplicates: all pairs of photos that show nearly the same, the columns of NEAR_DUPLICATES; None
-            where no images were looked at.
+            where they were not looked for.
         split_sha256: the hash over everything that split.json states; None in a split that states none.
     """
 
@@ -115,6 +115,7 @@ def audit_split(
     path: str | Path,
     *,
     images: str | Path | None = None,
+    near_duplicates: bool = False,
     exclude: Sequence[str | Path] = (),
     expect: str | None = None,
     on_event: OnEvent = ignore,
@@ -123,7 +124,9 @@ def audit_split(
 
     Args:
         path: the folder of the split.
-        images: an image store: photos of two parts are then compared by bytes and by what they show.
+        images: an image store: photos of two parts are then compared by their bytes.
+        near_duplicates: with `images`, compare them by what they show too; a split made with
+            `near_duplicates` always is.
         exclude: files or splits of which nothing may be in this split, as `make_split` takes them.
         expect: the `split_sha256` that the split must have, as a paper prints it.
         on_event: gets progress while images are read.
@@ -132,13 +135,15 @@ def audit_split(
         SplitError: there is no split to audit: no split.json, or a file that cannot be read at all; or one of
             `exclude` cannot be read.
         StoreError: `images` is not an image store.
-        UsageError: `expect` is no SHA-256.
+        UsageError: `expect` is not a SHA-256, or `near_duplicates` comes without `images`.
 
     >>> import arboretum_tools as at
     >>> at.audit_split("splits/aves-lt100").ok
     True
     """
     path = Path(path)
+    if near_duplicates and images is None:
+        raise UsageError("near-duplicates are looked for in an image store: name one with images")
     if expect is not None:
         expect = expect.strip().lower()
         if not _SHA256.fullmatch(expect):
@@ -155,7 +160,7 @@ def audit_split(
     checks += guarded({"what is kept out": lambda: kept_out.checks(files, listed)})
     near = None
     if store is not None:
-        of_images, near = pictures.checks(files, store, on_event)
+        of_images, near = pictures.checks(files, store, on_event, near_duplicates=near_duplicates)
         checks += of_images
     stated = files.meta.get("split_sha256")
     return Audit(path, tuple(checks), near, stated if isinstance(stated, str) else None)

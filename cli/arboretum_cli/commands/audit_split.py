@@ -21,11 +21,19 @@ def audit_split(
         Path | None,
         typer.Option(
             "--images",
-            help="Also compare the photos of this image store, by bytes and by what they show.",
+            help="Also compare the photos of this image store, by their bytes.",
             metavar="STORE",
             show_default=False,
         ),
     ] = None,
+    near_duplicates: Annotated[
+        bool,
+        typer.Option(
+            "--near-duplicates",
+            help="With --images: compare them by what they show too, and list all pairs that show nearly the "
+            "same. Takes minutes for ten thousand photos.",
+        ),
+    ] = False,
     exclude: Annotated[
         list[Path] | None,
         typer.Option(
@@ -110,12 +118,15 @@ def audit_split(
     for flag, given in (("--photo-ids", photo_ids), ("--observation-ids", observation_ids)):
         if given is not None and catalog is None:
             raise typer.BadParameter(f"{flag} goes with --catalog")
+    if near_duplicates and images is None:
+        raise typer.BadParameter("--near-duplicates goes with --images")
     if out is not None:
         check_output(out, overwrite=overwrite, inputs=[split])
     with Progress() as progress:
         found = audit(
             split,
             images=images,
+            near_duplicates=near_duplicates,
             exclude=exclude or (),
             expect=expect,
             on_event=progress,

@@ -195,17 +195,27 @@ def test_the_same_image_in_two_parts_is_seen_by_its_bytes_and_a_like_one_by_its_
     train, test = (
         pq.read_table(folder / f"{part}.parquet")["photo_id"].to_pylist() for part in ("train", "test")
     )
-    found = outcomes(folder, images=store_of(tmp_path / "good", folder))
+    found = outcomes(folder, images=store_of(tmp_path / "good", folder), near_duplicates=True)
     assert found["photos in the store"] == "kept"
     assert found["parts disjoint by sha256"] == found["parts disjoint by near-duplicate"] == "kept"
-    same = audit_split(folder, images=store_of(tmp_path / "same", folder, {test[0]: noise(train[0])}))
+    good = outcomes(folder, images=store_of(tmp_path / "quick", folder))
+    assert "parts disjoint by near-duplicate" not in good
+    with pytest.raises(UsageError, match="name one with images"):
+        audit_split(folder, near_duplicates=True)
+    same = audit_split(
+        folder,
+        images=store_of(tmp_path / "same", folder, {test[0]: noise(train[0])}),
+        near_duplicates=True,
+    )
     assert {check.name for check in same.broken} == {
         "parts disjoint by sha256",
         "parts disjoint by near-duplicate",
     }
     assert same.broken[0].examples == (f"{min(train[0], test[0])} and {max(train[0], test[0])}",)
     like = audit_split(
-        folder, images=store_of(tmp_path / "like", folder, {test[0]: noise(train[0], quality=60)})
+        folder,
+        images=store_of(tmp_path / "like", folder, {test[0]: noise(train[0], quality=60)}),
+        near_duplicates=True,
     )
     (check,) = like.broken
     assert check.name == "parts disjoint by near-duplicate"
@@ -219,6 +229,6 @@ def test_a_store_without_photos_of_a_split_made_over_a_store_breaks_it(birds_wit
         folder = make_split(birds_with_observers, **ARGUMENTS, store=held).save(tmp_path / name)
         with StoreWriter.create(tmp_path / f"i{name}", StoreConfig(size="small")) as writer:
             writer.add_image(10_000, tiny_image(10_000))
-        found = outcomes(folder, images=tmp_path / f"i{name}")
+        found = outcomes(folder, images=tmp_path / f"i{name}", near_duplicates=True)
         assert found["photos in the store"] == expected
         assert found["parts disjoint by near-duplicate"] == "not checkable"

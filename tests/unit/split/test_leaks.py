@@ -211,7 +211,8 @@ def test_what_is_nearly_the_same_stays_together(bird_catalog, tmp_path, bird_pho
     catalog = bird_catalog(rows)
     asked = {"lt_ratio": 2, "val_per_class": 3, "test_per_class": 6}
     plain = make_split(catalog, **asked, store=tmp_path / "images")
-    audit = audit_split(plain.save(tmp_path / "plain"), images=tmp_path / "images")
+    images = tmp_path / "images"
+    audit = audit_split(plain.save(tmp_path / "plain"), images=images, near_duplicates=True)
     assert [check.name for check in audit.broken] == ["parts disjoint by near-duplicate"]
     listed = audit.near_duplicates.to_pylist()
     split = make_split(catalog, **asked, store=tmp_path / "images", near_duplicates=True)
