@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from arboretum_tools.browsing import PhotoBrowser, browse, save_gallery
     from arboretum_tools.catalog import Catalog, Selection, open_catalog
     from arboretum_tools.catalog.annotate import AnnotateReport, annotate_catalog
-    from arboretum_tools.catalog.build import BuildReport, build_catalog
+    from arboretum_tools.catalog.building.build import BuildReport, build_catalog
     from arboretum_tools.catalog.check import CheckReport, check_catalog
     from arboretum_tools.catalog.overview import TaxonReport, describe_taxon
     from arboretum_tools.catalog.stats import CatalogStats, catalog_stats
@@ -73,7 +73,7 @@ _HOME = {
     "AnnotateReport": "catalog.annotate",
     "ArboretumError": "errors",
     "Audit": "split.audit",
-    "BuildReport": "catalog.build",
+    "BuildReport": "catalog.building.build",
     "Catalog": "catalog",
     "CatalogStats": "catalog.stats",
     "CheckReport": "catalog.check",
@@ -106,7 +106,7 @@ _HOME = {
     "annotate_catalog": "catalog.annotate",
     "audit_split": "split.audit",
     "browse": "browsing",
-    "build_catalog": "catalog.build",
+    "build_catalog": "catalog.building.build",
     "catalog_stats": "catalog.stats",
     "check_catalog": "catalog.check",
     "compare_predictions": "evaluation",

@@ -13,16 +13,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from arboretum_metadata.vocab import FEW_BELOW, MANY_ABOVE
-from arboretum_tools.atomic_files import check_output, whole_file
-from arboretum_tools.bands import BANDS, Band, shot_band
-from arboretum_tools.credit import credit_line
 from arboretum_tools.errors import SplitError, UsageError
-from arboretum_tools.images import PICTURES, Canvas, Color, wrapped
+from arboretum_tools.imaging.images import PICTURES, Canvas, Color, wrapped
 from arboretum_tools.options import takes
 from arboretum_tools.options.contact_sheet import ContactSheetOptions
+from arboretum_tools.photos.credit import credit_line
 from arboretum_tools.samples import join
 from arboretum_tools.split.manifest import Split, open_split
 from arboretum_tools.store.reader import ImageStore
+from arboretum_tools.system.atomic_files import check_output, whole_file
+from arboretum_tools.taxa.bands import BANDS, Band, shot_band
 from arboretum_tools.wording import counted
 
 if TYPE_CHECKING:

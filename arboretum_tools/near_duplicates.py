@@ -10,10 +10,10 @@ Three looks, each at fewer pairs than the one before:
    their place in the other photo. Rows and columns of a window are centred, so that a horizon or a gradient
    says nothing: two skies are alike only if the birds in them are.
 
-The hashes of all photos are compared, in blocks whose products numpy hands to BLAS; the pixels of a photo only
-with those of the `MOST_ALIKE` others whose hashes are most like its own. That bounds what takes time where
-everything looks alike: drawn pictures, one feeder before one camera. Hashes and thumbnails lie in files, so
-memory does not grow with the photos.
+The hashes of all photos are compared, in blocks whose products numpy hands to BLAS; the pixels of a photo
+only with those of the `MOST_ALIKE` others whose hashes are most like its own. That bounds what takes time
+where everything looks alike: drawn pictures, one feeder before one camera. Hashes and thumbnails lie in
+files, so memory does not grow with the photos.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from arboretum_tools import images
-from arboretum_tools.arrays import from_numpy, to_numpy
 from arboretum_tools.events import OnEvent, PhotoDone, StageFinished, StageStarted, UnitDone, ignore
-from arboretum_tools.photo_ids import PhotoIds
+from arboretum_tools.imaging import images
+from arboretum_tools.photos.photo_ids import PhotoIds
 from arboretum_tools.store import ImageStore
 from arboretum_tools.stored_photos import images_of
-from arboretum_tools.temporary_folders import TemporaryFolder
+from arboretum_tools.system.temporary_folders import TemporaryFolder
+from arboretum_tools.tabular.arrays import from_numpy, to_numpy
 
 #: Columns of the pairs that are found.
 PAIRS = pa.schema(
@@ -96,7 +96,7 @@ def near_duplicate_pairs(store: ImageStore, photo_ids: PhotoIds, *, on_event: On
 
     >>> import arboretum_tools as at
     >>> from arboretum_tools.near_duplicates import near_duplicate_pairs
-    >>> from arboretum_tools.photo_ids import PhotoIds
+    >>> from arboretum_tools.photos.photo_ids import PhotoIds
     >>> store = at.open_store("images")
     >>> near_duplicate_pairs(store, PhotoIds.of(store.index(0)["photo_id"].to_pylist()[:50])).num_rows
     0

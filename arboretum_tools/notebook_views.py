@@ -10,7 +10,7 @@ import base64
 import html
 from collections.abc import Iterable, Sequence
 
-from arboretum_tools.bands import Band, shot_band
+from arboretum_tools.taxa.bands import Band, shot_band
 
 # Those of the contact sheet, bright enough for a dark page.
 _COLORS: dict[Band, str] = {"many": "#2a8c9a", "medium": "#d99320", "few": "#cf5583"}

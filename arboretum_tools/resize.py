@@ -8,7 +8,7 @@ from typing import Any
 
 from arboretum_metadata.vocab import RESIZE_FILTERS
 from arboretum_tools.errors import UsageError
-from arboretum_tools.store.record import PhotoRecord
+from arboretum_tools.store.shards.record import PhotoRecord
 
 #: Quality of the JPEGs.
 QUALITY = 90
@@ -60,7 +60,7 @@ class Resize:
             data: its bytes.
         """
         # Not before it is needed: it costs the import of Pillow.
-        from arboretum_tools.images import UndecodableImageError, shrink
+        from arboretum_tools.imaging.images import UndecodableImageError, shrink
 
         try:
             shrunk = shrink(

@@ -23,10 +23,10 @@ from arboretum_metadata.vocab import STATUSES, WITHDRAWN
 from arboretum_tools import stable_key
 from arboretum_tools.errors import MissingPhotosError, SplitError, StoreError
 from arboretum_tools.split.manifest import Split
-from arboretum_tools.store.layout import PENDING, shard_number
 from arboretum_tools.store.locations import Locations
 from arboretum_tools.store.reader import ImageStore
-from arboretum_tools.tables import one_line
+from arboretum_tools.store.shards.layout import PENDING, shard_number
+from arboretum_tools.tabular.tables import one_line
 from arboretum_tools.wording import counted
 
 if TYPE_CHECKING:

@@ -10,15 +10,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from arboretum_tools import query
-from arboretum_tools.arrays import from_numpy, text
 from arboretum_tools.catalog import Catalog, Selection
-from arboretum_tools.criteria import Criteria
 from arboretum_tools.errors import StoreError
-from arboretum_tools.photo_ids import PhotoIds, read_photo_ids
+from arboretum_tools.photos.criteria import Criteria
+from arboretum_tools.photos.photo_ids import PhotoIds, read_photo_ids
 from arboretum_tools.store import ImageStore, plans
-from arboretum_tools.store.layout import is_store
-from arboretum_tools.tables import one_line, read_columns
+from arboretum_tools.store.shards.layout import is_store
+from arboretum_tools.tabular import query
+from arboretum_tools.tabular.arrays import from_numpy, text
+from arboretum_tools.tabular.tables import one_line, read_columns
 
 #: Columns of pairs of photos that show the same.
 PAIR_FIELDS = {"by": pa.string(), "photo_id": pa.int64(), "other_id": pa.int64()}

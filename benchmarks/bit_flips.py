@@ -19,8 +19,8 @@ from collections import Counter
 import numpy as np
 from PIL import Image
 
-from arboretum_tools.image_format import NotWholeError, inspect, scan_damage
-from arboretum_tools.pixel_damage import pixel_damage
+from arboretum_tools.imaging.image_format import NotWholeError, inspect, scan_damage
+from arboretum_tools.imaging.pixel_damage import pixel_damage
 
 #: What Pillow is told when it writes a photo.
 KINDS: dict[str, dict[str, object]] = {

@@ -25,11 +25,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from arboretum_metadata.schema import CLASSES, INDEX, PART
-from arboretum_tools.atomic_files import write_json
-from arboretum_tools.bands import shot_band
-from arboretum_tools.store.layout import StoreConfig, write_config
+from arboretum_tools.store.shards.layout import StoreConfig, write_config
 from arboretum_tools.store.storage import storage_at
-from arboretum_tools.tables import arrow_schema, write_table
+from arboretum_tools.system.atomic_files import write_json
+from arboretum_tools.tabular.tables import arrow_schema, write_table
+from arboretum_tools.taxa.bands import shot_band
 
 SHARD = 10_000
 

@@ -54,7 +54,7 @@ def make(folder: Path, rows: int) -> None:
     import pyarrow.parquet as pq
 
     from arboretum_tools.catalog.names import whole_taxonomy
-    from arboretum_tools.query import arrow_table, connect, literal
+    from arboretum_tools.tabular.query import arrow_table, connect, literal
 
     source = whole_taxonomy()
     if source is None:
@@ -144,7 +144,7 @@ def make(folder: Path, rows: int) -> None:
 
 def floor(folder: Path) -> object:
     """Decodes the taxon column."""
-    from arboretum_tools.query import connect, parquet_source, rows
+    from arboretum_tools.tabular.query import connect, parquet_source, rows
 
     files = sorted((folder / "built" / "photos").iterdir())
     return rows(connect(), f"SELECT max(tax) FROM {parquet_source(files)}")

@@ -43,7 +43,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from arboretum_metadata.schema import REQUEST
-from arboretum_tools.tables import arrow_schema
+from arboretum_tools.tabular.tables import arrow_schema
 
 HERE = Path(__file__).resolve().parent
 CONNECTIONS = 32

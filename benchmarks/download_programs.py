@@ -47,8 +47,8 @@ def raw(addresses: list[str], folder: Path) -> None:
     import ssl
     from urllib.parse import urlsplit
 
-    from arboretum_tools import image_format
-    from arboretum_tools.store import tar
+    from arboretum_tools.imaging import image_format
+    from arboretum_tools.store.shards import tar
 
     parts = urlsplit(addresses[0])
     left = iter(addresses)
@@ -117,7 +117,7 @@ def arboretum(plan: Path, folder: Path, origin: str, size: str) -> None:
     import pyarrow.parquet as pq
 
     from arboretum_tools.downloading import download
-    from arboretum_tools.photo_plan import PhotoPlan
+    from arboretum_tools.photos.photo_plan import PhotoPlan
 
     with pq.ParquetFile(plan) as file:
         photos = file.metadata.num_rows

@@ -32,9 +32,9 @@ import pyarrow as pa
 from arboretum_metadata.schema import REQUEST
 from arboretum_tools.downloading import download
 from arboretum_tools.events import Note
-from arboretum_tools.image_format import NotWholeError, inspect
-from arboretum_tools.photo_plan import PhotoPlan
-from arboretum_tools.tables import arrow_schema
+from arboretum_tools.imaging.image_format import NotWholeError, inspect
+from arboretum_tools.photos.photo_plan import PhotoPlan
+from arboretum_tools.tabular.tables import arrow_schema
 from arboretum_tools.testing.faults import Fault
 from arboretum_tools.testing.origin import Origin
 

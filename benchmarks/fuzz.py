@@ -37,7 +37,7 @@ from PIL import Image
 
 from arboretum_metadata.sample import catalog_path
 from arboretum_tools.catalog import open_catalog
-from arboretum_tools.catalog.build import build_catalog
+from arboretum_tools.catalog.building.build import build_catalog
 from arboretum_tools.downloading.fetching.verify import Answer, judge
 from arboretum_tools.errors import ArboretumError
 from arboretum_tools.store import StoreWriter

@@ -33,10 +33,10 @@ from PIL import Image
 
 from arboretum_metadata.schema import REQUEST
 from arboretum_tools.downloading import download
-from arboretum_tools.photo_plan import PhotoPlan
+from arboretum_tools.photos.photo_plan import PhotoPlan
 from arboretum_tools.store import ImageStore, inventory
 from arboretum_tools.store.verify import verify_store
-from arboretum_tools.tables import arrow_schema
+from arboretum_tools.tabular.tables import arrow_schema
 
 STATUSES = (
     100,

@@ -32,10 +32,10 @@ import pyarrow as pa
 
 from arboretum_metadata.schema import REQUEST
 from arboretum_tools.downloading import save_plan
-from arboretum_tools.photo_plan import PhotoPlan
+from arboretum_tools.photos.photo_plan import PhotoPlan
 from arboretum_tools.store import ImageStore, inventory
 from arboretum_tools.store.verify import verify_store
-from arboretum_tools.tables import arrow_schema
+from arboretum_tools.tabular.tables import arrow_schema
 from arboretum_tools.testing.origin import Origin
 
 

@@ -25,11 +25,12 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from arboretum_metadata.schema import INDEX, REQUEST
-from arboretum_tools import image_format, photo_plan
-from arboretum_tools.store import layout, tar
-from arboretum_tools.store.folder import Folder
-from arboretum_tools.store.layout import StoreConfig
-from arboretum_tools.tables import arrow_schema
+from arboretum_tools.imaging import image_format
+from arboretum_tools.photos import photo_plan
+from arboretum_tools.store.shards import layout, tar
+from arboretum_tools.store.shards.layout import StoreConfig
+from arboretum_tools.store.storage.folder import Folder
+from arboretum_tools.tabular.tables import arrow_schema
 
 
 def make(store: Path, shards: int, rows: int) -> str:

@@ -17,9 +17,9 @@ import time
 from pathlib import Path
 
 from arboretum_tools.near_duplicates import near_duplicate_pairs
-from arboretum_tools.photo_ids import PhotoIds
+from arboretum_tools.photos.photo_ids import PhotoIds
 from arboretum_tools.store import ImageStore
-from arboretum_tools.store.layout import StoreConfig
+from arboretum_tools.store.shards.layout import StoreConfig
 from arboretum_tools.store.writer import StoreWriter
 from arboretum_tools.testing.copies import HOW, KINDS, copies
 

@@ -11,12 +11,12 @@ from PIL import Image
 
 from arboretum_metadata.schema import CLASSES, PART
 from arboretum_metadata.vocab import RANKS
-from arboretum_tools.bands import shot_band
 from arboretum_tools.split.content_hashes import hashed
 from arboretum_tools.split.manifest import Split
-from arboretum_tools.store.layout import StoreConfig
+from arboretum_tools.store.shards.layout import StoreConfig
 from arboretum_tools.store.writer import StoreWriter
-from arboretum_tools.tables import arrow_schema
+from arboretum_tools.tabular.tables import arrow_schema
+from arboretum_tools.taxa.bands import shot_band
 
 #: Distinct pictures; every photo is one of them with a comment of its own, so that no two bytes are alike.
 PICTURES = 16

@@ -37,7 +37,7 @@ from PIL import Image
 
 from arboretum_metadata.schema import REQUEST
 from arboretum_tools.store import ImageStore
-from arboretum_tools.tables import arrow_schema
+from arboretum_tools.tabular.tables import arrow_schema
 
 SIDE = 256
 FILES = 400
@@ -48,7 +48,7 @@ OURS = """
 import json, sys
 import pyarrow.parquet as pq
 from arboretum_tools.downloading import download
-from arboretum_tools.photo_plan import PhotoPlan
+from arboretum_tools.photos.photo_plan import PhotoPlan
 
 plan, images, origin, more = sys.argv[1:]
 with pq.ParquetFile(plan) as file:

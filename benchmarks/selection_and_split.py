@@ -100,7 +100,7 @@ def ask_pandas(question: str, folder: Path) -> str:
 
 def floor(_question: str, folder: Path) -> str:
     """DuckDB reading photo_id, the class names and the URL once."""
-    from arboretum_tools.query import connect, parquet_source, rows
+    from arboretum_tools.tabular.query import connect, parquet_source, rows
 
     columns = 'max(photo_id), max(kingdom), max("class"), max(genus), max(species), max(photo_url)'
     return str(rows(connect(), f"SELECT {columns} FROM {parquet_source(sorted(folder.glob('*')))}")[0][0])

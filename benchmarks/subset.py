@@ -25,7 +25,7 @@ import photos
 from PIL import Image
 
 from arboretum_tools.exporting import export
-from arboretum_tools.store.layout import tar_path
+from arboretum_tools.store.shards.layout import tar_path
 from arboretum_tools.subset import Subset, load_subset
 
 

@@ -22,7 +22,7 @@ import torch
 
 from arboretum_metadata.sample import catalog_path
 from arboretum_tools import make_split, open_catalog, train
-from arboretum_tools.store.layout import StoreConfig
+from arboretum_tools.store.shards.layout import StoreConfig
 from arboretum_tools.store.writer import StoreWriter
 from arboretum_tools.testing.drawing import render
 from arboretum_tools.testing.subjects import read_subjects

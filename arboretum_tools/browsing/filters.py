@@ -13,9 +13,9 @@ from typing import Any, Self
 from urllib.parse import parse_qsl
 
 from arboretum_metadata.vocab import FEW_BELOW, MANY_ABOVE
-from arboretum_tools.bands import BANDS
 from arboretum_tools.browsing.columns import LINEAGE
 from arboretum_tools.errors import UsageError
+from arboretum_tools.taxa.bands import BANDS
 
 #: What can be asked for by its value, and the expression that has it. An empty value asks for the unknown.
 FACETS: Mapping[str, str] = MappingProxyType(

@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Any
 from arboretum_metadata.sample import PHOTO_IDS
 from arboretum_metadata.vocab import LICENSES
 from arboretum_tools import events
-from arboretum_tools.atomic_files import refuse_existing, whole_folder
 from arboretum_tools.browsing.filters import Filter
 from arboretum_tools.browsing.photo_table import PhotoTable
 from arboretum_tools.browsing.sources import source_of
 from arboretum_tools.browsing.thumbnails import Thumbnails
-from arboretum_tools.credit import credit_line
 from arboretum_tools.errors import BadInputError, MissingPhotosError, UsageError
-from arboretum_tools.images import UndecodableImageError
+from arboretum_tools.imaging.images import UndecodableImageError
 from arboretum_tools.options import takes
 from arboretum_tools.options.browse import GalleryOptions
+from arboretum_tools.photos.credit import credit_line
 from arboretum_tools.split import Split
 from arboretum_tools.store.reader import ImageStore
+from arboretum_tools.system.atomic_files import refuse_existing, whole_folder
 from arboretum_tools.wording import counted
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from arboretum_tools.atomic_files import whole_file
 from arboretum_tools.errors import BadInputError, UsageError
+from arboretum_tools.system.atomic_files import whole_file
 
 #: Why a photo is marked.
 REASONS = ("wrong label", "poor photo", "no organism", "duplicate", "other")

@@ -20,13 +20,13 @@ import numpy as np
 from arboretum_tools.browsing.columns import LINEAGE, NO_LABEL, PHOTO
 from arboretum_tools.browsing.filters import BAND, FACETS, Filter
 from arboretum_tools.browsing.sources import Source
-from arboretum_tools.credit import credit_line
 from arboretum_tools.errors import BadInputError, StoreError
-from arboretum_tools.query import Connection, Error, OwnError, connect, literal, plain_errors
+from arboretum_tools.photos.credit import credit_line
 from arboretum_tools.store.inventory import index_source
-from arboretum_tools.store.layout import PENDING
-from arboretum_tools.tables import one_line
-from arboretum_tools.temporary_folders import TemporaryFolder
+from arboretum_tools.store.shards.layout import PENDING
+from arboretum_tools.system.temporary_folders import TemporaryFolder
+from arboretum_tools.tabular.query import Connection, Error, OwnError, connect, literal, plain_errors
+from arboretum_tools.tabular.tables import one_line
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

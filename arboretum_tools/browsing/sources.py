@@ -15,15 +15,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from arboretum_metadata.schema import ATTRIBUTION, EXPORT_CLASSES, PART
-from arboretum_tools.atomic_files import read_json
 from arboretum_tools.browsing.columns import CLASS, NO_LABEL, PHOTO
 from arboretum_tools.errors import BadInputError, CatalogError, UsageError
 from arboretum_tools.options.browse import ShownOptions
-from arboretum_tools.query import literal, parquet_source
 from arboretum_tools.split.manifest import Split, open_split
-from arboretum_tools.store import layout, plans
+from arboretum_tools.store import plans
 from arboretum_tools.store.reader import ImageStore
-from arboretum_tools.tables import arrow_schema, read_table
+from arboretum_tools.store.shards import layout
+from arboretum_tools.system.atomic_files import read_json
+from arboretum_tools.tabular.query import literal, parquet_source
+from arboretum_tools.tabular.tables import arrow_schema, read_table
 
 if TYPE_CHECKING:
     from arboretum_tools.catalog import Selection

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 
-from arboretum_tools.images import thumbnail
+from arboretum_tools.imaging.images import thumbnail
 from arboretum_tools.store.reader import ImageStore
 
 #: Longer sides that are made, in pixels.

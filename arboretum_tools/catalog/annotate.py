@@ -22,19 +22,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from arboretum_metadata.vocab import VOCABULARIES
-from arboretum_tools.atomic_files import sha256_of_json
-from arboretum_tools.catalog import built_files, parts
-from arboretum_tools.catalog.build import catalog_json, close_folder
-from arboretum_tools.catalog.files import default_path
+from arboretum_tools.catalog.building import parts
+from arboretum_tools.catalog.building.build import catalog_json, close_folder
+from arboretum_tools.catalog.building.spellings import value_sql
+from arboretum_tools.catalog.building.staging import refuse_foreign, replace_catalog, work_folder, working
+from arboretum_tools.catalog.layouts import built_files
+from arboretum_tools.catalog.layouts.files import default_path
 from arboretum_tools.catalog.sources.containers import file_member
 from arboretum_tools.catalog.sources.convert import spool, uuid_sql
 from arboretum_tools.catalog.sources.delimited import COMMA, TAB, with_header
-from arboretum_tools.catalog.spellings import value_sql
-from arboretum_tools.catalog.staging import refuse_foreign, replace_catalog, work_folder, working
 from arboretum_tools.errors import BadInputError, CatalogError, UsageError
 from arboretum_tools.events import OnEvent, StageFinished, StageStarted, UnitDone, ignore
-from arboretum_tools.query import Connection, identifier, literal, parquet_source, rows
-from arboretum_tools.tables import one_line
+from arboretum_tools.system.atomic_files import sha256_of_json
+from arboretum_tools.tabular.query import Connection, identifier, literal, parquet_source, rows
+from arboretum_tools.tabular.tables import one_line
 from arboretum_tools.wording import did_you_mean
 
 #: Names of the column that joins, in the order in which they are looked for.

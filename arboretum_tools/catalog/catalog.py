@@ -7,20 +7,20 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from arboretum_tools import taxonomy
 from arboretum_tools.catalog import inactive, names
-from arboretum_tools.catalog.files import default_path
 from arboretum_tools.catalog.inactive import InactiveName
-from arboretum_tools.catalog.layout import open_layout
-from arboretum_tools.catalog.relations import Relations
+from arboretum_tools.catalog.layouts.files import default_path
+from arboretum_tools.catalog.layouts.layout import open_layout
+from arboretum_tools.catalog.layouts.relations import Relations
 from arboretum_tools.catalog.selection import Selection
-from arboretum_tools.criteria import Criteria
 from arboretum_tools.errors import SeveralTaxaError, TaxonError, UnknownTaxonError
 from arboretum_tools.events import Note, OnEvent, ignore
 from arboretum_tools.options import takes
 from arboretum_tools.options.select import SelectionOptions
-from arboretum_tools.photo_ids import OBSERVATIONS, PHOTOS, PhotoIds, read_ids
-from arboretum_tools.taxonomy import Candidate, Known, Taxon
+from arboretum_tools.photos.criteria import Criteria
+from arboretum_tools.photos.photo_ids import OBSERVATIONS, PHOTOS, PhotoIds, read_ids
+from arboretum_tools.taxa import taxonomy
+from arboretum_tools.taxa.taxonomy import Candidate, Known, Taxon
 
 
 class Catalog(Relations):
@@ -35,7 +35,7 @@ class Catalog(Relations):
     # -- names
 
     def taxon(self, text: str) -> Taxon:
-        """The one taxon that a name or term means; see `arboretum_tools.taxonomy` for what may be written.
+        """The one taxon that a name or term means; `arboretum_tools.taxa.taxonomy` says what may be written.
 
         Raises:
             UnknownTaxonError: none, with suggestions.
@@ -171,7 +171,7 @@ class Catalog(Relations):
             SelectionError: a column that this catalogue lacks.
 
         >>> import arboretum_tools as at
-        >>> from arboretum_tools.criteria import Criteria
+        >>> from arboretum_tools.photos.criteria import Criteria
         >>> catalog = at.open_catalog("catalog")
         >>> catalog.selection(Criteria(rarity=("rare",)), Criteria(min_photos=100)).count()
         2336

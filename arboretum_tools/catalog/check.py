@@ -13,12 +13,12 @@ from typing import Any
 
 from arboretum_metadata.schema import REJECTED
 from arboretum_metadata.vocab import RANKS, VOCABULARIES
-from arboretum_tools.atomic_files import check_output
-from arboretum_tools.catalog import rejected
+from arboretum_tools.catalog.building import rejected
+from arboretum_tools.catalog.building.losses import REASONS as LOSSES
 from arboretum_tools.catalog.catalog import Catalog
-from arboretum_tools.catalog.losses import REASONS as LOSSES
-from arboretum_tools.query import identifier, literal
-from arboretum_tools.tables import write_table
+from arboretum_tools.system.atomic_files import check_output
+from arboretum_tools.tabular.query import identifier, literal
+from arboretum_tools.tabular.tables import write_table
 from arboretum_tools.wording import plural
 
 #: Examples that are kept of a finding.

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from arboretum_metadata.schema import INACTIVE_NAMES
-from arboretum_tools.catalog.built_files import INACTIVE
+from arboretum_tools.catalog.layouts.built_files import INACTIVE
+from arboretum_tools.catalog.layouts.raw import TYPES
 from arboretum_tools.catalog.names import whole_taxonomy
-from arboretum_tools.catalog.raw import TYPES
-from arboretum_tools.query import Connection, identifier, parquet_source, rows
+from arboretum_tools.tabular.query import Connection, identifier, parquet_source, rows
 
 _FIELDS = "name, rank, taxon_id, photos, active_name, active_taxon_id, told_by, n_told"
 _BEST = "ORDER BY active_name IS NULL, photos DESC, taxon_id LIMIT 1"

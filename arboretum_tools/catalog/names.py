@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from arboretum_metadata.vocab import RANKS
-from arboretum_tools.query import Connection, identifier, parquet_source, rows
-from arboretum_tools.taxonomy import Candidate, Known, everyday_names, group_of
+from arboretum_tools.tabular.query import Connection, identifier, parquet_source, rows
+from arboretum_tools.taxa.taxonomy import Candidate, Known, everyday_names, group_of
 
 _SPECIES = "genus || ' ' || species"
 

@@ -11,8 +11,8 @@ from arboretum_metadata.vocab import COMMON_NAMES, RANKS
 from arboretum_tools.catalog.catalog import Catalog
 from arboretum_tools.catalog.inactive import InactiveName
 from arboretum_tools.options.select import RARITIES
-from arboretum_tools.query import identifier
-from arboretum_tools.taxonomy import Taxon
+from arboretum_tools.tabular.query import identifier
+from arboretum_tools.taxa.taxonomy import Taxon
 
 _RANKS = tuple(RANKS)
 _SPECIES = "genus || ' ' || species"

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from arboretum_tools.atomic_files import out_of_space, sync
-from arboretum_tools.catalog.files import find_many
+from arboretum_tools.catalog.layouts.files import find_many
 from arboretum_tools.errors import BadInputError, OutOfSpaceError
 from arboretum_tools.events import OnEvent, StageFinished, StageStarted, UnitDone, ignore
-from arboretum_tools.tables import one_line
+from arboretum_tools.system.atomic_files import out_of_space, sync
+from arboretum_tools.tabular.tables import one_line
 
 #: Where the metadata of the 40M training set and of the whole are published.
 REPOSITORY = "BGLab/BioTrove-Train"

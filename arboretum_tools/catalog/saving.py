@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from arboretum_metadata.schema import Table
-from arboretum_tools.atomic_files import check_output, whole_file
 from arboretum_tools.errors import UsageError
-from arboretum_tools.spreadsheets import plain_batch
-from arboretum_tools.tables import arrow_schema, write_table
+from arboretum_tools.system.atomic_files import check_output, whole_file
+from arboretum_tools.tabular.spreadsheets import plain_batch
+from arboretum_tools.tabular.tables import arrow_schema, write_table
 
 if TYPE_CHECKING:
     import pyarrow as pa

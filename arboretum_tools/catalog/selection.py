@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from arboretum_metadata.schema import SELECTION, SPECIES
-from arboretum_tools import criteria as criteria_to_sql
 from arboretum_tools import notebook_views
 from arboretum_tools.catalog.saving import check_file, save_rows
-from arboretum_tools.criteria import Criteria, Predicate
 from arboretum_tools.errors import UsageError
-from arboretum_tools.identity import joined_slugs
-from arboretum_tools.photo_ids import PhotoIds
-from arboretum_tools.photo_plan import COLUMNS, PhotoPlan
-from arboretum_tools.query import identifier
+from arboretum_tools.photos import criteria as criteria_to_sql
+from arboretum_tools.photos.criteria import Criteria, Predicate
+from arboretum_tools.photos.photo_ids import PhotoIds
+from arboretum_tools.photos.photo_plan import COLUMNS, PhotoPlan
 from arboretum_tools.stable_key import key_sql
-from arboretum_tools.tables import arrow_schema, to_frame
+from arboretum_tools.tabular.query import identifier
+from arboretum_tools.tabular.tables import arrow_schema, to_frame
+from arboretum_tools.taxa.identity import joined_slugs
 from arboretum_tools.wording import counted
 
 if TYPE_CHECKING:

@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from arboretum_metadata.vocab import GROUPS, RANKS
-from arboretum_tools import figures as drawing
-from arboretum_tools import markdown
-from arboretum_tools.atomic_files import check_output
 from arboretum_tools.catalog.catalog import Catalog
 from arboretum_tools.catalog.selection import Selection, SpeciesCount
 from arboretum_tools.errors import BadInputError
+from arboretum_tools.imaging import figures as drawing
 from arboretum_tools.options import takes
 from arboretum_tools.options.stats import CatalogStatsOptions
-from arboretum_tools.query import identifier, literal
-from arboretum_tools.spreadsheets import plain
+from arboretum_tools.system.atomic_files import check_output
+from arboretum_tools.tabular import markdown
+from arboretum_tools.tabular.query import identifier, literal
+from arboretum_tools.tabular.spreadsheets import plain
 from arboretum_tools.wording import counted
 
 #: Shares of the species below which a quantile of photos a species lies.

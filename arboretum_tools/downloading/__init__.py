@@ -16,7 +16,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from arboretum_tools import photo_plan
 from arboretum_tools.downloading.composition import composition_of
 from arboretum_tools.downloading.estimate import DownloadEstimate
 from arboretum_tools.downloading.job import Job
@@ -28,7 +27,8 @@ from arboretum_tools.errors import UsageError
 from arboretum_tools.events import OnEvent, ignore
 from arboretum_tools.options import takes
 from arboretum_tools.options.download import DownloadArguments
-from arboretum_tools.photo_plan import PhotoSource
+from arboretum_tools.photos import photo_plan
+from arboretum_tools.photos.photo_plan import PhotoSource
 from arboretum_tools.resize import Resize
 
 __all__ = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from arboretum_tools.photo_plan import PhotoSource
+from arboretum_tools.photos.photo_plan import PhotoSource
 
 #: What stands for photos whose licence the metadata do not tell.
 UNKNOWN = "unknown"

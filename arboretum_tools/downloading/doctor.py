@@ -29,11 +29,12 @@ from arboretum_tools.downloading.network.proxy import Proxy, proxy_for
 from arboretum_tools.downloading.network.urls import OPEN_DATA_HOST, STATIC_HOST
 from arboretum_tools.downloading.options import DownloadOptions
 from arboretum_tools.errors import ArboretumError, BadInputError
-from arboretum_tools.image_format import NotWholeError, inspect
-from arboretum_tools.store import inventory, layout, states
-from arboretum_tools.store.layout import MAX_IMAGE_BYTES
+from arboretum_tools.imaging.image_format import NotWholeError, inspect
+from arboretum_tools.store import inventory, states
 from arboretum_tools.store.reader import ImageStore
-from arboretum_tools.tables import one_line
+from arboretum_tools.store.shards import layout
+from arboretum_tools.store.shards.layout import MAX_IMAGE_BYTES
+from arboretum_tools.tabular.tables import one_line
 from arboretum_tools.version import __version__
 
 #: What a check comes to, best first.

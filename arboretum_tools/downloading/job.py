@@ -10,9 +10,9 @@ from arboretum_tools.downloading.options import DownloadOptions
 from arboretum_tools.downloading.tasks.task import TaskSpec
 from arboretum_tools.errors import UsageError
 from arboretum_tools.events import OnEvent, ignore
-from arboretum_tools.photo_plan import PhotoSource
+from arboretum_tools.photos.photo_plan import PhotoSource
 from arboretum_tools.resize import Resize
-from arboretum_tools.store.layout import StoreConfig
+from arboretum_tools.store.shards.layout import StoreConfig
 
 
 @dataclass(frozen=True, slots=True)

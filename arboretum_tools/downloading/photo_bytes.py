@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from arboretum_metadata.vocab import PHOTO_SIZES
-from arboretum_tools.photo_plan import PhotoSource
+from arboretum_tools.photos.photo_plan import PhotoSource
 
 #: Bytes of a medium photo on average, 500 x 375 pixels.
 MEDIUM_BYTES = 90_000

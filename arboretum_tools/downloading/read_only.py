@@ -10,7 +10,7 @@ from arboretum_tools.downloading.job import Job
 from arboretum_tools.downloading.report import DownloadFailedError, DownloadReport
 from arboretum_tools.errors import StoreError
 from arboretum_tools.events import Note
-from arboretum_tools.store import layout
+from arboretum_tools.store.shards import layout
 from arboretum_tools.wording import counted
 
 

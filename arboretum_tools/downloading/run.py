@@ -12,8 +12,6 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from arboretum_tools import photo_plan
-from arboretum_tools.arrays import memory_of_the_system
 from arboretum_tools.downloading.estimate import DownloadEstimate, check_plan, make_plan
 from arboretum_tools.downloading.job import Job
 from arboretum_tools.downloading.network.urls import STATIC_HOST
@@ -22,13 +20,16 @@ from arboretum_tools.downloading.report import FAILURES, DownloadFailedError, Do
 from arboretum_tools.downloading.tasks.cancel import Stopper
 from arboretum_tools.downloading.tasks.task import TaskSpec
 from arboretum_tools.events import Event, OnEvent, StageFinished, StageStarted, UnitDone
-from arboretum_tools.photo_plan import PhotoSource, SavedPlan
-from arboretum_tools.store import layout, measured, plans, states
-from arboretum_tools.store.layout import PENDING, StoreConfig
-from arboretum_tools.store.lock import ALONE
+from arboretum_tools.photos import photo_plan
+from arboretum_tools.photos.photo_plan import PhotoSource, SavedPlan
+from arboretum_tools.store import measured, plans, states
 from arboretum_tools.store.reader import ImageStore
+from arboretum_tools.store.shards import layout
+from arboretum_tools.store.shards.layout import PENDING, StoreConfig
+from arboretum_tools.store.storage.lock import ALONE
 from arboretum_tools.store.writer import StoreWriter
-from arboretum_tools.temporary_folders import TemporaryFolder
+from arboretum_tools.system.temporary_folders import TemporaryFolder
+from arboretum_tools.tabular.arrays import memory_of_the_system
 
 # The mean of the store's own photos is believed from so many on.
 _ENOUGH_TO_MEASURE = 100

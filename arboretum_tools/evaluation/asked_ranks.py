@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from arboretum_metadata.vocab import RANKS
 from arboretum_tools.evaluation.predictions import PredictionsError, Source
-from arboretum_tools.tables import read_columns
+from arboretum_tools.tabular.tables import read_columns
 from arboretum_tools.wording import counted
 
 _PREFIX = "predicted_"

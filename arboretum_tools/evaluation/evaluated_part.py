@@ -11,10 +11,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from arboretum_tools.bands import BANDS
 from arboretum_tools.errors import SplitError
 from arboretum_tools.evaluation.intervals import Sample
 from arboretum_tools.split.manifest import Split, open_split
+from arboretum_tools.taxa.bands import BANDS
 
 #: Shot band of every class of a split without a train part.
 NO_BAND = "no shot band"

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from arboretum_tools import figures
 from arboretum_tools.evaluation.comparison import Comparison, Difference
 from arboretum_tools.evaluation.evaluation import Evaluation
 from arboretum_tools.evaluation.headings import heading
 from arboretum_tools.evaluation.intervals import Estimate
 from arboretum_tools.evaluation.runs import Runs, Spread
+from arboretum_tools.imaging import figures
 
 _GREEN, _GREY = figures.BAND_COLORS["many"], figures.GREY
 _COLORS = {

@@ -24,8 +24,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from arboretum_tools.errors import BadInputError, UsageError
-from arboretum_tools.regular_files import regular
-from arboretum_tools.tables import one_line
+from arboretum_tools.system.regular_files import regular
+from arboretum_tools.tabular.tables import one_line
 from arboretum_tools.wording import counted, does
 
 #: Predictions a photo that are kept: top-5 is the last that is reported.

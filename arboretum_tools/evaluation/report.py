@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from arboretum_tools.atomic_files import placed, read_json, whole_file, write_json
 from arboretum_tools.errors import TargetExistsError
 from arboretum_tools.evaluation.comparison import Comparison, Difference
 from arboretum_tools.evaluation.evaluation import Evaluation, Measures
@@ -14,8 +13,9 @@ from arboretum_tools.evaluation.figures import draw
 from arboretum_tools.evaluation.headings import heading
 from arboretum_tools.evaluation.intervals import FEW_CLASSES, Estimate
 from arboretum_tools.evaluation.runs import Runs, Spread
-from arboretum_tools.markdown import cell as text_cell
-from arboretum_tools.markdown import table
+from arboretum_tools.system.atomic_files import placed, read_json, whole_file, write_json
+from arboretum_tools.tabular.markdown import cell as text_cell
+from arboretum_tools.tabular.markdown import table
 from arboretum_tools.wording import counted, does, plural
 
 #: The files of a report.

@@ -20,29 +20,29 @@ import pyarrow.parquet as pq
 
 from arboretum_metadata.schema import EVENED, EXPORT_CLASSES
 from arboretum_tools import events
-from arboretum_tools.atomic_files import out_of_space, placed, refuse_existing, sha256_of_json
-from arboretum_tools.captions import Templates
 from arboretum_tools.errors import ExportError, UsageError
-from arboretum_tools.exporting.attribution import write_attribution
 from arboretum_tools.exporting.base import Evened, Evening, Exporter, Source, undecodable
 from arboretum_tools.exporting.classes import as_written, beside, empty_classes, refuse_empty, without
-from arboretum_tools.exporting.croissant import write_croissant
-from arboretum_tools.exporting.csv import Csv
-from arboretum_tools.exporting.folder import Folder
-from arboretum_tools.exporting.hf import HuggingFace
-from arboretum_tools.exporting.imagefolder import ImageFolder
-from arboretum_tools.exporting.inat_json import INatJson
-from arboretum_tools.exporting.lists import Lists
+from arboretum_tools.exporting.documents.attribution import write_attribution
+from arboretum_tools.exporting.documents.croissant import write_croissant
+from arboretum_tools.exporting.formats.csv import Csv
+from arboretum_tools.exporting.formats.folder import Folder
+from arboretum_tools.exporting.formats.hf import HuggingFace
+from arboretum_tools.exporting.formats.imagefolder import ImageFolder
+from arboretum_tools.exporting.formats.inat_json import INatJson
+from arboretum_tools.exporting.formats.lists import Lists
+from arboretum_tools.exporting.formats.webdataset import WebDataset
 from arboretum_tools.exporting.photo_records import PhotoRecords
 from arboretum_tools.exporting.report import ExportReport, found_at, made_from, report, write_export_json
 from arboretum_tools.exporting.staging import other_leftovers, staging_for
-from arboretum_tools.exporting.webdataset import WebDataset
 from arboretum_tools.options import declared, takes
 from arboretum_tools.options.export import ExportOptions
 from arboretum_tools.samples import Samples, join, missing_of, require
 from arboretum_tools.split import Split, open_split
 from arboretum_tools.store.reader import ImageStore
-from arboretum_tools.tables import write_table
+from arboretum_tools.system.atomic_files import out_of_space, placed, refuse_existing, sha256_of_json
+from arboretum_tools.tabular.tables import write_table
+from arboretum_tools.taxa.captions import Templates
 from arboretum_tools.version import __version__
 from arboretum_tools.wording import counted, did_you_mean, does
 

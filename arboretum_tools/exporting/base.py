@@ -21,12 +21,12 @@ from arboretum_tools.errors import VerificationError
 from arboretum_tools.events import OnEvent
 from arboretum_tools.exporting.photo_records import PhotoInfo, PhotoRecords
 from arboretum_tools.exporting.staging import Staging
-from arboretum_tools.image_format import jpeg_turn
+from arboretum_tools.imaging.image_format import jpeg_turn
 from arboretum_tools.publication.origin import Origin
 from arboretum_tools.samples import Samples
 from arboretum_tools.split.manifest import Split
-from arboretum_tools.store.layout import tar_name
 from arboretum_tools.store.reader import ImageStore
+from arboretum_tools.store.shards.layout import tar_name
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -222,7 +222,7 @@ def encoded(sample: Sample, resize: int | None, *, keep_format: bool = False) ->
     if not (shrink or convert or turn):
         return sample, None
     # Pillow is loaded where an image has to be made anew, and not before.
-    from arboretum_tools.images import UndecodableImageError, to_jpeg
+    from arboretum_tools.imaging.images import UndecodableImageError, to_jpeg
 
     try:
         data, width, height = to_jpeg(
@@ -253,7 +253,7 @@ def undecodable(source: Source, part: str, exporter: Exporter) -> NDArray[np.int
     """
     if not hasattr(exporter, "resize"):
         return np.zeros(0, np.int64)  # it keeps every image as it is
-    from arboretum_tools.images import UndecodableImageError
+    from arboretum_tools.imaging.images import UndecodableImageError
 
     keep_format = bool(getattr(exporter, "keep_formats", False))
     bad: list[int] = []

@@ -14,11 +14,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from arboretum_tools.bands import shot_band
 from arboretum_tools.errors import ExportError
-from arboretum_tools.identity import folder_names
 from arboretum_tools.samples import Samples
 from arboretum_tools.split.manifest import PARTS, Split
+from arboretum_tools.taxa.bands import shot_band
+from arboretum_tools.taxa.identity import folder_names
 
 #: What `classes.parquet` of an export also has as the split says it.
 OF_SPLIT = ("label", "n_train", "n_val", "n_test", "shot")

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from arboretum_tools.atomic_files import read_json, sha256_of_json, write_json
 from arboretum_tools.exporting.base import Exporter, Source
+from arboretum_tools.system.atomic_files import read_json, sha256_of_json, write_json
 from arboretum_tools.version import __version__
 
 FORMAT_VERSION = 1

@@ -17,9 +17,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from arboretum_tools.atomic_files import PARTIAL, canonical_json, out_of_space, placed, refuse_existing, sync
 from arboretum_tools.errors import ExportError
-from arboretum_tools.locking import exclusive
+from arboretum_tools.system.atomic_files import (
+    PARTIAL,
+    canonical_json,
+    out_of_space,
+    placed,
+    refuse_existing,
+    sync,
+)
+from arboretum_tools.system.locking import exclusive
 
 _JOURNAL = ".journal"
 _LOCK = ".lock"

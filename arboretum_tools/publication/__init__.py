@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from arboretum_metadata.schema import CLASSES, PART
-from arboretum_tools.atomic_files import whole_folder, write_json
 from arboretum_tools.errors import ExportError
 from arboretum_tools.options import takes
 from arboretum_tools.options.publish import PublishOptions
@@ -22,6 +21,7 @@ from arboretum_tools.publication.croissant import CROISSANT, document, records, 
 from arboretum_tools.publication.datasheet import datasheet
 from arboretum_tools.publication.origin import Origin
 from arboretum_tools.split.manifest import Split, open_split
+from arboretum_tools.system.atomic_files import whole_folder, write_json
 from arboretum_tools.wording import counted
 
 __all__ = ["CITATION", "DATASHEET", "Publication", "publish_split"]

@@ -9,14 +9,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from arboretum_metadata.vocab import LICENSES
-from arboretum_tools.atomic_files import canonical_json
-from arboretum_tools.bands import BANDS
-from arboretum_tools.markdown import cell, table
 from arboretum_tools.publication.citations import bibtex
 from arboretum_tools.publication.composition import NOT_KNOWN, Composition
 from arboretum_tools.publication.origin import Origin
 from arboretum_tools.split.manifest import Split
 from arboretum_tools.split.stats import split_stats
+from arboretum_tools.system.atomic_files import canonical_json
+from arboretum_tools.tabular.markdown import cell, table
+from arboretum_tools.taxa.bands import BANDS
 from arboretum_tools.version import __version__
 from arboretum_tools.wording import counted
 

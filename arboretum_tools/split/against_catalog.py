@@ -18,15 +18,15 @@ import pyarrow as pa
 
 from arboretum_metadata.schema import PART
 from arboretum_metadata.vocab import RANKS
-from arboretum_tools.arrays import texts
 from arboretum_tools.catalog import Catalog
 from arboretum_tools.errors import ArboretumError, RecipeError
-from arboretum_tools.photo_ids import PhotoIds
-from arboretum_tools.query import identifier
+from arboretum_tools.photos.photo_ids import PhotoIds
 from arboretum_tools.split.audit.checks import Check, Outcome, found
 from arboretum_tools.split.drawing.benchmark import class_key_of
 from arboretum_tools.split.manifest import PARTS, Split, open_split
 from arboretum_tools.split.reproduce import photos_of, remake_split
+from arboretum_tools.tabular.arrays import texts
+from arboretum_tools.tabular.query import identifier
 from arboretum_tools.wording import counted, does
 
 # Examples that a finding names.

@@ -16,11 +16,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from arboretum_tools import figures, markdown
-from arboretum_tools.arrays import to_numpy
-from arboretum_tools.atomic_files import check_output
+from arboretum_tools.imaging import figures
 from arboretum_tools.split.manifest import Split, open_split
 from arboretum_tools.split.stats import gini
+from arboretum_tools.system.atomic_files import check_output
+from arboretum_tools.tabular import markdown
+from arboretum_tools.tabular.arrays import to_numpy
 from arboretum_tools.wording import counted
 
 #: Degrees of a side of a cell.

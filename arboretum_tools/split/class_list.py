@@ -20,8 +20,8 @@ import pyarrow.csv
 from arboretum_metadata.schema import CLASSES
 from arboretum_tools.catalog import Selection
 from arboretum_tools.errors import RecipeError
-from arboretum_tools.identity import class_key_sql
-from arboretum_tools.tables import one_line, read_columns, read_table
+from arboretum_tools.tabular.tables import one_line, read_columns, read_table
+from arboretum_tools.taxa.identity import class_key_sql
 from arboretum_tools.wording import counted, does
 
 # Names of a list that an error shows.

@@ -16,9 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from arboretum_metadata.schema import CLASSES, JOINED, PART
-from arboretum_tools.arrays import text
-from arboretum_tools.atomic_files import sha256_of_json
 from arboretum_tools.split.part_files import part_batches
+from arboretum_tools.system.atomic_files import sha256_of_json
+from arboretum_tools.tabular.arrays import text
 
 _OF_PART = ("photo_id", "label")
 _OF_CLASSES = ("label", "class_key", "n_train", "n_val", "n_test")

@@ -12,15 +12,12 @@ import pyarrow.compute as pc
 
 from arboretum_metadata.schema import CLASSES, LEFT_OUT, UNUSED_CLASSES
 from arboretum_metadata.vocab import LIFE_STAGE_RANK
-from arboretum_tools.arrays import texts
-from arboretum_tools.bands import shot_band
 from arboretum_tools.catalog import Catalog, Selection
 from arboretum_tools.errors import RecipeError
-from arboretum_tools.identity import folder_names, unique_names
 from arboretum_tools.near_duplicates import near_duplicate_pairs
 from arboretum_tools.options import declared, takes
 from arboretum_tools.options.split import RATIO_PROFILES, DrawOptions, FamilyOptions, SplitOptions
-from arboretum_tools.photo_ids import PhotoIds
+from arboretum_tools.photos.photo_ids import PhotoIds
 from arboretum_tools.split import benchmarks
 from arboretum_tools.split.class_list import Fixed, read_counts, read_keys
 from arboretum_tools.split.content_hashes import hashed, with_joined
@@ -34,7 +31,10 @@ from arboretum_tools.split.manifest import FORMAT_VERSION, Split
 from arboretum_tools.split.recipe import SplitRecipe, parse_family
 from arboretum_tools.store import ImageStore
 from arboretum_tools.stored_photos import ok_photo_ids, same_bytes
-from arboretum_tools.tables import arrow_schema
+from arboretum_tools.tabular.arrays import texts
+from arboretum_tools.tabular.tables import arrow_schema
+from arboretum_tools.taxa.bands import shot_band
+from arboretum_tools.taxa.identity import folder_names, unique_names
 from arboretum_tools.version import __version__
 
 #: What may be kept out of a split: files, splits, or what was read of them.

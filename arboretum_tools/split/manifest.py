@@ -22,11 +22,11 @@ from arboretum_metadata.schema import (
     UNUSED_CLASSES,
 )
 from arboretum_tools import notebook_views
-from arboretum_tools.atomic_files import placed, read_json, refuse_existing, whole_folder, write_json
 from arboretum_tools.errors import SplitError
-from arboretum_tools.photo_plan import COLUMNS, PhotoPlan
+from arboretum_tools.photos.photo_plan import COLUMNS, PhotoPlan
 from arboretum_tools.split.part_files import BATCH_ROWS, PartFiles, SavedParts, part_batches
-from arboretum_tools.tables import PHOTO_ENCODINGS, read_table, write_table
+from arboretum_tools.system.atomic_files import placed, read_json, refuse_existing, whole_folder, write_json
+from arboretum_tools.tabular.tables import PHOTO_ENCODINGS, read_table, write_table
 from arboretum_tools.wording import counted, did_you_mean
 
 FORMAT_VERSION = 1

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 
 from arboretum_metadata.schema import PART
 from arboretum_tools.errors import SplitError
-from arboretum_tools.regular_files import regular
-from arboretum_tools.tables import arrow_schema, one_line, read_table
+from arboretum_tools.system.regular_files import regular
+from arboretum_tools.tabular.tables import arrow_schema, one_line, read_table
 
 #: Rows of a saved part that are held at a time; shows in no result.
 BATCH_ROWS = 1_000

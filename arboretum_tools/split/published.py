@@ -30,14 +30,14 @@ import pyarrow as pa
 
 from arboretum_metadata.schema import CLASSES, PART, PUBLISHED_FILES
 from arboretum_metadata.vocab import GROUPS, LIFE_STAGE_RANK, RANKS
-from arboretum_tools.bands import shot_band
 from arboretum_tools.errors import SplitError
-from arboretum_tools.identity import folder_names
-from arboretum_tools.photo_ids import PHOTO_COLUMNS
-from arboretum_tools.regular_files import regular
+from arboretum_tools.photos.photo_ids import PHOTO_COLUMNS
 from arboretum_tools.split.content_hashes import hashed
 from arboretum_tools.split.manifest import FORMAT_VERSION, PARTS, Split
-from arboretum_tools.tables import arrow_schema
+from arboretum_tools.system.regular_files import regular
+from arboretum_tools.tabular.tables import arrow_schema
+from arboretum_tools.taxa.bands import shot_band
+from arboretum_tools.taxa.identity import folder_names
 from arboretum_tools.version import __version__
 from arboretum_tools.wording import counted
 

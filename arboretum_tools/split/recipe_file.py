@@ -23,8 +23,8 @@ from arboretum_tools.errors import RecipeError, UsageError
 from arboretum_tools.options import Declared, declared
 from arboretum_tools.options.select import Box, SelectionOptions
 from arboretum_tools.options.split import SplitOptions
-from arboretum_tools.regular_files import regular
 from arboretum_tools.split.recipe import check_kinds
+from arboretum_tools.system.regular_files import regular
 from arboretum_tools.wording import did_you_mean
 
 # What comes from beside a recipe: lists and what is kept out are files, and the store is a folder.

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from arboretum_metadata.vocab import GROUPS, RANKS
-from arboretum_tools import figures
-from arboretum_tools.atomic_files import check_output
-from arboretum_tools.bands import BANDS
+from arboretum_tools.imaging import figures
 from arboretum_tools.options import takes
 from arboretum_tools.options.stats import SplitStatsOptions
 from arboretum_tools.split.manifest import Split, open_split
+from arboretum_tools.system.atomic_files import check_output
+from arboretum_tools.taxa.bands import BANDS
 from arboretum_tools.wording import counted
 
 #: The group of a class that is in none of the seven.

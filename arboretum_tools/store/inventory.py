@@ -16,14 +16,14 @@ import pyarrow as pa
 
 from arboretum_metadata.schema import INDEX
 from arboretum_metadata.vocab import STATUSES
-from arboretum_tools import query
-from arboretum_tools.store import layout
-from arboretum_tools.store.layout import PENDING
 from arboretum_tools.store.reader import ImageStore, damaged
-from arboretum_tools.store.record import PhotoRecord, from_arrow
+from arboretum_tools.store.shards import layout
+from arboretum_tools.store.shards.layout import PENDING
+from arboretum_tools.store.shards.record import PhotoRecord, from_arrow
 from arboretum_tools.store.states import pending
 from arboretum_tools.store.storage import Storage
-from arboretum_tools.tables import one_line
+from arboretum_tools.tabular import query
+from arboretum_tools.tabular.tables import one_line
 
 # An error without the numbers that differ from photo to photo; that of an HTTP status tells something.
 _REASON = r"regexp_replace(coalesce(error, ''), '(after|of|byte) [0-9]+( |$)', '\1 N\2', 'g')"

@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from arboretum_tools.arrays import to_numpy
 from arboretum_tools.store.reader import ImageStore, damaged
-from arboretum_tools.tables import one_line
+from arboretum_tools.tabular.arrays import to_numpy
+from arboretum_tools.tabular.tables import one_line
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -17,18 +17,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from arboretum_metadata.vocab import WITHDRAWN
-from arboretum_tools.arrays import to_numpy
 from arboretum_tools.errors import UsageError
 from arboretum_tools.events import OnEvent, StageFinished, StageStarted, UnitDone, ignore
-from arboretum_tools.photo_plan import SavedPlan
-from arboretum_tools.store import layout, plans
+from arboretum_tools.photos.photo_plan import SavedPlan
+from arboretum_tools.store import plans
 from arboretum_tools.store.pruning import whole_image, withdraw
 from arboretum_tools.store.reader import ImageStore
-from arboretum_tools.store.record import PhotoRecord, from_arrow
+from arboretum_tools.store.shards import layout
+from arboretum_tools.store.shards.record import PhotoRecord, from_arrow
 from arboretum_tools.store.states import CODES, States
 from arboretum_tools.store.storage import Storage
 from arboretum_tools.store.writer import SHARD_BYTES, SHARD_PHOTOS, StoreWriter
-from arboretum_tools.temporary_folders import TemporaryFolder
+from arboretum_tools.system.temporary_folders import TemporaryFolder
+from arboretum_tools.tabular.arrays import to_numpy
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -9,12 +9,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from arboretum_tools.atomic_files import parse_json
 from arboretum_tools.errors import StoreError
-from arboretum_tools.photo_plan import COLUMNS, ID_DIGITS, PhotoPlan, SavedPlan
-from arboretum_tools.store import layout
+from arboretum_tools.photos.photo_plan import COLUMNS, ID_DIGITS, PhotoPlan, SavedPlan
+from arboretum_tools.store.shards import layout
 from arboretum_tools.store.storage import Storage, storage_at
-from arboretum_tools.tables import one_line
+from arboretum_tools.system.atomic_files import parse_json
+from arboretum_tools.tabular.tables import one_line
 
 # Other names are no plans of ours, and are left alone.
 _PLAN = re.compile(rf"[0-9a-f]{{{ID_DIGITS}}}\.json")

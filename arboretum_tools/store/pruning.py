@@ -21,16 +21,16 @@ import numpy as np
 import pyarrow.compute as pc
 
 from arboretum_metadata.vocab import WITHDRAWN
-from arboretum_tools.arrays import from_numpy, to_numpy
 from arboretum_tools.errors import UsageError, VerificationError
 from arboretum_tools.events import OnEvent, StageFinished, StageStarted, UnitDone, ignore
-from arboretum_tools.photo_ids import PhotoIds, read_photo_ids
-from arboretum_tools.store import layout
+from arboretum_tools.photos.photo_ids import PhotoIds, read_photo_ids
 from arboretum_tools.store.reader import ImageStore
-from arboretum_tools.store.record import PhotoRecord, from_arrow
-from arboretum_tools.store.shard import OpenShard
+from arboretum_tools.store.shards import layout
+from arboretum_tools.store.shards.record import PhotoRecord, from_arrow
+from arboretum_tools.store.shards.shard import OpenShard
 from arboretum_tools.store.states import CODES, States
 from arboretum_tools.store.writer import StoreWriter
+from arboretum_tools.tabular.arrays import from_numpy, to_numpy
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -14,12 +14,12 @@ import pyarrow.parquet as pq
 
 from arboretum_metadata.schema import INDEX
 from arboretum_tools.errors import MissingPhotosError, StoreError, VerificationError
-from arboretum_tools.store import layout, tar
-from arboretum_tools.store.layout import StoreConfig
 from arboretum_tools.store.locations import Locations
-from arboretum_tools.store.record import PhotoRecord, from_arrow
+from arboretum_tools.store.shards import layout, tar
+from arboretum_tools.store.shards.layout import StoreConfig
+from arboretum_tools.store.shards.record import PhotoRecord, from_arrow
 from arboretum_tools.store.storage import Place, Storage, StoredFile, storage_at
-from arboretum_tools.tables import read_table
+from arboretum_tools.tabular.tables import read_table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -19,12 +19,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from arboretum_metadata.vocab import STATUSES
-from arboretum_tools.arrays import from_numpy, to_numpy
 from arboretum_tools.errors import StoreError
-from arboretum_tools.store.layout import PENDING, shard_number
-from arboretum_tools.store.lock import ALONE, Task
 from arboretum_tools.store.reader import ImageStore, damaged
-from arboretum_tools.tables import one_line
+from arboretum_tools.store.shards.layout import PENDING, shard_number
+from arboretum_tools.store.storage.lock import ALONE, Task
+from arboretum_tools.tabular.arrays import from_numpy, to_numpy
+from arboretum_tools.tabular.tables import one_line
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -17,15 +17,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from arboretum_tools import image_format, query
 from arboretum_tools.errors import ArboretumError, StoreError, VerificationError
 from arboretum_tools.events import OnEvent, ShardFinished, StageFinished, StageStarted, ignore
-from arboretum_tools.image_format import NotWholeError
-from arboretum_tools.store import inventory, layout, tar
+from arboretum_tools.imaging import image_format
+from arboretum_tools.imaging.image_format import NotWholeError
+from arboretum_tools.store import inventory
 from arboretum_tools.store.reader import ImageStore
-from arboretum_tools.store.record import PhotoRecord, from_arrow
+from arboretum_tools.store.shards import layout, tar
+from arboretum_tools.store.shards.record import PhotoRecord, from_arrow
 from arboretum_tools.store.storage import Storage, storage_at
-from arboretum_tools.tables import one_line
+from arboretum_tools.tabular import query
+from arboretum_tools.tabular.tables import one_line
 
 #: So many are told one by one; the others are counted.
 MOST_TOLD = 1_000
@@ -212,7 +214,7 @@ def _check_photo(store: ImageStore, shard: int, record: PhotoRecord, *, decode: 
     if not decode:
         return ""
     # Not before it is needed: it costs the import of Pillow.
-    from arboretum_tools.pixel_damage import pixel_damage
+    from arboretum_tools.imaging.pixel_damage import pixel_damage
 
     return pixel_damage(data)
 

@@ -9,17 +9,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from arboretum_tools import image_format
-from arboretum_tools.atomic_files import out_of_space
 from arboretum_tools.errors import ArboretumError, OutOfSpaceError, StoreError
 from arboretum_tools.events import Note, OnEvent, ShardFinished, ignore
-from arboretum_tools.store import layout
-from arboretum_tools.store.layout import StoreConfig
-from arboretum_tools.store.lock import ALONE, Task
-from arboretum_tools.store.record import PhotoRecord
-from arboretum_tools.store.recovery import recover
-from arboretum_tools.store.shard import OpenShard, ShardSummary
+from arboretum_tools.imaging import image_format
+from arboretum_tools.store.shards import layout
+from arboretum_tools.store.shards.layout import StoreConfig
+from arboretum_tools.store.shards.record import PhotoRecord
+from arboretum_tools.store.shards.recovery import recover
+from arboretum_tools.store.shards.shard import OpenShard, ShardSummary
 from arboretum_tools.store.storage import Storage, storage_at
+from arboretum_tools.store.storage.lock import ALONE, Task
+from arboretum_tools.system.atomic_files import out_of_space
 
 #: A shard is finished at so many photos (tried, not only stored) or so many bytes, whichever is first.
 SHARD_PHOTOS = 10_000

@@ -28,7 +28,7 @@ from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.subset.hugging_face import to_hugging_face
 from arboretum_tools.subset.rows import Rows
 from arboretum_tools.subset.torch_view import TorchView
-from arboretum_tools.tables import to_frame
+from arboretum_tools.tabular.tables import to_frame
 from arboretum_tools.wording import counted
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ class Subset(Sequence[Item]):
             # An empty list has no type of its own; any other must be of whole numbers or Booleans.
             return self._taken(np.arange(len(self))[chosen if len(chosen) else chosen.astype(np.int64)])
         position = self._position(index)  # type: ignore[arg-type]
-        from arboretum_tools.images import open_image
+        from arboretum_tools.imaging.images import open_image
 
         photo_id = int(self.photo_ids[position])
         return self._item(position, open_image(self.read_bytes(position), name=f"photo {photo_id}"))
@@ -209,7 +209,7 @@ class Subset(Sequence[Item]):
         )
 
     def _repr_html_(self) -> str:
-        from arboretum_tools.images import thumbnail
+        from arboretum_tools.imaging.images import thumbnail
 
         # Evenly over the subset, so that a sorted one shows its head and its tail.
         positions = np.unique(np.linspace(0, len(self) - 1, min(_SHOWN, len(self))).round().astype(int))
@@ -465,7 +465,7 @@ class Subset(Sequence[Item]):
         }
 
     def _decode(self, item: Item) -> None:
-        from arboretum_tools.images import load_pixels
+        from arboretum_tools.imaging.images import load_pixels
 
         load_pixels(item["image"], name=f"photo {item['photo_id']}")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import pyarrow as pa
 
-from arboretum_tools.atomic_files import whole_file
+from arboretum_tools.system.atomic_files import whole_file
 
 if TYPE_CHECKING:
     import datasets

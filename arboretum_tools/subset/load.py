@@ -9,7 +9,7 @@ from arboretum_tools.errors import SplitError
 from arboretum_tools.split.manifest import Split, open_split
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.subset.dataset import OnError, Subset
-from arboretum_tools.tables import read_table
+from arboretum_tools.tabular.tables import read_table
 from arboretum_tools.wording import counted
 
 

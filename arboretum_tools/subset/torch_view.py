@@ -86,7 +86,7 @@ class TorchView:
         raise error
 
     def _read(self, position: int) -> tuple[Any, int]:
-        from arboretum_tools.images import decode_rgb
+        from arboretum_tools.imaging.images import decode_rgb
 
         data = self.subset.read_bytes(position)
         image = decode_rgb(data, name=f"photo {self.subset.photo_ids[position]}")

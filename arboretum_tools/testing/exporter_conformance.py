@@ -29,7 +29,6 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from arboretum_tools.credit import credit_line
 from arboretum_tools.errors import (
     ExportError,
     MissingPhotosError,
@@ -40,10 +39,11 @@ from arboretum_tools.errors import (
 )
 from arboretum_tools.events import Event, Note, PhotoDone, StageFinished, StageStarted
 from arboretum_tools.exporting import Exporter, export
+from arboretum_tools.photos.credit import credit_line
 from arboretum_tools.samples import join
 from arboretum_tools.split.manifest import Split
-from arboretum_tools.store.layout import tar_path
 from arboretum_tools.store.reader import ImageStore
+from arboretum_tools.store.shards.layout import tar_path
 from arboretum_tools.testing.tiny import tiny_image, tiny_split, tiny_store
 
 # Smaller than the shards of the tiny split, larger than its index files.

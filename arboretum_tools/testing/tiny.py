@@ -18,14 +18,14 @@ from PIL import Image
 
 from arboretum_metadata.schema import CLASSES, PART
 from arboretum_metadata.vocab import RANKS
-from arboretum_tools.bands import shot_band
 from arboretum_tools.split.content_hashes import hashed
 from arboretum_tools.split.manifest import Split
-from arboretum_tools.store.layout import StoreConfig
 from arboretum_tools.store.reader import ImageStore
-from arboretum_tools.store.record import PhotoRecord
+from arboretum_tools.store.shards.layout import StoreConfig
+from arboretum_tools.store.shards.record import PhotoRecord
 from arboretum_tools.store.writer import StoreWriter
-from arboretum_tools.tables import arrow_schema
+from arboretum_tools.tabular.tables import arrow_schema
+from arboretum_tools.taxa.bands import shot_band
 
 _BIRD = {"kingdom": "Animalia", "phylum": "Chordata", "class": "Aves", "order": "Passeriformes"}
 

@@ -17,7 +17,7 @@ from PIL import Image, ImageEnhance, ImageOps
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the name that everybody uses
 
-from arboretum_tools.images import cut_out
+from arboretum_tools.imaging.images import cut_out
 
 #: Mean and standard deviation of red, green and blue over ImageNet, 0 to 1.
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from arboretum_tools.atomic_files import read_json
 from arboretum_tools.errors import TrainingError
+from arboretum_tools.system.atomic_files import read_json
 
 RUN = "run.json"
 

@@ -54,8 +54,8 @@ def inverted(text: str) -> str | None:
 def all_pairs(named: list[str] | None, file: Path) -> list[Any]:
     """The pairs of the command line and of the file."""
     from arboretum_tools.errors import RecipeError
-    from arboretum_tools.regular_files import regular
     from arboretum_tools.split.benchmarks import read_pairs
+    from arboretum_tools.system.regular_files import regular
 
     try:
         text = regular(file).read_text("utf-8")

@@ -11,7 +11,7 @@ import pytest
 
 from arboretum_cli.main import COMMANDS
 from arboretum_metadata.sample import catalog_path
-from arboretum_tools.catalog.build import build_catalog
+from arboretum_tools.catalog.building.build import build_catalog
 
 HEAVY = (
     "aiohttp",

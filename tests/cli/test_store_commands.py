@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from arboretum_tools.store import ImageStore, layout
+from arboretum_tools.store import ImageStore
+from arboretum_tools.store.shards import layout
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from arboretum_cli import _errors
 from arboretum_cli.main import app
 from arboretum_tools import download, export, load_subset, open_store, verify_store
 from arboretum_tools.errors import StoreError
-from arboretum_tools.photo_plan import PhotoPlan
+from arboretum_tools.photos.photo_plan import PhotoPlan
 from arboretum_tools.store import inventory
 from arboretum_tools.store.storage import storage_at
 from arboretum_tools.store.verify import DamagedStoreError

@@ -70,7 +70,7 @@ def test_in_a_loader_a_broken_photo_is_skipped_and_the_batches_stay_whole(made, 
 
     import torch
 
-    from arboretum_tools.store.layout import tar_path
+    from arboretum_tools.store.shards.layout import tar_path
 
     shutil.copytree(made.store.path, tmp_path / "images")
     subset = load_subset(made.folder / "split", images=tmp_path / "images", on_error="skip")

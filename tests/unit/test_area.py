@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from arboretum_tools.area import shrink_rows
+from arboretum_tools.imaging.area import shrink_rows
 
 
 def exact(rows, count):

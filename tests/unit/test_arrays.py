@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arboretum_tools.arrays import from_numpy, memory_of_the_system, text, texts, to_numpy
+from arboretum_tools.tabular.arrays import from_numpy, memory_of_the_system, text, texts, to_numpy
 
 NUMBERS = st.integers(-(2**31), 2**31 - 1)
 

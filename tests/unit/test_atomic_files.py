@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from arboretum_tools import atomic_files
 from arboretum_tools.errors import NotWritableError, OutOfSpaceError, TargetExistsError
+from arboretum_tools.system import atomic_files
 
 
 def test_a_file_appears_whole_under_its_name(tmp_path):
@@ -61,7 +61,7 @@ def test_a_full_disk_is_said_and_leaves_the_old_file(tmp_path):
 import signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 from pathlib import Path
-from arboretum_tools.atomic_files import whole_file
+from arboretum_tools.system.atomic_files import whole_file
 from arboretum_tools.errors import OutOfSpaceError
 try:
     with whole_file(Path({str(path)!r})) as temporary:

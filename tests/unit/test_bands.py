@@ -1,6 +1,6 @@
 import pytest
 
-from arboretum_tools.bands import BANDS, shot_band
+from arboretum_tools.taxa.bands import BANDS, shot_band
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arboretum_metadata.vocab import LIFE_STAGES, RANKS
-from arboretum_tools.captions import ARBORETUM_CAPTIONS, CAPTION_TYPES, Names, Templates, captions
 from arboretum_tools.errors import BadInputError, SplitError, UsageError
+from arboretum_tools.taxa.captions import ARBORETUM_CAPTIONS, CAPTION_TYPES, Names, Templates, captions
 
 ROBIN = {
     "label": 0,

@@ -10,11 +10,11 @@ from PIL import Image
 from arboretum_metadata.schema import CLASSES, PART
 from arboretum_tools.contact_sheets import _evenly, contact_sheet
 from arboretum_tools.errors import SplitError, TargetExistsError, UsageError
-from arboretum_tools.images import Canvas, UndecodableImageError
+from arboretum_tools.imaging.images import Canvas, UndecodableImageError
 from arboretum_tools.split.manifest import Split
-from arboretum_tools.store.layout import StoreConfig, tar_path
+from arboretum_tools.store.shards.layout import StoreConfig, tar_path
 from arboretum_tools.store.writer import StoreWriter
-from arboretum_tools.tables import arrow_schema
+from arboretum_tools.tabular.tables import arrow_schema
 from arboretum_tools.testing.tiny import tiny_split, tiny_store
 
 TEAL, AMBER, PLUM = (16, 92, 104), (217, 147, 32), (168, 52, 92)

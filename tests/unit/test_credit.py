@@ -1,7 +1,7 @@
 import pytest
 
 from arboretum_metadata.vocab import LICENSES
-from arboretum_tools.credit import credit_line
+from arboretum_tools.photos.credit import credit_line
 
 
 @pytest.mark.parametrize(

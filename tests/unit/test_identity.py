@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arboretum_tools.errors import UsageError
-from arboretum_tools.identity import class_key_sql, folder_names, joined_slugs, slug, unique_names
-from arboretum_tools.query import connect
+from arboretum_tools.tabular.query import connect
+from arboretum_tools.taxa.identity import class_key_sql, folder_names, joined_slugs, slug, unique_names
 
 VALUES = (
     "(VALUES ('Animalia', 'Turdus', 'merula', 'Turdidae'), (NULL, 'a', 'b', 'c'), ('Fungi', NULL, 'b', NULL))"

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from arboretum_tools.image_format import ImageInfo, NotWholeError, inspect, scan_damage
+from arboretum_tools.imaging.image_format import ImageInfo, NotWholeError, inspect, scan_damage
 
 RULES = settings(deadline=None, derandomize=True, max_examples=200)
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from arboretum_tools.image_format import jpeg_turn
-from arboretum_tools.images import (
+from arboretum_tools.imaging.image_format import jpeg_turn
+from arboretum_tools.imaging.images import (
     UndecodableImageError,
     cut_out,
     decode_rgb,

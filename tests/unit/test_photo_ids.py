@@ -3,7 +3,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from arboretum_tools.errors import SelectionError
-from arboretum_tools.photo_ids import PhotoIds, read_observation_ids, read_photo_ids
+from arboretum_tools.photos.photo_ids import PhotoIds, read_observation_ids, read_photo_ids
 
 
 def test_equal_sets_are_equal_whatever_their_order():

@@ -6,9 +6,9 @@ import random
 import pytest
 from PIL import Image
 
-from arboretum_tools.image_format import inspect
-from arboretum_tools.images import decode_rgb
-from arboretum_tools.pixel_damage import pixel_damage
+from arboretum_tools.imaging.image_format import inspect
+from arboretum_tools.imaging.images import decode_rgb
+from arboretum_tools.imaging.pixel_damage import pixel_damage
 
 WRITTEN = [
     ("RGB", "JPEG", {}),

@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from PIL import Image
 
-from arboretum_tools import image_format
 from arboretum_tools.errors import UsageError
+from arboretum_tools.imaging import image_format
 from arboretum_tools.resize import Resize
-from arboretum_tools.store.record import PhotoRecord
+from arboretum_tools.store.shards.record import PhotoRecord
 
 
 def drawn(width: int, height: int, kind: str = "JPEG", **more) -> bytes:

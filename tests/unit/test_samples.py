@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from arboretum_tools.errors import MissingPhotosError, SplitError, StoreError
 from arboretum_tools.samples import join, missing_of, require
 from arboretum_tools.split.manifest import Split, open_split
-from arboretum_tools.store.layout import StoreConfig, index_path
 from arboretum_tools.store.reader import ImageStore
-from arboretum_tools.store.record import PhotoRecord
+from arboretum_tools.store.shards.layout import StoreConfig, index_path
+from arboretum_tools.store.shards.record import PhotoRecord
 from arboretum_tools.store.writer import StoreWriter
 from arboretum_tools.testing.tiny import tiny_image, tiny_split, tiny_store
 

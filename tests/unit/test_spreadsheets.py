@@ -4,7 +4,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arboretum_tools.spreadsheets import plain, plain_batch
+from arboretum_tools.tabular.spreadsheets import plain, plain_batch
 
 TEXTS = st.one_of(
     st.text(max_size=5), st.builds(str.__add__, st.sampled_from("=+-@\t\r＝＋－＠'a "), st.text())

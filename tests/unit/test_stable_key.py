@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arboretum_tools import stable_key
-from arboretum_tools.query import connect
+from arboretum_tools.tabular.query import connect
 
 IDS = st.integers(1, 2**63 - 1)
 ROLES = st.sampled_from(["holdout", "train", "limit", "shuffle", "fingerprint"])

@@ -16,7 +16,7 @@ from arboretum_tools.errors import (
     VerificationError,
 )
 from arboretum_tools.exporting import export
-from arboretum_tools.store.layout import tar_path
+from arboretum_tools.store.shards.layout import tar_path
 from arboretum_tools.subset import Subset, load_subset
 from arboretum_tools.testing.tiny import COUNTS, tiny_image, tiny_split, tiny_store
 

@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from arboretum_tools.tables import to_frame
+from arboretum_tools.tabular.tables import to_frame
 
 SCHEMA = pa.schema(
     [

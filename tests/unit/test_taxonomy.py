@@ -1,8 +1,8 @@
 import pytest
 
-from arboretum_tools import taxonomy
 from arboretum_tools.errors import AmbiguousTaxonError, UnknownTaxonError, UsageError
-from arboretum_tools.taxonomy import Candidate, Known, Taxon, decide, parse_term
+from arboretum_tools.taxa import taxonomy
+from arboretum_tools.taxa.taxonomy import Candidate, Known, Taxon, decide, parse_term
 
 ORCHID = Candidate("genus", "Laelia", ("Plantae", "Tracheophyta"), "Plantae", 10, 2)
 MOTH = Candidate("genus", "Laelia", ("Animalia", "Arthropoda"), "Animalia", 90, 3)

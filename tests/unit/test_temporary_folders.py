@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from arboretum_tools.temporary_folders import TemporaryFolder
+from arboretum_tools.system.temporary_folders import TemporaryFolder
 
 _HOLDS = (
-    "import time\nfrom arboretum_tools.temporary_folders import TemporaryFolder\n"
+    "import time\nfrom arboretum_tools.system.temporary_folders import TemporaryFolder\n"
     "held = TemporaryFolder('split'); (held.path / 'part').write_text('photos')\n"
     "print(held.path, flush=True)\n"
 )

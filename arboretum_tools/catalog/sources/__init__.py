@@ -10,16 +10,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from arboretum_tools.catalog.built_files import INACTIVE
-from arboretum_tools.catalog.files import RawFiles, find_many, holds_parquet
-from arboretum_tools.catalog.losses import REASONS, Loss, Losses
+from arboretum_tools.catalog.building.losses import REASONS, Loss, Losses
+from arboretum_tools.catalog.layouts.built_files import INACTIVE
+from arboretum_tools.catalog.layouts.files import RawFiles, find_many, holds_parquet
 from arboretum_tools.catalog.sources import api_json, darwin_core, export_csv, open_data, published
 from arboretum_tools.catalog.sources.containers import first_bytes
 from arboretum_tools.catalog.sources.source import Format, Reading
 from arboretum_tools.errors import CatalogError, UsageError
-from arboretum_tools.query import Connection, literal, parquet_source
-from arboretum_tools.regular_files import regular
-from arboretum_tools.tables import one_line
+from arboretum_tools.system.regular_files import regular
+from arboretum_tools.tabular.query import Connection, literal, parquet_source
+from arboretum_tools.tabular.tables import one_line
 
 #: In the order in which they are asked: the first that was named lists the photos, the others add to them.
 FORMATS: dict[str, Format] = {

@@ -17,13 +17,13 @@ from typing import Any
 import pyarrow as pa
 
 from arboretum_metadata.vocab import LIFE_STAGES, RANKS
-from arboretum_tools.catalog.losses import Losses
+from arboretum_tools.catalog.building.losses import Losses
 from arboretum_tools.catalog.sources import observations
 from arboretum_tools.catalog.sources.containers import FETCH_AGAIN, Member, texts, whole
 from arboretum_tools.catalog.sources.delimited import LINE, first_line
 from arboretum_tools.catalog.sources.source import Reading, Rows
 from arboretum_tools.errors import CatalogError
-from arboretum_tools.tables import one_line
+from arboretum_tools.tabular.tables import one_line
 
 NAME = "iNaturalist API"
 

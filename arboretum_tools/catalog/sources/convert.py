@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from arboretum_tools.catalog.losses import Losses
+from arboretum_tools.catalog.building.losses import Losses
 from arboretum_tools.catalog.sources.delimited import Text, batches
 from arboretum_tools.errors import ArboretumError
-from arboretum_tools.query import Connection, identifier, literal
+from arboretum_tools.tabular.query import Connection, identifier, literal
 
 
 def spool(

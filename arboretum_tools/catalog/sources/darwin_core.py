@@ -10,11 +10,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from arboretum_metadata.vocab import INATURALIST_PAGE, INATURALIST_PHOTO, RANKS
+from arboretum_tools.catalog.building.spellings import value_sql
 from arboretum_tools.catalog.sources.archive import ID, is_archive, open_archive
 from arboretum_tools.catalog.sources.convert import marked_sql, spool
 from arboretum_tools.catalog.sources.source import Reading, Rows
-from arboretum_tools.catalog.spellings import value_sql
-from arboretum_tools.query import identifier, literal, parquet_source, rows, whole_sql
+from arboretum_tools.tabular.query import identifier, literal, parquet_source, rows, whole_sql
 
 NAME = "GBIF"
 

@@ -13,10 +13,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pc
 
-from arboretum_tools.arrays import from_numpy
-from arboretum_tools.catalog.losses import Losses
+from arboretum_tools.catalog.building.losses import Losses
 from arboretum_tools.catalog.sources.containers import FETCH_AGAIN, Member, damaged, whole
 from arboretum_tools.errors import CatalogError
+from arboretum_tools.tabular.arrays import from_numpy
 from arboretum_tools.wording import counted
 
 _BLOCK_BYTES = 4 * 2**20

@@ -12,11 +12,11 @@ from pathlib import Path
 import pyarrow as pa
 
 from arboretum_metadata.vocab import INATURALIST_PHOTO, RANKS
-from arboretum_tools.catalog.losses import LISTED
+from arboretum_tools.catalog.building.losses import LISTED
 from arboretum_tools.catalog.sources.convert import marked_sql, named, spool_batches, uuid_sql
 from arboretum_tools.catalog.sources.delimited import LINE
 from arboretum_tools.catalog.sources.source import Reading, Rows
-from arboretum_tools.query import identifier, literal, parquet_source, rows, whole_sql
+from arboretum_tools.tabular.query import identifier, literal, parquet_source, rows, whole_sql
 
 #: Columns of which one has the address of the photo, in the order in which they are looked for.
 ADDRESSES = ("image_url", "photo_url")

@@ -11,13 +11,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from arboretum_metadata.vocab import RANKS
-from arboretum_tools.catalog.built_files import INACTIVE
+from arboretum_tools.catalog.layouts.built_files import INACTIVE
 from arboretum_tools.catalog.sources.containers import members
 from arboretum_tools.catalog.sources.convert import marked_sql, spool, uuid_sql
 from arboretum_tools.catalog.sources.delimited import TAB, header, with_header
 from arboretum_tools.catalog.sources.source import Reading, Rows
 from arboretum_tools.errors import CatalogError
-from arboretum_tools.query import Connection, identifier, literal, parquet_source, whole_sql
+from arboretum_tools.tabular.query import Connection, identifier, literal, parquet_source, whole_sql
 from arboretum_tools.wording import counted
 
 NAME = "iNaturalist Open Data"

@@ -6,13 +6,13 @@ import os
 from pathlib import Path
 
 from arboretum_metadata.schema import CATALOG
-from arboretum_tools.catalog.files import holds_parquet, refuse_pointer
+from arboretum_tools.catalog.layouts.files import holds_parquet, refuse_pointer
 from arboretum_tools.catalog.sources.containers import Member, file_member, first_bytes
 from arboretum_tools.catalog.sources.convert import spool
 from arboretum_tools.catalog.sources.delimited import COMMA, with_header
 from arboretum_tools.catalog.sources.source import Reading, Rows
 from arboretum_tools.errors import CatalogError
-from arboretum_tools.query import whole_sql
+from arboretum_tools.tabular.query import whole_sql
 
 NAME = "published metadata"
 

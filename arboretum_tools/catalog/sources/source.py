@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from arboretum_tools.catalog.files import RawFiles
-from arboretum_tools.catalog.losses import Losses
-from arboretum_tools.query import Connection, parquet_source
+from arboretum_tools.catalog.building.losses import Losses
+from arboretum_tools.catalog.layouts.files import RawFiles
+from arboretum_tools.tabular.query import Connection, parquet_source
 
 
 @dataclass(frozen=True, slots=True)

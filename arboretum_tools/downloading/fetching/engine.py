@@ -19,7 +19,7 @@ from arboretum_tools.downloading.fetching.hosts import Served
 from arboretum_tools.downloading.fetching.photo_queue import PhotoQueue
 from arboretum_tools.downloading.options import DownloadOptions
 from arboretum_tools.events import Note, OnEvent, PhotoDone
-from arboretum_tools.store.record import PhotoRecord
+from arboretum_tools.store.shards.record import PhotoRecord
 from arboretum_tools.store.writer import StoreWriter
 from arboretum_tools.wording import counted, does
 

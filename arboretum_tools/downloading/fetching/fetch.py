@@ -16,8 +16,8 @@ from arboretum_tools.downloading.network.client import Reply, UntrustedError, Wi
 from arboretum_tools.downloading.network.urls import AddressRefusedError, variant
 from arboretum_tools.downloading.options import DownloadOptions
 from arboretum_tools.events import OnEvent, ignore
-from arboretum_tools.store.layout import MAX_IMAGE_BYTES
-from arboretum_tools.store.record import PhotoRecord
+from arboretum_tools.store.shards.layout import MAX_IMAGE_BYTES
+from arboretum_tools.store.shards.record import PhotoRecord
 
 #: Redirects that are followed for one request.
 MOST_REDIRECTS = 3

@@ -7,8 +7,8 @@ import re
 from typing import NamedTuple
 
 from arboretum_metadata.vocab import MAX_PIXELS
-from arboretum_tools import image_format
-from arboretum_tools.image_format import ImageInfo, NotWholeError
+from arboretum_tools.imaging import image_format
+from arboretum_tools.imaging.image_format import ImageInfo, NotWholeError
 
 #: HTTP statuses of a host that says it is too busy.
 THROTTLING = frozenset({429, 503})
@@ -78,7 +78,7 @@ def judge(answer: Answer, *, max_pixels: int = MAX_PIXELS) -> Verdict:
 def judge_pixels(answer: Answer, verdict: Verdict) -> Verdict:
     """The verdict of an answer that was found whole, once its pixels are decoded; takes milliseconds."""
     # Not before it is needed: it costs the import of Pillow.
-    from arboretum_tools.pixel_damage import pixel_damage
+    from arboretum_tools.imaging.pixel_damage import pixel_damage
 
     damage = pixel_damage(answer.body)
     return _damaged(answer, damage) if damage else verdict

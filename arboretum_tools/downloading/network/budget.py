@@ -15,9 +15,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from arboretum_tools.atomic_files import read_json, write_json
 from arboretum_tools.errors import BadInputError
-from arboretum_tools.locking import waiting
+from arboretum_tools.system.atomic_files import read_json, write_json
+from arboretum_tools.system.locking import waiting
 
 #: Names the folder in which budgets are kept.
 STATE_VARIABLE = "ARBORETUM_STATE"

@@ -19,7 +19,7 @@ from typing import Any, Self, cast
 from arboretum_tools.downloading.tasks.task import TaskSpec
 from arboretum_tools.errors import ArboretumError, ProcessDiedError
 from arboretum_tools.events import Event, Note, OnEvent, PhotoDone
-from arboretum_tools.subprocesses import Child
+from arboretum_tools.system.subprocesses import Child
 
 #: Length of a message.
 LENGTH = struct.Struct(">I")

@@ -17,7 +17,7 @@ from arboretum_tools.downloading.options import DownloadOptions
 from arboretum_tools.errors import UsageError
 from arboretum_tools.options import declared
 from arboretum_tools.options.download import TaskOptions
-from arboretum_tools.store.lock import Task
+from arboretum_tools.store.storage.lock import Task
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,9 @@ from arboretum_tools.downloading.tasks.task import TaskSpec
 from arboretum_tools.events import OnEvent
 from arboretum_tools.resize import Resize
 from arboretum_tools.store import plans, states
-from arboretum_tools.store.layout import read_config
 from arboretum_tools.store.reader import ImageStore
-from arboretum_tools.store.record import PhotoRecord
+from arboretum_tools.store.shards.layout import read_config
+from arboretum_tools.store.shards.record import PhotoRecord
 from arboretum_tools.store.storage import storage_at
 from arboretum_tools.store.writer import StoreWriter
 

@@ -19,7 +19,7 @@ from arboretum_tools.downloading.tasks.processes import LENGTH, TaskEnded, pack
 from arboretum_tools.downloading.tasks.task import TaskSpec
 from arboretum_tools.downloading.tasks.worker import opened
 from arboretum_tools.errors import ArboretumError
-from arboretum_tools.subprocesses import began
+from arboretum_tools.system.subprocesses import began
 
 # What happened is told so often, so that it costs next to nothing for each photo.
 _TELL_S = 0.2

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
-from arboretum_tools.arrays import from_numpy, to_numpy
+from arboretum_tools.tabular.arrays import from_numpy, to_numpy
 from arboretum_tools.wording import counted, does
 
 Outcome = Literal["kept", "broken", "not promised", "not checkable"]

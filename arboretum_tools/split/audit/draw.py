@@ -13,9 +13,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from arboretum_tools.arrays import to_numpy
 from arboretum_tools.split.audit.checks import Check, Files, found
 from arboretum_tools.split.audit.joined import groups_of
+from arboretum_tools.tabular.arrays import to_numpy
 from arboretum_tools.wording import counted, does
 
 # Standard deviations above its mean that the last of the n first keys of a class may lie.

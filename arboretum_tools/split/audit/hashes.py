@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from arboretum_metadata.schema import CLASSES, JOINED, PART
-from arboretum_tools.arrays import text, texts
 from arboretum_tools.split.audit.checks import Check, Files, found
+from arboretum_tools.tabular.arrays import text, texts
 
 # Rows that are hashed at a time.
 _ROWS = 100_000

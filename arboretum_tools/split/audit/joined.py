@@ -11,8 +11,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from arboretum_metadata.vocab import INATURALIST_PHOTO
-from arboretum_tools.arrays import from_numpy, to_numpy
 from arboretum_tools.split.audit.checks import Check, Files, found
+from arboretum_tools.tabular.arrays import from_numpy, to_numpy
 from arboretum_tools.wording import counted, does
 
 #: Class (None where groups are those of all classes), whether a photo is its own group, number of the group.

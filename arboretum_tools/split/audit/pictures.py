@@ -7,14 +7,14 @@ from collections import defaultdict
 import pyarrow as pa
 
 from arboretum_metadata.schema import NEAR_DUPLICATES
-from arboretum_tools.arrays import texts
 from arboretum_tools.events import OnEvent
 from arboretum_tools.near_duplicates import near_duplicate_pairs
-from arboretum_tools.photo_ids import PhotoIds
+from arboretum_tools.photos.photo_ids import PhotoIds
 from arboretum_tools.split.audit.checks import Check, Files, found
 from arboretum_tools.store import ImageStore
 from arboretum_tools.stored_photos import images_of
-from arboretum_tools.tables import arrow_schema
+from arboretum_tools.tabular.arrays import texts
+from arboretum_tools.tabular.tables import arrow_schema
 from arboretum_tools.wording import counted, does
 
 

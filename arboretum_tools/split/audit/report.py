@@ -11,13 +11,13 @@ from typing import Any
 import pyarrow as pa
 
 from arboretum_metadata.schema import CLASSES, EXCLUDED, JOINED, NEAR_DUPLICATES, PART, UNUSED_CLASSES, Table
-from arboretum_tools.atomic_files import check_output, read_json, write_json
 from arboretum_tools.errors import SplitError, UsageError
 from arboretum_tools.events import OnEvent, ignore
 from arboretum_tools.split.audit import benchmark, draw, hashes, joined, kept_out, pictures, rows
 from arboretum_tools.split.audit.checks import Check, Files, all_checks, guarded
 from arboretum_tools.store import ImageStore
-from arboretum_tools.tables import arrow_schema, one_line, read_columns, write_table
+from arboretum_tools.system.atomic_files import check_output, read_json, write_json
+from arboretum_tools.tabular.tables import arrow_schema, one_line, read_columns, write_table
 from arboretum_tools.version import __version__
 
 #: Name of the report inside the folder of the split.

@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from arboretum_tools.arrays import from_numpy, text, texts
 from arboretum_tools.split.audit.checks import Check, Files, found
+from arboretum_tools.tabular.arrays import from_numpy, text, texts
 from arboretum_tools.wording import counted
 
 _RANKS = ("kingdom", "phylum", "class", "order", "family", "genus")

@@ -18,16 +18,16 @@ from numpy.typing import NDArray
 
 from arboretum_metadata.schema import PART
 from arboretum_metadata.vocab import GROUPS, RARE_BELOW
-from arboretum_tools.arrays import from_numpy, texts, to_numpy
 from arboretum_tools.catalog import Catalog, Selection
 from arboretum_tools.errors import InfeasibleSplitError, RecipeError, SelectionError, UsageError
-from arboretum_tools.identity import class_key_sql
-from arboretum_tools.query import identifier
 from arboretum_tools.split.drawing.draw import Drawn, draw
 from arboretum_tools.split.drawing.pool import Available
 from arboretum_tools.split.recipe import SplitRecipe
-from arboretum_tools.tables import arrow_schema
-from arboretum_tools.taxonomy import Taxon
+from arboretum_tools.tabular.arrays import from_numpy, texts, to_numpy
+from arboretum_tools.tabular.query import identifier
+from arboretum_tools.tabular.tables import arrow_schema
+from arboretum_tools.taxa.identity import class_key_sql
+from arboretum_tools.taxa.taxonomy import Taxon
 from arboretum_tools.wording import counted
 
 # Classes that an error names.

@@ -17,12 +17,12 @@ import pyarrow as pa
 import pyarrow.ipc
 
 from arboretum_metadata.schema import PART
-from arboretum_tools.arrays import from_numpy, to_numpy
-from arboretum_tools.atomic_files import out_of_space
-from arboretum_tools.catalog.partitions import Bucket, deal
+from arboretum_tools.catalog.building.partitions import Bucket, deal
 from arboretum_tools.split.part_files import PartFiles
-from arboretum_tools.tables import arrow_schema
-from arboretum_tools.temporary_folders import TemporaryFolder
+from arboretum_tools.system.atomic_files import out_of_space
+from arboretum_tools.system.temporary_folders import TemporaryFolder
+from arboretum_tools.tabular.arrays import from_numpy, to_numpy
+from arboretum_tools.tabular.tables import arrow_schema
 
 
 class DrawnParts(PartFiles):

@@ -25,15 +25,15 @@ import pyarrow.parquet as pq
 
 from arboretum_metadata.schema import EXCLUDED
 from arboretum_metadata.vocab import CLASS_RANKS, LIFE_STAGES
-from arboretum_tools.arrays import from_numpy, texts
 from arboretum_tools.catalog import Catalog, Selection
 from arboretum_tools.errors import RecipeError, UnknownTaxonError
-from arboretum_tools.identity import class_key_sql
-from arboretum_tools.photo_ids import PHOTO_COLUMNS, PhotoIds
-from arboretum_tools.regular_files import regular
+from arboretum_tools.photos.photo_ids import PHOTO_COLUMNS, PhotoIds
 from arboretum_tools.split.manifest import open_split
-from arboretum_tools.tables import arrow_schema, one_line, read_columns
-from arboretum_tools.taxonomy import Taxon
+from arboretum_tools.system.regular_files import regular
+from arboretum_tools.tabular.arrays import from_numpy, texts
+from arboretum_tools.tabular.tables import arrow_schema, one_line, read_columns
+from arboretum_tools.taxa.identity import class_key_sql
+from arboretum_tools.taxa.taxonomy import Taxon
 from arboretum_tools.wording import counted
 
 _COLUMNS = ("photo_id", "observation_id", "class_key", "taxon")
@@ -50,7 +50,7 @@ class Exclusion:
         photos: photo ids, ascending.
         observations: observation ids, ascending.
         classes: class_keys of species, by their bytes.
-        taxa: terms as `arboretum_tools.taxonomy` takes them, by their bytes.
+        taxa: terms as `arboretum_tools.taxa.taxonomy` takes them, by their bytes.
         observers: (class_key, observer id), ascending: photos that this person took of this class.
     """
 

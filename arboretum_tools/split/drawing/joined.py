@@ -18,14 +18,14 @@ import pyarrow as pa
 
 from arboretum_metadata.schema import JOINED
 from arboretum_metadata.vocab import INATURALIST_PHOTO
-from arboretum_tools.arrays import rows_to_table
 from arboretum_tools.catalog import Selection
-from arboretum_tools.identity import class_key_sql
-from arboretum_tools.photo_ids import PhotoIds
-from arboretum_tools.query import literal
+from arboretum_tools.photos.photo_ids import PhotoIds
 from arboretum_tools.split.drawing.groups import group_sql
 from arboretum_tools.split.recipe import SplitRecipe
-from arboretum_tools.tables import arrow_schema
+from arboretum_tools.tabular.arrays import rows_to_table
+from arboretum_tools.tabular.query import literal
+from arboretum_tools.tabular.tables import arrow_schema
+from arboretum_tools.taxa.identity import class_key_sql
 
 #: What two photos may share, besides what they are grouped by; those of STORED only an image store can tell.
 REASONS = ("address", "near-duplicate", "photo", "sha256")

@@ -107,13 +107,13 @@ def audit_split(
         arboretum audit-split splits/40m-apart --exclude splits/balanced
         arboretum audit-split splits/aves-lt100 --catalog catalog
     """
-    from arboretum_tools.atomic_files import check_output
     from arboretum_tools.catalog import open_catalog
     from arboretum_tools.errors import NotWritableError, VerificationError
-    from arboretum_tools.photo_ids import read_observation_ids, read_photo_ids
+    from arboretum_tools.photos.photo_ids import read_observation_ids, read_photo_ids
     from arboretum_tools.split.against_catalog import against_catalog
     from arboretum_tools.split.audit import audit_split as audit
     from arboretum_tools.split.audit import summary
+    from arboretum_tools.system.atomic_files import check_output
 
     for flag, given in (("--photo-ids", photo_ids), ("--observation-ids", observation_ids)):
         if given is not None and catalog is None:

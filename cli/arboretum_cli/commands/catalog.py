@@ -15,7 +15,7 @@ from arboretum_cli._volume import with_volume
 from arboretum_tools.wording import counted, does
 
 if TYPE_CHECKING:
-    from arboretum_tools.catalog.build import BuildReport
+    from arboretum_tools.catalog.building.build import BuildReport
     from arboretum_tools.catalog.check import CheckReport
 
 _To = Annotated[
@@ -69,7 +69,7 @@ def build(
         arboretum catalog build observations-123.csv inaturalist-open-data/ --out catalog
         arboretum catalog build inaturalist-open-data/ --observation-uuid --out catalog
     """
-    from arboretum_tools.catalog.build import build_catalog
+    from arboretum_tools.catalog.building.build import build_catalog
 
     with Progress() as progress:
         report = build_catalog(
@@ -79,7 +79,7 @@ def build(
 
 
 def _built_lines(report: BuildReport) -> list[str]:
-    from arboretum_tools.catalog.built_files import REJECTED
+    from arboretum_tools.catalog.layouts.built_files import REJECTED
 
     per_photo = report.size_bytes / report.photos
     lines = [
@@ -252,10 +252,10 @@ def check(
         arboretum catalog check BioTrove-Train/ --strict -o defects.json
         arboretum catalog check BioTrove-Train/ --rejected rejected.parquet
     """
-    from arboretum_tools.atomic_files import check_output, write_json
     from arboretum_tools.catalog import open_catalog
     from arboretum_tools.catalog.check import check_catalog, write_rejected
     from arboretum_tools.errors import UsageError, VerificationError
+    from arboretum_tools.system.atomic_files import check_output, write_json
 
     opened = open_catalog(catalog)
     if out is not None and rejected is not None and out.resolve() == rejected.resolve():

@@ -44,8 +44,8 @@ def compare(
         arboretum compare splits/aves-lt20 runs/ce runs/mdcs runs/deit-lt --csv runs.csv --figure runs.png
     """
     from arboretum_tools import compare_runs
-    from arboretum_tools.atomic_files import check_output, whole_file
-    from arboretum_tools.figures import figure_class, form_of
+    from arboretum_tools.imaging.figures import figure_class, form_of
+    from arboretum_tools.system.atomic_files import check_output, whole_file
     from arboretum_tools.training.comparison import comparison_csv, comparison_figure, comparison_table
 
     for file in (csv, figure):

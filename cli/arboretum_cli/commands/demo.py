@@ -83,8 +83,8 @@ def demo(
 
 def _prepare(folder: Path, sample: Path) -> None:
     """Makes the folder with a copy of the sample as `catalog/`; a demo's own folder is used again."""
-    from arboretum_tools.atomic_files import placed, refuse_existing
     from arboretum_tools.errors import TargetExistsError
+    from arboretum_tools.system.atomic_files import placed, refuse_existing
 
     if not (folder / _MARK).exists():
         try:

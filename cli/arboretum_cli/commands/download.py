@@ -127,7 +127,7 @@ def _of_the_store(images: Path, options: Given) -> Given:
     """The options that a store has settled; refuses others, where they are given all the same."""
     from arboretum_tools.errors import UsageError
     from arboretum_tools.resize import Resize
-    from arboretum_tools.store.layout import StoreConfig, check_config, read_config
+    from arboretum_tools.store.shards.layout import StoreConfig, check_config, read_config
 
     config = read_config(images)
     shrunk = config.resize

@@ -210,7 +210,7 @@ def _again(
     json: bool,
 ) -> None:
     from arboretum_tools.errors import VerificationError
-    from arboretum_tools.photo_ids import read_observation_ids, read_photo_ids
+    from arboretum_tools.photos.photo_ids import read_observation_ids, read_photo_ids
     from arboretum_tools.split.reproduce import remake_split
 
     if set(flags.given) - {"photo_ids", "observation_ids"} or any(

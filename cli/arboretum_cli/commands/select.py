@@ -51,8 +51,8 @@ def select(
         arboretum select --taxa Insecta --life-stage larva --license open -o larvae.parquet
         arboretum select --taxa birds --rarity rare --explain
     """
-    from arboretum_tools.atomic_files import check_output
-    from arboretum_tools.photo_plan import LOOSEN_OR_ALLOW, empty_error
+    from arboretum_tools.photos.photo_plan import LOOSEN_OR_ALLOW, empty_error
+    from arboretum_tools.system.atomic_files import check_output
 
     lists = [flags.given[name] for name in ("photo_ids", "observation_ids") if flags.given.get(name)]
     if out is not None and lists:

@@ -45,7 +45,7 @@ def species(
         arboretum species --taxa Insecta --license open | head -3
         arboretum species --rarity rare --json
     """
-    from arboretum_tools.atomic_files import check_output
+    from arboretum_tools.system.atomic_files import check_output
 
     if out is not None and (listed := flags.given.get("photo_ids")) is not None:
         check_output(out, overwrite=True, inputs=[listed])
@@ -63,7 +63,7 @@ def species(
 
 def _csv(rows: Iterable[Mapping[str, Any]]) -> Iterable[str]:
     from arboretum_metadata.schema import SPECIES
-    from arboretum_tools.spreadsheets import plain
+    from arboretum_tools.tabular.spreadsheets import plain
 
     yield ",".join(SPECIES.names)
     for row in rows:

@@ -98,11 +98,11 @@ def stats(
     if csv:
         raise UsageError("--csv is for the tables of a catalogue; --json has the numbers of a split")
 
-    from arboretum_tools.atomic_files import check_output
-    from arboretum_tools.figures import figure_class
+    from arboretum_tools.imaging.figures import figure_class
     from arboretum_tools.split import open_split
     from arboretum_tools.split.rebalancing.weights import WEIGHT_FILES, save_weights
     from arboretum_tools.split.stats import save_figure, split_stats
+    from arboretum_tools.system.atomic_files import check_output
 
     opened = open_split(split, in_memory=False)
     if bias:
@@ -128,9 +128,9 @@ def stats(
 def _of_bias(
     opened: Split, path: Path, figures: Path | None, figure_format: str, *, overwrite: bool, json: bool
 ) -> None:
-    from arboretum_tools.atomic_files import check_output
-    from arboretum_tools.figures import figure_class
+    from arboretum_tools.imaging.figures import figure_class
     from arboretum_tools.split.bias import save_bias_figure, split_bias
+    from arboretum_tools.system.atomic_files import check_output
 
     figure = None if figures is None else figures / f"{opened.name}-bias.{figure_format}"
     if figure is not None:
@@ -154,8 +154,8 @@ def _of_catalogue(
     overwrite: bool,
     json: bool,
 ) -> None:
-    from arboretum_tools.atomic_files import check_output
     from arboretum_tools.catalog import stats as library
+    from arboretum_tools.system.atomic_files import check_output
 
     with Progress() as progress:
         catalog = flags.open(progress)

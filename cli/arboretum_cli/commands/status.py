@@ -38,7 +38,7 @@ def status(
         arboretum status --images images --photo 159565485
     """
     from arboretum_tools.store import inventory
-    from arboretum_tools.store.layout import resized_in_words
+    from arboretum_tools.store.shards.layout import resized_in_words
 
     if photo is not None:
         told = inventory.story(images, photo)

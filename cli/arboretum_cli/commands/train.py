@@ -62,7 +62,7 @@ def train(
     from arboretum_tools import train as run
     from arboretum_tools.evaluation.headings import heading
     from arboretum_tools.evaluation.report import cell, markdown
-    from arboretum_tools.markdown import table
+    from arboretum_tools.tabular.markdown import table
 
     with Progress() as progress:
         report = run(

@@ -15,8 +15,8 @@ from PIL import Image
 import arboretum_tools as at
 from arboretum_tools.browsing.marks import Marks
 from arboretum_tools.errors import BadInputError, UsageError
-from arboretum_tools.photo_ids import read_photo_ids
-from arboretum_tools.store.layout import StoreConfig
+from arboretum_tools.photos.photo_ids import read_photo_ids
+from arboretum_tools.store.shards.layout import StoreConfig
 from arboretum_tools.store.writer import StoreWriter
 from arboretum_tools.testing.tiny import COUNTS, MARKUP, tiny_image, tiny_split, tiny_store, with_markup
 

@@ -8,7 +8,7 @@ import pytest
 
 from arboretum_tools.catalog import open_catalog
 from arboretum_tools.catalog.annotate import annotate_catalog
-from arboretum_tools.catalog.build import build_catalog
+from arboretum_tools.catalog.building.build import build_catalog
 from arboretum_tools.catalog.check import check_catalog
 from arboretum_tools.errors import BadInputError, CatalogError, UsageError
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from arboretum_tools.catalog import open_catalog
 from arboretum_tools.catalog.annotate import annotate_catalog
-from arboretum_tools.catalog.build import build_catalog
+from arboretum_tools.catalog.building.build import build_catalog
 from arboretum_tools.catalog.check import check_catalog
 from arboretum_tools.errors import CatalogError, TaxonError
 

@@ -12,10 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from arboretum_metadata.sample import catalog_path
-from arboretum_tools.catalog import build, open_catalog
-from arboretum_tools.catalog.build import build_catalog
-from arboretum_tools.catalog.built_files import find_built
+from arboretum_tools.catalog import open_catalog
+from arboretum_tools.catalog.building import build
+from arboretum_tools.catalog.building.build import build_catalog
 from arboretum_tools.catalog.check import check_catalog
+from arboretum_tools.catalog.layouts.built_files import find_built
 from arboretum_tools.errors import CatalogError, OutOfSpaceError, TargetExistsError, UsageError
 
 
@@ -116,7 +117,7 @@ def test_nothing_is_left_beside_the_catalogue(tmp_path, write_catalog, photos, t
 
 _KILLED = """
 import os, sys
-from arboretum_tools.catalog.build import build_catalog
+from arboretum_tools.catalog.building.build import build_catalog
 from arboretum_tools.events import UnitDone, StageStarted
 stage = []
 def watch(event):
@@ -150,7 +151,7 @@ def test_another_source_does_not_go_on_from_what_is_there(tmp_path, write_catalo
 
 _HELD_UP = """
 import sys
-from arboretum_tools.catalog.build import build_catalog
+from arboretum_tools.catalog.building.build import build_catalog
 from arboretum_tools.events import StageStarted
 def watch(event):
     if isinstance(event, StageStarted) and event.stage == "sorting and writing":
@@ -201,7 +202,7 @@ def test_a_full_disk_leaves_the_old_catalogue_whole(tmp_path, write_catalog, pho
     build_catalog(write_catalog(photos(taxa["robin"], 1)), target)
     code = (
         "import resource, signal, sys\n"
-        "from arboretum_tools.catalog.build import build_catalog\n"
+        "from arboretum_tools.catalog.building.build import build_catalog\n"
         "from arboretum_tools.errors import OutOfSpaceError\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"

@@ -6,12 +6,12 @@ import zipfile
 import pytest
 
 from arboretum_tools.catalog import open_catalog
-from arboretum_tools.catalog.build import build_catalog
-from arboretum_tools.catalog.losses import Loss
-from arboretum_tools.catalog.rejected import of_rows
+from arboretum_tools.catalog.building.build import build_catalog
+from arboretum_tools.catalog.building.losses import Loss
+from arboretum_tools.catalog.building.rejected import of_rows
 from arboretum_tools.errors import ArboretumError, CatalogError
-from arboretum_tools.photo_ids import photo_id_of, read_photo_ids
-from arboretum_tools.query import connect, rows
+from arboretum_tools.photos.photo_ids import photo_id_of, read_photo_ids
+from arboretum_tools.tabular.query import connect, rows
 
 META = (
     '<archive xmlns="http://rs.tdwg.org/dwc/text/">'

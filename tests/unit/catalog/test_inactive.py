@@ -6,8 +6,8 @@ import pytest
 
 from arboretum_tools.catalog import open_catalog
 from arboretum_tools.catalog.annotate import annotate_catalog
-from arboretum_tools.catalog.build import build_catalog
-from arboretum_tools.catalog.built_files import INACTIVE
+from arboretum_tools.catalog.building.build import build_catalog
+from arboretum_tools.catalog.layouts.built_files import INACTIVE
 from arboretum_tools.catalog.overview import describe_taxon
 from arboretum_tools.errors import UnknownTaxonError
 from arboretum_tools.events import Note

@@ -7,8 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from arboretum_tools.catalog import open_catalog
-from arboretum_tools.catalog.build import build_catalog
-from arboretum_tools.catalog.built_files import REJECTED
+from arboretum_tools.catalog.building.build import build_catalog
+from arboretum_tools.catalog.layouts.built_files import REJECTED
 from arboretum_tools.errors import CatalogError
 
 BUCKET = "https://inaturalist-open-data.s3.amazonaws.com/photos"

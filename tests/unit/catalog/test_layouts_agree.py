@@ -8,9 +8,10 @@ import shutil
 import pytest
 
 from arboretum_metadata.sample import catalog_path
-from arboretum_tools.catalog import layout, open_catalog
-from arboretum_tools.catalog.build import build_catalog
+from arboretum_tools.catalog import open_catalog
+from arboretum_tools.catalog.building.build import build_catalog
 from arboretum_tools.catalog.check import check_catalog
+from arboretum_tools.catalog.layouts import layout
 from arboretum_tools.errors import (
     AmbiguousTaxonError,
     ArboretumError,
@@ -18,7 +19,7 @@ from arboretum_tools.errors import (
     SeveralTaxaError,
     UnknownTaxonError,
 )
-from arboretum_tools.photo_ids import PhotoIds
+from arboretum_tools.photos.photo_ids import PhotoIds
 from arboretum_tools.split.make import make_split, whole
 
 

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from arboretum_tools.catalog import losses, open_catalog
-from arboretum_tools.catalog.build import build_catalog
-from arboretum_tools.catalog.built_files import REJECTED
+from arboretum_tools.catalog import open_catalog
+from arboretum_tools.catalog.building import losses
+from arboretum_tools.catalog.building.build import build_catalog
 from arboretum_tools.catalog.check import check_catalog
+from arboretum_tools.catalog.layouts.built_files import REJECTED
 from arboretum_tools.errors import CatalogError
 
 ROBIN = ("Animalia", "Chordata", "Aves", "Passeriformes", "Turdidae", "Turdus")

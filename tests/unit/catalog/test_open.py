@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from arboretum_tools.catalog import open_catalog
-from arboretum_tools.catalog.build import build_catalog
+from arboretum_tools.catalog.building.build import build_catalog
 from arboretum_tools.errors import CatalogError
 
 

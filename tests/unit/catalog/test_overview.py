@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from arboretum_metadata.sample import catalog_path
 from arboretum_metadata.vocab import COMMON_NAMES, RANKS
 from arboretum_tools.catalog import names, open_catalog
-from arboretum_tools.catalog.build import build_catalog
+from arboretum_tools.catalog.building.build import build_catalog
 from arboretum_tools.catalog.overview import describe_taxon
 from arboretum_tools.errors import ArboretumError, UnknownTaxonError
-from arboretum_tools.taxonomy import Taxon, group_of
+from arboretum_tools.taxa.taxonomy import Taxon, group_of
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ import pytest
 from arboretum_metadata.sample import catalog_path
 from arboretum_tools.catalog import open_catalog
 from arboretum_tools.catalog.annotate import annotate_catalog
-from arboretum_tools.catalog.build import build_catalog
-from arboretum_tools.catalog.built_files import REJECTED
+from arboretum_tools.catalog.building.build import build_catalog
 from arboretum_tools.catalog.check import check_catalog, write_rejected
+from arboretum_tools.catalog.layouts.built_files import REJECTED
 from arboretum_tools.errors import CatalogError
 
 

@@ -7,11 +7,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from arboretum_tools.catalog import open_catalog
-from arboretum_tools.catalog.build import build_catalog
+from arboretum_tools.catalog.building.build import build_catalog
 from arboretum_tools.errors import AmbiguousTaxonError, SelectionError, UnknownTaxonError, UsageError
 from arboretum_tools.events import Note
 from arboretum_tools.stable_key import key
-from arboretum_tools.tables import provenance_of
+from arboretum_tools.tabular.tables import provenance_of
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import zipfile
 import pytest
 
 from arboretum_tools.catalog import open_catalog
-from arboretum_tools.catalog.build import build_catalog
+from arboretum_tools.catalog.building.build import build_catalog
 from arboretum_tools.catalog.sources import containers
 from arboretum_tools.errors import ArboretumError, CatalogError, UsageError
 

@@ -4,11 +4,11 @@ import pytest
 
 from arboretum_metadata.vocab import LICENSES
 from arboretum_tools.catalog import open_catalog
-from arboretum_tools.catalog.build import build_catalog
+from arboretum_tools.catalog.building.build import build_catalog
+from arboretum_tools.catalog.building.spellings import value_sql
 from arboretum_tools.catalog.check import check_catalog
-from arboretum_tools.catalog.spellings import value_sql
 from arboretum_tools.events import Note
-from arboretum_tools.query import connect, literal, rows
+from arboretum_tools.tabular.query import connect, literal, rows
 
 SPELLED = [
     ("license", "cc-by", "CC-BY"),

@@ -8,7 +8,7 @@ import pytest
 
 from arboretum_metadata.sample import catalog_path
 from arboretum_tools.catalog import open_catalog
-from arboretum_tools.catalog.build import build_catalog
+from arboretum_tools.catalog.building.build import build_catalog
 from arboretum_tools.catalog.stats import catalog_stats, figures
 from arboretum_tools.errors import UsageError
 

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pytest
 
 from arboretum_metadata.schema import REQUEST
-from arboretum_tools.photo_plan import PhotoPlan
-from arboretum_tools.tables import arrow_schema
+from arboretum_tools.photos.photo_plan import PhotoPlan
+from arboretum_tools.tabular.tables import arrow_schema
 from arboretum_tools.testing.origin import Origin
 
 AUTHORITY = """

@@ -11,7 +11,6 @@ import tempfile
 
 import pytest
 
-from arboretum_tools import photo_plan
 from arboretum_tools.downloading import (
     download,
     download_async,
@@ -19,6 +18,7 @@ from arboretum_tools.downloading import (
 )
 from arboretum_tools.errors import BadInputError, OutOfSpaceError, StoreError, TargetExistsError, UsageError
 from arboretum_tools.events import Note, PhotoDone, ShardFinished, StageFinished, StageStarted, UnitDone
+from arboretum_tools.photos import photo_plan
 from arboretum_tools.store import ImageStore, StoreConfig, StoreWriter, inventory, plans
 from arboretum_tools.testing.faults import Fault
 
@@ -253,7 +253,8 @@ def test_nothing_to_do_loads_no_http_library(tmp_path, plan_of, origin):
     [plan] = plans.saved(tmp_path)
     code = (
         "import sys, pyarrow.parquet as pq; from pathlib import Path\n"
-        "from arboretum_tools.downloading import download; from arboretum_tools.photo_plan import PhotoPlan\n"
+        "from arboretum_tools.downloading import download\n"
+        "from arboretum_tools.photos.photo_plan import PhotoPlan\n"
         "table = pq.read_table(sys.argv[2])\n"
         "report = download(PhotoPlan(table.to_batches, {}), images=sys.argv[1])\n"
         "assert report.by_status['ok'] == 2, report\n"
@@ -270,7 +271,8 @@ def test_a_download_loads_neither_a_database_nor_what_it_does_not_need(tmp_path,
     plan = photo_plan.write(plan_of(1, 2, 3), tmp_path / "plans").path
     code = (
         "import sys, pyarrow.parquet as pq\n"
-        "from arboretum_tools.downloading import download; from arboretum_tools.photo_plan import PhotoPlan\n"
+        "from arboretum_tools.downloading import download\n"
+        "from arboretum_tools.photos.photo_plan import PhotoPlan\n"
         "plan = PhotoPlan(lambda: pq.ParquetFile(sys.argv[1]).iter_batches(), {})\n"
         "report = download(plan, images=sys.argv[2], origin=sys.argv[3])\n"
         "assert report.fetched == 3, report\n"

@@ -19,7 +19,7 @@ from arboretum_tools.downloading.network.client import HttpClient
 from arboretum_tools.downloading.network.proxy import Proxy
 from arboretum_tools.downloading.network.urls import AddressRules
 from arboretum_tools.errors import BadInputError
-from arboretum_tools.image_format import inspect
+from arboretum_tools.imaging.image_format import inspect
 from arboretum_tools.store import ImageStore, StoreWriter, inventory
 from arboretum_tools.testing.faults import Fault
 from arboretum_tools.testing.origin import Origin

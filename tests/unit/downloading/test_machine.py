@@ -17,9 +17,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from arboretum_metadata.schema import REQUEST
 from arboretum_tools.downloading import download
 from arboretum_tools.events import PhotoDone
-from arboretum_tools.photo_plan import PhotoPlan
-from arboretum_tools.store import ImageStore, StoreConfig, StoreWriter, inventory, layout
-from arboretum_tools.tables import arrow_schema
+from arboretum_tools.photos.photo_plan import PhotoPlan
+from arboretum_tools.store import ImageStore, StoreConfig, StoreWriter, inventory
+from arboretum_tools.store.shards import layout
+from arboretum_tools.tabular.tables import arrow_schema
 from arboretum_tools.testing.faults import Fault
 from arboretum_tools.testing.origin import Origin
 

@@ -218,8 +218,9 @@ def test_a_redirect_to_a_host_with_a_budget_waits_for_that_budget(tmp_path, plan
 def test_too_few_open_files_end_the_run_and_not_the_photos(tmp_path, plan_of, origin):
     code = (
         "import resource, sys, pyarrow as pa; from arboretum_metadata.schema import REQUEST\n"
-        "from arboretum_tools.tables import arrow_schema\n"
-        "from arboretum_tools.downloading import download; from arboretum_tools.photo_plan import PhotoPlan\n"
+        "from arboretum_tools.tabular.tables import arrow_schema\n"
+        "from arboretum_tools.downloading import download\n"
+        "from arboretum_tools.photos.photo_plan import PhotoPlan\n"
         "from arboretum_tools.errors import ArboretumError\n"
         "ids = list(range(1, 400))\n"
         "columns = {'photo_id': ids, 'ext': ['jpg'] * len(ids), 'url': [None] * len(ids)}\n"

@@ -10,9 +10,9 @@ from PIL import Image
 
 from arboretum_tools.downloading import download
 from arboretum_tools.errors import UsageError
-from arboretum_tools.pixel_damage import pixel_damage
+from arboretum_tools.imaging.pixel_damage import pixel_damage
 from arboretum_tools.store import ImageStore
-from arboretum_tools.store.record import from_arrow
+from arboretum_tools.store.shards.record import from_arrow
 from arboretum_tools.store.verify import DamagedStoreError, verify_store
 
 PHOTOS = range(1, 31)

@@ -37,7 +37,7 @@ import resource, sys
 import pyarrow.parquet as pq
 from arboretum_tools.downloading import download
 from arboretum_tools.errors import ArboretumError
-from arboretum_tools.photo_plan import PhotoPlan
+from arboretum_tools.photos.photo_plan import PhotoPlan
 plan, images, origin, file_size, resize = sys.argv[1:]
 if int(file_size):
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(file_size), int(file_size)))

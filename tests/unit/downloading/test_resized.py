@@ -9,7 +9,7 @@ import pytest
 
 from arboretum_tools.downloading import TaskSpec, download, estimate_download, run_task, save_plan
 from arboretum_tools.errors import StoreError, UsageError
-from arboretum_tools.image_format import inspect
+from arboretum_tools.imaging.image_format import inspect
 from arboretum_tools.store import ImageStore, inventory
 from arboretum_tools.store.verify import verify_store
 from arboretum_tools.testing.faults import Fault

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from arboretum_tools.downloading import DownloadReport, download, estimate_download
 from arboretum_tools.errors import OutOfSpaceError
 from arboretum_tools.events import PhotoDone
-from arboretum_tools.photo_plan import PhotoPlan
+from arboretum_tools.photos.photo_plan import PhotoPlan
 from arboretum_tools.store import ImageStore, inventory
 from arboretum_tools.testing.faults import Fault
 from arboretum_tools.testing.origin import Origin
@@ -41,7 +41,7 @@ import resource, signal, sys
 import pyarrow.parquet as pq
 from arboretum_tools.downloading import DownloadReport, download, estimate_download
 from arboretum_tools.errors import ArboretumError
-from arboretum_tools.photo_plan import PhotoPlan
+from arboretum_tools.photos.photo_plan import PhotoPlan
 plan, images, origin, file_size = sys.argv[1:]
 
 class Terminated(KeyboardInterrupt):

@@ -16,10 +16,11 @@ from arboretum_tools.downloading.report import Tally
 from arboretum_tools.downloading.tasks.cancel import Stopper
 from arboretum_tools.downloading.tasks.executors import in_this_process
 from arboretum_tools.errors import ArboretumError, StoreError, UsageError
-from arboretum_tools.store import ImageStore, StoreWriter, inventory, layout
-from arboretum_tools.store.folder import Folder
-from arboretum_tools.store.lock import Task
+from arboretum_tools.store import ImageStore, StoreWriter, inventory
 from arboretum_tools.store.plans import of_saved, saved
+from arboretum_tools.store.shards import layout
+from arboretum_tools.store.storage.folder import Folder
+from arboretum_tools.store.storage.lock import Task
 from arboretum_tools.testing.faults import Fault
 from arboretum_tools.testing.origin import Origin
 

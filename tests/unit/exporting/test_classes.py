@@ -11,8 +11,8 @@ from PIL import Image
 from arboretum_tools.errors import BadInputError, ExportError
 from arboretum_tools.events import Note
 from arboretum_tools.exporting import WebDataset, export
-from arboretum_tools.store.layout import StoreConfig
 from arboretum_tools.store.reader import ImageStore
+from arboretum_tools.store.shards.layout import StoreConfig
 from arboretum_tools.store.writer import StoreWriter
 from arboretum_tools.testing.tiny import tiny_image, tiny_split, tiny_store
 

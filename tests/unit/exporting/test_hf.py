@@ -12,11 +12,11 @@ import yaml
 
 from arboretum_metadata.sample import catalog_path
 from arboretum_tools import make_split, open_catalog
-from arboretum_tools.credit import credit_line
 from arboretum_tools.errors import UsageError
 from arboretum_tools.exporting import HuggingFace, export
-from arboretum_tools.exporting.card import HUB_LICENSES
-from arboretum_tools.exporting.licenses import least_open
+from arboretum_tools.exporting.documents.card import HUB_LICENSES
+from arboretum_tools.exporting.documents.licenses import least_open
+from arboretum_tools.photos.credit import credit_line
 from arboretum_tools.split.make import whole
 from arboretum_tools.testing.exporter_conformance import ExporterConformance, Given, Read
 from arboretum_tools.testing.tiny import tiny_split, tiny_store

@@ -5,10 +5,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from arboretum_tools.captions import CAPTION_TYPES
 from arboretum_tools.errors import ExportError, UsageError
 from arboretum_tools.events import Event, Note
 from arboretum_tools.exporting import Lists, export
+from arboretum_tools.taxa.captions import CAPTION_TYPES
 from arboretum_tools.testing.exporter_conformance import ExporterConformance, Given, Read
 from arboretum_tools.testing.tiny import tiny_split, tiny_store
 

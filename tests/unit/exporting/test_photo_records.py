@@ -12,8 +12,8 @@ from arboretum_tools.exporting import export
 from arboretum_tools.exporting.photo_records import PhotoRecords, in_order
 from arboretum_tools.samples import join
 from arboretum_tools.split.manifest import Split, open_split
-from arboretum_tools.store.layout import index_path
 from arboretum_tools.store.reader import ImageStore
+from arboretum_tools.store.shards.layout import index_path
 from arboretum_tools.testing.tiny import tiny_image, tiny_split, tiny_store
 
 NAMES = [None, "", "Ðóra ʻōpua\tx", "a" * 70_000, "plain"]

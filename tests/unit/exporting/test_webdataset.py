@@ -13,12 +13,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from arboretum_tools.atomic_files import canonical_json
-from arboretum_tools.captions import ARBORETUM_CAPTIONS, CAPTION_TYPES, Templates
 from arboretum_tools.errors import ExportError, UsageError
 from arboretum_tools.exporting import WebDataset, export
-from arboretum_tools.exporting.tar_members import Members
-from arboretum_tools.store import tar
+from arboretum_tools.exporting.formats.tar_members import Members
+from arboretum_tools.store.shards import tar
+from arboretum_tools.system.atomic_files import canonical_json
+from arboretum_tools.taxa.captions import ARBORETUM_CAPTIONS, CAPTION_TYPES, Templates
 from arboretum_tools.testing.exporter_conformance import ExporterConformance, Given, Read
 from arboretum_tools.testing.tiny import tiny_image, tiny_store
 

@@ -12,7 +12,7 @@ from arboretum_metadata.sample import DEFECTS, FIRST_PHOTO_ID, build, catalog_pa
 from arboretum_metadata.schema import CATALOG
 from arboretum_metadata.vocab import GROUPS, LICENSES, LIFE_STAGES, QUALITY_GRADES
 from arboretum_tools.stable_key import key
-from arboretum_tools.tables import arrow_schema
+from arboretum_tools.tabular.tables import arrow_schema
 
 FILE = catalog_path() / "photos.parquet"
 

@@ -4,7 +4,7 @@ import pytest
 
 from arboretum_metadata.schema import CATALOG, CATALOG_REQUIRED, PART, TABLES
 from arboretum_metadata.vocab import RANKS
-from arboretum_tools.tables import arrow_schema
+from arboretum_tools.tabular.tables import arrow_schema
 
 tables = pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
 

@@ -12,7 +12,7 @@ from PIL import Image
 from arboretum_tools.errors import SplitError, UsageError
 from arboretum_tools.split.audit import audit_split
 from arboretum_tools.split.make import make_family, make_split, whole
-from arboretum_tools.store.layout import StoreConfig
+from arboretum_tools.store.shards.layout import StoreConfig
 from arboretum_tools.store.writer import StoreWriter
 from arboretum_tools.testing.tiny import tiny_image
 
@@ -223,7 +223,7 @@ def test_the_same_image_in_two_parts_is_seen_by_its_bytes_and_a_like_one_by_its_
 
 
 def test_a_store_without_photos_of_a_split_made_over_a_store_breaks_it(birds_with_observers, tmp_path):
-    from arboretum_tools.photo_ids import PhotoIds
+    from arboretum_tools.photos.photo_ids import PhotoIds
 
     for name, held, expected in (("a", None, "not promised"), ("b", PhotoIds.of(range(1, 700)), "broken")):
         folder = make_split(birds_with_observers, **ARGUMENTS, store=held).save(tmp_path / name)

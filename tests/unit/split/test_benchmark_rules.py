@@ -10,7 +10,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from arboretum_tools.catalog import open_catalog
-from arboretum_tools.catalog.build import build_catalog
+from arboretum_tools.catalog.building.build import build_catalog
 from arboretum_tools.errors import InfeasibleSplitError, SelectionError, UnknownTaxonError
 from arboretum_tools.split.audit import audit_split
 from arboretum_tools.split.make import make_split

@@ -17,7 +17,7 @@ from arboretum_tools.errors import (
     UnknownTaxonError,
     UsageError,
 )
-from arboretum_tools.photo_ids import PhotoIds
+from arboretum_tools.photos.photo_ids import PhotoIds
 from arboretum_tools.split.audit import audit_split
 from arboretum_tools.split.benchmarks import parse_pairs, parse_stages, read_pairs
 from arboretum_tools.split.make import make_family, make_split

@@ -10,7 +10,7 @@ from arboretum_metadata.schema import PART
 from arboretum_tools.split import open_split
 from arboretum_tools.split.audit import audit_split
 from arboretum_tools.split.content_hashes import hashed
-from arboretum_tools.tables import arrow_schema
+from arboretum_tools.tabular.tables import arrow_schema
 from arboretum_tools.testing.tiny import tiny_split
 
 #: Of the tiny split below; recomputed by the second wording in the audit and a third one in the forgeries.

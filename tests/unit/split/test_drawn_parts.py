@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arboretum_metadata.schema import PART
-from arboretum_tools.catalog.partitions import MOST_BUCKETS
+from arboretum_tools.catalog.building.partitions import MOST_BUCKETS
 from arboretum_tools.split.drawing import draw
 from arboretum_tools.split.drawing.drawn_parts import DrawnParts
 from arboretum_tools.split.make import make_split
-from arboretum_tools.tables import arrow_schema
+from arboretum_tools.tabular.tables import arrow_schema
 
 
 def batches(rows, size):

@@ -9,7 +9,7 @@ import pytest
 
 from arboretum_tools.catalog import open_catalog
 from arboretum_tools.errors import RecipeError, SelectionError, SplitError
-from arboretum_tools.photo_ids import PhotoIds
+from arboretum_tools.photos.photo_ids import PhotoIds
 from arboretum_tools.split import open_split
 from arboretum_tools.split.audit import audit_split
 from arboretum_tools.split.drawing.exclusion import Exclusion, read_exclusion

@@ -9,14 +9,14 @@ import pytest
 from PIL import Image
 
 from arboretum_tools.catalog import open_catalog
-from arboretum_tools.catalog.build import build_catalog
+from arboretum_tools.catalog.building.build import build_catalog
 from arboretum_tools.errors import RecipeError
 from arboretum_tools.split.audit import audit_split
 from arboretum_tools.split.drawing.joined import components
 from arboretum_tools.split.make import make_split
 from arboretum_tools.split.manifest import open_split
 from arboretum_tools.split.reproduce import remake_split
-from arboretum_tools.store.layout import StoreConfig
+from arboretum_tools.store.shards.layout import StoreConfig
 from arboretum_tools.store.writer import StoreWriter
 
 ASKED = {"lt_ratio": 5, "val_per_class": 3, "test_per_class": 6}

@@ -16,7 +16,7 @@ from arboretum_tools.errors import (
     TargetExistsError,
     UsageError,
 )
-from arboretum_tools.photo_ids import PhotoIds
+from arboretum_tools.photos.photo_ids import PhotoIds
 from arboretum_tools.split import open_split
 from arboretum_tools.split.audit import audit_split
 from arboretum_tools.split.content_hashes import hashed

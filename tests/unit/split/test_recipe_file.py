@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from arboretum_tools.criteria import Criteria
 from arboretum_tools.errors import RecipeError, UsageError
+from arboretum_tools.photos.criteria import Criteria
 from arboretum_tools.split.recipe_file import preset_values, read_recipe
 
 _VALUES = {

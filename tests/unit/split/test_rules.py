@@ -9,10 +9,11 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from arboretum_tools.catalog import open_catalog, raw
-from arboretum_tools.catalog.build import build_catalog
+from arboretum_tools.catalog import open_catalog
+from arboretum_tools.catalog.building.build import build_catalog
+from arboretum_tools.catalog.layouts import raw
 from arboretum_tools.errors import InfeasibleSplitError
-from arboretum_tools.photo_ids import PhotoIds
+from arboretum_tools.photos.photo_ids import PhotoIds
 from arboretum_tools.split.drawing import draw, hold_out
 from arboretum_tools.split.drawing.exclusion import Exclusion
 from arboretum_tools.split.make import make_split

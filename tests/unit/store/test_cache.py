@@ -9,7 +9,7 @@ import pytest
 
 from arboretum_tools.errors import BadInputError, UsageError
 from arboretum_tools.store import open_store
-from arboretum_tools.store.cache import Cache
+from arboretum_tools.store.storage.cache import Cache
 
 
 def test_a_piece_is_given_back_for_its_own_version_and_place_alone(tmp_path):

@@ -13,22 +13,22 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from arboretum_metadata.schema import REQUEST
-from arboretum_tools import photo_plan
 from arboretum_tools.errors import StoreError
-from arboretum_tools.image_format import inspect
+from arboretum_tools.imaging.image_format import inspect
+from arboretum_tools.photos import photo_plan
 from arboretum_tools.store import (
     STATUSES,
     ImageStore,
     PhotoRecord,
     StoreWriter,
     inventory,
-    layout,
     measured,
     plans,
     states,
 )
-from arboretum_tools.store.lock import Task
-from arboretum_tools.tables import arrow_schema
+from arboretum_tools.store.shards import layout
+from arboretum_tools.store.storage.lock import Task
+from arboretum_tools.tabular.tables import arrow_schema
 
 
 def add(writer: StoreWriter, photo_id: int, status: str, image) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from arboretum_tools.errors import StoreError, TargetExistsError, UsageError
-from arboretum_tools.store import ImageStore, StoreConfig, StoreWriter, layout
+from arboretum_tools.store import ImageStore, StoreConfig, StoreWriter
+from arboretum_tools.store.shards import layout
 
 
 def test_a_new_store_says_its_size(tmp_path):

@@ -6,8 +6,9 @@ import pytest
 
 from arboretum_tools import merge_stores, open_store, prune_store, verify_store
 from arboretum_tools.errors import StoreError, UsageError, VerificationError
-from arboretum_tools.store import PhotoRecord, StoreConfig, StoreWriter, layout
+from arboretum_tools.store import PhotoRecord, StoreConfig, StoreWriter
 from arboretum_tools.store.inventory import contents, status
+from arboretum_tools.store.shards import layout
 from arboretum_tools.testing.tiny import tiny_image
 
 

@@ -19,8 +19,9 @@ from arboretum_tools import (
     verify_store,
 )
 from arboretum_tools.errors import StoreError, UsageError, VerificationError
-from arboretum_tools.store import StoreWriter, layout
+from arboretum_tools.store import StoreWriter
 from arboretum_tools.store.inventory import status, story
+from arboretum_tools.store.shards import layout
 from arboretum_tools.testing.tiny import tiny_image, tiny_split, tiny_store
 
 IDS = range(1, 13)

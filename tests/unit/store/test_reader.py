@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from arboretum_tools.errors import MissingPhotosError, StoreError, VerificationError
-from arboretum_tools.store import ImageStore, StoreWriter, layout, tar
+from arboretum_tools.store import ImageStore, StoreWriter
 from arboretum_tools.store.locations import Locations
+from arboretum_tools.store.shards import layout, tar
 
 SHARDS = 80
 

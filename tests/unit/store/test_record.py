@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arboretum_metadata.vocab import STATUSES
-from arboretum_tools.image_format import ImageInfo
-from arboretum_tools.store.record import IndexBuilder, PhotoRecord
+from arboretum_tools.imaging.image_format import ImageInfo
+from arboretum_tools.store.shards.record import IndexBuilder, PhotoRecord
 
 # Whatever a host may send, and JSON has to write otherwise than it is.
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)

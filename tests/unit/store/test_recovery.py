@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from arboretum_tools.errors import StoreError
 from arboretum_tools.events import Note
-from arboretum_tools.store import ImageStore, PhotoRecord, StoreWriter, layout
-from arboretum_tools.store.recovery import recover
+from arboretum_tools.store import ImageStore, PhotoRecord, StoreWriter
+from arboretum_tools.store.shards import layout
+from arboretum_tools.store.shards.recovery import recover
 
 
 def gone(photo_id: int) -> PhotoRecord:

@@ -6,8 +6,8 @@ import pytest
 
 from arboretum_tools.errors import StoreError
 from arboretum_tools.store import ImageStore
-from arboretum_tools.store.folder import Folder
 from arboretum_tools.store.storage import storage_at
+from arboretum_tools.store.storage.folder import Folder
 from arboretum_tools.testing.storage_conformance import FILES, StorageTests
 
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arboretum_tools.store import StoreConfig, StoreWriter, tar
+from arboretum_tools.store import StoreConfig, StoreWriter
+from arboretum_tools.store.shards import tar
 
 names = st.text(
     st.characters(codec="ascii", exclude_characters="\0/", exclude_categories=("Cc",)),

@@ -12,9 +12,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from arboretum_tools.errors import ArboretumError, StoreError
-from arboretum_tools.store import ImageStore, StoreWriter, inventory, layout
-from arboretum_tools.store.lock import Task
-from arboretum_tools.store.recovery import recover
+from arboretum_tools.store import ImageStore, StoreWriter, inventory
+from arboretum_tools.store.shards import layout
+from arboretum_tools.store.shards.recovery import recover
+from arboretum_tools.store.storage.lock import Task
 from arboretum_tools.store.verify import verify_store
 
 QUICK = settings(

@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from arboretum_tools.errors import StoreError
-from arboretum_tools.store import ImageStore, StoreWriter, layout
+from arboretum_tools.store import ImageStore, StoreWriter
+from arboretum_tools.store.shards import layout
 from arboretum_tools.store.verify import DamagedStoreError, verify_store
 
 

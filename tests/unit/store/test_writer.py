@@ -11,9 +11,9 @@ import pytest
 from arboretum_metadata.schema import INDEX
 from arboretum_tools.errors import StoreError
 from arboretum_tools.events import ShardFinished
-from arboretum_tools.image_format import NotWholeError, inspect
+from arboretum_tools.imaging.image_format import NotWholeError, inspect
 from arboretum_tools.store import ImageStore, PhotoRecord, StoreWriter
-from arboretum_tools.tables import arrow_schema
+from arboretum_tools.tabular.tables import arrow_schema
 
 
 def failed(photo_id: int) -> PhotoRecord:

@@ -1,0 +1,1 @@
+"""What lies beside the photos of an export: who took them, what they are, and how to cite them."""

@@ -1,0 +1,1 @@
+"""The formats, a module each, and what several of them share."""

@@ -1,0 +1,1 @@
+"""Images: whether bytes are one, decoding, shrinking and drawing them, and figures."""

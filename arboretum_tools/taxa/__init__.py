@@ -1,0 +1,1 @@
+"""Taxa and classes: what names mean, what a class is called, and how its photos are captioned."""
