@@ -11,6 +11,7 @@ import html
 from collections.abc import Iterable, Sequence
 
 from arboretum_tools.taxa.bands import Band, shot_band
+from arboretum_tools.wording import counted
 
 # Those of the contact sheet, bright enough for a dark page.
 _COLORS: dict[Band, str] = {"many": "#2a8c9a", "medium": "#d99320", "few": "#cf5583"}
@@ -58,11 +59,11 @@ def curve(counts: Sequence[int]) -> str:
             f'<rect x="{bar * step:.1f}" y="{_HEIGHT - high:.1f}" width="{max(0.8, step * 0.9):.1f}" '
             f'height="{high:.1f}" fill="{_COLORS[shot_band(count)]}"/>'
         )
-    ends = f"{counts[0]:,} to {counts[-1]:,} photos" if counts else "no classes"
+    ends = f"{counts[0]:,} to {counted(counts[-1], 'photo')}" if counts else "no classes"
     return (
         f'<svg viewBox="0 0 600 {_HEIGHT}" width="600" height="{_HEIGHT}" role="img" '
         'style="display:block;margin-bottom:10px" '
-        f'aria-label="Long tail of {len(counts):,} classes, {ends}">{"".join(drawn)}</svg>'
+        f'aria-label="Long tail of {counted(len(counts), "class")}, {ends}">{"".join(drawn)}</svg>'
     )
 
 

@@ -105,8 +105,8 @@ def _bias(found: Composition) -> str:
         )
     if found.cells:
         lines.append(
-            f"**Places.** {found.cells.total():,} photos have a place: {_percent(found.north)} of them "
-            f"north of the equator, "
+            f"**Places.** {counted(found.cells.total(), 'photo')} with a place: {_percent(found.north)} of "
+            f"them north of the equator, "
             f"in {counted(len(found.cells), 'cell')} of ten by ten degrees, the fullest of which holds "
             f"{_percent(max(found.cells.values()) / found.cells.total())}. Places of threatened species "
             f"are blurred by "

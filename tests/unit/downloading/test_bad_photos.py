@@ -215,7 +215,7 @@ def test_the_pace_falls_while_a_host_says_that_it_is_too_busy(tmp_path, plan_of,
         plan_of(*range(1, 401)), images=tmp_path, size="thumb", origin=origin.url, on_event=watch
     )
     assert report.by_status["ok"] == 400
-    assert peaks[1] < peaks[0] / 2
+    assert peaks[1] <= peaks[0] / 2
 
 
 def test_what_stalls_is_given_up_and_what_comes_slowly_is_not(tmp_path, plan_of, origin):

@@ -515,7 +515,7 @@ def test_the_watchdog_names_what_is_waited_for(tmp_path, plan_of, origin, monkey
 
 
 def test_a_photo_that_hangs_between_fetching_and_writing_is_named_too(tmp_path, plan_of, origin, monkeypatch):
-    from arboretum_tools.downloading import engine
+    from arboretum_tools.downloading.fetching import engine
     from arboretum_tools.downloading.options import DownloadOptions
     from arboretum_tools.events import Note
 
