@@ -23,7 +23,7 @@ from arboretum_tools.browsing.sources import Source
 from arboretum_tools.errors import BadInputError, StoreError
 from arboretum_tools.photos.credit import credit_line
 from arboretum_tools.store.inventory import index_source
-from arboretum_tools.store.shards.layout import PENDING
+from arboretum_tools.store.shards.layout import PENDING, index_name, shard_number
 from arboretum_tools.system.temporary_folders import TemporaryFolder
 from arboretum_tools.tabular.query import Connection, Error, OwnError, connect, literal, plain_errors
 from arboretum_tools.tabular.tables import one_line
@@ -107,6 +107,8 @@ class PhotoTable:
         run("CREATE TABLE marks (photo_id BIGINT PRIMARY KEY, reason VARCHAR)")
         store = self.source.store
         files = store.index_files() if store is not None else []
+        # Asked before they are read: what is replaced meanwhile is taken for changed, and not for current.
+        self._versions = {shard: self._version(shard) for shard in map(shard_number, files)}
         found = ", ".join(f'"{name}"' for name in _FROM_INDEX)
         run(f"CREATE TEMP VIEW tried AS SELECT photo_id, {found} FROM {index_source(files)}")
         # A photo that was tried in several runs has several rows; mostly there are none.
@@ -396,6 +398,22 @@ class PhotoTable:
             [row],
         )
         return StoredImage(*found[0]) if found else None
+
+    def is_current(self, shard: int) -> bool:
+        """Whether the index of a shard is still the file that the table was filled from.
+
+        `store prune` writes a shard anew; what lay in it may have been withdrawn.
+        """
+        version = self._versions.get(shard)
+        return version is not None and version == self._version(shard)
+
+    def _version(self, shard: int) -> str | None:
+        if self.source.store is None:
+            return None
+        try:
+            return self.source.store.storage.version(index_name(shard))
+        except OSError:
+            return None
 
     def rows_by_id(self, photo_ids: Sequence[int]) -> dict[int, dict[str, Any]]:
         """The photos with some ids, by id; those that are not shown are left out."""

@@ -375,7 +375,14 @@ class _App:
 
     async def _photo(self, request: web.Request) -> web.Response:
         photo_id = int(request.match_info["photo_id"])
-        found = await self._ask(lambda table: table.photo(photo_id))
+
+        def about(table: PhotoTable) -> dict[str, Any] | None:
+            photo = table.photo(photo_id)
+            if photo is not None and photo["status"] == "ok":
+                _refuse_changed(table, photo["shard"])
+            return photo
+
+        found = await self._ask(about)
         return _json(found) if found is not None else _problem(404, f"photo {photo_id} is not shown here")
 
     async def _places(self, request: web.Request) -> web.Response:
@@ -451,6 +458,7 @@ class _App:
             place = table.stored_image(row)
             if place is None or self._thumbnails is None:
                 return None
+            _refuse_changed(table, place.shard)
             return self._thumbnails.of(place.photo_id, place.shard, place.offset, place.size_bytes, side=side)
 
         return _picture(await self._ask(small), "image/jpeg")
@@ -462,6 +470,7 @@ class _App:
             place = table.stored_image(row)
             if place is None or store is None:
                 return None
+            _refuse_changed(table, place.shard)
             return store.read_bytes(place.shard, place.offset, place.size_bytes, place.photo_id)
 
         data = await self._ask(whole)
@@ -470,6 +479,16 @@ class _App:
     async def _ask(self, question: Callable[[PhotoTable], _Result]) -> _Result:
         table = await asyncio.wrap_future(self._filling)
         return await asyncio.get_running_loop().run_in_executor(self._pool, question, table)
+
+
+def _refuse_changed(table: PhotoTable, shard: int) -> None:
+    """Refuses what lay in a shard that was written anew, though its bytes may be kept or open still.
+
+    Raises:
+        HTTPGone: it was.
+    """
+    if not table.is_current(shard):
+        raise web.HTTPGone(reason="the store has changed since this page was opened; start browse again")
 
 
 def _number(request: web.Request, name: str, default: int, *, most: int = 2**31 - 1) -> int:
@@ -490,7 +509,8 @@ def _image_type(data: bytes) -> str:
 def _picture(data: bytes | None, kind: str) -> web.Response:
     if data is None:
         return _problem(404, "there is no image of this photo")
-    return web.Response(body=data, content_type=kind, headers={"Cache-Control": "private, max-age=600"})
+    # Never from the browser's memory: a photo may be withdrawn while the page is open.
+    return web.Response(body=data, content_type=kind, headers={"Cache-Control": "no-store"})
 
 
 def _json(value: Any, status: int = 200) -> web.Response:

@@ -48,6 +48,7 @@ class StorageTests:
         assert filled.has(name)
         assert filled.read(name) == FILES[name]
         assert filled.size(name) == len(FILES[name])
+        assert filled.version(name) == filled.version(name) != ""
         (path,) = filled.local([name])
         assert path.read_bytes() == FILES[name]
         assert path.name == name.rpartition("/")[2]
@@ -57,7 +58,7 @@ class StorageTests:
         """What is not there is not found."""
         assert not filled.has("shard-000009.tar")
         assert not filled.has("requests")
-        for ask in (filled.read, filled.size):
+        for ask in (filled.read, filled.size, filled.version):
             with pytest.raises(FileNotFoundError):
                 ask("shard-000009.tar")
         with pytest.raises(FileNotFoundError):

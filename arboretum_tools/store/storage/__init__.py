@@ -50,7 +50,8 @@ class StoredFile(Protocol):
 class Storage(Protocol):
     """A place with files by name: `shard-000000.tar`, `requests/0123456789ab.json`.
 
-    A file is whole or not there. What has its name never changes, but for `store.json`, which is made once.
+    A file is whole or not there. What has its name never changes, but for `store.json`, which is made once,
+    and a shard out of which photos are pruned.
     """
 
     @property
@@ -114,6 +115,13 @@ class Storage(Protocol):
 
     def size(self, name: str) -> int:
         """Bytes of a file.
+
+        Raises:
+            OSError: it is not there (FileNotFoundError), or cannot be asked.
+        """
+
+    def version(self, name: str) -> str:
+        """What is another text once a file was replaced; asked of it without reading it.
 
         Raises:
             OSError: it is not there (FileNotFoundError), or cannot be asked.

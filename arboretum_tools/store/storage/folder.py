@@ -113,6 +113,11 @@ class Folder:
         """Bytes of a file."""
         return (self.path / name).stat().st_size
 
+    def version(self, name: str) -> str:
+        """Its inode, length and time of change."""
+        about = (self.path / name).stat()
+        return f"{about.st_ino} {about.st_size} {about.st_mtime_ns}"
+
     def open(self, name: str) -> LocalFile:
         """A file of the folder."""
         return LocalFile(os.open(self.path / name, os.O_RDONLY | os.O_CLOEXEC))

@@ -145,6 +145,10 @@ class Bucket:
         """Bytes of an object."""
         return self._about(name)[0]
 
+    def version(self, name: str) -> str:
+        """Its entity tag, as it was when it was first asked for."""
+        return self._about(name)[1]
+
     def open(self, name: str) -> RemoteFile:
         """An object, read by ranges."""
         size, version = self._about(name)

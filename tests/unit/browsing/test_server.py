@@ -123,6 +123,24 @@ def test_thumbnails_and_images_are_those_of_the_photo(ask):
     assert ask("/thumb/96/999999").status == 404
 
 
+def test_a_photo_that_is_pruned_while_the_page_is_open_is_served_no_more(ask, page):
+    photos = [one for one in ask(f"/api/photos?count={PHOTOS}").json["photos"] if one["status"] == "ok"]
+    shards = {one["photo_id"]: ask(f"/api/photo/{one['photo_id']}").json["shard"] for one in photos}
+    withdrawn = photos[0]
+    elsewhere = next(one for one in photos if shards[one["photo_id"]] != shards[withdrawn["photo_id"]])
+    paths = [f"/image/{withdrawn['row']}", f"/thumb/96/{withdrawn['row']}"]
+    # The thumbnail is kept, and the tar is open.
+    answers = [ask(path) for path in paths]
+    assert [(answer.status, answer.headers["cache-control"]) for answer in answers] == [(200, "no-store")] * 2
+    at.prune_store(page.source.store.path, [withdrawn["photo_id"]])
+    for path in [*paths, f"/api/photo/{withdrawn['photo_id']}"]:
+        answer = ask(path)
+        assert answer.status == 410
+        assert answer.json["error"] == "the store has changed since this page was opened; start browse again"
+    assert ask(f"/image/{elsewhere['row']}").body == tiny_image(elsewhere["photo_id"])
+    assert ask(f"/api/photo/{elsewhere['photo_id']}").json["status"] == "ok"
+
+
 def test_positions_are_no_finer_than_a_tenth_of_a_degree(tmp_path, split, asking):
     train = split.part("train")
     place = train.schema.get_field_index("latitude")
