@@ -26,8 +26,7 @@ from arboretum_tools.split.manifest import Split
 from arboretum_tools.store.locations import Locations
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.store.shards.layout import PENDING, shard_number
-from arboretum_tools.tabular.tables import one_line
-from arboretum_tools.wording import counted
+from arboretum_tools.wording import counted, one_line
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

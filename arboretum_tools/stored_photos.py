@@ -18,7 +18,8 @@ from arboretum_tools.store import ImageStore, plans
 from arboretum_tools.store.shards.layout import is_store
 from arboretum_tools.tabular import query
 from arboretum_tools.tabular.arrays import from_numpy, text
-from arboretum_tools.tabular.tables import one_line, read_columns
+from arboretum_tools.tabular.tables import read_columns
+from arboretum_tools.wording import one_line
 
 #: Columns of pairs of photos that show the same.
 PAIR_FIELDS = {"by": pa.string(), "photo_id": pa.int64(), "other_id": pa.int64()}

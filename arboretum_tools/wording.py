@@ -1,4 +1,4 @@
-"""How messages are worded: numbers with their nouns, and what somebody may have meant."""
+"""How messages are worded: numbers with their nouns, what somebody may have meant, and errors in a line."""
 
 from __future__ import annotations
 
@@ -38,3 +38,10 @@ def did_you_mean(written: str, known: Mapping[str, str] | Iterable[str]) -> str:
     by_spelling = known if isinstance(known, Mapping) else {one: one for one in known}
     near = difflib.get_close_matches(written, by_spelling, n=1, cutoff=0.7)
     return f"Did you mean {by_spelling[near[0]]}?" if near else ""
+
+
+def one_line(error: BaseException) -> str:
+    """What an error says in one line, for use inside a sentence: of the system's without number and path."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error).strip().split("\n", 1)[0].rstrip(".")

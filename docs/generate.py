@@ -135,7 +135,7 @@ def _entry(parameter: Any, shown: str, under: str) -> str:
     needed = " Required." if parameter.required else ""
     if not default and parameter.default not in (None, False, "", []) and not callable(parameter.default):
         default = f"{parameter.default}]"
-    if default:
+    if default.rstrip("]"):
         needed = f" Default: {_text(default[:-1])}."
     return f'<a id="{anchor}"></a>**`{shown}`**<br>{_text(text)}{needed}\n\n'
 
@@ -146,7 +146,10 @@ def _text(text: str | None) -> str:
 
 
 def _flags(text: str) -> str:
-    return re.sub(r"(?<![\w`-])(--[a-z][a-z-]*)", r"`\1`", text)
+    """Flags as code, but for those that stand in code already."""
+    pieces = text.split("`")
+    pieces[::2] = [re.sub(r"(?<![\w-])(--[a-z][a-z-]*)", r"`\1`", piece) for piece in pieces[::2]]
+    return "`".join(pieces)
 
 
 def _prose(command: Any) -> str:

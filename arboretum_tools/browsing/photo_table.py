@@ -26,7 +26,7 @@ from arboretum_tools.store.inventory import index_source
 from arboretum_tools.store.shards.layout import PENDING, index_name, shard_number
 from arboretum_tools.system.temporary_folders import TemporaryFolder
 from arboretum_tools.tabular.query import Connection, Error, OwnError, connect, literal, plain_errors
-from arboretum_tools.tabular.tables import one_line
+from arboretum_tools.wording import one_line
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

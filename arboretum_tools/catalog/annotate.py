@@ -35,8 +35,7 @@ from arboretum_tools.errors import BadInputError, CatalogError, UsageError
 from arboretum_tools.events import OnEvent, StageFinished, StageStarted, UnitDone, ignore
 from arboretum_tools.system.atomic_files import sha256_of_json
 from arboretum_tools.tabular.query import Connection, identifier, literal, parquet_source, rows
-from arboretum_tools.tabular.tables import one_line
-from arboretum_tools.wording import did_you_mean
+from arboretum_tools.wording import did_you_mean, one_line
 
 #: Names of the column that joins, in the order in which they are looked for.
 KEYS = ("photo_id", "observation_id")

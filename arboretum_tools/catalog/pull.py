@@ -20,7 +20,7 @@ from arboretum_tools.catalog.layouts.files import find_many
 from arboretum_tools.errors import BadInputError, OutOfSpaceError
 from arboretum_tools.events import OnEvent, StageFinished, StageStarted, UnitDone, ignore
 from arboretum_tools.system.atomic_files import out_of_space, sync
-from arboretum_tools.tabular.tables import one_line
+from arboretum_tools.wording import one_line
 
 #: Where the metadata of the 40M training set and of the whole are published.
 REPOSITORY = "BGLab/BioTrove-Train"

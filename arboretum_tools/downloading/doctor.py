@@ -34,8 +34,8 @@ from arboretum_tools.store import inventory, states
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.store.shards import layout
 from arboretum_tools.store.shards.layout import MAX_IMAGE_BYTES
-from arboretum_tools.tabular.tables import one_line
 from arboretum_tools.version import __version__
+from arboretum_tools.wording import one_line
 
 #: What a check comes to, best first.
 LEVELS = ("ok", "warning", "problem")

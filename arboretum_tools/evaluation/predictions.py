@@ -25,8 +25,7 @@ from numpy.typing import NDArray
 
 from arboretum_tools.errors import BadInputError, UsageError
 from arboretum_tools.system.regular_files import regular
-from arboretum_tools.tabular.tables import one_line
-from arboretum_tools.wording import counted, does
+from arboretum_tools.wording import counted, does, one_line
 
 #: Predictions a photo that are kept: top-5 is the last that is reported.
 TOP = 5

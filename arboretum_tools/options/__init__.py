@@ -68,6 +68,7 @@ class Option:
         default: how the default reads where the value does not say it.
         required: whether the command line asks for it.
         recipe: whether it may stand in a recipe file.
+        on_command_line: what is true of the flag and not of the argument, added to its help.
     """
 
     help: str
@@ -85,6 +86,7 @@ class Option:
     default: str | None = None
     required: bool = False
     recipe: bool = True
+    on_command_line: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +155,7 @@ class Declared:
         """The default as people read it; None where leaving the option out says nothing more."""
         if self.option.default is not None:
             return self.option.default or None
-        if isinstance(self.value, bool) or self.value in (None, (), dataclasses.MISSING):
+        if isinstance(self.value, bool) or self.value in (None, (), "", dataclasses.MISSING):
             return None
         if isinstance(self.value, tuple):
             return ",".join(map(str, self.value))
@@ -270,9 +272,13 @@ def takes(stage: Callable[_P, _Options]) -> _Takes[_P, _Options]:
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         *things, _ = inspect.signature(function).parameters.values()
+        known = inspect.signature(stage).parameters
 
         @functools.wraps(function)
         def called(*given: Any, **options: Any) -> Any:
+            for name in options:
+                if name not in known:
+                    raise TypeError(f"{function.__name__}() got an unexpected keyword argument {name!r}")
             return function(*given[: len(things)], stage(*given[len(things) :], **options))
 
         hints = get_type_hints(stage, include_extras=True)

@@ -95,9 +95,9 @@ class TaskOptions:
     check: Annotated[
         str,
         Option(
-            "What is looked at before a photo is stored: bytes (type, size and end, and the hash where the "
-            "host tells it) or decode (the pixels too: about 10 ms a photo more; sees a part of what "
-            "damages pixels alone, see `verify`).",
+            "What is checked before a photo is stored: bytes (type, size and end, and the hash where the "
+            "host gives one) or decode (the pixels too, about 10 ms a photo more; finds some of the damage "
+            "to pixels, not all: see `verify`).",
             metavar="HOW",
             choices=CHECKS,
             noun="check",

@@ -49,8 +49,8 @@ class EvaluationOptions(PredictedOptions):
     bias: Annotated[
         bool,
         Option(
-            "Accuracy by year, month and licence too, and of photos by people, and from cells of 5 degrees, "
-            "that have train photos or have none."
+            "Also accuracy by year, month and licence, and whether the observer, or the 5-degree cell, of a "
+            "photo has train photos too."
         ),
     ] = False
 

@@ -41,8 +41,8 @@ class WebDatasetOptions(ImageOptions):
     samples_per_shard: Annotated[
         int | None,
         Option(
-            "webdataset: at most so many. Without it at most 10,000, in 20 shards a part or more where that "
-            "leaves 10 samples in each.",
+            "webdataset: most samples of a shard. Without it 10,000, or fewer, so that a part has 20 shards "
+            "of at least 10 samples each.",
             metavar="N",
             least=1,
         ),

@@ -113,7 +113,8 @@ class DrawOptions:
     pairs: Annotated[
         Iterable[str | Sequence[str]] | None,
         Option(
-            "confounding: two taxa that look alike; may be repeated.",
+            "confounding: two taxa that look alike.",
+            on_command_line="May be repeated.",
             metavar="'A / B'",
             flag="pair",
             many=True,
@@ -125,11 +126,12 @@ class DrawOptions:
     store: Annotated[
         str | Path | Iterable[int] | None,
         Option(
-            "Only photos that this image store holds; `none` for the whole catalogue.",
+            "Only photos that this image store holds.",
             metavar="DIR",
             flag="images",
             text=True,
-            default="without selection flags ./images if it is a store",
+            on_command_line="`none` for the whole catalogue. [default: without selection flags ./images if "
+            "it is a store]",
             recipe=False,
         ),
     ] = None
@@ -187,8 +189,8 @@ class SplitOptions(DrawOptions):
     lt_ratio: Annotated[
         float | None,
         Option(
-            "Imbalance ratio: train photos of the largest to the smallest class. Several, such as 10,50,100, "
-            "make a family: one class list, nested train parts.",
+            "Imbalance ratio: train photos of the largest to the smallest class.",
+            on_command_line="Several, such as 10,50,100, make a family: one class list, nested train parts.",
             metavar="R[,R]",
             text=True,
             default="100",

@@ -55,7 +55,7 @@ class TrainingRecipe:
     `recipe` makes one from a method and what is to differ from its paper.
     """
 
-    method: Annotated[MethodName, Option("What is trained.", "METHOD", choices=METHODS, default="ce")]
+    method: Annotated[MethodName, Option("The method to train.", "METHOD", choices=METHODS, default="ce")]
     arch: Annotated[
         str,
         Option(
@@ -63,22 +63,22 @@ class TrainingRecipe:
             "NAME",
             choices=(*SMALL, *LARGE),
             noun="network",
-            default="resnet50; deit-base",
+            default="resnet50; of deit-lt deit-base",
         ),
     ]
     image_size: Annotated[int, _number("Pixels of a side that the network sees.", "N", least=8, most=4096)]
     patch_size: Annotated[int, _count("Pixels of a side of a patch of a ViT.", least=1)]
-    epochs: Annotated[int, _count("Epochs.", least=1)]
+    epochs: Annotated[int, _count("Passes over the photos.", least=1)]
     batch_size: Annotated[int, _count("Photos of one step of the optimizer, over all GPUs.", least=2)]
     accumulate: Annotated[
         int, _count("Parts in which a batch goes through the network: more parts need less memory.", least=1)
     ]
     optimizer: Annotated[
-        Literal["sgd", "adamw"], _one_of("What steps; sgd with Nesterov's momentum.", "sgd", "adamw")
+        Literal["sgd", "adamw"], _one_of("Optimizer; sgd has Nesterov's momentum.", "sgd", "adamw")
     ]
     lr: Annotated[float, _number("Learning rate once warmed up.")]
-    momentum: Annotated[float, _number("Of sgd.", most=1)]
-    weight_decay: Annotated[float, _number("Of the weights; with adamw not of biases, norms and tokens.")]
+    momentum: Annotated[float, _number("Momentum of sgd.", most=1)]
+    weight_decay: Annotated[float, _number("Weight decay; adamw leaves out biases, norms and tokens.")]
     schedule: Annotated[Literal["step", "cosine"], _one_of("How the rate falls.", "step", "cosine")]
     milestones: Annotated[tuple[int, ...], _several("Epochs at which a step schedule falls.", "N,N,…")]
     gamma: Annotated[float, _number("Factor of each step down.", most=1)]
@@ -96,7 +96,7 @@ class TrainingRecipe:
     ]
     mixup: Annotated[float, _number("Alpha of Mixup; 0 = off.")]
     cutmix: Annotated[float, _number("Alpha of CutMix; 0 = off. Of both, one is drawn for each batch.")]
-    smoothing: Annotated[float, _number("Of the labels.", most=0.99)]
+    smoothing: Annotated[float, _number("Label smoothing.", most=0.99)]
     erasing: Annotated[float, _number("Share of the photos of which a rectangle becomes noise.", most=1)]
     drop_path: Annotated[float, _number("Stochastic depth of a ViT's last layer.", most=0.99)]
     sam: Annotated[
@@ -105,8 +105,8 @@ class TrainingRecipe:
     ema: Annotated[
         float, _number("Decay of an average of the weights, which then predicts; 0 = off.", most=0.999999)
     ]
-    beta: Annotated[float, _number("Of the class-balanced weights (Cui et al. 2019).", most=0.99999999)]
-    drw_epoch: Annotated[int, _count("Epochs before class-balanced weights set in; of ldam-drw and deit-lt.")]
+    beta: Annotated[float, _number("Beta of the class-balanced weights (Cui et al. 2019).", most=0.99999999)]
+    drw_epoch: Annotated[int, _count("Epochs before class-balanced weights set in (ldam-drw, deit-lt).")]
     tau: Annotated[float, _number("Strength of the prior of logit-adjustment.")]
     max_margin: Annotated[float, _number("Margin of ldam-drw for the rarest class.")]
     scale: Annotated[float, _number("Factor of the cosines of ldam-drw and mdcs.", least=0.001)]
@@ -116,13 +116,20 @@ class TrainingRecipe:
     alpha: Annotated[float, _number("Weight of the teacher in deit-lt, against that of the labels.", most=1)]
     distillation: Annotated[
         Literal["hard", "soft"],
-        _one_of("What deit-lt learns of its teacher: class or shares.", "hard", "soft"),
+        _one_of(
+            "What deit-lt learns from its teacher: its class (hard) or its probabilities (soft).",
+            "hard",
+            "soft",
+        ),
     ]
-    temperature: Annotated[float, _number("Of soft distillation.", least=0.001)]
+    temperature: Annotated[float, _number("Temperature of soft distillation.", least=0.001)]
     precision: Annotated[
         Literal["auto", "bfloat16", "float32"],
         _one_of(
-            "Of products of matrices; auto: bfloat16 on a GPU that has it.", "auto", "bfloat16", "float32"
+            "Precision of matrix products; auto: bfloat16 on a GPU that has it.",
+            "auto",
+            "bfloat16",
+            "float32",
         ),
     ]
     seed: Annotated[int, _number("Another seed, another run.", "N", most=2**31 - 1)]

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, NoReturn
 from arboretum_metadata.vocab import INATURALIST_OBSERVATION, INATURALIST_PAGE, INATURALIST_PHOTO
 from arboretum_tools.errors import SelectionError
 from arboretum_tools.system.regular_files import regular
-from arboretum_tools.tabular.tables import one_line, read_columns
+from arboretum_tools.tabular.tables import read_columns
+from arboretum_tools.wording import one_line
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -20,9 +20,9 @@ import pyarrow.csv
 from arboretum_metadata.schema import CLASSES
 from arboretum_tools.catalog import Selection
 from arboretum_tools.errors import RecipeError
-from arboretum_tools.tabular.tables import one_line, read_columns, read_table
+from arboretum_tools.tabular.tables import read_columns, read_table
 from arboretum_tools.taxa.identity import class_key_sql
-from arboretum_tools.wording import counted, does
+from arboretum_tools.wording import counted, does, one_line
 
 # Names of a list that an error shows.
 _SHOWN = 5

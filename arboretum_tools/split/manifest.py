@@ -27,7 +27,7 @@ from arboretum_tools.photos.photo_plan import COLUMNS, PhotoPlan
 from arboretum_tools.split.part_files import BATCH_ROWS, PartFiles, SavedParts, part_batches
 from arboretum_tools.system.atomic_files import placed, read_json, refuse_existing, whole_folder, write_json
 from arboretum_tools.tabular.tables import PHOTO_ENCODINGS, read_table, write_table
-from arboretum_tools.wording import counted, did_you_mean
+from arboretum_tools.wording import counted, did_you_mean, one_line
 
 FORMAT_VERSION = 1
 
@@ -322,7 +322,7 @@ def open_split(path: str | Path, *, in_memory: bool = True) -> Split:
     """Opens a split folder.
 
     The files are untrusted: columns and types are checked, labels must be 0 to C-1, and no path is ever
-    taken from them. The content hashes are not recomputed here; `audit` does that.
+    taken from them. The content hashes are not recomputed here; `audit_split` does that.
 
     Args:
         path: the folder.
@@ -411,7 +411,7 @@ def _meta(path: Path, refuse: Callable[[str], SplitError]) -> dict[str, Any]:
     try:
         meta = read_json(file)
     except (OSError, ValueError) as error:
-        raise refuse(f"{file} cannot be read: {error}") from error
+        raise refuse(f"{file} cannot be read: {one_line(error)}") from error
     needed = ("recipe", "recipe_sha256", "catalog", "counts", "sha256")
     if not isinstance(meta, dict) or any(name not in meta for name in ("format_version", *needed)):
         raise refuse(f"{file} lacks one of: format_version, {', '.join(needed)}")

@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 from arboretum_metadata.schema import PART
 from arboretum_tools.errors import SplitError
 from arboretum_tools.system.regular_files import regular
-from arboretum_tools.tabular.tables import arrow_schema, one_line, read_table
+from arboretum_tools.tabular.tables import arrow_schema, read_table
+from arboretum_tools.wording import one_line
 
 #: Rows of a saved part that are held at a time; shows in no result.
 BATCH_ROWS = 1_000

@@ -39,7 +39,7 @@ from arboretum_tools.tabular.tables import arrow_schema
 from arboretum_tools.taxa.bands import shot_band
 from arboretum_tools.taxa.identity import folder_names
 from arboretum_tools.version import __version__
-from arboretum_tools.wording import counted
+from arboretum_tools.wording import counted, one_line
 
 #: Rank of a class that is no taxon.
 CATEGORY = "category"
@@ -121,7 +121,7 @@ def _text(path: Path) -> str:
     try:
         return regular(path).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise SplitError(f"{path} cannot be read: {error}") from error
+        raise SplitError(f"{path} cannot be read: {one_line(error)}") from error
 
 
 def _json(path: Path, text: str) -> Any:

@@ -25,7 +25,7 @@ from arboretum_tools.options.select import Box, SelectionOptions
 from arboretum_tools.options.split import SplitOptions
 from arboretum_tools.split.recipe import check_kinds
 from arboretum_tools.system.regular_files import regular
-from arboretum_tools.wording import did_you_mean
+from arboretum_tools.wording import did_you_mean, one_line
 
 # What comes from beside a recipe: lists and what is kept out are files, and the store is a folder.
 _NOT_HERE = ("photo_ids", "observation_ids", "store", "exclude", "class_list", "counts", "seeds")
@@ -80,7 +80,7 @@ def read_recipe(path: str | Path) -> RecipeFile:
     try:
         found = tomllib.loads(regular(Path(path)).read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise RecipeError(f"the recipe {path} cannot be read: {error}") from error
+        raise RecipeError(f"the recipe {path} cannot be read: {one_line(error)}") from error
     values = {key.replace("-", "_"): value for key, value in found.items()}
     known = (*_SELECTION, *_RECIPE_KEYS, "preset")
     for key, value in values.items():

@@ -28,6 +28,7 @@ from arboretum_tools.split.recipe import SplitRecipe
 from arboretum_tools.system.atomic_files import read_json
 from arboretum_tools.tabular.arrays import from_numpy, texts
 from arboretum_tools.tabular.tables import read_table
+from arboretum_tools.wording import one_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,7 +307,7 @@ def _meta(file: Path) -> dict[str, Any]:
         meta = read_json(file)
     except (OSError, ValueError) as error:
         raise SplitError(
-            f"{file} cannot be read: {error}", hint="Name a split.json, or the folder of a split."
+            f"{file} cannot be read: {one_line(error)}", hint="Name a split.json, or the folder of a split."
         ) from error
     shape = {"recipe": dict, "sha256": dict, "catalog": dict}
     if not isinstance(meta, dict) or any(not isinstance(meta.get(k), kind) for k, kind in shape.items()):

@@ -23,7 +23,7 @@ from arboretum_tools.store.shards.record import PhotoRecord, from_arrow
 from arboretum_tools.store.states import pending
 from arboretum_tools.store.storage import Storage
 from arboretum_tools.tabular import query
-from arboretum_tools.tabular.tables import one_line
+from arboretum_tools.wording import one_line
 
 # An error without the numbers that differ from photo to photo; that of an HTTP status tells something.
 _REASON = r"regexp_replace(coalesce(error, ''), '(after|of|byte) [0-9]+( |$)', '\1 N\2', 'g')"

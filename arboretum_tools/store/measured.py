@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from arboretum_tools.store.reader import ImageStore, damaged
 from arboretum_tools.tabular.arrays import to_numpy
-from arboretum_tools.tabular.tables import one_line
+from arboretum_tools.wording import one_line
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

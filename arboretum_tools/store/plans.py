@@ -14,7 +14,7 @@ from arboretum_tools.photos.photo_plan import COLUMNS, ID_DIGITS, PhotoPlan, Sav
 from arboretum_tools.store.shards import layout
 from arboretum_tools.store.storage import Storage, storage_at
 from arboretum_tools.system.atomic_files import parse_json
-from arboretum_tools.tabular.tables import one_line
+from arboretum_tools.wording import one_line
 
 # Other names are no plans of ours, and are left alone.
 _PLAN = re.compile(rf"[0-9a-f]{{{ID_DIGITS}}}\.json")
@@ -105,7 +105,7 @@ def saved(store: str | Path | Storage) -> list[SavedPlan]:
             plan = SavedPlan(file, identity, int(payload["photos"]), dict(payload["source"]))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StoreError(
-                f"{storage.where(path)} cannot be read: {error}",
+                f"{storage.where(path)} cannot be read: {one_line(error)}",
                 hint="Remove it and the .parquet of the same name, and download that selection again: what "
                 "the store holds is not fetched twice.",
             ) from error

@@ -20,6 +20,7 @@ from arboretum_tools.store.shards.layout import StoreConfig
 from arboretum_tools.store.shards.record import PhotoRecord, from_arrow
 from arboretum_tools.store.storage import Place, Storage, StoredFile, storage_at
 from arboretum_tools.tabular.tables import read_table
+from arboretum_tools.wording import one_line
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -135,7 +136,7 @@ class ImageStore:
             try:
                 rows = pq.read_table(path, filters=[("photo_id", "=", photo_id)])
             except (pa.ArrowInvalid, OSError) as error:
-                raise damaged(f"{path} cannot be read: {error}") from error
+                raise damaged(f"{path} cannot be read: {one_line(error)}") from error
             for record in from_arrow(rows):
                 yield layout.shard_number(path), record
 

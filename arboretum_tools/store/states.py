@@ -24,7 +24,7 @@ from arboretum_tools.store.reader import ImageStore, damaged
 from arboretum_tools.store.shards.layout import PENDING, shard_number
 from arboretum_tools.store.storage.lock import ALONE, Task
 from arboretum_tools.tabular.arrays import from_numpy, to_numpy
-from arboretum_tools.tabular.tables import one_line
+from arboretum_tools.wording import one_line
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -27,7 +27,7 @@ from arboretum_tools.store.shards import layout, tar
 from arboretum_tools.store.shards.record import PhotoRecord, from_arrow
 from arboretum_tools.store.storage import Storage, storage_at
 from arboretum_tools.tabular import query
-from arboretum_tools.tabular.tables import one_line
+from arboretum_tools.wording import one_line
 
 #: So many are told one by one; the others are counted.
 MOST_TOLD = 1_000
@@ -59,7 +59,7 @@ class Verification:
         photos: images that were read.
         size_bytes: their bytes.
         decoded: whether their pixels were decoded too.
-        damages: the first `MOST_TOLD`, by shard, then in the order in which they lie in it.
+        damages: the first thousand, by shard, then in the order in which they lie in it.
         damaged: how many there are.
         seconds: how long it took.
     """

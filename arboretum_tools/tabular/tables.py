@@ -19,6 +19,7 @@ from arboretum_tools.errors import ArboretumError
 from arboretum_tools.system.atomic_files import canonical_json, whole_file
 from arboretum_tools.system.regular_files import regular
 from arboretum_tools.version import __version__
+from arboretum_tools.wording import one_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -168,8 +169,3 @@ def provenance_of(path: Path) -> dict[str, Any]:
 
     payload = (pq.read_schema(regular(path)).metadata or {}).get(METADATA_KEY)
     return dict(json.loads(payload)) if payload else {}
-
-
-def one_line(error: BaseException) -> str:
-    """The first line of an error's text, for use inside a sentence."""
-    return str(error).strip().split("\n", 1)[0].rstrip(".")

@@ -24,6 +24,7 @@ from typing import Any, Literal
 from arboretum_metadata.vocab import LIFE_STAGE_RANK, RANKS
 from arboretum_tools.errors import BadInputError, SplitError, UsageError
 from arboretum_tools.system.regular_files import regular
+from arboretum_tools.wording import one_line
 
 CaptionType = Literal[
     "com",
@@ -197,7 +198,7 @@ class Templates:
         try:
             payload = tomllib.loads(regular(path).read_text("utf-8"))
         except (OSError, ValueError, RecursionError) as error:
-            raise BadInputError(f"the caption templates {path} cannot be read: {error}") from error
+            raise BadInputError(f"the caption templates {path} cannot be read: {one_line(error)}") from error
         if not payload:
             raise BadInputError(f"{path} names no caption", hint='Write, for example, txt = "$common_name".')
         forms = {name: (value,) if isinstance(value, str) else value for name, value in payload.items()}

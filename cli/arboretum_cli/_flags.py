@@ -100,7 +100,7 @@ def _is_given(value: Any) -> bool:
 
 def _parameter(entry: Declared) -> inspect.Parameter:
     names = [entry.flag, *([f"-{entry.option.short}"] if entry.option.short else [])]
-    text = entry.option.help
+    text = " ".join(filter(None, (entry.option.help, entry.option.on_command_line)))
     if entry.default_text is not None:
         text += f" [default: {entry.default_text}]"
     option = typer.Option(

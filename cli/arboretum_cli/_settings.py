@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from arboretum_tools.errors import BadInputError, UsageError
+from arboretum_tools.wording import one_line
 
 NAME = "arboretum.toml"
 
@@ -122,7 +123,7 @@ def _read(file: Path) -> dict[str, Found]:
             raise BadInputError(f"the settings {file} are not a file")
         stated = tomllib.loads(file.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise BadInputError(f"the settings {file} cannot be read: {error}") from error
+        raise BadInputError(f"the settings {file} cannot be read: {one_line(error)}") from error
     except tomllib.TOMLDecodeError as error:
         raise BadInputError(f"the settings {file} are not TOML: {error}") from error
     return {key: Found(_checked(key, value, file), str(file)) for key, value in stated.items()}

@@ -10,6 +10,7 @@ import typer
 
 from arboretum_cli._selection import SelectionFlags
 from arboretum_cli._settings import images_setting
+from arboretum_tools.wording import one_line
 
 if TYPE_CHECKING:
     from arboretum_tools.catalog import Selection
@@ -60,7 +61,7 @@ def all_pairs(named: list[str] | None, file: Path) -> list[Any]:
     try:
         text = regular(file).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"the pairs {file} cannot be read: {error}") from error
+        raise RecipeError(f"the pairs {file} cannot be read: {one_line(error)}") from error
     return [*(named or ()), *read_pairs(text, str(file))]
 
 

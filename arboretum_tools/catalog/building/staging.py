@@ -18,7 +18,7 @@ from arboretum_tools.errors import CatalogError, TargetExistsError
 from arboretum_tools.system.atomic_files import out_of_space, placed, sync
 from arboretum_tools.system.locking import exclusive
 from arboretum_tools.tabular.query import Connection, Error, OwnError, connect, out_of_room, plain_errors
-from arboretum_tools.tabular.tables import one_line
+from arboretum_tools.wording import one_line
 
 _LOCK, _PLAN, _SPILL = "lock", "plan", "spill"
 

@@ -26,7 +26,8 @@ from typing import Any
 
 from arboretum_tools.errors import CatalogError
 from arboretum_tools.system.atomic_files import canonical_json, read_json
-from arboretum_tools.tabular.tables import METADATA_KEY, one_line
+from arboretum_tools.tabular.tables import METADATA_KEY
+from arboretum_tools.wording import one_line
 
 FORMAT_VERSION = 1
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from arboretum_metadata.schema import CATALOG, CATALOG_REQUIRED, Column
 from arboretum_tools.errors import CatalogError
-from arboretum_tools.tabular.tables import one_line
+from arboretum_tools.wording import one_line
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -27,9 +27,8 @@ from arboretum_tools.tabular.query import (
     plain_errors,
     rows,
 )
-from arboretum_tools.tabular.tables import one_line
 from arboretum_tools.taxa.taxonomy import Taxon
-from arboretum_tools.wording import counted
+from arboretum_tools.wording import counted, one_line
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -19,7 +19,7 @@ from arboretum_tools.catalog.sources.source import Format, Reading
 from arboretum_tools.errors import CatalogError, UsageError
 from arboretum_tools.system.regular_files import regular
 from arboretum_tools.tabular.query import Connection, literal, parquet_source
-from arboretum_tools.tabular.tables import one_line
+from arboretum_tools.wording import one_line
 
 #: In the order in which they are asked: the first that was named lists the photos, the others add to them.
 FORMATS: dict[str, Format] = {

@@ -23,7 +23,7 @@ from arboretum_tools.catalog.sources.containers import FETCH_AGAIN, Member, text
 from arboretum_tools.catalog.sources.delimited import LINE, first_line
 from arboretum_tools.catalog.sources.source import Reading, Rows
 from arboretum_tools.errors import CatalogError
-from arboretum_tools.tabular.tables import one_line
+from arboretum_tools.wording import one_line
 
 NAME = "iNaturalist API"
 

@@ -24,7 +24,7 @@ from arboretum_tools.catalog.sources.delimited import (
     with_header,
 )
 from arboretum_tools.errors import CatalogError
-from arboretum_tools.tabular.tables import one_line
+from arboretum_tools.wording import one_line
 
 DESCRIPTOR = "meta.xml"
 

@@ -20,7 +20,7 @@ from typing import IO, Any
 
 from arboretum_tools.errors import CatalogError
 from arboretum_tools.system.regular_files import regular
-from arboretum_tools.tabular.tables import one_line
+from arboretum_tools.wording import one_line
 
 #: A compressed stream may grow this many times; text of this kind grows 3 to 12 times.
 LARGEST_RATIO = 200

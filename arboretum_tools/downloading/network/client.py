@@ -34,7 +34,7 @@ from arboretum_tools.downloading.network.proxy import Proxy
 from arboretum_tools.downloading.network.urls import AddressRules, base_url_of
 from arboretum_tools.errors import BadInputError
 from arboretum_tools.store.shards.layout import MAX_IMAGE_BYTES
-from arboretum_tools.tabular.tables import one_line
+from arboretum_tools.wording import one_line
 
 #: Seconds for a connection to a host, its TLS handshake included.
 CONNECT_S = 10.0

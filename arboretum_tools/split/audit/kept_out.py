@@ -16,8 +16,8 @@ from arboretum_tools.errors import SplitError
 from arboretum_tools.split.audit.checks import Check, Files, found
 from arboretum_tools.system.atomic_files import read_json
 from arboretum_tools.system.regular_files import regular
-from arboretum_tools.tabular.tables import one_line, read_columns
-from arboretum_tools.wording import counted, does
+from arboretum_tools.tabular.tables import read_columns
+from arboretum_tools.wording import counted, does, one_line
 
 _KINDS = {"photo_id": "photo", "observation_id": "observation", "class_key": "class", "taxon": "taxon"}
 _PARTS = ("train", "val", "test")

@@ -17,8 +17,9 @@ from arboretum_tools.split.audit import benchmark, draw, hashes, joined, kept_ou
 from arboretum_tools.split.audit.checks import Check, Files, all_checks, guarded
 from arboretum_tools.store import ImageStore
 from arboretum_tools.system.atomic_files import check_output, read_json, write_json
-from arboretum_tools.tabular.tables import arrow_schema, one_line, read_columns, write_table
+from arboretum_tools.tabular.tables import arrow_schema, read_columns, write_table
 from arboretum_tools.version import __version__
+from arboretum_tools.wording import one_line
 
 #: Name of the report inside the folder of the split.
 REPORT = "audit.json"
@@ -174,7 +175,7 @@ def _read(path: Path) -> Files:
     try:
         meta = read_json(path / "split.json")
     except (OSError, ValueError) as error:
-        raise _refuse(f"{path} is not a split: its split.json cannot be read: {error}") from error
+        raise _refuse(f"{path} is not a split: its split.json cannot be read: {one_line(error)}") from error
     hashes = meta.get("sha256") if isinstance(meta, dict) else None
     if not isinstance(hashes, dict) or not isinstance(meta.get("recipe"), dict):
         raise _refuse(f"{path / 'split.json'} lacks recipe and sha256")

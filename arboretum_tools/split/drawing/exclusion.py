@@ -31,10 +31,10 @@ from arboretum_tools.photos.photo_ids import PHOTO_COLUMNS, PhotoIds
 from arboretum_tools.split.manifest import open_split
 from arboretum_tools.system.regular_files import regular
 from arboretum_tools.tabular.arrays import from_numpy, texts
-from arboretum_tools.tabular.tables import arrow_schema, one_line, read_columns
+from arboretum_tools.tabular.tables import arrow_schema, read_columns
 from arboretum_tools.taxa.identity import class_key_sql
 from arboretum_tools.taxa.taxonomy import Taxon
-from arboretum_tools.wording import counted
+from arboretum_tools.wording import counted, one_line
 
 _COLUMNS = ("photo_id", "observation_id", "class_key", "taxon")
 

@@ -37,7 +37,7 @@ class LongTailSampler:
     All processes get the same number of positions: the last are filled up from the first of the epoch.
 
     Attributes:
-        kind: one of POWERS.
+        kind: `instance`, `class` or `square-root`.
         epoch: the epoch that the next iteration goes through; set by `set_epoch`.
         consumed: positions of this epoch that all processes together have been given; a loader that reads
             ahead has asked for more than it has trained on.
@@ -63,7 +63,7 @@ class LongTailSampler:
 
         Args:
             labels: class of each photo, index = position.
-            kind: one of POWERS.
+            kind: `instance`, `class` or `square-root`.
             seed: another seed gives another order.
             num_samples: draws an epoch, of all processes together; default the number of photos.
             rank: of this process, 0 to world_size - 1.

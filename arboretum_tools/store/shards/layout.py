@@ -27,6 +27,7 @@ from arboretum_tools.store.storage.lock import LOCK
 from arboretum_tools.system.atomic_files import PARTIAL, parse_json, write_json
 from arboretum_tools.system.temporary_folders import HIDDEN
 from arboretum_tools.version import __version__
+from arboretum_tools.wording import one_line
 
 FORMAT_VERSION = 1
 
@@ -192,7 +193,7 @@ def read_config(location: str | Path | Storage) -> StoreConfig:
             hint="Fill one with `arboretum download`, or name the folder of one.",
         ) from None
     except (OSError, ValueError) as error:
-        raise StoreError(f"{config} cannot be read: {error}") from error
+        raise StoreError(f"{config} cannot be read: {one_line(error)}") from error
     version = payload.get("format_version") if isinstance(payload, dict) else None
     if version != FORMAT_VERSION:
         raise StoreError(

@@ -36,7 +36,7 @@ def compare(
 
     Reads the folders of `arboretum train`; files of predictions are compared by `arboretum evaluate
     --against`. Runs that differ in their seed alone count as one method. Prints a Markdown table with
-    intervals, and the difference of each method to the one named first with its p. In Python:
+    intervals, and how far each method is from the one named first, with a p value. In Python:
     `arboretum_tools.compare_runs(split, runs)`.
 
     \b
