@@ -12,7 +12,7 @@ from arboretum_tools.evaluation.evaluation import Evaluation
 from arboretum_tools.evaluation.intervals import Estimate
 from arboretum_tools.evaluation.predictions import PredictionsError
 from arboretum_tools.version import __version__
-from arboretum_tools.wording import counted
+from arboretum_tools.wording import counted, does
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """Runs of one model, over one split or over splits of the same classes.
+    """Runs of one model, over one split or over splits of the same classes and train counts.
 
     Attributes:
         splits: the name of each run's split.
@@ -79,7 +79,7 @@ def summarize_runs(evaluations: Sequence[Evaluation]) -> Runs:
 
     Raises:
         UsageError: there is none.
-        PredictionsError: they are not of one part and the same classes.
+        PredictionsError: they are not of one part and the same classes with the same train counts.
 
     >>> import arboretum_tools as at
     >>> test = "splits/aves-lt100/test.parquet"
@@ -90,14 +90,12 @@ def summarize_runs(evaluations: Sequence[Evaluation]) -> Runs:
     if not evaluations:
         raise UsageError("mean and standard deviation need a run")
     first = evaluations[0]
-    classes = {row["class_key"] for row in first.per_class}
     for other in evaluations[1:]:
-        apart = len(classes ^ {row["class_key"] for row in other.per_class})
-        if apart or other.part != first.part:
-            what = f"{counted(apart, 'class')} are in one of them only" if apart else "they are of two parts"
+        if apart := _apart(first, other):
             raise PredictionsError(
-                f"runs over {first.split} and {other.split} have no common mean: {what}",
-                hint="Their spread would be that of the classes as well. Report each run by itself.",
+                f"runs over {first.split} and {other.split} have no common mean: {apart}",
+                hint="Their spread would be that of the splits as well. Report each by itself; splits of one "
+                "mean have the same classes and train counts, as make-split --seeds makes them.",
             )
     return Runs(
         splits=tuple(one.split for one in evaluations),
@@ -110,6 +108,22 @@ def summarize_runs(evaluations: Sequence[Evaluation]) -> Runs:
         others=_spreads([dict(_others(one)) for one in evaluations]),
         evaluations=tuple(evaluations),
     )
+
+
+def _apart(first: Evaluation, other: Evaluation) -> str:
+    """What sets the splits of two runs apart, so that their shot bands are not the same; "" where nothing."""
+    if first.part != other.part:
+        return f"they are of two parts, {first.part} and {other.part}"
+    trained, others = ({row["class_key"]: row["n_train"] for row in run.per_class} for run in (first, other))
+    if alone := len(trained.keys() ^ others.keys()):
+        return f"{counted(alone, 'class')} {does(alone, 'are')} in one of them only"
+    if differing := [key for key, n in trained.items() if others[key] != n]:
+        key = differing[0]
+        return (
+            f"{counted(len(differing), 'class')} {does(len(differing), 'have')} other train counts, such as "
+            f"{key} with {trained[key]:,} and {others[key]:,} photos"
+        )
+    return ""
 
 
 def _values(estimates: Mapping[str, Estimate]) -> dict[str, float | None]:

@@ -92,5 +92,30 @@ def test_several_runs_two_models_and_cuts(arboretum, workdir):
     assert "Missing argument 'SPLIT'" in outcome.err
     for wrong in (["--cuts", "many"], ["--cuts", "5,2"]):
         assert arboretum("evaluate", split, "run0.csv", *wrong).code == 2
-    assert arboretum("evaluate", split, "run0.csv", split, "run1.csv", "--against", "run2.csv").code == 2
     assert arboretum("evaluate", split, split).code == 2
+
+
+def test_a_set_over_seeds_is_averaged_and_compared_split_by_split(arboretum, workdir):
+    made = ("make-split", "--taxa", "Aves", "--seeds", "0,1,2", "--name", "set", "--lt-ratio")
+    assert arboretum(*made, "20").code == arboretum(*made, "10").code == 0
+    for name in ("set-lt20-s0", "set-lt20-s1", "set-lt20-s2", "set-lt10-s0"):
+        test = pq.read_table(f"splits/{name}/test.parquet").select(["photo_id", "label"]).to_pandas()
+        test.to_csv(f"{name}.csv", index=False)
+    zero, one, two, apart = (
+        (f"splits/{name}", f"{name}.csv")
+        for name in ("set-lt20-s0", "set-lt20-s1", "set-lt20-s2", "set-lt10-s0")
+    )
+    # Held out is the same of every seed, so that one file answers all of them.
+    outcome = arboretum("evaluate", *zero, *one, "--out", "seeds")
+    assert outcome.code == 0
+    assert "note: the same predictions are in set-lt20-s0.csv and set-lt20-s1.csv" in outcome.err
+    outcome = arboretum("evaluate", *zero, *apart, "--out", "ratios")
+    assert outcome.code == 3
+    assert not Path("ratios").exists()
+    outcome = arboretum("evaluate", *zero, *one, *two, "--against", zero[1], one[1], two[1])
+    assert outcome.code == 2
+    assert "and 3 are named" in outcome.err
+    assert "arboretum evaluate splits/set-lt20-s0 A --against B" in outcome.err
+    outcome = arboretum("evaluate", *zero, "--against", zero[1])
+    assert outcome.code == 0
+    assert outcome.err.count("note: the same predictions") == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -64,11 +65,16 @@ def evaluate(
     from arboretum_tools.errors import NotWritableError, UsageError
     from arboretum_tools.evaluation.report import report, save
 
+    splits = dict.fromkeys([split, *(path for path in [*predictions, *(against or ())] if path.is_dir())])
+    if against and len(splits) > 1:
+        raise UsageError(
+            f"--against compares over one split, and {len(splits)} are named",
+            hint=f"Compare split by split: arboretum evaluate {split} A --against B, where A and B are what "
+            "the two models predict of that split.",
+        )
     opened, files, evaluations = open_split(split), [], []
     for path in predictions:
         if path.is_dir():
-            if against:
-                raise UsageError("--against compares over one split, and two are named")
             opened = open_split(path)
             continue
         files.append(path)
@@ -78,6 +84,10 @@ def evaluate(
     found = evaluations[0] if len(evaluations) == 1 else summarize_runs(evaluations)
     predicted = {name: value for name, value in options.items() if name not in ("cuts", "bias")}
     other = compare_predictions(opened, files, against, **predicted) if against else None
+    hashes = [one.predictions_sha256 for one in evaluations]
+    hashes += other.predictions_sha256[1] if other else ()
+    for names in _same([*files, *(against or ())], hashes):
+        say(f"note: the same predictions are in {' and '.join(names)}, as if one model had been taken twice")
     folder, written = out or files[0].with_name(f"{files[0].stem}-report"), []
     drawn = find_spec("matplotlib") is not None
     try:
@@ -94,3 +104,11 @@ def evaluate(
         say(f"written to {path}")
     if written and not drawn:
         say("no figure: matplotlib is not installed (pip install '.[plots]' in the clone)")
+
+
+def _same(files: Sequence[Path], hashes: Sequence[str]) -> Iterator[list[str]]:
+    """Files that predict the same, which different models and runs hardly ever do."""
+    named: dict[str, list[str]] = {}
+    for file, sha256 in zip(files, hashes, strict=True):
+        named.setdefault(sha256, []).append(str(file))
+    return (names for names in named.values() if len(names) > 1)

@@ -130,12 +130,24 @@ def test_one_run_has_no_standard_deviation():
 def test_runs_over_other_classes_have_no_mean(tmp_path):
     _, evaluations = runs(1)
     other = tiny_split({"train": (40, 12, 4), "test": (3, 3, 3)}, name="other")
-    with pytest.raises(PredictionsError, match="tiny and other have no common mean: 1 class "):
+    with pytest.raises(PredictionsError, match="tiny and other have no common mean: 1 class is"):
         summarize_runs([*evaluations, evaluate(other, other.part("test")["label"].to_numpy())])
     with pytest.raises(PredictionsError, match="two parts"):
         summarize_runs([*evaluations, evaluate(SPLIT, SPLIT.part("val")["label"].to_numpy(), part="val")])
     with pytest.raises(UsageError):
         summarize_runs([])
+
+
+def test_runs_over_other_train_counts_have_no_mean():
+    _, evaluations = runs(1)
+    other = tiny_split({"train": (40, 12, 5, 2), "test": (3, 3, 3, 3)}, name="other")
+    with pytest.raises(
+        PredictionsError, match=r"1 class has other train counts.* with 4 and 5 photos"
+    ) as error:
+        summarize_runs([*evaluations, evaluate(other, other.part("test")["label"].to_numpy())])
+    assert "--seeds" in error.value.hint
+    same = tiny_split(name="another seed")
+    assert summarize_runs([*evaluations, evaluate(same, TRUTH)]).splits == ("tiny", "another seed")
 
 
 def test_the_report_of_runs_holds_them_and_their_comparison(tmp_path, monkeypatch):
