@@ -18,7 +18,7 @@ from arboretum_tools.imaging.images import PICTURES, Canvas, Color, wrapped
 from arboretum_tools.options import takes
 from arboretum_tools.options.contact_sheet import ContactSheetOptions
 from arboretum_tools.photos.credit import credit_line
-from arboretum_tools.samples import join
+from arboretum_tools.samples import Samples, join
 from arboretum_tools.split.manifest import Split, open_split
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.system.atomic_files import check_output, whole_file
@@ -140,12 +140,16 @@ def contact_sheet(what: Split | Selection | str | Path, options: ContactSheetOpt
         raise SplitError(f"the split {split.path or split.name} has no train photos to show")
     shown = _evenly(len(counts), options.max_classes)
     grid = _Grid(options.columns, options.photos_per_class)
-    classes = _classes(split, ImageStore.open(options.images), shown, grid.photos)
+    store = ImageStore.open(options.images)
+    samples = join(split, "train", store)
+    classes = _classes(split, store, samples, shown, grid.photos)
     ids = {photo_id for one in classes for photo_id, _ in one.photos}
     lines = _credit_lines(split, ids) if options.credits else []
     foot = _GRID_TOP + grid.height(len(classes)) + 44
     canvas = Canvas((_WIDTH, foot + len(lines) * _CREDIT_LINE + 64), _PAPER)
-    _head(canvas, split)
+    # Nothing of a selection is held out, so that none of it is for training more than the rest.
+    noun = "train photo" if isinstance(what, Split | str | Path) else "photo"
+    _head(canvas, split, noun, missing=samples.missing.num_rows)
     _chart(canvas, counts)
     _cards(canvas, classes, len(counts), max(counts), grid)
     for number, line in enumerate(lines):
@@ -189,8 +193,9 @@ def _evenly(total: int, most: int) -> list[int]:
     return sorted(set(np.rint(picked).astype(int).tolist()))
 
 
-def _classes(split: Split, store: ImageStore, labels: list[int], photos_per_class: int) -> list[_Class]:
-    samples = join(split, "train", store)
+def _classes(
+    split: Split, store: ImageStore, samples: Samples, labels: list[int], photos_per_class: int
+) -> list[_Class]:
     order = samples.shuffled(0)
     by_label = samples.labels[order]
     shown = []
@@ -210,10 +215,12 @@ def _two_names(row: Mapping[str, Any]) -> tuple[str, str]:
     return row["name"], f"{row['rank']}, no common name"
 
 
-def _head(canvas: Canvas, split: Split) -> None:
+def _head(canvas: Canvas, split: Split, noun: str, *, missing: int) -> None:
     counts = split.class_counts
     canvas.text((_MARGIN, 112), canvas.fitted(split.name, 60, _WIDTH - 2 * _MARGIN), 60, _INK, bold=True)
-    phrases = [counted(len(counts), "class"), counted(sum(counts), "train photo")]
+    phrases = [counted(len(counts), "class"), counted(sum(counts), noun)]
+    if missing:
+        phrases[-1] += f", {missing:,} of them not in the store"
     phrases += [f"{split.num_photos(part):,} {part}" for part in split.parts if part != "train"]
     if min(counts):
         phrases.append(f"head to tail {max(counts):,} : {min(counts):,}, ratio {max(counts) / min(counts):g}")

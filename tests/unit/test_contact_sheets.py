@@ -7,10 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from arboretum_metadata.sample import catalog_path
 from arboretum_metadata.schema import CLASSES, PART
+from arboretum_tools.catalog import open_catalog
 from arboretum_tools.contact_sheets import _evenly, contact_sheet
 from arboretum_tools.errors import SplitError, TargetExistsError, UsageError
 from arboretum_tools.imaging.images import Canvas, UndecodableImageError
+from arboretum_tools.split.make import whole
 from arboretum_tools.split.manifest import Split
 from arboretum_tools.store.shards.layout import StoreConfig, tar_path
 from arboretum_tools.store.writer import StoreWriter
@@ -63,6 +66,27 @@ def test_the_same_split_and_images_give_the_same_picture(tmp_path: Path) -> None
     first = contact_sheet(split, images=one.path, to=tmp_path / "first.png")
     second = contact_sheet(split, images=two.path, to=tmp_path / "second.png")
     assert first.read_bytes() == second.read_bytes()
+
+
+def test_a_selection_has_photos_and_says_how_many_the_store_lacks(tmp_path: Path, monkeypatch) -> None:
+    written: list[str] = []
+    draw = Canvas.text
+
+    def text(self: Canvas, at, text: str, *rest, **more) -> None:
+        written.append(text)
+        draw(self, at, text, *rest, **more)
+
+    monkeypatch.setattr(Canvas, "text", text)
+    selection = open_catalog(catalog_path()).select("Danaus")
+    split = whole(selection)
+    ids = split.part("train")["photo_id"].to_pylist()
+    store = tiny_store(tmp_path / "images", split, gone=ids[:1], pending=ids[1:3])
+    contact_sheet(selection, images=store.path, to=tmp_path / "selection.png")
+    (line,) = (one for one in written if "   ·   " in one)
+    assert f"   ·   {len(ids)} photos, 3 of them not in the store   ·   " in line
+    written.clear()
+    contact_sheet(split, images=store.path, to=tmp_path / "split.png")
+    assert any(f"{len(ids)} train photos, 3 of them not in the store" in one for one in written)
 
 
 def test_with_many_classes_it_shows_some_and_stays_small(tmp_path: Path) -> None:
