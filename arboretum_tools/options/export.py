@@ -74,7 +74,14 @@ class WebDatasetOptions(ImageOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class HuggingFaceOptions:
+class PlaceOptions:
+    """What formats take that say where a photo was taken."""
+
+    place: Annotated[bool, Option("hf, folder: leave latitude and longitude out.", flag="no-place")] = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class HuggingFaceOptions(PlaceOptions):
     """What the format `hf` takes."""
 
     shard_bytes: Annotated[
@@ -87,7 +94,6 @@ class HuggingFaceOptions:
             default="500 MB",
         ),
     ] = 500_000_000
-    place: Annotated[bool, Option("hf: leave latitude and longitude out.", flag="no-place")] = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +118,7 @@ class CsvOptions(ImageOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class FolderOptions(ImageOptions):
+class FolderOptions(ImageOptions, PlaceOptions):
     """What the format `folder` takes."""
 
     file_template: Annotated[

@@ -115,11 +115,14 @@ def _small_batches(source: Source, credited: _Credits, schema: pa.Schema) -> Ite
 
 def _page(source: Source, counted: Mapping[str, int], credited: _Credits) -> Iterator[str]:
     title = html.escape(source.split.name)
+    # A photo that was drawn has no page.
+    leads = "" if source.origin.drawn else " and leads to its page there"
     yield (
-        f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>Credits of {title}</title>\n'
-        f"<style>{_STYLE}</style>\n<h1>Credits of {title}</h1>\n"
-        "<p>Photos from iNaturalist by way of Arboretum, with the credit lines of iNaturalist. A number is "
-        "the photo's id and leads to its page.</p>\n<table>\n<tr><th>licence<th>photos\n"
+        f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>Attribution of {title}</title>\n'
+        f"<style>{_STYLE}</style>\n<h1>Attribution of {title}</h1>\n"
+        f"<p>The photos are {html.escape(source.origin.words)}. Their credit lines are in the words of "
+        f"iNaturalist. A number is the photo's id{leads}.</p>\n"
+        "<table>\n<tr><th>licence<th>photos\n"
     )
     for name, count in counted.items():
         about = LICENSES.get(name)

@@ -46,6 +46,7 @@ TEMPLATE_FIELDS = (
     "observer",
 )
 
+_PLACE = ("latitude", "longitude")
 _PHOTO_PAGE = "https://www.inaturalist.org/photos/"
 
 # Images a step: what an interrupted export does again at most.
@@ -80,7 +81,7 @@ class Folder(FolderOptions):
 
     def options(self) -> Mapping[str, Any]:
         """The options in force."""
-        return {"file_template": self.file_template, "resize": self.resize}
+        return {"file_template": self.file_template, "resize": self.resize, "place": self.place}
 
     def write(self, source: Source, work: Staging) -> Mapping[str, Any]:
         """Writes the photos, the table and the page."""
@@ -90,9 +91,10 @@ class Folder(FolderOptions):
             made_anew.update(_write_images(source, part, work, named, self.resize))
         with work.path("metadata.csv").open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(FOLDER_METADATA.names)
+            columns = [name for name in FOLDER_METADATA.names if self.place or name not in _PLACE]
+            writer.writerow(columns)
             for row in _rows(source, named):
-                writer.writerow([plain(row[name]) for name in FOLDER_METADATA.names])
+                writer.writerow([plain(row[name]) for name in columns])
         with work.path("CREDITS.html").open("w", encoding="utf-8") as page:
             page.writelines(_page(source, named))
         return {"made_anew": dict(sorted(made_anew.items()))}
@@ -237,8 +239,9 @@ def _page(source: Source, named: _Names) -> Iterator[str]:
     yield (
         f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>Credits of {title}</title>\n'
         f"<style>{_STYLE}</style>\n<h1>Credits of {title}</h1>\n"
-        f"<p>Photos {html.escape(source.origin.words)}, with the credit lines of iNaturalist. Keep this "
-        "page with the photos: most licences ask for the name of the author wherever a photo is shown.</p>\n"
+        f"<p>The photos are {html.escape(source.origin.words)}. Their credit lines are in the words of "
+        "iNaturalist. Keep this page with the photos: most licences ask for the name of the author "
+        "wherever a photo is shown.</p>\n"
     )
     before = None
     for row in _rows(source, named):

@@ -79,7 +79,8 @@ FOLDER_METADATA = Table(
     name="photos of a folder for people",
     path="<export>/metadata.csv of the format `folder`",
     order="part (train, val, test), then (label, photo_id)",
-    meaning="One row a photo. An apostrophe stands before text that a spreadsheet would run.",
+    meaning="One row a photo. An apostrophe stands before text that a spreadsheet would run. `--no-place` "
+    "leaves `latitude` and `longitude` out.",
     columns=(
         Column("file_name", "string", "Where the photo lies in the export."),
         Column("photo_id", "int64", "iNaturalist's number of the photo."),

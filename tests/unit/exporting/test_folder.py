@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
+from arboretum_metadata.sample import PHOTO_IDS
 from arboretum_metadata.schema import FOLDER_METADATA
 from arboretum_tools.errors import UsageError
 from arboretum_tools.exporting import Folder, export
@@ -83,6 +84,31 @@ def test_a_name_says_what_is_known(tmp_path: Path) -> None:
     bare = next(row for row in rows(folder) if not row["license"])
     assert bare["file_name"].endswith(f" {bare['photo_id']} adult.jpg")
     assert (folder / "metadata.csv").read_text("utf-8").split("\n")[0] == ",".join(FOLDER_METADATA.names)
+
+
+def test_places_are_left_out_of_the_table_where_that_is_asked(tmp_path: Path) -> None:
+    (row, *_) = rows(made(tmp_path, place=False))
+    assert list(row) == [name for name in FOLDER_METADATA.names if name not in ("latitude", "longitude")]
+
+
+def test_both_pages_say_where_the_photos_are_from(tmp_path: Path) -> None:
+    split = tiny_split()
+    part = split.part("train")
+    # A number of the bundled sample: its photos are drawn.
+    first = pa.array([PHOTO_IDS.start, *part["photo_id"].to_pylist()[1:]], pa.int64())
+    drawn = part.set_column(part.schema.get_field_index("photo_id"), part.schema.field("photo_id"), first)
+    for folder, one, said in (
+        (tmp_path / "taken", split, "<p>The photos are from iNaturalist, "),
+        (tmp_path / "drawn", dataclasses.replace(split, tables={**split.tables, "train": drawn}),
+         "<p>The photos are drawn by the test server "),
+    ):  # fmt: skip
+        folder.mkdir()
+        out = made(folder, one)
+        credits_, attribution = ((out / name).read_text() for name in ("CREDITS.html", "ATTRIBUTION.html"))
+        assert said in credits_
+        assert said in attribution
+        assert "<title>Credits of tiny</title>" in credits_
+        assert "<title>Attribution of tiny</title>" in attribution
 
 
 def test_a_template_of_ones_own(tmp_path: Path) -> None:

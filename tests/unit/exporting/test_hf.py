@@ -188,7 +188,7 @@ class TestHuggingFace(ExporterConformance):
 
     def test_options_of_another_format_are_refused(self, given: Given, tmp_path: Path) -> None:
         with pytest.raises(
-            UsageError, match=r"(?s)hf has no option samples-per-shard.*It has shard-bytes, place\."
+            UsageError, match=r"(?s)hf has no option samples-per-shard.*It has place, shard-bytes\."
         ):
             export(
                 given.split, images=given.store.path, to=tmp_path / "out", format="hf", samples_per_shard=5
