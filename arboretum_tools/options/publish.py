@@ -40,6 +40,11 @@ class PublishOptions:
         check(self)
         if not [name for name in self.authors if name.strip()]:
             raise UsageError("a publication has an author", hint="Name one with --author 'Family, Given'.")
+        for name in self.authors:
+            if ";" in name:
+                raise UsageError(
+                    f"{name!r} names several authors in one text", hint="Repeat --author, once for each."
+                )
         if self.doi is not None:
             found = _DOI.fullmatch(self.doi.strip())
             if found is None:

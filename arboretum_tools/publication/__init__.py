@@ -15,7 +15,7 @@ from arboretum_metadata.schema import CLASSES, PART
 from arboretum_tools.errors import ExportError
 from arboretum_tools.options import takes
 from arboretum_tools.options.publish import PublishOptions
-from arboretum_tools.publication.citations import PAPERS
+from arboretum_tools.publication.citations import PAPERS, Author
 from arboretum_tools.publication.composition import Composition
 from arboretum_tools.publication.croissant import CROISSANT, document, records, table_file
 from arboretum_tools.publication.datasheet import datasheet
@@ -126,7 +126,7 @@ def _citation(split: Split, title: str, authors: list[str], doi: str | None) -> 
         "message": "If you use this split, please cite it together with the data set that it is made of.",
         "type": "dataset",
         "title": title,
-        "authors": [_person(name) for name in authors],
+        "authors": [Author.of(name).cff for name in authors],
         **({"doi": doi} if doi else {}),
         "identifiers": [
             {
@@ -140,8 +140,3 @@ def _citation(split: Split, title: str, authors: list[str], doi: str | None) -> 
         "references": [paper.cff for paper in PAPERS],
     }
     return str(yaml.safe_dump(about, sort_keys=False, allow_unicode=True, width=10_000))
-
-
-def _person(name: str) -> dict[str, str]:
-    family, comma, given = (part.strip() for part in name.partition(","))
-    return {"family-names": family, "given-names": given} if comma and given else {"name": family}

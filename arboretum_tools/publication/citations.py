@@ -5,6 +5,8 @@ One list for the dataset card, Croissant, the datasheet and CITATION.cff, so tha
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +27,59 @@ _AUTHORS = (
     "Hegde, Chinmay",
     "Ganapathysubramanian, Baskar",
 )
+
+
+# What BibTeX or TeX would take for something else than itself.
+_TEX = {character: f"\\{character}" for character in "{}&%$#_"} | {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who is cited for a publication: a person, or an organisation.
+
+    Attributes:
+        family: the name of a person's family, or that of an organisation.
+        given: a person's given names; "" for an organisation.
+    """
+
+    family: str
+    given: str = ""
+
+    @classmethod
+    def of(cls, name: str) -> Author:
+        """That of "Family, Given"; a name without a comma is an organisation's."""
+        family, _, given = (part.strip() for part in name.partition(","))
+        return cls(family, given)
+
+    @property
+    def cff(self) -> dict[str, str]:
+        """As an author of a CITATION.cff."""
+        if not self.given:
+            return {"name": self.family}
+        return {"family-names": self.family, "given-names": self.given}
+
+    @property
+    def croissant(self) -> dict[str, str]:
+        """As a creator in a croissant.json."""
+        if not self.given:
+            return {"@type": "sc:Organization", "name": self.family}
+        return {
+            "@type": "sc:Person",
+            "name": f"{self.family}, {self.given}",
+            "familyName": self.family,
+            "givenName": self.given,
+        }
+
+    @property
+    def bibtex(self) -> str:
+        """As one of the names of a BibTeX entry; braces keep that of an organisation whole."""
+        if not self.given:
+            return f"{{{_tex(self.family)}}}"
+        return f"{_tex(self.family)}, {_tex(self.given)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +103,10 @@ class Paper:
     @property
     def bibtex(self) -> str:
         """Its BibTeX entry."""
-        fields = {
+        return _entry("inproceedings" if self.venue else "misc", self.key, self._fields())
+
+    def _fields(self) -> dict[str, str]:
+        return {
             "title": self.title,
             "author": " and ".join(_AUTHORS),
             **({"booktitle": self.venue} if self.venue else {}),
@@ -56,9 +114,6 @@ class Paper:
             "eprint": self.arxiv,
             "archivePrefix": "arXiv",
         }
-        kind = "inproceedings" if self.venue else "misc"
-        lines = ",\n".join(f"  {name:<13} = {{{value}}}" for name, value in fields.items())
-        return f"@{kind}{{{self.key},\n{lines}\n}}"
 
     @property
     def cff(self) -> dict[str, Any]:
@@ -101,3 +156,31 @@ PAPERS = (
 def bibtex() -> str:
     """The BibTeX entries of all papers."""
     return "\n\n".join(paper.bibtex for paper in PAPERS)
+
+
+def own_bibtex(title: str, authors: Iterable[str], doi: str | None, split_sha256: str | None) -> str:
+    """The BibTeX entry of a publication itself. It has no year: what is written depends on no clock.
+
+    Args:
+        title: of the publication.
+        authors: "Family, Given", or organisations.
+        doi: None where none was given.
+        split_sha256: of what is published.
+    """
+    key = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") or "split"
+    fields = {
+        "title": f"{{{_tex(title)}}}",
+        "author": " and ".join(Author.of(name).bibtex for name in authors),
+        **({"doi": doi} if doi else {}),
+        "note": f"Data set, split\\_sha256 {split_sha256}",
+    }
+    return _entry("misc", key, fields)
+
+
+def _entry(kind: str, key: str, fields: Mapping[str, str]) -> str:
+    lines = ",\n".join(f"  {name:<13} = {{{value}}}" for name, value in fields.items())
+    return f"@{kind}{{{key},\n{lines}\n}}"
+
+
+def _tex(text: str) -> str:
+    return "".join(_TEX.get(character, character) for character in text)

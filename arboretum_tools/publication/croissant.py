@@ -16,8 +16,8 @@ from typing import Any
 
 from arboretum_metadata.schema import Table
 from arboretum_metadata.vocab import LICENSES
-from arboretum_tools.publication.citations import bibtex
-from arboretum_tools.publication.origin import Origin
+from arboretum_tools.publication.citations import Author, bibtex, own_bibtex
+from arboretum_tools.publication.origin import DRAWN_FOR, Origin
 from arboretum_tools.split.manifest import Split
 
 #: The name of the file.
@@ -86,7 +86,7 @@ _RAI = {
 
 _RAI_DRAWN = {
     "rai:dataCollectionType": "Synthetic",
-    "rai:dataUseCases": "Trying arboretum-tools. No model of organisms can be learnt from it.",
+    "rai:dataUseCases": DRAWN_FOR,
 }
 
 
@@ -115,6 +115,7 @@ def document(
         doi: of the data set.
         authors: who made it.
     """
+    cited = [own_bibtex(name, authors, doi, split.meta.get("split_sha256"))] if authors else []
     return {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
@@ -127,9 +128,9 @@ def document(
             "value": split.meta.get("split_sha256"),
         },
         "url": f"https://doi.org/{doi}" if doi else "https://www.inaturalist.org",
-        **({"creator": [{"@type": "sc:Person", "name": one} for one in authors]} if authors else {}),
+        **({"creator": [Author.of(one).croissant for one in authors]} if authors else {}),
         "license": [LICENSES[one].url for one in licenses if one in LICENSES] or ["unknown"],
-        "citeAs": bibtex(),
+        "citeAs": "\n\n".join([*cited, bibtex()]),
         "keywords": ["biodiversity", "iNaturalist", "image classification", "long-tailed recognition"],
         "isLiveDataset": False,
         "rai:dataCollection": origin.collection,

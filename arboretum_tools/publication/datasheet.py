@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from arboretum_metadata.vocab import LICENSES
-from arboretum_tools.publication.citations import bibtex
+from arboretum_tools.publication.citations import bibtex, own_bibtex
 from arboretum_tools.publication.composition import NOT_KNOWN, Composition
-from arboretum_tools.publication.origin import Origin
+from arboretum_tools.publication.origin import DRAWN_FOR, Origin
 from arboretum_tools.split.manifest import Split
 from arboretum_tools.split.stats import split_stats
 from arboretum_tools.system.atomic_files import canonical_json
@@ -39,13 +39,14 @@ def datasheet(split: Split, title: str, authors: Sequence[str], doi: str | None)
         _identity(split, authors, doi),
         f"## Composition\n\n{_composition(split, found)}",
         f"## Collection\n\n{_collection(split)}",
-        f"## Bias\n\n{_bias(found)}",
+        f"## Bias\n\n{bias(found)}",
         f"## Making\n\n{_making(split)}",
         f"## Uses\n\n{_uses(split)}",
         f"## Distribution and licences\n\n{_licences(found)}",
         f"## Maintenance\n\n{_maintenance(split)}",
-        f"## Cite\n\n`CITATION.cff` cites this publication; the metadata are those "
-        f"of\n\n```bibtex\n{bibtex()}\n```",
+        f"## Cite\n\nThis publication, as `CITATION.cff` does:\n\n"
+        f"```bibtex\n{own_bibtex(title, authors, doi, split.meta.get('split_sha256'))}\n```\n\n"
+        f"The metadata are those of\n\n```bibtex\n{bibtex()}\n```",
     ]
     return "\n\n".join(sections) + "\n"
 
@@ -84,24 +85,32 @@ def _composition(split: Split, found: Composition) -> str:
 
 
 def _collection(split: Split) -> str:
-    return Origin.of(split).collection + (
+    origin = Origin.of(split)
+    if origin.drawn:
+        return origin.collection
+    return origin.collection + (
         " Labels are agreements of a community and not of specialists alone. Observers are given by the "
         "number and the "
         "name that they chose to be credited by."
     )
 
 
-def _bias(found: Composition) -> str:
+def bias(found: Composition) -> str:
+    """How observers, places, years and stages are spread, and of how many photos they are not known."""
     lines = [
         "Photos follow people: places, seasons and species that observers like are frequent, and the "
         "number of photos "
         "of a class says how often it is photographed, not how common it is."
     ]
     if found.observers:
+        observers = len(found.observers)
+        # A share of less than one of them is that one.
+        most = "most active 1 %" if observers >= 100 else "most active"
+        tenth = f", the most active 10 % {_percent(found.share_of_observers(0.1))}" if observers >= 10 else ""
         lines.append(
-            f"**Observers.** {counted(len(found.observers), 'observer')}; the most active 1 % of them took "
+            f"**Observers.** {counted(observers, 'observer')}; the {most} of them took "
             f"{_percent(found.share_of_observers(0.01))} of the photos whose observer is known "
-            f"({found.observers.total():,}), the most active 10 % {_percent(found.share_of_observers(0.1))}."
+            f"({found.observers.total():,}){tenth}."
         )
     if found.cells:
         lines.append(
@@ -146,6 +155,8 @@ def _making(split: Split) -> str:
 
 
 def _uses(split: Split) -> str:
+    if Origin.of(split).drawn:
+        return DRAWN_FOR
     uses = [
         "training and evaluation of models that tell organisms apart, with the parts as they are",
         *(

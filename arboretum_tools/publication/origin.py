@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+#: What data of drawn photos are for.
+DRAWN_FOR = "Trying arboretum-tools. No model of organisms can be learnt from it."
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Where photos are from.

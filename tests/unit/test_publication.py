@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,9 @@ import yaml
 from arboretum_metadata.sample import catalog_path
 from arboretum_tools import audit_split, make_split, open_catalog, open_split, publish_split
 from arboretum_tools.errors import ExportError, TargetExistsError, UsageError
+from arboretum_tools.publication.citations import own_bibtex
 from arboretum_tools.publication.composition import Composition
+from arboretum_tools.publication.datasheet import bias
 from arboretum_tools.testing.tiny import tiny_split
 
 
@@ -58,7 +61,9 @@ def test_the_citation_names_authors_doi_and_papers(published):
 def test_croissant_describes_every_table(published):
     found = json.loads((published.path / "croissant.json").read_text())
     assert found["url"] == "https://doi.org/10.5281/zenodo.1234567"
-    assert [one["name"] for one in found["creator"]] == ["Doe, Jane", "The Lab"]
+    assert [(one["@type"], one["name"]) for one in found["creator"]] == [
+        ("sc:Person", "Doe, Jane"), ("sc:Organization", "The Lab"),
+    ]  # fmt: skip
     files = {one["@id"]: one for one in found["distribution"]}
     assert {one["contentUrl"] for one in files.values()} == {
         "classes.parquet", "train.parquet", "val.parquet", "test.parquet",
@@ -75,6 +80,48 @@ def test_croissant_describes_every_table(published):
     references = [field["references"]["field"]["@id"] for one in found["recordSet"] for field in one["field"]
                   if "references" in field]  # fmt: skip
     assert references == ["classes/label"] * 3
+
+
+def test_the_split_itself_is_cited_before_the_papers(split, published):
+    cited = json.loads((published.path / "croissant.json").read_text())["citeAs"]
+    own, *papers = cited.split("\n\n")
+    assert own.splitlines() == [
+        "@misc{birds-long-tailed,",
+        "  title         = {{Birds, | long-tailed}},",
+        "  author        = {Doe, Jane and {The Lab}},",
+        "  doi           = {10.5281/zenodo.1234567},",
+        f"  note          = {{Data set, split\\_sha256 {split.meta['split_sha256']}}}",
+        "}",
+    ]
+    assert len(papers) == 2
+    assert own in (published.path / "DATASHEET.md").read_text("utf-8")
+
+
+def test_what_tex_would_take_for_its_own_is_written_for_it():
+    entry = own_bibtex("50 % {x_1} \\", ["R&D"], None, "00")
+    assert r"{{50 \% \{x\_1\} \textbackslash{}}}" in entry
+    assert r"{{R\&D}}" in entry
+
+
+def test_of_drawn_photos_both_descriptions_say_what_they_are_not_for(published):
+    said = json.loads((published.path / "croissant.json").read_text())["rai:dataUseCases"]
+    text = (published.path / "DATASHEET.md").read_text("utf-8")
+    assert f"## Uses\n\n{said}\n" in text
+    assert "Made for" not in text
+
+
+@pytest.mark.parametrize(
+    ("counts", "said"),
+    [
+        ([3, 1], "2 observers; the most active of them took 75 % of the photos whose observer is known (4)."),
+        ([10] * 2 + [1] * 38, "the most active of them took 17 % of the photos whose observer is known (58), "
+         "the most active 10 % 38 %."),
+        ([51] + [1] * 99, "the most active 1 % of them took 34 %"),
+    ],
+)  # fmt: skip
+def test_no_share_of_observers_is_less_than_one(counts, said):
+    found = Composition(photos=sum(counts), observers=Counter(dict(enumerate(counts))))
+    assert said in bias(found)
 
 
 def test_the_datasheet_counts_what_is_there(split, published):
@@ -129,6 +176,8 @@ def test_of_a_split_without_observers_places_and_days_nothing_is_made_up(tmp_pat
     ("arguments", "message"),
     [
         ({"authors": " "}, "has an author"),
+        ({"authors": "Doe, Jane; Roe, Max"}, "several authors"),
+        ({"authors": ["The Lab", "Doe, Jane; Roe, Max"]}, "several authors"),
         ({"authors": "Doe, Jane", "doi": "10.x/1"}, "is not a DOI"),
         ({"authors": "Doe, Jane", "doi": "10.5281/a b"}, "is not a DOI"),
     ],
