@@ -84,9 +84,9 @@ def evaluate(
     found = evaluations[0] if len(evaluations) == 1 else summarize_runs(evaluations)
     predicted = {name: value for name, value in options.items() if name not in ("cuts", "bias")}
     other = compare_predictions(opened, files, against, **predicted) if against else None
-    hashes = [one.predictions_sha256 for one in evaluations]
-    hashes += other.predictions_sha256[1] if other else ()
-    for names in _same([*files, *(against or ())], hashes):
+    answers = [(one.sha256[one.part], one.predictions_sha256) for one in evaluations]
+    answers += [(answers[0][0], sha256) for sha256 in (other.predictions_sha256[1] if other else ())]
+    for names in _same([*files, *(against or ())], answers):
         say(f"note: the same predictions are in {' and '.join(names)}, as if one model had been taken twice")
     folder, written = out or files[0].with_name(f"{files[0].stem}-report"), []
     drawn = find_spec("matplotlib") is not None
@@ -106,9 +106,14 @@ def evaluate(
         say("no figure: matplotlib is not installed (pip install '.[plots]' in the clone)")
 
 
-def _same(files: Sequence[Path], hashes: Sequence[str]) -> Iterator[list[str]]:
-    """Files that predict the same, which different models and runs hardly ever do."""
-    named: dict[str, list[str]] = {}
-    for file, sha256 in zip(files, hashes, strict=True):
-        named.setdefault(sha256, []).append(str(file))
+def _same(files: Sequence[Path], answers: Sequence[tuple[str, str]]) -> Iterator[list[str]]:
+    """Files that predict the same of the same photos, which different models and runs hardly ever do.
+
+    Args:
+        files: of predictions.
+        answers: of each file, the hash of the photos and that of what is predicted, in their order.
+    """
+    named: dict[tuple[str, str], list[str]] = {}
+    for file, answer in zip(files, answers, strict=True):
+        named.setdefault(answer, []).append(str(file))
     return (names for names in named.values() if len(names) > 1)
