@@ -28,7 +28,7 @@ from arboretum_tools.system.regular_files import regular
 from arboretum_tools.wording import did_you_mean, one_line
 
 # What comes from beside a recipe: lists and what is kept out are files, and the store is a folder.
-_NOT_HERE = ("photo_ids", "observation_ids", "store", "exclude", "class_list", "counts", "seeds")
+_NOT_HERE = ("photo_ids", "observation_ids", "store", "exclude", "class_list", "counts")
 
 _SELECTION = {entry.name: entry for entry in declared(SelectionOptions) if entry.option.recipe}
 _RECIPE_KEYS = tuple(entry.name for entry in declared(SplitOptions) if entry.option.recipe)
@@ -80,7 +80,9 @@ def read_recipe(path: str | Path) -> RecipeFile:
     try:
         found = tomllib.loads(regular(Path(path)).read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise RecipeError(f"the recipe {path} cannot be read: {one_line(error)}") from error
+        raise RecipeError(
+            f"the recipe {path} cannot be read: {one_line(error)}", hint=_instead(path, error)
+        ) from error
     values = {key.replace("-", "_"): value for key, value in found.items()}
     known = (*_SELECTION, *_RECIPE_KEYS, "preset")
     for key, value in values.items():
@@ -102,6 +104,15 @@ def read_recipe(path: str | Path) -> RecipeFile:
     if not isinstance(name, str | None):
         raise RecipeError(f"the recipe {path}: name is text, not {name!r}")
     return RecipeFile({**preset.selection, **selection}, {**preset.recipe, **values}, name)
+
+
+def _instead(path: str | Path, error: Exception) -> str:
+    """What may have been meant by a file that is not TOML."""
+    if not isinstance(error, tomllib.TOMLDecodeError):
+        return ""
+    if Path(path).suffix == ".json":
+        return f"A split is made again from its split.json with --from {path}."
+    return 'Text stands in quotation marks: taxa = "Aves".' if "Invalid value" in str(error) else ""
 
 
 def _checked(path: str | Path, entry: Declared, value: Any) -> Any:
@@ -135,6 +146,12 @@ def preset_values(name: object) -> RecipeFile:
 
 def _unknown(path: str | Path, key: str, known: tuple[str, ...]) -> RecipeError:
     written = key.replace("_", "-")
+    if key == "seeds":
+        return RecipeError(
+            f"the recipe {path} names seeds, which no recipe holds",
+            hint="A recipe is of one seed: for a set over several give --seeds, such as --seeds 0,1,2, "
+            "beside the recipe on the command line.",
+        )
     if key in _NOT_HERE or key in ("catalog", "images", "out"):
         flag = "images" if key == "store" else written
         return RecipeError(

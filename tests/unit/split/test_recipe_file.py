@@ -47,6 +47,24 @@ def test_a_value_of_another_kind_is_refused(tmp_path: Path, line: str) -> None:
         read_recipe(path)
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "hint"),
+    [
+        ("r.toml", "seeds = [0, 1, 2]", "give --seeds"),
+        ("r.toml", 'exclude = "x"', "hold no paths: give --exclude"),
+        ("r.toml", "taxa = Aves", 'quotation marks: taxa = "Aves"'),
+        ("split.json", '{"recipe": {}}', "with --from"),
+    ],
+)
+def test_what_is_wrong_in_a_recipe_has_a_hint_of_its_own(
+    tmp_path: Path, name: str, text: str, hint: str
+) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(RecipeError) as error:
+        read_recipe(tmp_path / name)
+    assert hint in error.value.hint
+
+
 def test_closed_lists_are_compared_without_case() -> None:
     typed = Criteria(
         rarity=("RARE",), life_stage=("Adult",), license=("cc-by", "Open"), iucn=("en",), quality_grade="Any"
