@@ -39,6 +39,13 @@ def test_the_hash_that_a_paper_prints_is_compared(arboretum, workdir):
     assert outcome.code == 6
     assert f"; {other} was expected" in outcome.out
     assert "Compare recipe and rows_sha256" in outcome.err
+    # That another split was expected is no flaw of this one.
+    report = json.loads(Path("splits/aves-lt20/audit.json").read_text())
+    assert report["verdict"] == "kept"
+    assert "expected" not in json.dumps(report)
+    outcome = arboretum("audit-split", "splits/aves-lt20", "--expect", other, "--json")
+    assert outcome.code == 6
+    assert json.loads(outcome.out)["as_expected"]["outcome"] == "broken"
     assert arboretum("audit-split", "splits/aves-lt20", "--expect", printed[:12]).code == 2
 
 

@@ -10,7 +10,7 @@ import json
 import re
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ import pytest
 from arboretum_cli.main import COMMANDS, GROUPS
 from arboretum_metadata.sample import catalog_path
 from arboretum_tools import build_catalog, export, make_split, open_catalog
+from arboretum_tools.split.recipe import SplitRecipe
 from arboretum_tools.testing.tiny import tiny_split, tiny_store
 
 REPOSITORY = Path(__file__).parents[2]
@@ -132,6 +133,12 @@ def test_the_changelog_and_the_citation_name_this_version():
 
     assert f'version: "{__version__}"' in (REPOSITORY / "CITATION.cff").read_text("utf-8")
     assert "## [Unreleased]" in (REPOSITORY / "CHANGELOG.md").read_text("utf-8")
+
+
+def test_every_key_of_a_recipe_is_in_the_page_of_split_files():
+    section = (DOCS / "reference/split-files.md").read_text().split("## The recipe")[1].split("\n#")[0]
+    rows = [line.split(" | ")[0] for line in section.splitlines() if line.startswith("| `")]
+    assert {field.name for field in fields(SplitRecipe)} <= set(re.findall(r"`(\w+)`", "".join(rows)))
 
 
 def test_every_key_of_a_json_file_is_in_the_data_dictionary(tmp_path):

@@ -40,17 +40,20 @@ class Audit:
         near_duplicates: all pairs of photos that show nearly the same, the columns of NEAR_DUPLICATES; None
             where they were not looked for.
         split_sha256: the hash over everything that split.json states; None in a split that states none.
+        as_expected: the comparison with the hash that was expected, if one was. Not among `checks`, and in no
+            report: it says nothing of the split itself, which may be sound and another one.
     """
 
     path: Path
     checks: tuple[Check, ...]
     near_duplicates: pa.Table | None = None
     split_sha256: str | None = None
+    as_expected: Check | None = None
 
     @property
     def ok(self) -> bool:
-        """Whether no promise is broken."""
-        return not self.broken
+        """Whether no promise is broken, and it is the split that was expected."""
+        return not self.broken and (self.as_expected is None or self.as_expected.outcome == "kept")
 
     @property
     def broken(self) -> tuple[Check, ...]:
@@ -62,7 +65,7 @@ class Audit:
         return {
             "toolkit_version": __version__,
             "split_sha256": self.split_sha256,
-            "verdict": "kept" if self.ok else "broken",
+            "verdict": "broken" if self.broken else "kept",
             "checks": [asdict(check) for check in self.checks],
         }
 
@@ -151,7 +154,9 @@ def audit_split(
             raise UsageError(f"a split_sha256 has 64 hexadecimal digits; {expect[:80]!r} is not one")
     store = None if images is None else ImageStore.open(images)
     files = _read(path)
-    checks = list(guarded({"hashes": lambda: hashes.checks(files, expect)}))
+    of_hashes = list(guarded({"hashes": lambda: hashes.checks(files, expect)}))
+    as_expected = next((check for check in of_hashes if check.name == hashes.EXPECTED), None)
+    checks = [check for check in of_hashes if check is not as_expected]
     checks += all_checks(files)
     checks += guarded({"benchmark": lambda: benchmark.checks(files)})
     checks += guarded({"joined groups": lambda: joined.checks(files)})
@@ -164,7 +169,8 @@ def audit_split(
         of_images, near = pictures.checks(files, store, on_event, near_duplicates=near_duplicates)
         checks += of_images
     stated = files.meta.get("split_sha256")
-    return Audit(path, tuple(checks), near, stated if isinstance(stated, str) else None)
+    stated = stated if isinstance(stated, str) else None
+    return Audit(path, tuple(checks), near, stated, as_expected)
 
 
 def _read(path: Path) -> Files:

@@ -75,7 +75,8 @@ def audit_split(
         str | None,
         typer.Option(
             "--expect",
-            help="Also prove that it is the split of this split_sha256, as a paper prints it.",
+            help="Also prove that it is the split of this split_sha256, as a paper prints it; no part "
+            "of the report.",
             metavar="SHA256",
             show_default=False,
         ),
@@ -97,7 +98,7 @@ def audit_split(
 
     Recomputes hashes, counts, profile, ratio, labels and what the parts must not share, by code that has
     nothing in common with make-split; writes audit.json into the folder (into --out; nowhere where the folder
-    is read-only); exits 6 where a promise is broken.
+    is read-only); exits 6 where a promise is broken, or it is not the split of --expect.
     In Python: `arboretum_tools.audit_split(path)`, `arboretum_tools.split.against_catalog`.
 
     \b
@@ -146,24 +147,29 @@ def audit_split(
         if out is not None:
             raise
         say_error(f"warning: the report is not written: {error}; --out FILE names another place")
+    expected = found.as_expected
     rows = [
         (
             check.outcome,
             check.name,
             "; ".join([check.detail, ", ".join(check.examples[:_SHOWN])]) if check.examples else check.detail,
         )
-        for check in found.checks
+        for check in (*found.checks, *([expected] if expected else []))
     ]
     counts = ", ".join(f"{count} {outcome}" for outcome, count in summary(found.checks).items())
     lines = [*table(("", "promise", "found"), rows), f"{counts}; {written}"]
-    result(json, {"path": str(split), **found.to_dict()}, lines)
-    if not found.ok:
+    beside = {"as_expected": dataclasses.asdict(expected)} if expected else {}
+    result(json, {"path": str(split), **found.to_dict(), **beside}, lines)
+    if found.broken:
         raise VerificationError(
             f"{split} breaks {len(found.broken)} of its promises: "
             + ", ".join(check.name for check in found.broken),
-            hint="It is sound, and not the split that was printed: another recipe, grouping or version of "
-            "it. Compare recipe and rows_sha256 in its split.json with those of the split that was printed."
-            if [check.name for check in found.broken] == ["split_sha256 as expected"]
-            else "A split of ours is made again by `arboretum make-split --from SPLIT`; of a published one, "
+            hint="A split of ours is made again by `arboretum make-split --from SPLIT`; of a published one, "
             "say so where you report on it.",
+        )
+    if not found.ok:
+        raise VerificationError(
+            f"{split} keeps its promises, and is not the split that was expected",
+            hint="Another recipe, grouping or version of it was printed. Compare recipe and rows_sha256 in "
+            "its split.json with those of the split that was printed.",
         )
