@@ -28,7 +28,7 @@ from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.store.shards import layout
 from arboretum_tools.store.shards.record import PhotoRecord, from_arrow
 from arboretum_tools.store.shards.shard import OpenShard
-from arboretum_tools.store.states import CODES, States
+from arboretum_tools.store.states import CODES, States, never_asked
 from arboretum_tools.store.writer import StoreWriter
 from arboretum_tools.tabular.arrays import from_numpy, to_numpy
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 #: What a tombstone may say, in characters.
 LONGEST_REASON = 500
 
-_OK, _WITHDRAWN = CODES.index("ok"), CODES.index(WITHDRAWN)
+_PENDING, _OK, _WITHDRAWN = (CODES.index(name) for name in (layout.PENDING, "ok", WITHDRAWN))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,8 @@ class PruneReport:
         removed_bytes: bytes of these images.
         not_held: photos that the store did not hold, and now never fetches.
         withdrawn_before: photos that had a tombstone already.
+        never_asked: photos that neither the store holds nor any plan of it asks for: of another store, or
+            mistyped.
         shards: shards that were written anew.
         applied: whether anything was changed.
     """
@@ -62,6 +64,7 @@ class PruneReport:
     removed_bytes: int
     not_held: int
     withdrawn_before: int
+    never_asked: int
     shards: int
     applied: bool
 
@@ -159,6 +162,7 @@ def _counted(store: ImageStore, wanted: NDArray[np.int64]) -> PruneReport:
         removed_bytes=removed_bytes,
         not_held=len(wanted) - removed - before,
         withdrawn_before=before,
+        never_asked=never_asked(layout.plan_files(store.storage), wanted[states == _PENDING]),
         shards=shards,
         applied=False,
     )

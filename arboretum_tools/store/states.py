@@ -155,6 +155,23 @@ def pending(store: ImageStore, plans: Sequence[Path]) -> int:
     return sum(int((states.of(ids) == CODES.index(PENDING)).sum()) for ids in _asked(plans))
 
 
+def never_asked(plans: Sequence[Path], ids: NDArray[np.int64]) -> int:
+    """How many of some photos none of some plans asks for.
+
+    Args:
+        plans: saved plans.
+        ids: photo ids, ascending, each once.
+
+    Raises:
+        StoreError: a plan is damaged.
+    """
+    asked = np.zeros(len(ids), np.bool_)
+    for plan in plans:
+        for group in _id_groups(plan):
+            asked |= np.isin(ids, group)
+    return int((~asked).sum())
+
+
 class States:
     """What became of photos, by their ids."""
 

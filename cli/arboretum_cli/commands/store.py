@@ -63,7 +63,17 @@ def _lines(report: PruneReport) -> list[str]:
         f"{report.path}: {verb} {counted(report.removed, 'image')} ({size(report.removed_bytes)}) of "
         f"{counted(report.shards, 'shard')}",
         *([f"not held, and never fetched from now on: {report.not_held:,}"] if report.not_held else []),
+        *(
+            [f"of these never asked of this store; mistyped? {report.never_asked:,}"]
+            if report.never_asked
+            else []
+        ),
         *([f"removed before: {report.withdrawn_before:,}"] if report.withdrawn_before else []),
+        *(
+            ["exports that were made before still hold what was removed: make them again, or remove them"]
+            if report.applied and report.removed
+            else []
+        ),
         *([] if report.applied else ["nothing was changed; --apply removes them"]),
     ]
 

@@ -198,6 +198,7 @@ def test_the_command_says_what_it_would_do_and_does_it(store, arboretum, tmp_pat
     would = arboretum(*arguments)
     assert would.code == 0
     assert "would remove 2 images" in would.out
+    assert "never asked of this store; mistyped? 1" in would.out
     assert "--apply removes them" in would.out
     assert 2 in held(store)
     assert "removed 2 images" in arboretum(*arguments, "--reason", "asked", "--apply").out
