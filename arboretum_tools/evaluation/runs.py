@@ -121,7 +121,7 @@ def _apart(first: Evaluation, other: Evaluation) -> str:
         key = differing[0]
         return (
             f"{counted(len(differing), 'class')} {does(len(differing), 'have')} other train counts, such as "
-            f"{key} with {trained[key]:,} and {others[key]:,} photos"
+            f"{key} with {trained[key]:,} and {counted(others[key], 'photo')}"
         )
     return ""
 
