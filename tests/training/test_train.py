@@ -355,7 +355,8 @@ def test_the_recipes_of_the_papers_and_how_they_are_scaled():
 def test_the_examples_of_the_help_run(place, tmp_path, monkeypatch, capsys):
     """At a size for a test: later flags win."""
     page = (Path(__file__).parents[2] / "docs/reference/commands/train.md").read_text()
-    examples = [line.split()[1:] for line in page.splitlines() if line.startswith("      arboretum train")]
+    lines = page.partition("Examples:")[2].splitlines()
+    examples = [line.split()[1:] for line in lines if line.startswith("arboretum train")]
     assert len(examples) == 3
     monkeypatch.chdir(tmp_path)
     (tmp_path / "splits").mkdir()
