@@ -34,15 +34,12 @@ def takes(*, only: tuple[str, ...] | None = None, **stages: type) -> Callable[[C
     """
 
     def decorate(command: Command) -> Command:
-        hints = get_type_hints(command, include_extras=True)
         parameters: list[inspect.Parameter] = []
         of_stage: dict[str, list[Declared]] = {}
-        for parameter in inspect.signature(command).parameters.values():
+        for parameter in own_parameters(command):
             stage = stages.get(parameter.name)
             if stage is None:
-                parameters.append(
-                    parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[parameter.name])
-                )
+                parameters.append(parameter)
                 continue
             options = [entry for entry in declared(stage) if only is None or entry.name in only]
             of_stage[parameter.name] = options
@@ -60,13 +57,26 @@ def takes(*, only: tuple[str, ...] | None = None, **stages: type) -> Callable[[C
             }
             command(**found, **values)
 
-        called.__name__, called.__doc__ = command.__name__, command.__doc__
-        called.__module__ = command.__module__
-        called.__annotations__ = {p.name: p.annotation for p in parameters}
-        called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        return called
+        return in_place_of(command, called, parameters)
 
     return decorate
+
+
+def own_parameters(command: Command) -> list[inspect.Parameter]:
+    """The parameters of a command as Typer reads them: by name, their annotations evaluated."""
+    hints = get_type_hints(command, include_extras=True)
+    return [
+        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[parameter.name])
+        for parameter in inspect.signature(command).parameters.values()
+    ]
+
+
+def in_place_of(command: Command, called: Command, parameters: Sequence[inspect.Parameter]) -> Command:
+    """Makes one function look like a command to Typer: its name and help, and these parameters."""
+    called.__name__, called.__doc__, called.__module__ = command.__name__, command.__doc__, command.__module__
+    called.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return called
 
 
 def repeated(arguments: Sequence[str], flag: str) -> list[str]:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import inspect
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from arboretum_cli._flags import Command, Given, takes
+from arboretum_cli._flags import Command, Given, in_place_of, own_parameters, takes
 from arboretum_cli._settings import license_setting
 from arboretum_tools.options.select import SelectionOptions
 
@@ -69,12 +69,7 @@ class SelectionFlags:
 
 def takes_selection(command: Command) -> Command:
     """Replaces the parameter `flags: SelectionFlags` of a command by the flags, at the end of its options."""
-    hints = get_type_hints(command, include_extras=True)
-    own = [
-        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[parameter.name])
-        for parameter in inspect.signature(command).parameters.values()
-        if parameter.name != "flags"
-    ]
+    own = [parameter for parameter in own_parameters(command) if parameter.name != "flags"]
     added = [
         inspect.Parameter("selection", inspect.Parameter.KEYWORD_ONLY, annotation=Given),
         inspect.Parameter("catalog", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_CatalogFlag),
@@ -85,7 +80,4 @@ def takes_selection(command: Command) -> Command:
         preferred = {} if licenses is None else {"license": licenses}
         command(flags=SelectionFlags(selection, catalog, preferred), **values)
 
-    called.__name__, called.__doc__, called.__module__ = command.__name__, command.__doc__, command.__module__
-    called.__annotations__ = {p.name: p.annotation for p in (*own, *added)}
-    called.__signature__ = inspect.Signature([*own, *added])  # type: ignore[attr-defined]
-    return takes(selection=SelectionOptions)(called)
+    return takes(selection=SelectionOptions)(in_place_of(command, called, [*own, *added]))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from typing import Annotated, get_type_hints
+from typing import Annotated
 
 import typer
 
 from arboretum_cli import _output
-from arboretum_cli._flags import Command
+from arboretum_cli._flags import Command, in_place_of, own_parameters
 
 _Quiet = Annotated[
     bool,
@@ -31,12 +31,6 @@ _Verbose = Annotated[
 
 def with_volume(command: Command) -> Command:
     """Gives a command `--quiet` and `--verbose`, as its last options."""
-    hints = get_type_hints(command, include_extras=True)
-    signature = inspect.signature(command)
-    own = [
-        parameter.replace(annotation=hints.get(name, parameter.annotation))
-        for name, parameter in signature.parameters.items()
-    ]
     added = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=annotation)
         for name, annotation in (("quiet", _Quiet), ("verbose", _Verbose))
@@ -47,7 +41,4 @@ def with_volume(command: Command) -> Command:
             _output.volume = _output.Volume.QUIET if quiet else _output.Volume.VERBOSE
         command(**values)
 
-    called.__name__, called.__doc__, called.__module__ = command.__name__, command.__doc__, command.__module__
-    called.__annotations__ = {p.name: p.annotation for p in (*own, *added)}
-    called.__signature__ = signature.replace(parameters=[*own, *added])  # type: ignore[attr-defined]
-    return called
+    return in_place_of(command, called, [*own_parameters(command), *added])
