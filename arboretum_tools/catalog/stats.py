@@ -18,7 +18,6 @@ from arboretum_tools.errors import BadInputError
 from arboretum_tools.imaging import figures as drawing
 from arboretum_tools.options import takes
 from arboretum_tools.options.stats import CatalogStatsOptions
-from arboretum_tools.system.atomic_files import check_output
 from arboretum_tools.tabular import markdown
 from arboretum_tools.tabular.query import identifier, literal
 from arboretum_tools.tabular.spreadsheets import plain
@@ -183,10 +182,8 @@ def figures(
         UsageError: the form is another one.
         BadInputError: matplotlib is not installed, or there is nothing to draw.
     """
-    files = [Path(folder) / f"{name}.{form}" for name in ("long-tail", "groups")]
-    for path in files:
-        drawing.form_of(path)
-        check_output(path, overwrite=overwrite)
+    names = ("long-tail", "groups")
+    files = [drawing.target(Path(folder) / f"{name}.{form}", overwrite=overwrite) for name in names]
     if not stats.species:
         raise BadInputError("there are no species to draw")
     new = drawing.figure_class()

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from arboretum_tools.errors import BadInputError, UsageError
-from arboretum_tools.system.atomic_files import whole_file
+from arboretum_tools.system.atomic_files import check_output, whole_file
 
 #: What a figure can be written as.
 FORMATS = ("png", "pdf", "svg")
@@ -52,6 +52,19 @@ def form_of(path: Path) -> str:
     if form not in FORMATS:
         raise UsageError(f"a figure is a png, pdf or svg file, not {path.name}")
     return form
+
+
+def target(path: str | Path, *, overwrite: bool) -> Path:
+    """The file of a figure, if one may be written there; asked before anything is drawn.
+
+    Raises:
+        TargetExistsError: the file is there and may not be replaced.
+        UsageError: the ending is none of FORMATS.
+    """
+    path = Path(path)
+    form_of(path)
+    check_output(path, overwrite=overwrite)
+    return path
 
 
 def save(figure: Any, path: Path) -> Path:

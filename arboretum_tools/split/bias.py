@@ -19,7 +19,6 @@ import pyarrow.compute as pc
 from arboretum_tools.imaging import figures
 from arboretum_tools.split.manifest import Split, open_split
 from arboretum_tools.split.stats import gini
-from arboretum_tools.system.atomic_files import check_output
 from arboretum_tools.tabular import markdown
 from arboretum_tools.tabular.arrays import to_numpy
 from arboretum_tools.wording import counted
@@ -219,7 +218,7 @@ def split_bias(split: Split | str | Path) -> SplitBias:
     if not isinstance(split, Split):
         split = open_split(split, in_memory=False)
     keys = split.classes["class_key"].to_pylist()
-    counts = {part: {trait: _counted(split, part, trait) for trait in TRAITS} for part in split.parts}
+    counts = {part: _counted(split, part) for part in split.parts}
     first = counts[split.parts[0]]
     photos = {part: np.array(split.classes[f"n_{part}"].to_pylist()) for part in split.parts}
     return SplitBias(
@@ -244,12 +243,17 @@ def split_bias(split: Split | str | Path) -> SplitBias:
     )
 
 
-def _counted(split: Split, part: str, trait: str) -> pa.Table:
-    """label, value, n: photos that have a value; a batch at a time."""
-    grouped = []
+def _counted(split: Split, part: str) -> dict[str, pa.Table]:
+    """By trait label, value, n: photos that have a value; the part is read once, a batch at a time."""
+    grouped: dict[str, list[pa.Table]] = {trait: [] for trait in TRAITS}
     for batch in split.batches(part, ["label", *COLUMNS]):
-        rows = pa.table({"label": batch.column("label"), "value": trait_columns(batch)[trait]})
-        grouped.append(rows.group_by(["label", "value"]).aggregate([([], "count_all")]))
+        for trait, values in trait_columns(batch).items():
+            rows = pa.table({"label": batch.column("label"), "value": values})
+            grouped[trait].append(rows.group_by(["label", "value"]).aggregate([([], "count_all")]))
+    return {trait: _summed(tables) for trait, tables in grouped.items()}
+
+
+def _summed(grouped: list[pa.Table]) -> pa.Table:
     if not grouped:
         return pa.table(
             {
@@ -335,9 +339,7 @@ def save_bias_figure(bias: SplitBias, path: str | Path, *, overwrite: bool = Fal
         BadInputError: matplotlib is not installed.
         UsageError: the file has another ending.
     """
-    path = Path(path)
-    figures.form_of(path)
-    check_output(path, overwrite=overwrite)
+    path = figures.target(path, overwrite=overwrite)
     figure = figures.figure_class()(figsize=(9.6, 6.4), layout="constrained")
     grid = figure.subplot_mosaic([["months", "years", "licences"], ["lorenz", "map", "map"]])
     colors = dict(zip(bias.parts, figures.BAND_COLORS.values(), strict=False))

@@ -16,7 +16,6 @@ from arboretum_tools.imaging import figures
 from arboretum_tools.options import takes
 from arboretum_tools.options.stats import SplitStatsOptions
 from arboretum_tools.split.manifest import Split, open_split
-from arboretum_tools.system.atomic_files import check_output
 from arboretum_tools.taxa.bands import BANDS
 from arboretum_tools.wording import counted
 
@@ -206,9 +205,7 @@ def save_figure(stats: SplitStats, path: str | Path, *, overwrite: bool = False)
         BadInputError: matplotlib is not installed.
         UsageError: the file has another ending.
     """
-    path = Path(path)
-    figures.form_of(path)
-    check_output(path, overwrite=overwrite)
+    path = figures.target(path, overwrite=overwrite)
     figure = figures.figure_class()(figsize=(6.4, 3.6), layout="constrained")
     axes = figure.add_subplot()
     first = 0
