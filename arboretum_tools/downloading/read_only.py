@@ -7,7 +7,7 @@ from pathlib import Path
 
 from arboretum_tools.downloading.estimate import DownloadEstimate
 from arboretum_tools.downloading.job import Job
-from arboretum_tools.downloading.report import DownloadFailedError, DownloadReport
+from arboretum_tools.downloading.report import DownloadFailedError, DownloadReport, Tally
 from arboretum_tools.errors import StoreError
 from arboretum_tools.events import Note
 from arboretum_tools.store.shards import layout
@@ -37,17 +37,8 @@ def report(job: Job, plan: DownloadEstimate) -> DownloadReport:
             hint="Ask for the right to write there, or choose another folder with --images.",
         )
     job.on_event(Note(f"{job.images} may only be read; nothing is left to fetch"))
-    found = DownloadReport(
-        store=job.images,
-        size=job.size,
-        plan_id=plan.plan_id,
-        requested=plan.requested,
-        by_status=plan.by_status,
-        tried=0,
-        fetched=0,
-        size_bytes=0,
-        shards=0,
-        seconds=0.0,
+    found = Tally().report(
+        job.images, size=job.size, plan_id=plan.plan_id, by_status=plan.by_status, seconds=0.0
     )
     if found.failure_rate > job.options.max_failure_rate:
         raise DownloadFailedError(found, job.options.max_failure_rate)

@@ -39,6 +39,23 @@ class Tally:
         elif isinstance(event, ShardFinished):
             self.shards += 1
 
+    def report(
+        self, store: Path, *, size: str, plan_id: str, by_status: Mapping[str, int], seconds: float
+    ) -> DownloadReport:
+        """What it comes to: the report of a download that leaves its photos in these states."""
+        return DownloadReport(
+            store=store,
+            size=size,
+            plan_id=plan_id,
+            requested=sum(by_status.values()),
+            by_status=by_status,
+            tried=self.tried,
+            fetched=self.fetched,
+            size_bytes=self.size_bytes,
+            shards=self.shards,
+            seconds=seconds,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class DownloadReport:

@@ -114,16 +114,11 @@ def _carry_out(
         executor_for(specs)(specs, told, stopper)
         by_status = count()
     on_event(StageFinished("download"))
-    report = DownloadReport(
-        store=images,
+    report = tally.report(
+        images,
         size=layout.read_config(images).size,
         plan_id=plan.id,
-        requested=sum(by_status.values()),
         by_status=by_status,
-        tried=tally.tried,
-        fetched=tally.fetched,
-        size_bytes=tally.size_bytes,
-        shards=tally.shards,
         seconds=time.monotonic() - began,
     )
     if report.failure_rate > spec.max_failure_rate:

@@ -134,7 +134,7 @@ def withdraw(writer: StoreWriter, wanted: NDArray[np.int64], reason: str, on_eve
         OutOfSpaceError: the disk is full; nothing is lost.
     """
     store = ImageStore.open(writer.storage)
-    holding = [shard for shard in store.shards() if _held(store, shard, wanted).any()]
+    holding = States(store).holding(wanted)
     on_event(StageStarted("prune", len(holding), "shard"))
     for shard in holding:
         _rewrite(store, shard, wanted, reason)
@@ -146,34 +146,28 @@ def withdraw(writer: StoreWriter, wanted: NDArray[np.int64], reason: str, on_eve
 
 
 def _counted(store: ImageStore, wanted: NDArray[np.int64]) -> PruneReport:
-    states = States(store).of(wanted)
-    removed_bytes = shards = 0
-    for shard in store.shards():
-        held = _held(store, shard, wanted)
-        if held.any():
-            shards += 1
-            sizes = store.index(shard)["size_bytes"].filter(from_numpy(held))
-            removed_bytes += pc.sum(sizes).as_py() or 0
+    known = States(store)
+    states, holding = known.of(wanted), known.holding(wanted)
     removed, before = int((states == _OK).sum()), int((states == _WITHDRAWN).sum())
     return PruneReport(
         path=store.location,
         asked=len(wanted),
         removed=removed,
-        removed_bytes=removed_bytes,
+        removed_bytes=sum(_held_bytes(store, shard, wanted) for shard in holding),
         not_held=len(wanted) - removed - before,
         withdrawn_before=before,
         never_asked=never_asked(layout.plan_files(store.storage), wanted[states == _PENDING]),
-        shards=shards,
+        shards=len(holding),
         applied=False,
     )
 
 
-def _held(store: ImageStore, shard: int, wanted: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which rows of a shard are images to be withdrawn."""
+def _held_bytes(store: ImageStore, shard: int, wanted: NDArray[np.int64]) -> int:
+    """The bytes of the images of a shard that are to be withdrawn."""
     index = store.index(shard)
-    held: NDArray[np.bool_] = np.isin(to_numpy(index["photo_id"].combine_chunks()), wanted)
-    held &= pc.equal(index["status"], "ok").to_numpy()
-    return held
+    held = np.isin(to_numpy(index["photo_id"].combine_chunks()), wanted)
+    # Only images have a size.
+    return int(pc.sum(index["size_bytes"].filter(from_numpy(held))).as_py() or 0)
 
 
 def _rewrite(store: ImageStore, number: int, wanted: NDArray[np.int64], reason: str) -> None:

@@ -225,6 +225,22 @@ class States:
             shards[position[says]] = shard_number(self._files[file])
         return shards
 
+    def holding(self, ids: NDArray[np.int64]) -> list[int]:
+        """The shards, ascending, that have an image of any of some photos; of a sound store one a photo.
+
+        Args:
+            ids: photo ids, ascending, each once.
+
+        Raises:
+            StoreError: an index is damaged.
+        """
+        found = []
+        for file in self._meeting(ids):
+            tried, now = _tried(self._files[file])
+            if (now[ids[_positions(ids, tried)] == tried] == _OK).any():
+                found.append(shard_number(self._files[file]))
+        return found
+
     def _meeting(self, ids: NDArray[np.int64]) -> list[int]:
         """The indexes, by ascending shard, that may have rows of some photos."""
         if not len(ids):
