@@ -9,8 +9,9 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from arboretum_metadata.sample import PHOTO_IDS
-from arboretum_metadata.vocab import LICENSES
+import numpy as np
+
+from arboretum_metadata.vocab import PHOTO_PAGE
 from arboretum_tools import events
 from arboretum_tools.browsing.filters import Filter
 from arboretum_tools.browsing.photo_table import PhotoTable
@@ -20,7 +21,8 @@ from arboretum_tools.errors import BadInputError, MissingPhotosError, UsageError
 from arboretum_tools.imaging.images import UndecodableImageError
 from arboretum_tools.options import takes
 from arboretum_tools.options.browse import GalleryOptions
-from arboretum_tools.photos.credit import credit_line
+from arboretum_tools.photos.credit import credit_html
+from arboretum_tools.publication.origin import Origin
 from arboretum_tools.split import Split
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.system.atomic_files import refuse_existing, whole_folder
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     from arboretum_tools.catalog import Selection
 
 _SIDE = 320
-_PAGE = "https://www.inaturalist.org/photos/"
 _POLICY = "default-src 'none'; img-src 'self'; style-src 'self'"
 
 
@@ -149,19 +150,17 @@ def _page(
 
 
 def _origin(photos: list[dict[str, Any]]) -> str:
-    if any(photo["photo_id"] in PHOTO_IDS for photo in photos):
+    if Origin.of_ids([np.array([photo["photo_id"] for photo in photos], np.int64)]).drawn:
         return "The photos are drawn for the bundled sample catalogue, not taken."
     return "Photos from iNaturalist; each leads to its page there."
 
 
 def _figure(photo: dict[str, Any], names: dict[int, list[Any]]) -> str:
-    number, license_name = photo["photo_id"], photo["license"]
-    credit = html.escape(credit_line(photo["observer_name"], license_name) or "licence not known")
-    about = LICENSES.get(license_name) if license_name else None
-    if about is not None:
-        credit = f'<a href="{html.escape(about.url)}">{credit}</a>'
+    number = photo["photo_id"]
+    credit = credit_html(photo["observer_name"], photo["license"], unknown="licence not known")
     shows = html.escape(names.get(photo["label"], ["photo"])[0])
     return (
-        f'<figure><a href="{_PAGE}{number}"><img src="photos/{number}.jpg" alt="{shows}" loading="lazy"></a>'
+        f'<figure><a href="{PHOTO_PAGE}{number}">'
+        f'<img src="photos/{number}.jpg" alt="{shows}" loading="lazy"></a>'
         f"<figcaption>{credit}</figcaption></figure>\n"
     )

@@ -22,6 +22,7 @@ from arboretum_tools.split.manifest import Split, open_split
 from arboretum_tools.store import plans
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.store.shards import layout
+from arboretum_tools.store.storage import is_address
 from arboretum_tools.system.atomic_files import read_json
 from arboretum_tools.tabular.query import literal, parquet_source
 from arboretum_tools.tabular.tables import arrow_schema, read_table
@@ -75,7 +76,7 @@ def source_of(what: Split | Selection | ImageStore | str | Path | None, options:
             what = open_split(folder, in_memory=False)
         elif (folder / "export.json").is_file():
             return _of_export(folder, _store(options.images))
-        elif str(location).startswith(("s3:", "gs:", "az:")) or layout.is_store(location):
+        elif is_address(location) or layout.is_store(location):
             what = ImageStore.open(location)
         else:
             raise BadInputError(
@@ -93,7 +94,7 @@ def source_of(what: Split | Selection | ImageStore | str | Path | None, options:
 
 def _store(location: str | Path) -> ImageStore | None:
     """The store, where there is one: what was not downloaded yet can be looked at as well."""
-    if not str(location).startswith(("s3:", "gs:", "az:")) and not layout.is_store(location):
+    if not is_address(location) and not layout.is_store(location):
         return None
     return ImageStore.open(location)
 

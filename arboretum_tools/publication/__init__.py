@@ -89,28 +89,38 @@ def publish_split(split: Split | str | Path, options: PublishOptions) -> Publica
     authors = [" ".join(name.split()) for name in options.authors if name.strip()]
     with whole_folder(to) as folder:
         split.write_into(folder)
-        (folder / DATASHEET).write_text(datasheet(split, title, authors, options.doi), encoding="utf-8")
+        # Each reads the rows of all parts.
+        origin, found = Origin.of(split), Composition.of(split)
+        sheet = datasheet(split, origin, found, title, authors, options.doi)
+        (folder / DATASHEET).write_text(sheet, encoding="utf-8")
         (folder / CITATION).write_text(_citation(split, title, authors, options.doi), encoding="utf-8")
-        write_json(folder / CROISSANT, _croissant(folder, split, title, authors, options.doi))
+        about = _croissant(folder, split, origin, found, title, authors, options.doi)
+        write_json(folder / CROISSANT, about)
     files = {path.name: path.stat().st_size for path in sorted(to.iterdir())}
     return Publication(to, files, split.meta.get("split_sha256"), options.doi)
 
 
-def _croissant(folder: Path, split: Split, title: str, authors: list[str], doi: str | None) -> dict[str, Any]:
+def _croissant(
+    folder: Path,
+    split: Split,
+    origin: Origin,
+    found: Composition,
+    title: str,
+    authors: list[str],
+    doi: str | None,
+) -> dict[str, Any]:
     tables = [
         ("classes", CLASSES, "classes.parquet"),
         *((part, PART, f"{part}.parquet") for part in split.parts),
     ]
     parts = ", ".join(f"{split.num_photos(part):,} {part}" for part in split.parts)
-    origin = Origin.of(split)
     return document(
         split,
         origin,
         name=title,
         description=f"A split of {counted(split.num_classes, 'class')}: {parts}. It names photos, "
-        f"{origin.words}, and "
-        "does not hold them.",
-        licenses=Composition.of(split).licenses,
+        f"{origin.words}, and does not hold them.",
+        licenses=found.licenses,
         distribution=[table_file(folder, *one) for one in tables],
         record_sets=[records(name, table) for name, table, _ in tables],
         doi=doi,

@@ -1,10 +1,8 @@
 """Croissant 1.0: what a data set holds, as search engines and loaders of data sets read it.
 
-https://docs.mlcommons.org/croissant/docs/croissant-spec.html: JSON-LD of schema.org with the files, the "
-"tables
-in them and their columns, and what is known of how the data came about (RAI 1.0). No time stands in it, "
-"so that
-the same data set is the same file.
+https://docs.mlcommons.org/croissant/docs/croissant-spec.html: JSON-LD of schema.org with the files, the
+tables in them and their columns, and what is known of how the data came about (RAI 1.0). No time stands in
+it, so that the same data set is the same file.
 """
 
 from __future__ import annotations
@@ -17,7 +15,7 @@ from typing import Any
 from arboretum_metadata.schema import Table
 from arboretum_metadata.vocab import LICENSES
 from arboretum_tools.publication.citations import Author, bibtex, own_bibtex
-from arboretum_tools.publication.origin import DRAWN_FOR, Origin
+from arboretum_tools.publication.origin import DRAWN_FOR, FOLLOWS_PEOPLE, LABELS, Origin
 from arboretum_tools.split.manifest import Split
 
 #: The name of the file.
@@ -74,10 +72,9 @@ _CONTEXT: dict[str, Any] = {
 # What is known of every data set of photos that people took.
 _RAI = {
     "rai:dataCollectionType": "Others",
-    "rai:dataBiases": "Photos follow people: places, seasons and species that observers like are frequent, "
-    "and the number of photos of a class says how often it is photographed, not how common it is.",
-    "rai:dataLimitations": "Labels are agreements of a community and not of specialists alone; taxa are "
-    "renamed after publication; photos can be taken down at iNaturalist at any time.",
+    "rai:dataBiases": FOLLOWS_PEOPLE,
+    "rai:dataLimitations": f"{LABELS}; taxa are renamed after publication; photos can be taken down at "
+    "iNaturalist at any time.",
     "rai:personalSensitiveInformation": "Names or account names of the observers, who are to be credited. "
     "iNaturalist obscures positions of threatened species.",
     "rai:dataUseCases": "Training and evaluation of models that tell organisms apart, among them long-tailed "
@@ -142,10 +139,8 @@ def document(
 
 def table_file(folder: Path, name: str, table: Table, file: str) -> dict[str, Any]:
     """The Parquet file of a table, as it stands in a distribution."""
-    digest = hashlib.sha256()
     with (folder / file).open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
+        digest = hashlib.file_digest(stream, "sha256")
     return {
         "@type": "cr:FileObject",
         "@id": f"{name}-file",

@@ -11,7 +11,7 @@ from typing import Any
 from arboretum_metadata.vocab import LICENSES
 from arboretum_tools.publication.citations import bibtex, own_bibtex
 from arboretum_tools.publication.composition import NOT_KNOWN, Composition
-from arboretum_tools.publication.origin import DRAWN_FOR, Origin
+from arboretum_tools.publication.origin import DRAWN_FOR, FOLLOWS_PEOPLE, LABELS, Origin
 from arboretum_tools.split.manifest import Split
 from arboretum_tools.split.stats import split_stats
 from arboretum_tools.system.atomic_files import canonical_json
@@ -24,24 +24,27 @@ from arboretum_tools.wording import counted
 _SHOWN = 20
 
 
-def datasheet(split: Split, title: str, authors: Sequence[str], doi: str | None) -> str:
+def datasheet(
+    split: Split, origin: Origin, found: Composition, title: str, authors: Sequence[str], doi: str | None
+) -> str:
     """The datasheet.
 
     Args:
         split: what it is about.
+        origin: of its photos.
+        found: what its photos are.
         title: of the publication.
         authors: as they are cited.
         doi: None where none was given.
     """
-    found = Composition.of(split)
     sections = [
         f"# {cell(title)}",
-        _identity(split, authors, doi),
+        _identity(split, origin, authors, doi),
         f"## Composition\n\n{_composition(split, found)}",
-        f"## Collection\n\n{_collection(split)}",
+        f"## Collection\n\n{_collection(origin)}",
         f"## Bias\n\n{bias(found)}",
         f"## Making\n\n{_making(split)}",
-        f"## Uses\n\n{_uses(split)}",
+        f"## Uses\n\n{_uses(split, origin)}",
         f"## Distribution and licences\n\n{_licences(found)}",
         f"## Maintenance\n\n{_maintenance(split)}",
         f"## Cite\n\nThis publication, as `CITATION.cff` does:\n\n"
@@ -51,12 +54,12 @@ def datasheet(split: Split, title: str, authors: Sequence[str], doi: str | None)
     return "\n\n".join(sections) + "\n"
 
 
-def _identity(split: Split, authors: Sequence[str], doi: str | None) -> str:
+def _identity(split: Split, origin: Origin, authors: Sequence[str], doi: str | None) -> str:
     rows = [
         ["made by", cell("; ".join(authors))],
         ["DOI", cell(doi) if doi else "none was given"],
         ["`split_sha256`", f"`{split.meta.get('split_sha256')}`"],
-        ["photos", f"{Origin.of(split).words}; they are not in this folder"],
+        ["photos", f"{origin.words}; they are not in this folder"],
     ]
     return _rows(["", ""], rows)
 
@@ -66,8 +69,8 @@ def _composition(split: Split, found: Composition) -> str:
     parts = [[part, f"{split.num_photos(part):,}"] for part in split.parts]
     text = [
         f"{counted(found.photos, 'photo')} of {counted(split.num_classes, 'class')}, named by `photo_id`, "
-        f"each with "
-        "its class, observation, observer, licence and, where they are known, day, place and life stage.",
+        "each with its class, observation, observer, licence and, where they are known, day, place and life "
+        "stage.",
         _rows(["part", "photos"], parts, right=[1]),
     ]
     if "train" in split.parts:
@@ -84,24 +87,18 @@ def _composition(split: Split, found: Composition) -> str:
     return "\n\n".join([*text, _rows(["rank", "taxa"], ranks, right=[1])])
 
 
-def _collection(split: Split) -> str:
-    origin = Origin.of(split)
+def _collection(origin: Origin) -> str:
     if origin.drawn:
         return origin.collection
-    return origin.collection + (
-        " Labels are agreements of a community and not of specialists alone. Observers are given by the "
-        "number and the "
-        "name that they chose to be credited by."
+    return (
+        f"{origin.collection} {LABELS}. Observers are given by the number and the name that they chose to be "
+        "credited by."
     )
 
 
 def bias(found: Composition) -> str:
     """How observers, places, years and stages are spread, and of how many photos they are not known."""
-    lines = [
-        "Photos follow people: places, seasons and species that observers like are frequent, and the "
-        "number of photos "
-        "of a class says how often it is photographed, not how common it is."
-    ]
+    lines = [FOLLOWS_PEOPLE]
     if found.observers:
         observers = len(found.observers)
         # A share of less than one of them is that one.
@@ -115,11 +112,10 @@ def bias(found: Composition) -> str:
     if found.cells:
         lines.append(
             f"**Places.** {counted(found.cells.total(), 'photo')} with a place: {_percent(found.north)} of "
-            f"them north of the equator, "
-            f"in {counted(len(found.cells), 'cell')} of ten by ten degrees, the fullest of which holds "
+            f"them north of the equator, in {counted(len(found.cells), 'cell')} of ten by ten degrees, the "
+            "fullest of which holds "
             f"{_percent(max(found.cells.values()) / found.cells.total())}. Places of threatened species "
-            f"are blurred by "
-            "iNaturalist."
+            "are blurred by iNaturalist."
         )
     if found.years:
         years = sorted(found.years)
@@ -147,15 +143,13 @@ def _making(split: Split) -> str:
     how = {name: meta[name] for name in names if name in meta}
     return (
         f"By `arboretum make-split`; described by arboretum-tools {__version__}. `arboretum audit-split` "
-        f"proves from these "
-        "files what the recipe promises; with the same catalogue, `arboretum make-split --from "
-        "split.json` makes the same "
-        f"split.\n\n```json\n{canonical_json(how, indent=2)}\n```"
+        "proves from these files what the recipe promises; with the same catalogue, `arboretum make-split "
+        f"--from split.json` makes the same split.\n\n```json\n{canonical_json(how, indent=2)}\n```"
     )
 
 
-def _uses(split: Split) -> str:
-    if Origin.of(split).drawn:
+def _uses(split: Split, origin: Origin) -> str:
+    if origin.drawn:
         return DRAWN_FOR
     uses = [
         "training and evaluation of models that tell organisms apart, with the parts as they are",
@@ -179,18 +173,16 @@ def _licences(found: Composition) -> str:
     ]
     return (
         "The folder holds numbers of photos, not photos. Each photo keeps the licence of its author, in "
-        "the column "
-        "`license`:\n\n" + _rows(["licence", "photos", ""], rows, right=[1])
+        "the column `license`:\n\n" + _rows(["licence", "photos", ""], rows, right=[1])
     )
 
 
 def _maintenance(split: Split) -> str:
     return (
         "Photos can be taken down, renamed or relicensed at iNaturalist at any time; `arboretum download` "
-        "says which are "
-        f"gone, and `arboretum audit-split --catalog` what changed since. A changed split has another "
-        f"`split_sha256`; "
-        f"this one does not change. {counted(split.num_classes, 'class')} are listed in `classes.parquet`."
+        "says which are gone, and `arboretum audit-split --catalog` what changed since. A changed split has "
+        f"another `split_sha256`; this one does not change. {counted(split.num_classes, 'class')} are listed "
+        "in `classes.parquet`."
     )
 
 

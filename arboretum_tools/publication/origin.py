@@ -16,6 +16,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+#: What holds of all photos that people take.
+FOLLOWS_PEOPLE = (
+    "Photos follow people: places, seasons and species that observers like are frequent, and the number of "
+    "photos of a class says how often it is photographed, not how common it is."
+)
+
+#: What holds of all labels that a community agrees on; goes on, or ends.
+LABELS = "Labels are agreements of a community and not of specialists alone"
+
 #: What data of drawn photos are for.
 DRAWN_FOR = "Trying arboretum-tools. No model of organisms can be learnt from it."
 
@@ -64,13 +73,11 @@ class Origin:
         if self.drawn:
             return (
                 "Pictures that the test server of arboretum-tools drew by taxon for its bundled sample "
-                "catalogue, "
-                "whose names are real and whose photos, observations and observers are invented."
+                "catalogue, whose names are real and whose photos, observations and observers are invented."
             )
         if self.imported:
             return "As the published data set says from which the split was imported."
         return (
             "Photos that people took of wild organisms and uploaded to iNaturalist, identified by its "
-            "community; "
-            "selected and divided by arboretum-tools, as the recipe says."
+            "community; selected and divided by arboretum-tools, as the recipe says."
         )

@@ -225,6 +225,9 @@ MAX_PIXELS = 178_956_970
 #: What is looked at before a photo is stored.
 CHECKS: tuple[str, ...] = ("bytes", "decode")
 
+#: Before the id of a photo: its page at iNaturalist.
+PHOTO_PAGE = "https://www.inaturalist.org/photos/"
+
 #: Address of the page of a photo at iNaturalist; the group is its id.
 INATURALIST_PAGE: str = r"^https?://(?:[a-z]+\.)?inaturalist\.org/photos/([0-9]+)(?:[/?#]|$)"
 

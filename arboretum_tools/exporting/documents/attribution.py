@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from arboretum_metadata.schema import ATTRIBUTION
-from arboretum_metadata.vocab import LICENSES
+from arboretum_metadata.vocab import LICENSES, PHOTO_PAGE
 from arboretum_tools.exporting.base import Source
 from arboretum_tools.exporting.documents.licenses import NOT_KNOWN, least_open, licenses
 from arboretum_tools.exporting.photo_records import in_order
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 #: The files that every export carries.
 TABLE, PAGE = "ATTRIBUTION.parquet", "ATTRIBUTION.html"
 
-_PHOTO_PAGE = "https://www.inaturalist.org/photos/"
 # Photos, or links to them, that are Python values at a time: bounds memory, shows in no output.
 _ROWS = 1_000
 
@@ -108,7 +107,7 @@ def _small_batches(source: Source, credited: _Credits, schema: pa.Schema) -> Ite
                 "observer_name": pa.array(about.observer_name, pa.string()),
                 "license": pa.array(about.license, pa.string()),
                 "credit": pa.array(lines, pa.string()),
-                "page": pc.binary_join_element_wise(_PHOTO_PAGE, ids.cast(pa.string()), ""),
+                "page": pc.binary_join_element_wise(PHOTO_PAGE, ids.cast(pa.string()), ""),
             }
             yield pa.RecordBatch.from_arrays([columns[field.name] for field in schema], schema=schema)
 
@@ -140,6 +139,6 @@ def _page(source: Source, counted: Mapping[str, int], credited: _Credits) -> Ite
         for start in range(0, len(ids), _ROWS):
             between = " " if start else ""
             some = ids[start : start + _ROWS].tolist()
-            yield between + " ".join(f'<a href="{_PHOTO_PAGE}{photo}">{photo}</a>' for photo in some)
+            yield between + " ".join(f'<a href="{PHOTO_PAGE}{photo}">{photo}</a>' for photo in some)
         yield "\n"
     yield "</dl>\n"

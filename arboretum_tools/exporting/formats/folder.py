@@ -22,14 +22,14 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from arboretum_metadata.schema import FOLDER_METADATA
-from arboretum_metadata.vocab import LICENSES, RANKS
+from arboretum_metadata.vocab import LICENSES, PHOTO_PAGE, RANKS
 from arboretum_tools.errors import UsageError
 from arboretum_tools.events import PhotoDone
 from arboretum_tools.exporting.base import Sample, Source, encoded
 from arboretum_tools.exporting.staging import Staging
 from arboretum_tools.options import check
 from arboretum_tools.options.export import FolderOptions
-from arboretum_tools.photos.credit import credit_line
+from arboretum_tools.photos.credit import credit_html, credit_line
 from arboretum_tools.tabular.spreadsheets import plain
 from arboretum_tools.taxa.captions import Names
 
@@ -47,7 +47,6 @@ TEMPLATE_FIELDS = (
 )
 
 _PLACE = ("latitude", "longitude")
-_PHOTO_PAGE = "https://www.inaturalist.org/photos/"
 
 # Images a step: what an interrupted export does again at most.
 _STEP = 500
@@ -189,7 +188,7 @@ def _write_images(
                     creator=sample.observer_name,
                     rights=credit_line(sample.observer_name, sample.license),
                     license_url=about.url if about is not None else None,
-                    source=f"{_PHOTO_PAGE}{sample.photo_id}",
+                    source=f"{PHOTO_PAGE}{sample.photo_id}",
                     title=named.of_class[sample.label].scientific,
                 )
                 work.path(named.file(part, sample, day)).write_bytes(data)
@@ -230,7 +229,7 @@ def _rows(source: Source, named: _Names) -> Iterator[dict[str, Any]]:
                     "observer_name": observer,
                     "license": license_name,
                     "credit": credit_line(observer, license_name),
-                    "page": f"{_PHOTO_PAGE}{photo_id}",
+                    "page": f"{PHOTO_PAGE}{photo_id}",
                 }
 
 
@@ -251,10 +250,9 @@ def _page(source: Source, named: _Names) -> Iterator[str]:
             names = [f"<i>{html.escape(heading[0])}</i>", html.escape(heading[1] or "")]
             yield f"<h2>{' '.join(filter(None, names))}</h2>\n<table>\n"
             before = heading
-        about = LICENSES.get(row["license"] or "")
-        credit = html.escape(row["credit"] or "licence not known: may not be passed on")
-        if about is not None:
-            credit = f'<a href="{html.escape(about.url)}">{credit}</a>'
+        credit = credit_html(
+            row["observer_name"], row["license"], unknown="licence not known: may not be passed on"
+        )
         file = row["file_name"]
         yield (
             f'<tr><td><a href="{quote(file)}">{html.escape(file.rpartition("/")[2])}</a>'

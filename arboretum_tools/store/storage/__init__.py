@@ -159,6 +159,11 @@ class Storage(Protocol):
 _ADDRESS = re.compile(r"(s3|gs|az):/{1,2}(.*)", re.DOTALL)
 
 
+def is_address(location: str | Path) -> bool:
+    """Whether a location is one of object storage, and not a folder."""
+    return _ADDRESS.fullmatch(str(location)) is not None
+
+
 def storage_at(location: str | Path | Storage) -> Storage:
     """The storage that a location means: a folder, or a prefix in object storage (`s3://`, `gs://`, `az://`).
 
