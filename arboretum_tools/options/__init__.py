@@ -129,6 +129,9 @@ class Declared:
         option = self.option
         if option.many and option.commas:
             value = several(value, self.key)
+        elif option.many and isinstance(value, str):
+            # One of several, and not as many as it has letters.
+            value = (value,)
         if option.choices:
             return tuple(self._known(one) for one in value) if option.many else self._known(value)
         if set(self.kinds) <= {int, float, bool, str}:
@@ -137,7 +140,7 @@ class Declared:
             # Written so that NaN is refused too.
             low, high = option.least, option.most
             if not ((low is None or value >= low) and (high is None or value <= high)):
-                raise UsageError(f"{self.flag.lstrip('-')} must be {_bounds(low, high)}, not {value}")
+                raise UsageError(f"{self.key} must be {_bounds(low, high)}, not {value}")
         return value
 
     def _known(self, value: Any) -> str:
