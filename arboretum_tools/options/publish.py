@@ -40,7 +40,12 @@ class PublishOptions:
         check(self)
         if not [name for name in self.authors if name.strip()]:
             raise UsageError("a publication has an author", hint="Name one with --author 'Family, Given'.")
+        for text in (*self.authors, self.title or ""):
+            if not " ".join(text.split()).isprintable():
+                raise UsageError(f"{text!r} holds what cannot be printed")
         for name in self.authors:
+            if name.strip() and not name.partition(",")[0].strip():
+                raise UsageError(f"{name!r} names no family", hint="Write 'Family, Given'.")
             if ";" in name:
                 raise UsageError(
                     f"{name!r} names several authors in one text", hint="Repeat --author, once for each."

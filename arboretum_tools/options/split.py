@@ -228,6 +228,8 @@ def _seeds(given: str | Sequence[int]) -> tuple[int, ...]:
         except ValueError:
             raise UsageError(f"seeds are whole numbers, such as 0,1,2, not {given!r}") from None
     seeds = tuple(dict.fromkeys(given))
+    if len(seeds) < len(given):
+        raise UsageError(f"each seed is named once, such as 0,1,2, not {list(given)!r}")
     if any(isinstance(one, bool) or not isinstance(one, int) for one in seeds) or len(seeds) == 1:
         raise UsageError(f"seeds are two or more whole numbers, such as 0,1,2, not {list(given)!r}")
     return seeds

@@ -20,6 +20,7 @@ import pyarrow.csv
 from arboretum_metadata.schema import CLASSES
 from arboretum_tools.catalog import Selection
 from arboretum_tools.errors import RecipeError
+from arboretum_tools.system.regular_files import regular
 from arboretum_tools.tabular.tables import read_columns, read_table
 from arboretum_tools.taxa.identity import class_key_sql
 from arboretum_tools.wording import counted, does, one_line
@@ -109,7 +110,9 @@ def read_counts(source: str | Path | Sequence[int]) -> tuple[int, ...]:
         RecipeError: the list cannot be read, has fewer than two numbers, or one that is not whole or below 1.
     """
     numbers = _numbers(Path(source)) if isinstance(source, str | Path) else list(source)
-    wrong = [one for one in numbers if isinstance(one, bool) or not isinstance(one, int) or one < 1]
+    wrong = [
+        one for one in numbers if isinstance(one, bool) or not isinstance(one, int) or not 0 < one < 2**31
+    ]
     if wrong or len(numbers) < 2:
         what = f"{wrong[0]!r} is not one" if wrong else f"there {does(len(numbers), 'are')} {len(numbers)}"
         raise RecipeError(f"counts are two or more whole numbers above 0, and {what}")
@@ -140,6 +143,7 @@ def _by_name(names: Sequence[str], selection: Selection, rank: str) -> list[str]
 
 def _entries(path: Path) -> list[str]:
     try:
+        regular(path)
         if path.is_dir() or path.suffix.lower() == ".parquet":
             return _column(read_columns(path / "classes.parquet" if path.is_dir() else path), "class_key")
         if path.suffix.lower() == ".csv":
@@ -152,6 +156,7 @@ def _entries(path: Path) -> list[str]:
 
 def _numbers(path: Path) -> list[Any]:
     try:
+        regular(path)
         if path.is_dir() or path.suffix.lower() == ".parquet":
             return _column(read_columns(path / "classes.parquet" if path.is_dir() else path), "n_train")
         text = path.read_text("utf-8-sig").strip()

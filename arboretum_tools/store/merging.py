@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from arboretum_metadata.vocab import WITHDRAWN
-from arboretum_tools.errors import UsageError
+from arboretum_tools.errors import StoreError, UsageError, VerificationError
 from arboretum_tools.events import OnEvent, StageFinished, StageStarted, UnitDone, ignore
 from arboretum_tools.photos.photo_plan import SavedPlan
 from arboretum_tools.store import plans
@@ -26,10 +26,11 @@ from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.store.shards import layout
 from arboretum_tools.store.shards.record import PhotoRecord, from_arrow
 from arboretum_tools.store.states import CODES, States
-from arboretum_tools.store.storage import Storage
+from arboretum_tools.store.storage import Storage, storage_at
 from arboretum_tools.store.writer import SHARD_BYTES, SHARD_PHOTOS, StoreWriter
 from arboretum_tools.system.temporary_folders import TemporaryFolder
 from arboretum_tools.tabular.arrays import to_numpy
+from arboretum_tools.wording import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -83,7 +84,7 @@ def merge_stores(
 
     Raises:
         UsageError: no source, or one that is the merged store itself.
-        StoreError: a source is not a store, holds another size, or is damaged.
+        StoreError: a source is not a store, holds another size, has an open shard, or is damaged.
         VerificationError: an image is not as its index says; what was copied before stays.
         TargetExistsError: `to` holds something else.
         OutOfSpaceError: the disk is full; what was copied is kept.
@@ -97,16 +98,12 @@ def merge_stores(
     stores = [ImageStore.open(source) for source in sources]
     if not stores:
         raise UsageError("there is no store to merge")
+    for store in stores:
+        _check_source(store, stores[0], to)
     with StoreWriter.create(
         to, stores[0].config, shard_photos=shard_photos, shard_bytes=shard_bytes
     ) as writer:
         target = writer.storage
-        for store in stores:
-            layout.check_config(store.storage, writer.config)
-            if store.storage.absolute() == target.absolute():
-                raise UsageError(
-                    f"{store.location} cannot be merged into itself", hint="Name another folder with --out."
-                )
         merge = _Merge(stores, ImageStore.open(target))
         on_event(StageStarted("merge", sum(len(store.shards()) for store in stores), "shard"))
         for position, store in enumerate(stores):
@@ -124,6 +121,27 @@ def merge_stores(
     return replace(merge.report, path=target.location, plans=copied)
 
 
+def _check_source(store: ImageStore, first: ImageStore, to: str | Path) -> None:
+    """Refuses a store of which something would be left out, before anything is made.
+
+    Raises:
+        UsageError: it is the merged store itself.
+        StoreError: it holds another size than the first one, or has an open shard.
+    """
+    layout.check_config(store.storage, first.config)
+    if store.storage.absolute() == storage_at(to).absolute():
+        raise UsageError(
+            f"{store.location} cannot be merged into itself", hint="Name another folder with --out."
+        )
+    if unfinished := layout.open_shards(store.storage):
+        raise StoreError(
+            f"{store.location} has {counted(len(unfinished), 'open shard')}, of a run that goes on or was "
+            "cut short; what is in it would be left out, and nothing was merged",
+            hint="Let that run end, or give its command (the download, or store prune) again, which finishes "
+            "the shard; then merge.",
+        )
+
+
 class _Merge:
     """Decides, row by row, what goes into the merged store."""
 
@@ -131,6 +149,8 @@ class _Merge:
         self._stores = stores
         self._target = States(target)
         self._states = [States(store) for store in stores]
+        # Of every index, so that a store that changes meanwhile is told from one that is damaged.
+        self._versions = [{shard: _version(store, shard) for shard in store.shards()} for store in stores]
         self.report = MergeReport("", 0, 0, 0, 0, 0)
         # Photos that the target holds and a source has withdrawn: few.
         self.withdrawn: list[NDArray[np.int64]] = []
@@ -145,7 +165,7 @@ class _Merge:
         records = from_arrow(index.take(np.flatnonzero(chosen)))
         for record in sorted(records, key=lambda record: record.offset or 0):
             if record.status == "ok":
-                data = whole_image(store, shard, record)
+                data = self._whole_image(position, shard, record)
                 images, size_bytes = images + 1, size_bytes + len(data)
                 yield replace(record, offset=None), data
             else:
@@ -158,6 +178,18 @@ class _Merge:
             size_bytes=report.size_bytes + size_bytes,
             others=report.others + others,
             passed_over=report.passed_over + len(ids) - images - others,
+        )
+
+    def _whole_image(self, position: int, shard: int, record: PhotoRecord) -> bytes:
+        store = self._stores[position]
+        try:
+            return whole_image(store, shard, record)
+        except (VerificationError, StoreError):
+            if _version(store, shard) == self._versions[position].get(shard):
+                raise
+        raise StoreError(
+            f"{store.location} was changed while it was merged; what was copied is kept",
+            hint="Merge again when nothing writes into it: that goes on from there.",
         )
 
     def _chosen(self, position: int, shard: int, ids: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -178,6 +210,14 @@ class _Merge:
         chosen: NDArray[np.bool_] = (owner == position) & ~known
         chosen &= self._states[position].shards_of(ids, now) == shard
         return chosen
+
+
+def _version(store: ImageStore, shard: int) -> str | None:
+    """Which file the index of a shard is; None where it is not there."""
+    try:
+        return store.storage.version(layout.index_name(shard))
+    except OSError:
+        return None
 
 
 def _copy_plans(source: Storage, target: Storage) -> int:

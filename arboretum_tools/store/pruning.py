@@ -55,6 +55,7 @@ class PruneReport:
         never_asked: photos that neither the store holds nor any plan of it asks for: of another store, or
             mistyped.
         shards: shards that were written anew.
+        open_shards: shards of a run that was cut short, which are finished first and not counted before.
         applied: whether anything was changed.
     """
 
@@ -66,6 +67,7 @@ class PruneReport:
     withdrawn_before: int
     never_asked: int
     shards: int
+    open_shards: int
     applied: bool
 
     def to_dict(self) -> dict[str, Any]:
@@ -158,6 +160,7 @@ def _counted(store: ImageStore, wanted: NDArray[np.int64]) -> PruneReport:
         withdrawn_before=before,
         never_asked=never_asked(layout.plan_files(store.storage), wanted[states == _PENDING]),
         shards=len(holding),
+        open_shards=len(layout.open_shards(store.storage)),
         applied=False,
     )
 

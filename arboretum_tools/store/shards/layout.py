@@ -149,6 +149,15 @@ def shard_files(storage: Storage) -> dict[int, frozenset[str]]:
     return {number: frozenset(found[number]) for number in sorted(found)}
 
 
+def open_shards(storage: Storage) -> list[int]:
+    """The shards of a run that is going on or was cut short, ascending.
+
+    Raises:
+        StoreError: what has the name of a file of one is no file.
+    """
+    return [number for number, files in shard_files(storage).items() if "parquet" not in files]
+
+
 def plan_files(storage: Storage) -> list[Path]:
     """The saved plans of a store as files of this machine, by id.
 

@@ -18,6 +18,7 @@ from arboretum_metadata.schema import INDEX, Column
 from arboretum_metadata.vocab import STATUSES
 from arboretum_tools.imaging.image_format import ImageInfo
 from arboretum_tools.tabular.tables import arrow_schema
+from arboretum_tools.wording import is_unicode
 
 
 # Not frozen, which would double the time that it takes to make one.
@@ -169,17 +170,8 @@ def _holds(column: Column) -> Callable[[Any], bool]:
         # Not True, and not 200.0, which is another number in JSON.
         return lambda value: column.nullable if value is None else type(value) is int and -end <= value < end
     # Hashes are written between quotation marks as they are.
-    is_text = _SHA256.fullmatch if column.name.endswith("sha256") else _is_text
+    is_text = _SHA256.fullmatch if column.name.endswith("sha256") else is_unicode
     return lambda value: column.nullable if value is None else isinstance(value, str) and bool(is_text(value))
-
-
-def _is_text(value: str) -> bool:
-    """Whether it can be written as UTF-8: JSON can hold half a character."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 _HOLDS = {column.name: _holds(column) for column in INDEX.columns if column.name != "fetched_at"}

@@ -68,6 +68,11 @@ def _lines(report: PruneReport) -> list[str]:
             if report.never_asked
             else []
         ),
+        *(
+            [f"not looked into: {counted(report.open_shards, 'open shard')}, which --apply finishes first"]
+            if report.open_shards
+            else []
+        ),
         *([f"removed before: {report.withdrawn_before:,}"] if report.withdrawn_before else []),
         *(
             ["exports that were made before still hold what was removed: make them again, or remove them"]

@@ -1,12 +1,14 @@
 """Several stores become one: every photo once, nothing lost, what was withdrawn stays withdrawn."""
 
+import subprocess
+import sys
 from datetime import UTC, datetime
 
 import pytest
 
 from arboretum_tools import merge_stores, open_store, prune_store, verify_store
 from arboretum_tools.errors import StoreError, UsageError, VerificationError
-from arboretum_tools.store import PhotoRecord, StoreConfig, StoreWriter
+from arboretum_tools.store import ImageStore, PhotoRecord, StoreConfig, StoreWriter
 from arboretum_tools.store.inventory import contents, status
 from arboretum_tools.store.shards import layout
 from arboretum_tools.testing.tiny import tiny_image
@@ -23,6 +25,22 @@ def fill(folder, photos, *, size="medium", shard_photos=4):
                     PhotoRecord(photo_id=photo_id, status=state, error=state, fetched_at=datetime.now(UTC))
                 )
     return folder
+
+
+def leave_open(folder, photo_id):
+    """A photo in an open shard, as a killed process leaves it."""
+    subprocess.run([sys.executable, "-c", _KILLED, str(folder), str(photo_id)], check=False)
+
+
+_KILLED = """
+import os, sys
+from arboretum_tools.store import StoreWriter
+from arboretum_tools.testing.tiny import tiny_image
+
+with StoreWriter.create(sys.argv[1]) as writer:
+    writer.add_image(int(sys.argv[2]), tiny_image(int(sys.argv[2])))
+    os._exit(9)
+"""
 
 
 def states(folder) -> dict[int, str]:
@@ -118,3 +136,41 @@ def test_the_command_says_what_it_did(tmp_path, arboretum):
     assert outcome.code == 0
     assert "1 image" in outcome.out
     assert "states of photos without an image: 1" in outcome.out
+
+
+def test_a_store_with_an_open_shard_is_refused_before_anything_is_made(tmp_path):
+    """Of a download or a prune that was killed: its photos, and its tombstones, would be left out."""
+    store = fill(tmp_path / "a", [(1, "ok"), (2, "ok")])
+    leave_open(store, 3)
+    with pytest.raises(StoreError, match=r"1 open shard.*nothing was merged"):
+        merge_stores([store], tmp_path / "all")
+    assert not (tmp_path / "all").exists()
+    with StoreWriter.create(store):
+        pass  # what the next download does first
+    assert merge_stores([store], tmp_path / "all").images == 3
+
+
+def test_sizes_are_compared_before_anything_is_made(tmp_path):
+    small, medium = fill(tmp_path / "a", [(1, "ok")], size="small"), fill(tmp_path / "b", [(2, "ok")])
+    with pytest.raises(StoreError, match="a store holds one size"):
+        merge_stores([small, medium], tmp_path / "all")
+    assert not (tmp_path / "all").exists()
+
+
+def test_a_store_that_changes_meanwhile_is_not_called_damaged(tmp_path, monkeypatch):
+    """A shard is written anew between the look at its index and the first at its images."""
+    store = fill(tmp_path / "a", [(photo_id, "ok") for photo_id in range(1, 9)])
+    read, pruned = ImageStore.index, []
+
+    def index(self, shard):
+        rows = read(self, shard)
+        if shard == 1 and not pruned:
+            pruned.append(True)
+            prune_store(store, [5])
+        return rows
+
+    monkeypatch.setattr(ImageStore, "index", index)
+    with pytest.raises(StoreError, match="was changed while it was merged; what was copied is kept"):
+        merge_stores([store], tmp_path / "all")
+    assert merge_stores([store], tmp_path / "all").images == 3
+    assert states(tmp_path / "all") == {n: "withdrawn" if n == 5 else "ok" for n in range(1, 9)}

@@ -203,3 +203,24 @@ def test_the_command_says_what_it_would_do_and_does_it(store, arboretum, tmp_pat
     assert 2 in held(store)
     assert "removed 2 images" in arboretum(*arguments, "--reason", "asked", "--apply").out
     assert 2 not in held(store)
+
+
+def test_what_lies_in_an_open_shard_is_said_to_be_uncounted(store, arboretum, tmp_path):
+    code = (
+        "import os, sys\n"
+        "from arboretum_tools.store import StoreWriter\n"
+        "from arboretum_tools.testing.tiny import tiny_image\n"
+        "with StoreWriter.create(sys.argv[1]) as writer:\n"
+        "    writer.add_image(50, tiny_image(50))\n"
+        "    os._exit(9)\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(store)], check=False)
+    assert prune_store(store, [50], apply=False).open_shards == 1
+    listed = tmp_path / "ids.txt"
+    listed.write_text("50\n")
+    assert (
+        "not looked into: 1 open shard"
+        in arboretum("store", "prune", "--photo-ids", listed, "--images", store).out
+    )
+    assert prune_store(store, [50]).removed == 1
+    assert 50 not in held(store)
