@@ -45,3 +45,12 @@ def one_line(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error).strip().split("\n", 1)[0].rstrip(".")
+
+
+def is_unicode(text: str) -> bool:
+    """Whether a text can be written as UTF-8: arguments and JSON can hold half a character."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -16,6 +16,7 @@ from arboretum_metadata.vocab import FEW_BELOW, MANY_ABOVE
 from arboretum_tools.browsing.columns import LINEAGE
 from arboretum_tools.errors import UsageError
 from arboretum_tools.taxa.bands import BANDS
+from arboretum_tools.wording import is_unicode
 
 #: What can be asked for by its value, and the expression that has it. An empty value asks for the unknown.
 FACETS: Mapping[str, str] = MappingProxyType(
@@ -69,6 +70,8 @@ class Filter:
         pairs = parse_qsl(query.lstrip("?"), keep_blank_values=True) if isinstance(query, str) else query
         given: dict[str, list[str]] = {}
         for name, value in pairs:
+            if not is_unicode(value):
+                raise UsageError(f"{value!r} is not text that can be asked for")
             given.setdefault(name, []).append(value)
         if any(len(values) > _MOST_VALUES for values in given.values()):
             raise UsageError(f"a filter has at most {_MOST_VALUES:,} values of a kind")
@@ -176,7 +179,7 @@ def _names(text: str) -> tuple[str, ...]:
     if (
         not isinstance(names, list)
         or len(names) > len(LINEAGE)
-        or not all(isinstance(name, str) for name in names)
+        or not all(isinstance(name, str) and is_unicode(name) for name in names)
     ):
         raise UsageError(f"lineage is a JSON list of at most {len(LINEAGE)} names, not {text!r}")
     return tuple(names)

@@ -1,23 +1,31 @@
 """Photos that a person marked, with a reason each: a CSV file with the columns `photo_id` and `reason`.
 
-`make-split --exclude` keeps these photos out, and `--photo-ids` takes them alone. The file is written whole
-with each mark, and first with the first mark; a file that is something else is never touched.
+`make-split --exclude` keeps these photos out, and `--photo-ids` takes them alone. The file is read
+again and written whole with each mark, and first with the first mark; a file that is something else is never
+touched.
 """
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import os
 import threading
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from arboretum_tools.errors import BadInputError, UsageError
 from arboretum_tools.system.atomic_files import whole_file
+from arboretum_tools.system.locking import try_lock
 
 #: Why a photo is marked.
 REASONS = ("wrong label", "poor photo", "no organism", "duplicate", "other")
 
 _COLUMNS = ["photo_id", "reason"]
+
+# So long another page that writes is waited for.
+_WAIT_S = 5.0
 
 
 class Marks:
@@ -52,17 +60,20 @@ class Marks:
         Raises:
             UsageError: there is no such reason.
             NotWritableError: the file cannot be written; the marks are as they were.
+            BadInputError: the file has become something else than a list of marks; it is left as it is.
         """
         if reason is not None and reason not in REASONS:
             raise UsageError(f"there is no reason {reason!r}", hint=f"There are {', '.join(REASONS)}.")
-        with self._lock:
-            changed = dict(self._reasons)
+        with self._lock, _alone(self.path.parent):
+            # Another page, or a person, may have written it since.
+            before = _read(self.path) if self.path.exists() else {}
+            changed = dict(before)
             for photo_id in photo_ids:
                 if reason is None:
                     changed.pop(photo_id, None)
                 else:
                     changed[photo_id] = reason
-            if changed != self._reasons:
+            if changed != before:
                 with (
                     whole_file(self.path) as temporary,
                     temporary.open("w", encoding="utf-8", newline="") as file,
@@ -70,8 +81,23 @@ class Marks:
                     writer = csv.writer(file, lineterminator="\n")
                     writer.writerow(_COLUMNS)
                     writer.writerows(changed.items())
-                self._reasons = changed
+            self._reasons = changed
             return dict(changed)
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keeps other pages of this machine from writing marks into a folder meanwhile."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        give_up = time.monotonic() + _WAIT_S
+        # A file system without locks has only the look at the file right before.
+        with contextlib.suppress(OSError):
+            while not try_lock(descriptor) and time.monotonic() < give_up:
+                time.sleep(0.01)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _read(path: Path) -> dict[int, str]:

@@ -53,6 +53,8 @@ PORT = 8723
 
 _PORTS_TRIED = 20
 
+_HTTP_PORT = 80
+
 # What the page is made of, and how it is called over HTTP.
 _STATIC = {
     ".html": "text/html",
@@ -105,7 +107,7 @@ class PhotoBrowser:
         self.url = f"http://{shown}:{port}/" + (f"?token={self._token}" if self._token else "")
         if options.show:
             self.url += f"#overview?{options.show.lstrip('?')}"
-        self._app = _App(source, marks, predicted, self._token, port)
+        self._app = _App(source, marks, predicted, self._token, {options.host, shown}, port)
         self._loop = asyncio.new_event_loop()
         self._over = threading.Event()
         started: threading.Event = threading.Event()
@@ -232,10 +234,20 @@ class _App:
     """What is answered; everything that waits is done by threads."""
 
     def __init__(
-        self, source: Source, marks: Marks, predicted: PredictedPart | None, token: str | None, port: int
+        self,
+        source: Source,
+        marks: Marks,
+        predicted: PredictedPart | None,
+        token: str | None,
+        hosts: set[str],
+        port: int,
     ) -> None:
         self._source, self._marks, self._predicted, self._token = source, marks, predicted, token
-        self._hosts = {f"{name}:{port}" for name in ("localhost", "127.0.0.1", "[::1]")}
+        names = {"localhost", "127.0.0.1", "[::1]", *hosts}
+        self._hosts = {f"{name}:{port}" for name in names}
+        if port == _HTTP_PORT:
+            # The port of the scheme, which a browser leaves out.
+            self._hosts |= names
         self._pool = ThreadPoolExecutor(_WORKERS, "arboretum-browse")
         self._filling = self._pool.submit(self._fill)
         self._thumbnails = Thumbnails(source.store) if source.store is not None else None
@@ -402,7 +414,7 @@ class _App:
         try:
             body = await request.json()
             photo_ids, reason = [int(one) for one in body["photo_ids"]], body["reason"]
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return _problem(400, "a mark is {photo_ids: [...], reason: ...}")
 
         def mark(table: PhotoTable) -> Mapping[int, str]:

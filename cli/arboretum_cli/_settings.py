@@ -117,14 +117,14 @@ def _of_user() -> Path:
 
 def _read(file: Path) -> dict[str, Found]:
     try:
-        if not file.exists():
+        if not os.path.lexists(file):
             return {}
         if not file.is_file():
             raise BadInputError(f"the settings {file} are not a file")
         stated = tomllib.loads(file.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise BadInputError(f"the settings {file} cannot be read: {one_line(error)}") from error
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise BadInputError(f"the settings {file} are not TOML: {error}") from error
     return {key: Found(_checked(key, value, file), str(file)) for key, value in stated.items()}
 
@@ -139,7 +139,7 @@ def _checked(key: str, value: Any, file: Path) -> Any:
             hint=did_you_mean(key, list(KEYS)),
         )
     texts = value if setting.several and isinstance(value, list) else [value]
-    if not all(isinstance(text, str) and text for text in texts):
+    if not texts or not all(isinstance(text, str) and text and text.isprintable() for text in texts):
         raise BadInputError(
             f"the settings {file}: {key} is {value!r}, which is not a text"
             + (" or a list of texts" if setting.several else "")
@@ -147,7 +147,7 @@ def _checked(key: str, value: Any, file: Path) -> Any:
     try:
         _check_value(key, value)
     except UsageError as error:
-        raise BadInputError(f"the settings {file}: {error}", hint=error.hint) from error
+        raise BadInputError(f"the settings {file}: {error.message}", hint=error.hint) from error
     if setting.is_path and "://" not in value:
         return str(Path(file.parent, Path(value).expanduser()))
     return value

@@ -114,3 +114,29 @@ def test_with_json_an_error_is_json_too(arboretum):
     assert error["hint"]
     wrong = arboretum("select", "--taxxa", "Aves", "--json")
     assert json.loads(wrong.err)["error"]["exit_code"] == wrong.code == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("license = []", "which is not a text or a list of texts"),
+        ('contact = "a\\nX-Evil: 1"', "which is not a text"),
+        ('images = "a\\u0000b"', "which is not a text"),
+        ("a = " + "[" * 20_000, "are not TOML"),
+    ],
+    ids=["no-licence", "newline", "nul", "deep"],
+)
+def test_what_no_setting_can_hold_is_refused_with_the_file_named(arboretum, text, told):
+    Path("arboretum.toml").write_text(text)
+    outcome = arboretum("config")
+    assert outcome.code == 3
+    assert "arboretum.toml" in outcome.err
+    assert told in outcome.err
+
+
+def test_a_settings_file_that_leads_nowhere_is_not_passed_over(arboretum):
+    """A limit to licences would vanish without a word."""
+    Path("arboretum.toml").symlink_to("not-mounted.toml")
+    outcome = arboretum("config")
+    assert outcome.code == 3
+    assert "arboretum.toml" in outcome.err

@@ -20,6 +20,8 @@ READ = [
     ["make-split", "--taxa", "Aves", "--recipe", "pipe.toml"],
     ["make-split", "--taxa", "Aves", "--exclude", "pipe.csv"],
     ["make-split", "--taxa", "Aves", "--exclude", "pipe.parquet"],
+    ["make-split", "--taxa", "Aves", "--counts", "/dev/zero"],
+    ["make-split", "--taxa", "Aves", "--class-list", "pipe.txt"],
     ["make-split", "--from", "pipe.json"],
     ["make-split", "--import", "pipe.txt"],
     ["make-split", "--benchmark", "confounding", "--pairs", "pipe.txt"],

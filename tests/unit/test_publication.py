@@ -178,6 +178,10 @@ def test_of_a_split_without_observers_places_and_days_nothing_is_made_up(tmp_pat
         ({"authors": " "}, "has an author"),
         ({"authors": "Doe, Jane; Roe, Max"}, "several authors"),
         ({"authors": ["The Lab", "Doe, Jane; Roe, Max"]}, "several authors"),
+        ({"authors": ", Jane"}, "names no family"),
+        ({"authors": ","}, "names no family"),
+        ({"authors": "Doe\udcff, Jane"}, "cannot be printed"),
+        ({"authors": "Doe, Jane", "title": "x\x1b[31m"}, "cannot be printed"),
         ({"authors": "Doe, Jane", "doi": "10.x/1"}, "is not a DOI"),
         ({"authors": "Doe, Jane", "doi": "10.5281/a b"}, "is not a DOI"),
     ],
@@ -186,6 +190,12 @@ def test_a_bad_value_is_an_error_before_anything_is_written(split, tmp_path, arg
     with pytest.raises(UsageError, match=message):
         publish_split(split, to=tmp_path / "out", **arguments)
     assert not (tmp_path / "out").exists()
+
+
+def test_one_author_need_not_be_a_list(split, tmp_path):
+    found = publish_split(split, to=tmp_path / "out", authors="Doe, Jane")
+    cited = yaml.safe_load((found.path / "CITATION.cff").read_text("utf-8"))
+    assert cited["authors"] == [{"family-names": "Doe", "given-names": "Jane"}]
 
 
 def test_what_is_there_is_left_as_it_is(split, tmp_path):

@@ -185,9 +185,43 @@ def test_only_photos_that_are_shown_can_be_marked_and_for_known_reasons(ask, pag
     assert _post(ask, page, {"photo_ids": [1, 2], "reason": "other"}).json["marks"] == []
     photo = ask("/api/photos?count=1").json["photos"][0]["photo_id"]
     assert _post(ask, page, {"photo_ids": [photo], "reason": MARKUP}).status == 400
-    for body in ("[]", "{", '{"photo_ids": 1, "reason": null}', '{"photo_ids": ["x"], "reason": null}'):
+    for body in (
+        "[]",
+        "{",
+        '{"photo_ids": [1e400], "reason": "other"}',
+        '{"photo_ids": 1, "reason": null}',
+        '{"photo_ids": ["x"], "reason": null}',
+    ):
         assert _post(ask, page, body).status == 400
     assert not (tmp_path / "marks.csv").exists()
+
+
+def test_marks_of_another_page_are_kept(ask, page, tmp_path, split, asking):
+    ids = [photo["photo_id"] for photo in ask("/api/photos?count=3").json["photos"]]
+    file = tmp_path / "marks.csv"
+    with at.browse(split, images=tmp_path / "images", port=0, open=False, marks=file) as second:
+        assert _post(ask, page, {"photo_ids": ids[:1], "reason": "other"}).status == 200
+        assert _post(asking(second.url), second, {"photo_ids": ids[1:2], "reason": "other"}).status == 200
+        assert _post(ask, page, {"photo_ids": ids[2:], "reason": "other"}).status == 200
+    assert sorted(Marks(file).all()) == sorted(ids)
+
+
+def test_a_list_of_marks_that_has_become_something_else_is_left_alone(ask, page, tmp_path):
+    photo = ask("/api/photos?count=1").json["photos"][0]["photo_id"]
+    (tmp_path / "marks.csv").write_text("important notes\n")
+    answer = _post(ask, page, {"photo_ids": [photo], "reason": "other"})
+    assert answer.status >= 400
+    assert "not a list of marked photos" in answer.json["error"]
+    assert (tmp_path / "marks.csv").read_text() == "important notes\n"
+
+
+def test_it_answers_to_the_loopback_address_that_it_was_given(tmp_path, split, asking):
+    tiny_store(tmp_path / "images", split)
+    with at.browse(split, images=tmp_path / "images", host="127.0.0.2", port=0, open=False) as page:
+        assert page.url.startswith("http://127.0.0.2:")
+        assert asking(page.url)("/api/about").status == 200
+        port = page.url.split(":")[2].strip("/")
+        assert asking(page.url)("/api/about", Host=f"evil.example:{port}").status == 403
 
 
 def test_a_file_that_is_no_list_of_marks_is_left_alone(tmp_path, split):
@@ -292,6 +326,7 @@ def test_no_part_of_an_address_is_a_path(ask, path):
         "photos?places=1",
         "photos?lineage=[1]",
         "photos?lineage=" + "[" * 5000,
+        "photos?lineage=%5B%22%5Cud800%22%5D",
         "photos?start=-1",
         "photos?count=100000",
         "photos?order=photo_id%20DESC",
