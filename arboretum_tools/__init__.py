@@ -54,8 +54,8 @@ if TYPE_CHECKING:
     from arboretum_tools.split import Split, open_split
     from arboretum_tools.split.audit import Audit, audit_split
     from arboretum_tools.split.bias import SplitBias, split_bias
+    from arboretum_tools.split.files.published import import_split
     from arboretum_tools.split.make import make_family, make_split
-    from arboretum_tools.split.published import import_split
     from arboretum_tools.split.rebalancing.samplers import LongTailSampler
     from arboretum_tools.split.reproduce import RemadeSplit, remake_split
     from arboretum_tools.split.stats import SplitStats, split_stats
@@ -119,7 +119,7 @@ _HOME = {
     "estimate_download": "downloading",
     "evaluate": "evaluation",
     "export": "exporting",
-    "import_split": "split.published",
+    "import_split": "split.files.published",
     "load_subset": "subset",
     "make_family": "split.make",
     "make_split": "split.make",

@@ -19,7 +19,7 @@ from arboretum_tools.options import takes
 from arboretum_tools.options.contact_sheet import ContactSheetOptions
 from arboretum_tools.photos.credit import credit_line
 from arboretum_tools.samples import Samples, join
-from arboretum_tools.split.manifest import Split, open_split
+from arboretum_tools.split.files.manifest import Split, open_split
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.system.atomic_files import check_output, whole_file
 from arboretum_tools.taxa.bands import BANDS, Band, shot_band

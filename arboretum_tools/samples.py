@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from arboretum_metadata.vocab import STATUSES, WITHDRAWN
 from arboretum_tools import stable_key
 from arboretum_tools.errors import MissingPhotosError, SplitError, StoreError
-from arboretum_tools.split.manifest import Split
+from arboretum_tools.split.files.manifest import Split
 from arboretum_tools.store.locations import Locations
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.store.shards.layout import PENDING, shard_number

@@ -19,7 +19,7 @@ from collections import Counter
 import numpy as np
 from numpy.typing import NDArray
 
-from arboretum_tools.evaluation.intervals import Sample
+from arboretum_tools.evaluation.measures.intervals import Sample
 
 #: Mean accuracy over classes, and how alike classes are (a + b of a beta distribution).
 ACCURACIES = ((0.6, 1.5), (0.8, 3.0), (0.95, 8.0))

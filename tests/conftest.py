@@ -31,7 +31,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from arboretum_cli import main
-from arboretum_cli._progress import Progress
+from arboretum_cli.printing.progress import Progress
 from arboretum_metadata.sample import catalog_path
 from arboretum_tools.testing.origin import Origin
 

@@ -13,7 +13,7 @@ from arboretum_metadata.vocab import CLASS_RANKS
 from arboretum_tools.errors import UsageError
 from arboretum_tools.evaluation.evaluated_part import EvaluatedPart
 from arboretum_tools.evaluation.predictions import read_predictions
-from arboretum_tools.split.manifest import Split
+from arboretum_tools.split.files.manifest import Split
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -18,7 +18,7 @@ from arboretum_metadata.schema import ATTRIBUTION, EXPORT_CLASSES, PART
 from arboretum_tools.browsing.columns import CLASS, NO_LABEL, PHOTO
 from arboretum_tools.errors import BadInputError, CatalogError, UsageError
 from arboretum_tools.options.browse import ShownOptions
-from arboretum_tools.split.manifest import Split, open_split
+from arboretum_tools.split.files.manifest import Split, open_split
 from arboretum_tools.store import plans
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.store.shards import layout

@@ -21,6 +21,7 @@ from arboretum_tools.downloading.estimate import DownloadEstimate
 from arboretum_tools.downloading.job import Job
 from arboretum_tools.downloading.options import DownloadOptions
 from arboretum_tools.downloading.report import DownloadFailedError, DownloadReport
+from arboretum_tools.downloading.resize import Resize
 from arboretum_tools.downloading.tasks.cancel import Stopper
 from arboretum_tools.downloading.tasks.task import TaskSpec
 from arboretum_tools.errors import UsageError
@@ -29,7 +30,6 @@ from arboretum_tools.options import takes
 from arboretum_tools.options.download import DownloadArguments
 from arboretum_tools.photos import photo_plan
 from arboretum_tools.photos.photo_plan import PhotoSource
-from arboretum_tools.resize import Resize
 
 __all__ = [
     "DownloadArguments",

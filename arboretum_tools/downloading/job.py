@@ -7,11 +7,11 @@ from pathlib import Path
 
 from arboretum_metadata.vocab import PHOTO_SIZES
 from arboretum_tools.downloading.options import DownloadOptions
+from arboretum_tools.downloading.resize import Resize
 from arboretum_tools.downloading.tasks.task import TaskSpec
 from arboretum_tools.errors import UsageError
 from arboretum_tools.events import OnEvent, ignore
 from arboretum_tools.photos.photo_plan import PhotoSource
-from arboretum_tools.resize import Resize
 from arboretum_tools.store.shards.layout import StoreConfig
 
 

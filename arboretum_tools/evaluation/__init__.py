@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from arboretum_tools.evaluation.comparison import Comparison, Difference, compare_predictions
 from arboretum_tools.evaluation.evaluation import Evaluation, Measures, RankAccuracy, evaluate
-from arboretum_tools.evaluation.intervals import Estimate
-from arboretum_tools.evaluation.pairs import PairAccuracy
+from arboretum_tools.evaluation.measures.intervals import Estimate
+from arboretum_tools.evaluation.measures.pairs import PairAccuracy
 from arboretum_tools.evaluation.predictions import PredictionsError
 from arboretum_tools.evaluation.runs import Runs, Spread, summarize_runs
 

@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 
 from arboretum_tools.errors import UsageError
 from arboretum_tools.evaluation.evaluated_part import EvaluatedPart
-from arboretum_tools.evaluation.intervals import score_interval
+from arboretum_tools.evaluation.measures.intervals import score_interval
 from arboretum_tools.evaluation.predictions import Source, name_of, read_predictions
 from arboretum_tools.options import takes
 from arboretum_tools.options.evaluation import ComparisonOptions
-from arboretum_tools.split.manifest import Split
+from arboretum_tools.split.files.manifest import Split
 from arboretum_tools.stable_key import keys
 from arboretum_tools.version import __version__
 

@@ -12,8 +12,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from arboretum_tools.errors import SplitError
-from arboretum_tools.evaluation.intervals import Sample
-from arboretum_tools.split.manifest import Split, open_split
+from arboretum_tools.evaluation.measures.intervals import Sample
+from arboretum_tools.split.files.manifest import Split, open_split
 from arboretum_tools.taxa.bands import BANDS
 
 #: Shot band of every class of a split without a train part.

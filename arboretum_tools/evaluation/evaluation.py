@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arboretum_tools.errors import UsageError
-from arboretum_tools.evaluation.asked_ranks import asked_ranks
-from arboretum_tools.evaluation.by_traits import by_traits
 from arboretum_tools.evaluation.evaluated_part import NO_BAND, EvaluatedPart
-from arboretum_tools.evaluation.intervals import Estimate
-from arboretum_tools.evaluation.metrics import (
+from arboretum_tools.evaluation.measures.by_traits import by_traits
+from arboretum_tools.evaluation.measures.intervals import Estimate
+from arboretum_tools.evaluation.measures.metrics import (
     Lineages,
     calibration_error,
     f1_influence,
@@ -23,11 +22,12 @@ from arboretum_tools.evaluation.metrics import (
     geometric_mean,
     per_class,
 )
-from arboretum_tools.evaluation.pairs import PairAccuracy, accuracies
+from arboretum_tools.evaluation.measures.pairs import PairAccuracy, accuracies
 from arboretum_tools.evaluation.predictions import Predictions, Source, name_of, read_predictions
+from arboretum_tools.evaluation.rank_predictions import asked_ranks
 from arboretum_tools.options import takes
 from arboretum_tools.options.evaluation import EvaluationOptions
-from arboretum_tools.split.manifest import Split
+from arboretum_tools.split.files.manifest import Split
 from arboretum_tools.split.stats import group_of_class
 from arboretum_tools.version import __version__
 

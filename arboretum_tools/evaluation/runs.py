@@ -9,7 +9,7 @@ from typing import Any
 
 from arboretum_tools.errors import UsageError
 from arboretum_tools.evaluation.evaluation import Evaluation
-from arboretum_tools.evaluation.intervals import Estimate
+from arboretum_tools.evaluation.measures.intervals import Estimate
 from arboretum_tools.evaluation.predictions import PredictionsError
 from arboretum_tools.version import __version__
 from arboretum_tools.wording import counted, does

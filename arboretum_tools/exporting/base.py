@@ -24,7 +24,7 @@ from arboretum_tools.exporting.staging import Staging
 from arboretum_tools.imaging.image_format import jpeg_turn
 from arboretum_tools.publication.origin import Origin
 from arboretum_tools.samples import Samples
-from arboretum_tools.split.manifest import Split
+from arboretum_tools.split.files.manifest import Split
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.store.shards.layout import tar_name
 

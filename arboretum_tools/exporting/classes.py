@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from arboretum_tools.errors import ExportError
 from arboretum_tools.samples import Samples
-from arboretum_tools.split.manifest import PARTS, Split
+from arboretum_tools.split.files.manifest import PARTS, Split
 from arboretum_tools.taxa.bands import shot_band
 from arboretum_tools.taxa.identity import folder_names
 

@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 
 from arboretum_tools.errors import SplitError, StoreError
 from arboretum_tools.samples import Samples, lacks_places, read_index
-from arboretum_tools.split.manifest import Split
+from arboretum_tools.split.files.manifest import Split
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.system.atomic_files import PARTIAL
 

@@ -20,7 +20,7 @@ from arboretum_tools.publication.composition import Composition
 from arboretum_tools.publication.croissant import CROISSANT, document, records, table_file
 from arboretum_tools.publication.datasheet import datasheet
 from arboretum_tools.publication.origin import Origin
-from arboretum_tools.split.manifest import Split, open_split
+from arboretum_tools.split.files.manifest import Split, open_split
 from arboretum_tools.system.atomic_files import whole_folder, write_json
 from arboretum_tools.wording import counted
 

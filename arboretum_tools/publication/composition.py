@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.compute as pc
 
 from arboretum_metadata.vocab import LICENSES
-from arboretum_tools.split.manifest import Split
+from arboretum_tools.split.files.manifest import Split
 
 if TYPE_CHECKING:
     import pyarrow as pa

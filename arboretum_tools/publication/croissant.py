@@ -16,7 +16,7 @@ from arboretum_metadata.schema import Table
 from arboretum_metadata.vocab import LICENSES
 from arboretum_tools.publication.citations import Author, bibtex, own_bibtex
 from arboretum_tools.publication.origin import DRAWN_FOR, FOLLOWS_PEOPLE, LABELS, Origin
-from arboretum_tools.split.manifest import Split
+from arboretum_tools.split.files.manifest import Split
 
 #: The name of the file.
 CROISSANT = "croissant.json"

@@ -12,7 +12,7 @@ from arboretum_metadata.vocab import LICENSES
 from arboretum_tools.publication.citations import bibtex, own_bibtex
 from arboretum_tools.publication.composition import NOT_KNOWN, Composition
 from arboretum_tools.publication.origin import DRAWN_FOR, FOLLOWS_PEOPLE, LABELS, Origin
-from arboretum_tools.split.manifest import Split
+from arboretum_tools.split.files.manifest import Split
 from arboretum_tools.split.stats import split_stats
 from arboretum_tools.system.atomic_files import canonical_json
 from arboretum_tools.tabular.markdown import cell, table

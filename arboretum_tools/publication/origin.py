@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from arboretum_metadata.sample import PHOTO_IDS
-from arboretum_tools.split.manifest import Split
+from arboretum_tools.split.files.manifest import Split
 from arboretum_tools.tabular.arrays import to_numpy
 
 if TYPE_CHECKING:

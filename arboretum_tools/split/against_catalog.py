@@ -23,7 +23,7 @@ from arboretum_tools.errors import ArboretumError, RecipeError
 from arboretum_tools.photos.photo_ids import PhotoIds
 from arboretum_tools.split.audit.checks import Check, Outcome, found
 from arboretum_tools.split.drawing.benchmark import class_key_of
-from arboretum_tools.split.manifest import PARTS, Split, open_split
+from arboretum_tools.split.files.manifest import PARTS, Split, open_split
 from arboretum_tools.split.reproduce import photos_of, remake_split
 from arboretum_tools.tabular.arrays import texts
 from arboretum_tools.tabular.query import identifier

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from arboretum_tools.imaging import figures
-from arboretum_tools.split.manifest import Split, open_split
+from arboretum_tools.split.files.manifest import Split, open_split
 from arboretum_tools.split.stats import gini
 from arboretum_tools.tabular import markdown
 from arboretum_tools.tabular.arrays import to_numpy

@@ -18,17 +18,17 @@ from arboretum_tools.near_duplicates import near_duplicate_pairs
 from arboretum_tools.options import declared, takes
 from arboretum_tools.options.split import RATIO_PROFILES, DrawOptions, FamilyOptions, SplitOptions
 from arboretum_tools.photos.photo_ids import PhotoIds
-from arboretum_tools.split import benchmarks
-from arboretum_tools.split.class_list import Fixed, read_counts, read_keys
-from arboretum_tools.split.content_hashes import hashed, with_joined
 from arboretum_tools.split.drawing.benchmark import draw_benchmark, prepared
 from arboretum_tools.split.drawing.draw import Drawn, draw
 from arboretum_tools.split.drawing.exclusion import Exclusion, read_exclusion
 from arboretum_tools.split.drawing.groups import resolve_group_by
 from arboretum_tools.split.drawing.joined import Joined, find_joined
 from arboretum_tools.split.drawing.pool import Available
-from arboretum_tools.split.manifest import FORMAT_VERSION, Split
-from arboretum_tools.split.recipe import SplitRecipe, parse_family
+from arboretum_tools.split.files.content_hashes import hashed, with_joined
+from arboretum_tools.split.files.manifest import FORMAT_VERSION, Split
+from arboretum_tools.split.recipes import benchmarks
+from arboretum_tools.split.recipes.class_list import Fixed, read_counts, read_keys
+from arboretum_tools.split.recipes.recipe import SplitRecipe, parse_family
 from arboretum_tools.store import ImageStore
 from arboretum_tools.stored_photos import ok_photo_ids, same_bytes
 from arboretum_tools.tabular.arrays import texts
@@ -52,7 +52,7 @@ def make_split(selection: Selection | Catalog, options: SplitOptions) -> Split:
     `docs/design.md`.
 
     A benchmark has one part, `test`, with `test_per_class` photos of every class; see
-    `arboretum_tools.split.benchmarks` for the four there are.
+    `arboretum_tools.split.recipes.benchmarks` for the four there are.
 
     Args:
         selection: what may be drawn; a Catalog stands for its research-grade photos.

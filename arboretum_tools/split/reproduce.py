@@ -17,14 +17,14 @@ from arboretum_tools.errors import ArboretumError, RecipeError, SplitError
 from arboretum_tools.options.split import GROUP_BY
 from arboretum_tools.photos.criteria import Criteria
 from arboretum_tools.photos.photo_ids import PhotoIds
-from arboretum_tools.split.class_list import Fixed
 from arboretum_tools.split.drawing.benchmark import class_key_of
 from arboretum_tools.split.drawing.exclusion import Exclusion
 from arboretum_tools.split.drawing.joined import STORED
 from arboretum_tools.split.drawing.pool import Available
+from arboretum_tools.split.files.manifest import PARTS, Split, open_split
 from arboretum_tools.split.make import Excluded, draw_recipes, exclusion_of
-from arboretum_tools.split.manifest import PARTS, Split, open_split
-from arboretum_tools.split.recipe import SplitRecipe
+from arboretum_tools.split.recipes.class_list import Fixed
+from arboretum_tools.split.recipes.recipe import SplitRecipe
 from arboretum_tools.system.atomic_files import read_json
 from arboretum_tools.tabular.arrays import from_numpy, texts
 from arboretum_tools.tabular.tables import read_table

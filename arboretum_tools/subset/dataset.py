@@ -22,7 +22,7 @@ from arboretum_metadata.schema import LINEAGE, PART
 from arboretum_tools import notebook_views, stable_key
 from arboretum_tools.errors import ArboretumError, SplitError, UsageError
 from arboretum_tools.samples import Samples, join, require
-from arboretum_tools.split.manifest import Split, open_split
+from arboretum_tools.split.files.manifest import Split, open_split
 from arboretum_tools.store.locations import Locations
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.subset.hugging_face import to_hugging_face

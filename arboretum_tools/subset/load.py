@@ -6,7 +6,7 @@ from pathlib import Path
 
 from arboretum_metadata.schema import CLASSES
 from arboretum_tools.errors import SplitError
-from arboretum_tools.split.manifest import Split, open_split
+from arboretum_tools.split.files.manifest import Split, open_split
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.subset.dataset import OnError, Subset
 from arboretum_tools.tabular.tables import read_table

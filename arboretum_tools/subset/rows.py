@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from arboretum_metadata.schema import PART
 from arboretum_tools.errors import SplitError
-from arboretum_tools.split.manifest import Split
+from arboretum_tools.split.files.manifest import Split
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

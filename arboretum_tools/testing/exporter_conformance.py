@@ -41,7 +41,7 @@ from arboretum_tools.events import Event, Note, PhotoDone, StageFinished, StageS
 from arboretum_tools.exporting import Exporter, export
 from arboretum_tools.photos.credit import credit_line
 from arboretum_tools.samples import join
-from arboretum_tools.split.manifest import Split
+from arboretum_tools.split.files.manifest import Split
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.store.shards.layout import tar_path
 from arboretum_tools.testing.tiny import tiny_image, tiny_split, tiny_store

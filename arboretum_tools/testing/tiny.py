@@ -18,8 +18,8 @@ from PIL import Image
 
 from arboretum_metadata.schema import CLASSES, PART
 from arboretum_metadata.vocab import RANKS
-from arboretum_tools.split.content_hashes import hashed
-from arboretum_tools.split.manifest import Split
+from arboretum_tools.split.files.content_hashes import hashed
+from arboretum_tools.split.files.manifest import Split
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.store.shards.layout import StoreConfig
 from arboretum_tools.store.shards.record import PhotoRecord

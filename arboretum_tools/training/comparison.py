@@ -11,11 +11,11 @@ from typing import Any
 
 from arboretum_tools.errors import SplitError, TrainingError, UsageError
 from arboretum_tools.evaluation import Difference, Estimate, compare_predictions, evaluate
-from arboretum_tools.evaluation.figures import Bar, draw_methods
-from arboretum_tools.evaluation.headings import heading
-from arboretum_tools.evaluation.report import cell as interval_cell
+from arboretum_tools.evaluation.reporting.figures import Bar, draw_methods
+from arboretum_tools.evaluation.reporting.headings import heading
+from arboretum_tools.evaluation.reporting.report import cell as interval_cell
 from arboretum_tools.evaluation.runs import Spread
-from arboretum_tools.split.manifest import Split, open_split
+from arboretum_tools.split.files.manifest import Split, open_split
 from arboretum_tools.tabular.markdown import cell, table
 from arboretum_tools.tabular.spreadsheets import plain
 from arboretum_tools.training.description import described, predictions_of

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from torch import Tensor, distributed, nn
 
 from arboretum_tools.errors import TrainingError
-from arboretum_tools.evaluation.metrics import per_class
+from arboretum_tools.evaluation.measures.metrics import per_class
 from arboretum_tools.evaluation.predictions import best
 from arboretum_tools.events import Note, OnEvent, StageFinished, StageStarted, StepDone, UnitDone, ignore
 from arboretum_tools.options.training import TrainingRecipe
-from arboretum_tools.split.manifest import Split
+from arboretum_tools.split.files.manifest import Split
 from arboretum_tools.stable_key import text_id
 from arboretum_tools.subset import Subset
 from arboretum_tools.training.augment import View, normalized

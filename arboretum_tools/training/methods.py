@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name that everybody uses
 
 from arboretum_tools.options.training import TrainingRecipe
-from arboretum_tools.split.manifest import Split
+from arboretum_tools.split.files.manifest import Split
 from arboretum_tools.split.rebalancing.weights import class_weights
 from arboretum_tools.training import losses
 from arboretum_tools.training.augment import View, mixed, normalized, smoothed

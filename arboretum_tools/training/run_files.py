@@ -28,7 +28,7 @@ from torch import nn
 
 from arboretum_tools.errors import SplitError, TargetExistsError, TrainingError
 from arboretum_tools.options.training import TrainingRecipe
-from arboretum_tools.split.manifest import Split
+from arboretum_tools.split.files.manifest import Split
 from arboretum_tools.system.atomic_files import canonical_json, refuse_existing, whole_file, write_json
 from arboretum_tools.training.description import FORMAT_VERSION, RUN, described, predictions_of
 from arboretum_tools.training.methods import Teacher, build

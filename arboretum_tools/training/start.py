@@ -8,10 +8,10 @@ from typing import Any
 
 from arboretum_tools.errors import SplitError, TrainingError, UsageError
 from arboretum_tools.evaluation import Evaluation, evaluate
-from arboretum_tools.evaluation.report import save as save_report
+from arboretum_tools.evaluation.reporting.report import save as save_report
 from arboretum_tools.events import OnEvent, StageFinished, StageStarted, ignore
 from arboretum_tools.options.training import TrainingRecipe, recipe
-from arboretum_tools.split.manifest import Split, open_split
+from arboretum_tools.split.files.manifest import Split, open_split
 from arboretum_tools.subset import load_subset
 
 

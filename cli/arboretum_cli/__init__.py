@@ -1,1 +1,1 @@
-"""The command line: a thin shell over `arboretum_tools`, one file a stage in `commands/`."""
+"""The command line: `commands` call the library with what `flags` declare; `printing` shows the result."""

@@ -9,32 +9,15 @@ from typing import Annotated
 
 import typer
 
-from arboretum_cli import _errors, _settings
-from arboretum_cli._flags import repeated
-from arboretum_cli._volume import with_volume
-from arboretum_cli.commands import (
-    audit_split,
-    browse,
-    catalog,
-    compare,
-    config,
-    contact_sheet,
-    demo,
-    doctor,
-    download,
-    evaluate,
-    export,
-    make_split,
-    publish,
-    select,
-    species,
-    stats,
-    status,
-    store,
-    taxa,
-    train,
-    verify,
-)
+from arboretum_cli.commands import config, demo
+from arboretum_cli.commands.images import browse, contact_sheet, doctor, download, status, store, verify
+from arboretum_cli.commands.metadata import catalog, select, species, stats, taxa
+from arboretum_cli.commands.splits import audit_split, make_split, publish
+from arboretum_cli.commands.training import compare, evaluate, export, train
+from arboretum_cli.flags import settings
+from arboretum_cli.flags.declared import repeated
+from arboretum_cli.flags.volume import with_volume
+from arboretum_cli.printing import errors
 
 #: Every command with its line in the overview, in the order of the flow.
 COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
@@ -99,7 +82,7 @@ def arboretum(
     ambiguous taxon, 6 verification failed, 130 and 143 interrupted with the state kept.
     """
     if context.invoked_subcommand != "config":
-        context.default_map = _settings.default_map(context.command)
+        context.default_map = settings.default_map(context.command)
 
 
 for _name, (_command, _line) in COMMANDS.items():
@@ -119,7 +102,7 @@ def run(arguments: list[str]) -> int:
     """Runs the command line and gives the code of its outcome."""
     if arguments[:1] == ["evaluate"]:
         arguments = repeated(arguments, "--against")
-    return _errors.run(app, arguments)
+    return errors.run(app, arguments)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

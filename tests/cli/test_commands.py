@@ -111,7 +111,7 @@ def test_json_is_all_that_stands_on_stdout(arboretum, workdir):
 
 
 def test_names_from_the_metadata_cannot_move_the_cursor():
-    from arboretum_cli._output import printable
+    from arboretum_cli.printing.output import printable
 
     assert printable("a\x1b[2Jb\u202ec\nd") == "a\N{REPLACEMENT CHARACTER}[2Jb\N{REPLACEMENT CHARACTER}c\nd"
 

@@ -9,7 +9,7 @@ import pytest
 
 from arboretum_tools.split import open_split
 from arboretum_tools.split.drawing.drawn_parts import DrawnParts
-from arboretum_tools.split.part_files import SavedParts
+from arboretum_tools.split.files.part_files import SavedParts
 
 
 def test_a_family_is_one_folder_a_ratio(arboretum, workdir):

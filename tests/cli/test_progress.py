@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from arboretum_cli import _output, _progress
-from arboretum_cli._progress import Progress
+from arboretum_cli.printing import output
+from arboretum_cli.printing.progress import Progress
 from arboretum_tools.events import Note, PhotoDone, ShardFinished, StageFinished, StageStarted, UnitDone
 from arboretum_tools.store import plans
 from arboretum_tools.testing.faults import Fault
@@ -29,7 +29,7 @@ def message(capsys):
 
 
 def test_in_a_log_lines_come_though_nothing_happens(message, monkeypatch):
-    monkeypatch.setattr(_progress, "LINE_EVERY_S", 0.05)
+    monkeypatch.setattr("arboretum_cli.printing.progress.LINE_EVERY_S", 0.05)
     with Progress() as progress:
         progress(StageStarted("download", 1_000))
         for photo_id in range(3):
@@ -44,7 +44,7 @@ def test_in_a_log_lines_come_though_nothing_happens(message, monkeypatch):
 
 
 def test_there_are_no_lines_before_and_after_a_stage(message, capsys, monkeypatch):
-    monkeypatch.setattr(_progress, "LINE_EVERY_S", 0.02)
+    monkeypatch.setattr("arboretum_cli.printing.progress.LINE_EVERY_S", 0.02)
     with Progress() as progress:
         time.sleep(0.1)
         progress(StageStarted("verify", 2, "shard"))
@@ -58,7 +58,7 @@ def test_there_are_no_lines_before_and_after_a_stage(message, capsys, monkeypatc
 
 
 def test_what_has_no_sizes_and_no_end_tells_neither(message, monkeypatch):
-    monkeypatch.setattr(_progress, "LINE_EVERY_S", 0.05)
+    monkeypatch.setattr("arboretum_cli.printing.progress.LINE_EVERY_S", 0.05)
     with Progress() as progress:
         progress(StageStarted("plan", None))
         progress(UnitDone(100_000))
@@ -78,8 +78,8 @@ def test_a_note_is_said_once_and_within_a_stage_each_time(message):
 
 
 def test_on_a_terminal_the_bar_tells_states_and_moves_by_itself(capsys, monkeypatch):
-    monkeypatch.setattr(_output, "is_terminal", lambda: True)
-    monkeypatch.setattr(_progress, "_BAR_EVERY_S", 0.05)
+    monkeypatch.setattr(output, "is_terminal", lambda: True)
+    monkeypatch.setattr("arboretum_cli.printing.progress._BAR_EVERY_S", 0.05)
     with Progress() as progress:
         progress(StageStarted("download", 10))
         progress(PhotoDone(1, "ok", 90_000))
@@ -94,7 +94,7 @@ def test_on_a_terminal_the_bar_tells_states_and_moves_by_itself(capsys, monkeypa
 
 
 def test_the_command_itself_says_where_it_stands_while_a_host_stalls(workdir, arboretum, monkeypatch):
-    monkeypatch.setattr(_progress, "LINE_EVERY_S", 0.2)
+    monkeypatch.setattr("arboretum_cli.printing.progress.LINE_EVERY_S", 0.2)
     ids = arboretum(
         "download", "--taxa", "Reptilia", "--limit", 1, "--size", "thumb", "--plan-only", "--json"
     )

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from arboretum_cli import _errors
 from arboretum_cli.main import app
+from arboretum_cli.printing import errors
 from arboretum_tools import download, export, load_subset, open_store, verify_store
 from arboretum_tools.errors import StoreError
 from arboretum_tools.photos.photo_plan import PhotoPlan
@@ -163,12 +163,12 @@ def test_the_cache_keeps_to_its_bound(remote, monkeypatch, tmp_path):
 def test_the_command_line_takes_an_address_and_a_server(remote, server, monkeypatch):
     out = io.StringIO()
     with redirect_stdout(out):
-        assert _errors.run(app, ["status", "--images", remote, "--json"]) == 0
+        assert errors.run(app, ["status", "--images", remote, "--json"]) == 0
     assert json.loads(out.getvalue())["path"] == remote
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     out = io.StringIO()
     with redirect_stdout(out):
-        assert _errors.run(app, ["verify", "--images", remote, "--endpoint", server]) == 0
+        assert errors.run(app, ["verify", "--images", remote, "--endpoint", server]) == 0
     assert remote in out.getvalue()
 
 
@@ -196,7 +196,7 @@ def test_wrong_credentials_are_one_error_without_a_secret(server, remote):
     err = io.StringIO()
     try:
         with redirect_stderr(err):
-            assert _errors.run(app, ["status", "--images", remote]) == 3
+            assert errors.run(app, ["status", "--images", remote]) == 3
     finally:
         checked(b"inf")
     assert f"{remote} cannot be read with these credentials: InvalidAccessKeyId" in err.getvalue()

@@ -18,7 +18,7 @@ import pytest
 from arboretum_cli.main import COMMANDS, GROUPS
 from arboretum_metadata.sample import catalog_path
 from arboretum_tools import build_catalog, export, make_split, open_catalog
-from arboretum_tools.split.recipe import SplitRecipe
+from arboretum_tools.split.recipes.recipe import SplitRecipe
 from arboretum_tools.testing.tiny import tiny_split, tiny_store
 
 REPOSITORY = Path(__file__).parents[2]

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from arboretum_cli import _errors
 from arboretum_cli.main import app
+from arboretum_cli.printing import errors
 from arboretum_tools import evaluate, train
 from arboretum_tools.errors import (
     ArboretumError,
@@ -26,7 +26,7 @@ from arboretum_tools.errors import (
 )
 from arboretum_tools.events import StepDone
 from arboretum_tools.options.training import METHODS, TrainingRecipe, recipe
-from arboretum_tools.split.manifest import open_split
+from arboretum_tools.split.files.manifest import open_split
 from arboretum_tools.testing.tiny import COUNTS, tiny_split, tiny_store
 from arboretum_tools.training.loop import memory_errors
 
@@ -143,7 +143,7 @@ def environment():
 
 def here(arguments):
     """Runs the command in this process."""
-    assert _errors.run(app, [str(one) for one in arguments]) == 0
+    assert errors.run(app, [str(one) for one in arguments]) == 0
 
 
 DEIT = [

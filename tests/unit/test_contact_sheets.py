@@ -13,8 +13,8 @@ from arboretum_tools.catalog import open_catalog
 from arboretum_tools.contact_sheets import _evenly, contact_sheet
 from arboretum_tools.errors import SplitError, TargetExistsError, UsageError
 from arboretum_tools.imaging.images import Canvas, UndecodableImageError
+from arboretum_tools.split.files.manifest import Split
 from arboretum_tools.split.make import whole
-from arboretum_tools.split.manifest import Split
 from arboretum_tools.store.shards.layout import StoreConfig, tar_path
 from arboretum_tools.store.writer import StoreWriter
 from arboretum_tools.tabular.tables import arrow_schema

@@ -25,7 +25,7 @@ from arboretum_tools.options.publish import PublishOptions
 from arboretum_tools.options.select import SelectionOptions
 from arboretum_tools.options.split import SplitOptions
 from arboretum_tools.options.stats import CatalogStatsOptions, SplitStatsOptions
-from arboretum_tools.split.recipe_file import read_recipe
+from arboretum_tools.split.recipes.recipe_file import read_recipe
 
 #: Every stage: its options, the public functions that take them, the command that has their flags.
 STAGES = [

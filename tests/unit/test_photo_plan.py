@@ -14,7 +14,7 @@ from arboretum_metadata.schema import CLASSES, PART, REQUEST
 from arboretum_tools import make_split, open_catalog
 from arboretum_tools.errors import SplitError, StoreError, UsageError
 from arboretum_tools.photos import photo_plan
-from arboretum_tools.split.manifest import Split
+from arboretum_tools.split.files.manifest import Split
 from arboretum_tools.store import plans
 from arboretum_tools.tabular.tables import arrow_schema, provenance_of
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from arboretum_tools.errors import MissingPhotosError, SplitError, StoreError
 from arboretum_tools.samples import join, missing_of, require
-from arboretum_tools.split.manifest import Split, open_split
+from arboretum_tools.split.files.manifest import Split, open_split
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.store.shards.layout import StoreConfig, index_path
 from arboretum_tools.store.shards.record import PhotoRecord

@@ -17,9 +17,9 @@ from typing import Any
 from arboretum_tools.downloading.fetching import engine
 from arboretum_tools.downloading.fetching.engine import Transform
 from arboretum_tools.downloading.network.urls import STATIC_HOST
+from arboretum_tools.downloading.resize import Resize
 from arboretum_tools.downloading.tasks.task import TaskSpec
 from arboretum_tools.events import OnEvent
-from arboretum_tools.resize import Resize
 from arboretum_tools.store import plans, states
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.store.shards.layout import read_config

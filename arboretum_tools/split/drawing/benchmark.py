@@ -22,7 +22,7 @@ from arboretum_tools.catalog import Catalog, Selection
 from arboretum_tools.errors import InfeasibleSplitError, RecipeError, SelectionError, UsageError
 from arboretum_tools.split.drawing.draw import Drawn, draw
 from arboretum_tools.split.drawing.pool import Available
-from arboretum_tools.split.recipe import SplitRecipe
+from arboretum_tools.split.recipes.recipe import SplitRecipe
 from arboretum_tools.tabular.arrays import from_numpy, texts, to_numpy
 from arboretum_tools.tabular.query import identifier
 from arboretum_tools.tabular.tables import arrow_schema

@@ -22,13 +22,13 @@ from arboretum_tools.catalog import Relations, Selection
 from arboretum_tools.catalog.building.partitions import MOST_BUCKETS
 from arboretum_tools.errors import InfeasibleSplitError
 from arboretum_tools.photos.photo_plan import empty_error
-from arboretum_tools.split.class_list import Fixed
 from arboretum_tools.split.drawing.drawn_parts import DrawnParts
 from arboretum_tools.split.drawing.hold_out import KEYS, SET_ASIDE, hold_out, limit_sql
 from arboretum_tools.split.drawing.pool import Available, Pool, make_pool
 from arboretum_tools.split.drawing.profiles import targets
-from arboretum_tools.split.manifest import PARTS
-from arboretum_tools.split.recipe import SplitRecipe
+from arboretum_tools.split.files.manifest import PARTS
+from arboretum_tools.split.recipes.class_list import Fixed
+from arboretum_tools.split.recipes.recipe import SplitRecipe
 from arboretum_tools.stable_key import KEYS_FIRST, key_sql
 from arboretum_tools.tabular.arrays import from_numpy, to_numpy
 from arboretum_tools.wording import counted, does

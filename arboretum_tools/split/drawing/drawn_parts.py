@@ -18,7 +18,7 @@ import pyarrow.ipc
 
 from arboretum_metadata.schema import PART
 from arboretum_tools.catalog.building.partitions import Bucket, deal
-from arboretum_tools.split.part_files import PartFiles
+from arboretum_tools.split.files.part_files import PartFiles
 from arboretum_tools.system.atomic_files import out_of_space
 from arboretum_tools.system.temporary_folders import TemporaryFolder
 from arboretum_tools.tabular.arrays import from_numpy, to_numpy

@@ -28,7 +28,7 @@ from arboretum_metadata.vocab import CLASS_RANKS, LIFE_STAGES
 from arboretum_tools.catalog import Catalog, Selection
 from arboretum_tools.errors import RecipeError, UnknownTaxonError
 from arboretum_tools.photos.photo_ids import PHOTO_COLUMNS, PhotoIds
-from arboretum_tools.split.manifest import open_split
+from arboretum_tools.split.files.manifest import open_split
 from arboretum_tools.system.regular_files import regular
 from arboretum_tools.tabular.arrays import from_numpy, texts
 from arboretum_tools.tabular.tables import arrow_schema, read_columns

@@ -14,8 +14,8 @@ on in the other. When its turn comes in either class it is set aside: no photo o
 from __future__ import annotations
 
 from arboretum_tools.split.drawing.pool import Pool
-from arboretum_tools.split.manifest import PARTS
-from arboretum_tools.split.recipe import SplitRecipe
+from arboretum_tools.split.files.manifest import PARTS
+from arboretum_tools.split.recipes.recipe import SplitRecipe
 from arboretum_tools.stable_key import KEYS_FIRST, key_sql
 
 #: Keys that there are: every key is below this number.

@@ -21,7 +21,7 @@ from arboretum_metadata.vocab import INATURALIST_PHOTO
 from arboretum_tools.catalog import Selection
 from arboretum_tools.photos.photo_ids import PhotoIds
 from arboretum_tools.split.drawing.groups import group_sql
-from arboretum_tools.split.recipe import SplitRecipe
+from arboretum_tools.split.recipes.recipe import SplitRecipe
 from arboretum_tools.tabular.arrays import rows_to_table
 from arboretum_tools.tabular.query import literal
 from arboretum_tools.tabular.tables import arrow_schema

@@ -17,7 +17,7 @@ from arboretum_metadata.vocab import RANKS
 from arboretum_tools.catalog import Relations, Selection
 from arboretum_tools.photos.photo_ids import PhotoIds
 from arboretum_tools.split.drawing.groups import group_sql
-from arboretum_tools.split.recipe import SplitRecipe
+from arboretum_tools.split.recipes.recipe import SplitRecipe
 from arboretum_tools.tabular.query import identifier
 from arboretum_tools.taxa.identity import class_key_sql
 

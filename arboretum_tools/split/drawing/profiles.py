@@ -29,9 +29,9 @@ from numpy.typing import NDArray
 
 from arboretum_metadata.vocab import MANY_ABOVE
 from arboretum_tools.errors import InfeasibleSplitError, RecipeError
-from arboretum_tools.split.benchmarks import PROFILE as BENCHMARK
-from arboretum_tools.split.class_list import Fixed
-from arboretum_tools.split.recipe import SplitRecipe, family_text
+from arboretum_tools.split.recipes.benchmarks import PROFILE as BENCHMARK
+from arboretum_tools.split.recipes.class_list import Fixed
+from arboretum_tools.split.recipes.recipe import SplitRecipe, family_text
 from arboretum_tools.wording import counted, does
 
 # Guards whole numbers against the last bit of pow(); far above its error, far below any real difference.

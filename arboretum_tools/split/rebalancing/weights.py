@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arboretum_tools.errors import SplitError, UsageError
-from arboretum_tools.split.manifest import Split
+from arboretum_tools.split.files.manifest import Split
 from arboretum_tools.system.atomic_files import check_output, whole_file, write_json
 from arboretum_tools.tabular.arrays import to_numpy
 from arboretum_tools.wording import counted, does

@@ -1,1 +1,1 @@
-"""One file a stage of the flow; each command parses, calls one public function, and prints."""
+"""One file a command, a folder a stage; each command parses, calls one public function, and prints."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from arboretum_cli import _settings
-from arboretum_cli._options import Json
-from arboretum_cli._output import result, table
+from arboretum_cli.flags import settings
+from arboretum_cli.flags.shared import Json
+from arboretum_cli.printing.output import result, table
 
 
 def config(json: Json = False) -> None:
@@ -28,16 +28,16 @@ def config(json: Json = False) -> None:
         arboretum config
         arboretum config --json
     """
-    found = _settings.settings()
+    found = settings.settings()
     value = {
         key: {"value": found[key].value, "source": found[key].source} if key in found else None
-        for key in _settings.KEYS
+        for key in settings.KEYS
     }
     rows = [
         (key, _text(found[key].value), found[key].source)
         if key in found
         else (key, setting.default, "default")
-        for key, setting in _settings.KEYS.items()
+        for key, setting in settings.KEYS.items()
     ]
     result(json, value, table(("setting", "value", "from"), rows))
 

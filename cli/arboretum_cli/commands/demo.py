@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from arboretum_cli._output import duration, say, size, table
+from arboretum_cli.printing.output import duration, say, size, table
 from arboretum_tools.wording import counted
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from scipy.stats import permutation_test
 from arboretum_tools.errors import UsageError
 from arboretum_tools.evaluation import PredictionsError, compare_predictions, evaluate
 from arboretum_tools.evaluation.comparison import DRAWS, permutation_p
-from arboretum_tools.evaluation.report import comparison_markdown
+from arboretum_tools.evaluation.reporting.report import comparison_markdown
 from arboretum_tools.testing.tiny import tiny_split
 
 SPLIT = tiny_split({"train": (120, 50, 20, 5), "test": (6, 5, 4, 1)})

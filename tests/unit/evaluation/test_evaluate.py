@@ -14,9 +14,9 @@ from sklearn.metrics import balanced_accuracy_score, f1_score, top_k_accuracy_sc
 
 from arboretum_tools.errors import SplitError, TargetExistsError, UsageError
 from arboretum_tools.evaluation import PredictionsError, compare_predictions, evaluate
-from arboretum_tools.evaluation.intervals import Sample
+from arboretum_tools.evaluation.measures.intervals import Sample
 from arboretum_tools.evaluation.predictions import best
-from arboretum_tools.evaluation.report import markdown, save
+from arboretum_tools.evaluation.reporting.report import markdown, save
 from arboretum_tools.testing.tiny import tiny_split
 
 # Labels: 0 robin, 1 blackbird (same genus), 2 an orchid, 3 a raven without order.
@@ -315,7 +315,7 @@ def test_the_report_is_written_and_replaces_only_a_report(tmp_path, monkeypatch)
 def test_look_alikes_are_reported_pair_by_pair():
     import numpy as np
 
-    from arboretum_tools.evaluation.pairs import accuracies
+    from arboretum_tools.evaluation.measures.pairs import accuracies
 
     classes = [{"class_key": key, "name": key.upper()} for key in "abc"]
     truth = np.array([0, 0, 0, 0, 1, 1, 2])

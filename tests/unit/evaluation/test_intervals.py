@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from scipy.stats import t as student
 
 from arboretum_tools.evaluation.evaluated_part import EvaluatedPart
-from arboretum_tools.evaluation.intervals import Sample, score_interval, student_quantile
-from arboretum_tools.evaluation.metrics import f1_influence, f1_per_class
+from arboretum_tools.evaluation.measures.intervals import Sample, score_interval, student_quantile
+from arboretum_tools.evaluation.measures.metrics import f1_influence, f1_per_class
 from arboretum_tools.testing.tiny import tiny_split
 
 

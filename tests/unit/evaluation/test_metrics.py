@@ -8,8 +8,8 @@ from scipy.stats import gmean
 
 from arboretum_tools.errors import UsageError
 from arboretum_tools.evaluation import evaluate
-from arboretum_tools.evaluation.metrics import Lineages, calibration_error, geometric_mean
-from arboretum_tools.evaluation.report import markdown
+from arboretum_tools.evaluation.measures.metrics import Lineages, calibration_error, geometric_mean
+from arboretum_tools.evaluation.reporting.report import markdown
 from arboretum_tools.testing.tiny import tiny_split
 
 SPLIT = tiny_split()

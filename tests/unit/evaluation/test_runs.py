@@ -9,7 +9,7 @@ import pytest
 
 from arboretum_tools.errors import UsageError
 from arboretum_tools.evaluation import PredictionsError, compare_predictions, evaluate, summarize_runs
-from arboretum_tools.evaluation.report import markdown, runs_markdown, save
+from arboretum_tools.evaluation.reporting.report import markdown, runs_markdown, save
 from arboretum_tools.testing.tiny import tiny_split
 
 SPLIT = tiny_split()

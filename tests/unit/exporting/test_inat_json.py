@@ -7,7 +7,7 @@ import pytest
 
 from arboretum_tools.errors import ExportError
 from arboretum_tools.exporting import INatJson, export
-from arboretum_tools.split.published import import_split
+from arboretum_tools.split.files.published import import_split
 from arboretum_tools.testing.exporter_conformance import ExporterConformance, Given, Read
 from arboretum_tools.testing.tiny import tiny_split, tiny_store
 

@@ -11,7 +11,7 @@ from arboretum_tools.errors import OutOfSpaceError, SplitError, StoreError
 from arboretum_tools.exporting import export
 from arboretum_tools.exporting.photo_records import PhotoRecords, in_order
 from arboretum_tools.samples import join
-from arboretum_tools.split.manifest import Split, open_split
+from arboretum_tools.split.files.manifest import Split, open_split
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.store.shards.layout import index_path
 from arboretum_tools.testing.tiny import tiny_image, tiny_split, tiny_store

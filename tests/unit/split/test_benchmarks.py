@@ -19,10 +19,10 @@ from arboretum_tools.errors import (
 )
 from arboretum_tools.photos.photo_ids import PhotoIds
 from arboretum_tools.split.audit import audit_split
-from arboretum_tools.split.benchmarks import parse_pairs, parse_stages, read_pairs
 from arboretum_tools.split.make import make_family, make_split
 from arboretum_tools.split.rebalancing.weights import class_weights
-from arboretum_tools.split.recipe_file import PRESETS
+from arboretum_tools.split.recipes.benchmarks import parse_pairs, parse_stages, read_pairs
+from arboretum_tools.split.recipes.recipe_file import PRESETS
 from arboretum_tools.split.reproduce import remake_split
 from arboretum_tools.split.stats import split_stats, text_figure
 from arboretum_tools.stable_key import key

@@ -10,9 +10,9 @@ import pytest
 from arboretum_metadata.schema import PART
 from arboretum_tools.errors import UsageError
 from arboretum_tools.evaluation import evaluate
-from arboretum_tools.evaluation.report import markdown
+from arboretum_tools.evaluation.reporting.report import markdown
 from arboretum_tools.split.bias import cell_corner, save_bias_figure, split_bias, trait_columns
-from arboretum_tools.split.manifest import Split
+from arboretum_tools.split.files.manifest import Split
 from arboretum_tools.tabular.tables import arrow_schema
 from arboretum_tools.testing.tiny import tiny_split
 

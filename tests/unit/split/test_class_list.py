@@ -10,8 +10,8 @@ import pytest
 from arboretum_tools.errors import InfeasibleSplitError, RecipeError, UsageError
 from arboretum_tools.split.audit import audit_split
 from arboretum_tools.split.drawing.profiles import exponential
+from arboretum_tools.split.files.manifest import open_split
 from arboretum_tools.split.make import make_family, make_split
-from arboretum_tools.split.manifest import open_split
 from arboretum_tools.split.reproduce import remake_split
 
 SIZES = {"val_per_class": 3, "test_per_class": 5}
@@ -191,9 +191,9 @@ def test_what_no_list_is_one_error(birds_with_observers, arguments, kind, messag
 
 def test_imagenet_lt_can_be_asked_for_as_it_was_published():
     """Any descending list will do: nothing in it needs a formula."""
-    from arboretum_tools.split.class_list import Fixed
     from arboretum_tools.split.drawing.profiles import targets
-    from arboretum_tools.split.recipe import SplitRecipe
+    from arboretum_tools.split.recipes.class_list import Fixed
+    from arboretum_tools.split.recipes.recipe import SplitRecipe
 
     counts = tuple(sorted(np.random.default_rng(0).pareto(1, 1000).clip(5, 1280).astype(int).tolist())[::-1])
     fixed = Fixed(counts=counts)

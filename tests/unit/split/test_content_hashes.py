@@ -9,7 +9,7 @@ import pytest
 from arboretum_metadata.schema import PART
 from arboretum_tools.split import open_split
 from arboretum_tools.split.audit import audit_split
-from arboretum_tools.split.content_hashes import hashed
+from arboretum_tools.split.files.content_hashes import hashed
 from arboretum_tools.tabular.tables import arrow_schema
 from arboretum_tools.testing.tiny import tiny_split
 

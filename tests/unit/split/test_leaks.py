@@ -13,8 +13,8 @@ from arboretum_tools.catalog.building.build import build_catalog
 from arboretum_tools.errors import RecipeError
 from arboretum_tools.split.audit import audit_split
 from arboretum_tools.split.drawing.joined import components
+from arboretum_tools.split.files.manifest import open_split
 from arboretum_tools.split.make import make_split
-from arboretum_tools.split.manifest import open_split
 from arboretum_tools.split.reproduce import remake_split
 from arboretum_tools.store.shards.layout import StoreConfig
 from arboretum_tools.store.writer import StoreWriter

@@ -19,8 +19,8 @@ from arboretum_tools.errors import (
 from arboretum_tools.photos.photo_ids import PhotoIds
 from arboretum_tools.split import open_split
 from arboretum_tools.split.audit import audit_split
-from arboretum_tools.split.content_hashes import hashed
 from arboretum_tools.split.drawing import hold_out
+from arboretum_tools.split.files.content_hashes import hashed
 from arboretum_tools.split.make import make_split, whole
 
 GENERA = ["Ab", "Bc", "Cd", "De", "Ef", "Fg"]

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from arboretum_tools.errors import InfeasibleSplitError, RecipeError, UsageError
 from arboretum_tools.split.drawing.profiles import exponential, largest_for, pareto, step, targets
-from arboretum_tools.split.recipe import SplitRecipe, parse_family, parse_ratio
-from arboretum_tools.split.recipe_file import PRESETS
+from arboretum_tools.split.recipes.recipe import SplitRecipe, parse_family, parse_ratio
+from arboretum_tools.split.recipes.recipe_file import PRESETS
 
 RATIOS = st.one_of(st.integers(1, 300), st.floats(1, 300))
 

@@ -10,7 +10,7 @@ from arboretum_tools.errors import RecipeError, SplitError
 from arboretum_tools.evaluation import evaluate
 from arboretum_tools.split import open_split
 from arboretum_tools.split.audit import audit_split
-from arboretum_tools.split.published import import_split
+from arboretum_tools.split.files.published import import_split
 from arboretum_tools.split.reproduce import remake_split
 from arboretum_tools.split.stats import split_stats
 
@@ -166,24 +166,24 @@ def test_what_is_no_published_split_is_one_error(tmp_path, name, text, message):
 
 
 def test_it_is_imported_from_the_command_line(tmp_path, monkeypatch, capsys):
-    from arboretum_cli import _errors
     from arboretum_cli.main import app
+    from arboretum_cli.printing import errors
 
     monkeypatch.chdir(tmp_path)
     write_lists(tmp_path, [120, 50, 10], "ImageNet_LT")
     files = [f"ImageNet_LT_{part}.txt" for part in ("train", "val", "test")]
-    assert _errors.run(app, ["make-split", "--import", *files]) == 0
+    assert errors.run(app, ["make-split", "--import", *files]) == 0
     assert "3 classes, 120 to 10 train photos, ratio 12; 1 many, 1 medium, 1 few" in capsys.readouterr().out
     assert open_split("splits/imagenet-lt").num_classes == 3
-    assert _errors.run(app, ["make-split", "--import", *files]) == 0
+    assert errors.run(app, ["make-split", "--import", *files]) == 0
     assert "nothing written" in capsys.readouterr().out
-    assert _errors.run(app, ["make-split", *files]) == 2
-    assert _errors.run(app, ["make-split", "--import", files[0], "--seed", "1"]) == 2
+    assert errors.run(app, ["make-split", *files]) == 2
+    assert errors.run(app, ["make-split", "--import", files[0], "--seed", "1"]) == 2
 
 
 def test_an_imported_split_is_never_downloaded(tmp_path, monkeypatch, capsys):
-    from arboretum_cli import _errors
     from arboretum_cli.main import app
+    from arboretum_cli.printing import errors
 
     split = import_split(write_lists(tmp_path, [120, 50, 10]))
     with pytest.raises(SplitError, match="ids are numbers of ours"):
@@ -191,7 +191,7 @@ def test_an_imported_split_is_never_downloaded(tmp_path, monkeypatch, capsys):
     folder = split.save(tmp_path / "split")
     monkeypatch.chdir(tmp_path)
     for more in ([], ["--dry-run"]):
-        assert _errors.run(app, ["download", "--split", str(folder), "--images", "images", *more]) == 3
+        assert errors.run(app, ["download", "--split", str(folder), "--images", "images", *more]) == 3
         assert "was imported" in capsys.readouterr().err
     assert not (tmp_path / "images").exists()
 

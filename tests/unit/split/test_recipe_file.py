@@ -7,7 +7,7 @@ import pytest
 
 from arboretum_tools.errors import RecipeError, UsageError
 from arboretum_tools.photos.criteria import Criteria
-from arboretum_tools.split.recipe_file import preset_values, read_recipe
+from arboretum_tools.split.recipes.recipe_file import preset_values, read_recipe
 
 _VALUES = {
     "taxa": '["Aves"]',

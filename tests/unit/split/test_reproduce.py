@@ -8,7 +8,7 @@ import pytest
 from arboretum_tools.errors import RecipeError, SplitError
 from arboretum_tools.photos.photo_ids import PhotoIds
 from arboretum_tools.split.make import make_family, make_split
-from arboretum_tools.split.recipe_file import preset_values, read_recipe
+from arboretum_tools.split.recipes.recipe_file import preset_values, read_recipe
 from arboretum_tools.split.reproduce import remake_split
 
 

@@ -1,0 +1,1 @@
+"""What is asked of a split: the recipe, its file, benchmarks, and classes that a file fixes."""

@@ -1,0 +1,1 @@
+"""Photos: fetched into an image store, checked there, merged, pruned and looked at."""

@@ -1,0 +1,52 @@
+"""`arboretum contact-sheet`: the classes of a split, a selection or a store as one picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from arboretum_cli.flags.declared import Given, takes
+from arboretum_cli.flags.selection import SelectionFlags, takes_selection
+from arboretum_cli.flags.shared import Endpoint
+from arboretum_cli.printing.output import say
+from arboretum_cli.printing.progress import Progress
+from arboretum_tools.options.contact_sheet import ContactSheetOptions
+
+
+@takes_selection
+@takes(options=ContactSheetOptions)
+def contact_sheet(
+    flags: SelectionFlags,
+    options: Given,
+    split: Annotated[
+        Path | None,
+        typer.Argument(
+            help="The split to draw; without it the selection, and without one what was downloaded.",
+            metavar="SPLIT",
+            show_default=False,
+        ),
+    ] = None,
+    endpoint: Endpoint = None,  # noqa: ARG001 - its callback sets the environment
+) -> None:
+    """Draw classes as one picture: head to tail, with their counts, some photos of each, and credits.
+
+    The suffix of the file decides the format: PNG, JPEG, WebP or PDF. In Python:
+    `arboretum_tools.contact_sheet(split, images="images", to="classes.png")`.
+
+    \b
+    Examples:
+        arboretum contact-sheet splits/aves-lt100 -o classes.png
+        arboretum contact-sheet splits/aves-lt100 --columns 2 --per-class 6 -o classes.pdf
+        arboretum contact-sheet --taxa Turdus -o thrushes.webp
+    """
+    from arboretum_tools import contact_sheet as draw
+    from arboretum_tools.errors import UsageError
+
+    if split is not None and flags.given:
+        raise UsageError("the split names the photos already; leave the selection flags out")
+    with Progress() as progress:
+        store = options.get("images", ContactSheetOptions.images)
+        what = split if split is not None else flags.select_or_downloaded(store, progress)
+        say(f"written: {draw(what, **options)}")

@@ -1,0 +1,148 @@
+"""`arboretum store`: what changes an image store besides a download."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from arboretum_cli.flags.shared import Json
+from arboretum_cli.flags.volume import with_volume
+from arboretum_cli.printing.output import result, size
+from arboretum_cli.printing.progress import Progress
+from arboretum_tools.wording import counted
+
+if TYPE_CHECKING:
+    from arboretum_tools.store.pruning import PruneReport
+
+
+def prune(
+    photo_ids: Annotated[
+        Path,
+        typer.Option(
+            "--photo-ids",
+            help="The photos to remove: ids, pages or addresses, one a line, or a column of CSV or Parquet.",
+            metavar="FILE",
+        ),
+    ],
+    images: Annotated[Path, typer.Option("--images", help="The image store.", metavar="DIR")] = Path(
+        "images"
+    ),
+    reason: Annotated[
+        str, typer.Option("--reason", help="Why, for the tombstones.", metavar="TEXT")
+    ] = "withdrawn",
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Remove them; without it, only say what would be removed.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Remove photos from an image store for good, as a photographer may ask.
+
+    Shards that hold them are written anew, and of each photo a tombstone stays: id, time and reason. No
+    download fetches it again; exports and subsets leave it out, without --allow-missing. Splits and exports
+    that were made before are not changed. Interrupted, the same command goes on. In Python:
+    `prune_store(images, photo_ids)`.
+
+    \b
+    Examples:
+        arboretum store prune --photo-ids withdrawn.txt
+        arboretum store prune --photo-ids withdrawn.txt --reason "asked by the photographer" --apply
+    """
+    from arboretum_tools.store.pruning import prune_store
+
+    with Progress() as progress:
+        report = prune_store(images, photo_ids, reason=reason, apply=apply, on_event=progress)
+    result(json, report.to_dict(), _lines(report))
+
+
+def _lines(report: PruneReport) -> list[str]:
+    verb = "removed" if report.applied else "would remove"
+    return [
+        f"{report.path}: {verb} {counted(report.removed, 'image')} ({size(report.removed_bytes)}) of "
+        f"{counted(report.shards, 'shard')}",
+        *([f"not held, and never fetched from now on: {report.not_held:,}"] if report.not_held else []),
+        *(
+            [f"of these never asked of this store; mistyped? {report.never_asked:,}"]
+            if report.never_asked
+            else []
+        ),
+        *(
+            [f"not looked into: {counted(report.open_shards, 'open shard')}, which --apply finishes first"]
+            if report.open_shards
+            else []
+        ),
+        *([f"removed before: {report.withdrawn_before:,}"] if report.withdrawn_before else []),
+        *(
+            ["exports that were made before still hold what was removed: make them again, or remove them"]
+            if report.applied and report.removed
+            else []
+        ),
+        *([] if report.applied else ["nothing was changed; --apply removes them"]),
+    ]
+
+
+def merge(
+    sources: Annotated[list[Path], typer.Argument(help="The stores to merge.", metavar="STORE")],
+    to: Annotated[
+        Path,
+        typer.Option("--out", "-o", help="The merged store: made if need be, else added to.", metavar="DIR"),
+    ],
+    shard_photos: Annotated[
+        int | None,
+        typer.Option("--shard-photos", help="Most photos of a shard. [default: 10000]", metavar="N", min=1),
+    ] = None,
+    shard_bytes: Annotated[
+        int | None,
+        typer.Option(
+            "--shard-bytes",
+            help="Bytes at which a shard is finished. [default: 1073741824]",
+            metavar="N",
+            min=1,
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Copy what several image stores hold into one, or one store into shards of another size.
+
+    The stores have photos of one size. Of a photo that several have, the first one's image is taken; a photo
+    that any of them has withdrawn stays withdrawn. Every image is proved by its hash, the plans go along, and
+    the sources are only read. Interrupted, the same command goes on. In Python: `merge_stores(sources, to)`.
+
+    \b
+    Examples:
+        arboretum store merge images other-images --out all-images
+        arboretum store merge images --shard-photos 2000 --out repacked
+    """
+    from arboretum_tools.store.merging import merge_stores
+
+    with Progress() as progress:
+        given = {"shard_photos": shard_photos, "shard_bytes": shard_bytes}
+        sizes = {name: value for name, value in given.items() if value is not None}
+        report = merge_stores(sources, to, **sizes, on_event=progress)
+    lines = [
+        f"{report.path}: {counted(report.images, 'image')} ({size(report.size_bytes)}) copied",
+        *([f"states of photos without an image: {report.others:,}"] if report.others else []),
+        *([f"passed over: {report.passed_over:,}"] if report.passed_over else []),
+        *([f"plans: {report.plans:,}"] if report.plans else []),
+    ]
+    result(json, report.to_dict(), lines)
+
+
+#: Every command of the group with its line in the overview.
+COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
+    "prune": (prune, "Remove photos for good."),
+    "merge": (merge, "Copy several stores into one, or one into other shards."),
+}
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.callback()
+def store() -> None:
+    """Change image stores: remove photos for good, merge several into one."""
+
+
+for _name, (_command, _line) in COMMANDS.items():
+    app.command(_name, short_help=_line)(with_volume(_command))

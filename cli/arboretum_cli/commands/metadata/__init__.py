@@ -1,0 +1,1 @@
+"""What a catalogue holds, and what is selected from it."""

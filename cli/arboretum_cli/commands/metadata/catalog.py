@@ -1,0 +1,312 @@
+"""`arboretum catalog`: fetch, build, annotate and check a catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from arboretum_cli.flags.shared import Json, Overwrite
+from arboretum_cli.flags.volume import with_volume
+from arboretum_cli.printing.output import result, say, size, table
+from arboretum_cli.printing.progress import Progress
+from arboretum_tools.wording import counted, does
+
+if TYPE_CHECKING:
+    from arboretum_tools.catalog.building.build import BuildReport
+    from arboretum_tools.catalog.check import CheckReport
+
+_To = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        "-o",
+        help="The catalogue's folder. [default: $ARBORETUM_CATALOG, else ./catalog]",
+        metavar="DIR",
+        show_default=False,
+    ),
+]
+
+#: Examples of a finding that are shown on a terminal.
+_SHOWN = 5
+
+
+def build(
+    sources: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Published Parquet or CSV; iNaturalist's CSV export or answers of its API; the folder or "
+            "tar of iNaturalist Open Data; a Darwin Core archive. Several are joined by photo id.",
+            metavar="SRC",
+        ),
+    ],
+    to: _To = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse sources of which rows must be left out.")
+    ] = False,
+    observation_uuid: Annotated[
+        bool,
+        typer.Option(
+            "--observation-uuid",
+            help="Keep the observations' full UUIDs (Open Data): about 11 bytes more a photo.",
+        ),
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Build a catalogue that answers quickly, from any source.
+
+    A catalogue that is there is replaced once the new one is whole. A build that was interrupted goes on
+    where it stopped when the same command is given again. Rows that are left out (duplicates, photos under
+    two classes, bad ids, photos of other hosts) are counted, and listed in rejected.parquet. In Python:
+    `build_catalog(sources, to)`.
+
+    \b
+    Examples:
+        arboretum catalog build BioTrove-Train/ --out catalog
+        arboretum catalog build BioTrove-Train/ inaturalist-open-data/ gbif.zip --out catalog
+        arboretum catalog build observations-123.csv inaturalist-open-data/ --out catalog
+        arboretum catalog build inaturalist-open-data/ --observation-uuid --out catalog
+    """
+    from arboretum_tools.catalog.building.build import build_catalog
+
+    with Progress() as progress:
+        report = build_catalog(
+            sources, to, strict=strict, observation_uuid=observation_uuid, on_event=progress
+        )
+    result(json, report.to_dict(), _built_lines(report))
+
+
+def _built_lines(report: BuildReport) -> list[str]:
+    from arboretum_tools.catalog.layouts.built_files import REJECTED
+
+    per_photo = report.size_bytes / report.photos
+    lines = [
+        f"{report.path}: {counted(report.photos, 'photo')} of {report.classes:,} species, "
+        f"{counted(report.taxa, 'taxon')}, "
+        f"{size(report.size_bytes)} ({per_photo:.1f} bytes a photo), fingerprint {report.fingerprint}",
+        *([f"  of {counted(report.defects.rows, 'row')}:"] if report.defects.sentences else []),
+        *(f"    {sentence}" for sentence in report.defects.sentences),
+    ]
+    if (listed := report.path / REJECTED).is_file():
+        lines.append(f"  rows left out are listed in {listed}")
+    rows = [
+        (column, source, count, f"{100 * count / report.photos:.1f} %")
+        for column, by_source in report.coverage.items()
+        for source, count in by_source.items()
+    ]
+    if rows:
+        lines += ["", *table(("column", "from", "photos", "of all"), rows)]
+    if report.resumed_parts:
+        lines += [
+            "",
+            f"{counted(report.resumed_parts, 'part')} {does(report.resumed_parts, 'were')} there from an "
+            "earlier run",
+        ]
+    return lines
+
+
+def pull(
+    repo: Annotated[
+        str | None,
+        typer.Option(
+            "--repo",
+            help="A dataset on the hub. [default: BGLab/BioTrove-Train]",
+            metavar="OWNER/NAME",
+            show_default=False,
+        ),
+    ] = None,
+    revision: Annotated[
+        str | None, typer.Option("--revision", help="Branch, tag or commit.", metavar="REVISION")
+    ] = None,
+    include: Annotated[
+        str, typer.Option("--include", help="Pattern of file names.", metavar="PATTERN")
+    ] = "**/*.parquet",
+    to: Annotated[Path, typer.Option("--out", "-o", help="Where to put the files.", metavar="DIR")] = Path(
+        "published"
+    ),
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be fetched.")] = False,
+    json: Json = False,
+) -> None:
+    """Fetch the published metadata from the Hugging Face hub.
+
+    A fetch that was interrupted goes on when the same command is given again. $HF_ENDPOINT names another
+    hub. In Python: `plan_pull(repo)` and `pull(plan, to)` of `arboretum_tools.catalog.pull`.
+
+    \b
+    Examples:
+        arboretum catalog pull --dry-run
+        arboretum catalog pull --out published && arboretum catalog build published --out catalog
+    """
+    from arboretum_tools.catalog import pull as library
+
+    plan = library.plan_pull(repo or library.REPOSITORY, revision=revision, include=include)
+    text = (
+        f"{plan.repository} at {plan.revision[:12]}: {counted(len(plan.files), 'file')}, "
+        f"{size(plan.size_bytes)}, about {counted(plan.rows_about, 'row')}"
+    )
+    if dry_run:
+        result(json, plan.to_dict(), [text, "nothing was fetched"])
+        return
+    say(text)
+    with Progress() as progress:
+        library.pull(plan, to, on_event=progress)
+    result(json, {**plan.to_dict(), "path": str(to)}, [f"{counted(len(plan.files), 'file')} in {to}"])
+
+
+def annotate(
+    table_file: Annotated[
+        Path,
+        typer.Option(
+            "--from",
+            help="Parquet, CSV or TSV with photo_id or observation_id, and the column.",
+            metavar="FILE",
+        ),
+    ],
+    catalog: Annotated[
+        Path | None,
+        typer.Argument(
+            help="The built catalogue. [default: $ARBORETUM_CATALOG, else ./catalog]",
+            metavar="CATALOG",
+            show_default=False,
+        ),
+    ] = None,
+    column: Annotated[
+        str, typer.Option("--column", help="life_stage, license, quality_grade or iucn.", metavar="COLUMN")
+    ] = "life_stage",
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--source",
+            help="What to call the table. [default: its file name]",
+            metavar="NAME",
+            show_default=False,
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Let the table win over values that are there.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Fill in a column of a built catalogue from a table.
+
+    Where rows of one photo do not agree the most frequent value stands, a tie is none; a photo keeps the
+    value that it has, unless --overwrite. In Python: `annotate_catalog(catalog, table, column)`.
+
+    \b
+    Examples:
+        arboretum catalog annotate --from stages.csv --column life_stage
+        arboretum catalog annotate catalog --from iucn.parquet --column iucn --source "Red List 2026-1"
+    """
+    from arboretum_tools.catalog.annotate import annotate_catalog as run
+
+    with Progress() as progress:
+        report = run(catalog, table_file, column, source=source, overwrite=overwrite, on_event=progress)
+    photos = report.known_before, report.known
+    lines = [
+        f"{report.path}: {column} known of {counted(photos[0], 'photo')} before, of {photos[1]:,} now; "
+        f"joined by {report.key}",
+        f"{counted(report.rows, 'row')}; {counted(report.matched, 'photo')} matched: {report.filled:,} "
+        f"filled, {report.changed:,} changed, {report.kept:,} kept another value",
+    ]
+    if report.undecided:
+        lines.append(f"{counted(report.undecided, 'id')} whose rows do not agree: left as before")
+    if report.unmapped:
+        named = ", ".join(f"{value!r} ({count:,})" for value, count in list(report.unmapped.items())[:_SHOWN])
+        lines.append(
+            f"{counted(len(report.unmapped), 'value')} outside the vocabulary, taken as unknown: {named}"
+        )
+    result(json, report.to_dict(), lines)
+
+
+def check(
+    catalog: Annotated[
+        Path | None,
+        typer.Argument(
+            help="The catalogue. [default: $ARBORETUM_CATALOG, else ./catalog]",
+            metavar="CATALOG",
+            show_default=False,
+        ),
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 6 if anything at all was found.")] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Also write the report as JSON.", metavar="FILE")
+    ] = None,
+    rejected: Annotated[
+        Path | None,
+        typer.Option("--rejected", help="Also write the rows that are left out as Parquet.", metavar="FILE"),
+    ] = None,
+    overwrite: Overwrite = False,
+    json: Json = False,
+) -> None:
+    """Say what is wrong with a catalogue, raw or built.
+
+    Exits 6 if a built catalogue does not hold what it says of itself; with --strict also for defects that
+    the reader resolves (duplicates, holes in lineages, homonyms and so on). In Python:
+    `check_catalog(catalog)`.
+
+    \b
+    Examples:
+        arboretum catalog check
+        arboretum catalog check BioTrove-Train/ --strict -o defects.json
+        arboretum catalog check BioTrove-Train/ --rejected rejected.parquet
+    """
+    from arboretum_tools.catalog import open_catalog
+    from arboretum_tools.catalog.check import check_catalog, write_rejected
+    from arboretum_tools.errors import UsageError, VerificationError
+    from arboretum_tools.system.atomic_files import check_output, write_json
+
+    opened = open_catalog(catalog)
+    if out is not None and rejected is not None and out.resolve() == rejected.resolve():
+        raise UsageError(f"--out and --rejected name one file, {out}: give each its own")
+    for file in filter(None, (out, rejected)):
+        check_output(file, overwrite=overwrite, inputs=[opened.path])
+    report = check_catalog(opened)
+    if rejected is not None:
+        lines = write_rejected(opened, rejected, overwrite=overwrite)
+        say(f"{counted(lines, 'line')} on rows left out in {rejected}")
+    if out is not None:
+        write_json(out, report.to_dict())
+    result(json, report.to_dict(), _check_lines(report))
+    if not report.sound or (strict and report.findings):
+        kinds = ", ".join(f.name for f in report.findings if f.fatal or strict)
+        raise VerificationError(
+            f"the catalogue at {report.path} has {kinds}",
+            hint="Build it again with `arboretum catalog build`."
+            if not report.sound
+            else "Without --strict these are counted and resolved by the rules named above.",
+        )
+
+
+def _check_lines(report: CheckReport) -> list[str]:
+    lines = [
+        f"{report.path}: {report.layout}, {counted(report.rows, 'row')}, {counted(report.photos, 'photo')}; "
+        "extensions " + ", ".join(f"{ext} {count:,}" for ext, count in report.extensions)
+    ]
+    for finding in report.findings:
+        lines.append(f"{finding.count:,} {finding.what}")
+        lines += [f"    {example}" for example in finding.examples[:_SHOWN]]
+        if len(finding.examples) > _SHOWN:
+            lines.append("    ...")
+    return lines if report.findings else [*lines, "nothing is wrong with it"]
+
+
+#: Every command of the group with its line in the overview.
+COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
+    "pull": (pull, "Fetch the published metadata."),
+    "build": (build, "Build a catalogue that answers quickly, from any source."),
+    "annotate": (annotate, "Fill in a column from a table."),
+    "check": (check, "Say what is wrong with a catalogue."),
+}
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.callback()
+def catalog() -> None:
+    """Fetch, build, annotate and check the catalogue: the table of photos that everything else asks."""
+
+
+for _name, (_command, _line) in COMMANDS.items():
+    app.command(_name, short_help=_line)(with_volume(_command))

@@ -1,0 +1,193 @@
+"""`arboretum stats`: the distribution of a catalogue, of a selection, or of a split."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from arboretum_cli.flags.declared import Given, takes
+from arboretum_cli.flags.selection import SelectionFlags, takes_selection
+from arboretum_cli.flags.shared import Json, Overwrite
+from arboretum_cli.printing.output import result, say, table
+from arboretum_cli.printing.progress import Progress
+from arboretum_tools.options.stats import CatalogStatsOptions, SplitStatsOptions
+from arboretum_tools.wording import counted
+
+if TYPE_CHECKING:
+    from arboretum_tools.split import Split
+    from arboretum_tools.split.stats import SplitStats
+
+
+@takes_selection
+@takes(of_catalogue=CatalogStatsOptions, of_split=SplitStatsOptions)
+def stats(
+    flags: SelectionFlags,
+    of_catalogue: Given,
+    of_split: Given,
+    split: Annotated[
+        Path | None,
+        typer.Argument(
+            help="A split; without it, the catalogue or the selection.", metavar="SPLIT", show_default=False
+        ),
+    ] = None,
+    figures: Annotated[
+        Path | None,
+        typer.Option(
+            "--figures",
+            help="Draw the figures into this folder (needs matplotlib).",
+            metavar="DIR",
+            show_default=False,
+        ),
+    ] = None,
+    figure_format: Annotated[
+        str, typer.Option("--figure-format", help="png, pdf or svg.", metavar="FORMAT")
+    ] = "png",
+    csv: Annotated[bool, typer.Option("--csv", help="Catalogue: print the tables as CSV.")] = False,
+    weights: Annotated[
+        Path | None,
+        typer.Option(
+            "--weights",
+            help="Split: write cls_num_list.json, class_weights.json, sample_weights.npz here.",
+            metavar="DIR",
+            show_default=False,
+        ),
+    ] = None,
+    beta: Annotated[
+        float, typer.Option("--beta", help="Split: beta of the class-balanced weights.", metavar="BETA")
+    ] = 0.9999,
+    bias: Annotated[
+        bool,
+        typer.Option(
+            "--bias",
+            help="Split: who took the photos, where and when, by part and class, instead of the sizes.",
+        ),
+    ] = False,
+    overwrite: Overwrite = False,
+    json: Json = False,
+) -> None:
+    """Count a catalogue, a selection of it, or a split: the tables and figures that papers print.
+
+    A catalogue by group, rarity, licence, life stage and rank, every photo of any grade unless flags say
+    otherwise; as Markdown. A split by its parts, shot bands, groups and ranks, with its sorted class counts.
+    In Python: `catalog_stats(catalog)`, `split_stats(split)`; weights and samplers for training code:
+    `arboretum_tools.split.rebalancing.weights`, `arboretum_tools.split.rebalancing.samplers`.
+
+    \b
+    Examples:
+        arboretum stats
+        arboretum stats --taxa Aves --license open --csv
+        arboretum stats splits/aves-lt100
+        arboretum stats splits/aves-lt100 --figures figures --figure-format pdf --weights weights
+        arboretum stats splits/aves-lt100 --bias --figures figures
+    """
+    from arboretum_tools.errors import UsageError
+
+    if csv and json:
+        raise UsageError("--csv and --json are two forms of one result: leave one of them out")
+    if split is None:
+        if weights is not None or bias:
+            what = "--bias is that" if bias else "--weights are those"
+            raise UsageError(f"{what} of a split: name its folder")
+        return _of_catalogue(
+            flags, of_catalogue, figures, figure_format, csv=csv, overwrite=overwrite, json=json
+        )
+    if flags.given:
+        raise UsageError("a split says what is in it; leave the selection flags out")
+    if csv:
+        raise UsageError("--csv is for the tables of a catalogue; --json has the numbers of a split")
+
+    from arboretum_tools.imaging.figures import figure_class
+    from arboretum_tools.split import open_split
+    from arboretum_tools.split.rebalancing.weights import WEIGHT_FILES, save_weights
+    from arboretum_tools.split.stats import save_figure, split_stats
+    from arboretum_tools.system.atomic_files import check_output
+
+    opened = open_split(split, in_memory=False)
+    if bias:
+        if weights is not None:
+            raise UsageError("--bias and --weights are two questions: ask them one by one")
+        return _of_bias(opened, split, figures, figure_format, overwrite=overwrite, json=json)
+    found = split_stats(opened, **of_split)
+    figure = None if figures is None else figures / f"{found.name}.{figure_format}"
+    # All of them, and what draws, before the first is written.
+    if figure is not None:
+        figure_class()
+    for file in ([figure] if figure else []) + ([weights / name for name in WEIGHT_FILES] if weights else []):
+        check_output(file, overwrite=overwrite, inputs=[split])
+    written = [] if figure is None else [save_figure(found, figure, overwrite=overwrite)]
+    if weights is not None:
+        written += save_weights(opened, weights, beta=beta, overwrite=overwrite)
+    result(json, {**found.to_dict(), "written": [str(path) for path in written]}, _split_lines(found))
+    for path in written:
+        say(f"written to {path}")
+    return None
+
+
+def _of_bias(
+    opened: Split, path: Path, figures: Path | None, figure_format: str, *, overwrite: bool, json: bool
+) -> None:
+    from arboretum_tools.imaging.figures import figure_class
+    from arboretum_tools.split.bias import save_bias_figure, split_bias
+    from arboretum_tools.system.atomic_files import check_output
+
+    figure = None if figures is None else figures / f"{opened.name}-bias.{figure_format}"
+    if figure is not None:
+        figure_class()
+        check_output(figure, overwrite=overwrite, inputs=[path])
+    found = split_bias(opened)
+    written = [] if figure is None else [save_bias_figure(found, figure, overwrite=overwrite)]
+    value = {**found.to_dict(), "written": [str(one) for one in written]}
+    result(json, value, [found.to_markdown().rstrip("\n")])
+    for one in written:
+        say(f"written to {one}")
+
+
+def _of_catalogue(
+    flags: SelectionFlags,
+    options: Given,
+    figures: Path | None,
+    figure_format: str,
+    *,
+    csv: bool,
+    overwrite: bool,
+    json: bool,
+) -> None:
+    from arboretum_tools.catalog import stats as library
+    from arboretum_tools.system.atomic_files import check_output
+
+    with Progress() as progress:
+        catalog = flags.open(progress)
+        if figures is not None:
+            check_output(figures / "figure", overwrite=True, inputs=[catalog.path])
+        found = library.catalog_stats(flags.select(catalog) if flags.given else catalog, **options)
+        drawn = []
+        if figures is not None:
+            drawn = library.figures(found, figures, form=figure_format, overwrite=overwrite)
+    text = found.to_csv() if csv else found.to_markdown()
+    result(json, found.to_dict(), [text.rstrip("\n")])
+    for path in drawn:
+        say(f"written to {path}")
+
+
+def _split_lines(found: SplitStats) -> list[str]:
+    from arboretum_tools.split.stats import text_figure
+
+    photos = f"{found.part} photos"
+    ratio = f"none, as a class has no {photos}" if found.ratio is None else f"{found.ratio:g}"
+    columns = ("classes", photos)
+    bands = table(("shots", *columns), [(name, b.classes, b.photos) for name, b in found.bands.items()])
+    return [
+        f"{found.name}: {counted(found.classes, 'class')}, {found.largest:,} to "
+        f"{counted(found.smallest, f'{found.part} photo')}, ratio {ratio}, Gini {found.gini:.3f}",
+        *([f"split_sha256 {found.split_sha256}"] if found.split_sha256 else []),
+        *table(("part", "photos"), found.photos.items()),
+        "",
+        *([*bands, ""] if found.bands else []),
+        *table(("group", *columns), [(name, b.classes, b.photos) for name, b in found.groups.items()]),
+        "",
+        *table(("rank", "taxa"), found.ranks.items()),
+        "",
+        *text_figure(found),
+    ]

@@ -1,0 +1,1 @@
+"""Splits: made, audited and published."""

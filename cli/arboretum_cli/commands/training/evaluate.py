@@ -1,0 +1,119 @@
+"""`arboretum evaluate`: predictions against a split."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from arboretum_cli.flags.declared import Given, takes
+from arboretum_cli.flags.shared import Json, Overwrite
+from arboretum_cli.printing.output import result, say, say_error
+from arboretum_tools.options.evaluation import EvaluationOptions
+
+
+@takes(options=EvaluationOptions)
+def evaluate(
+    split: Annotated[Path, typer.Argument(help="The folder of the split.", metavar="SPLIT")],
+    predictions: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Parquet, NPZ, CSV or TSV: photo_id and label, or label_1 to label_k; in Parquet and NPZ "
+            "scores too. Several are runs of one model; a folder among them is the split of those behind it.",
+            metavar="PREDICTIONS...",
+        ),
+    ],
+    options: Given,
+    against: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--against",
+            help="Predictions of another model for the same photos: the difference, its interval, and p. "
+            "Several are runs of that model: every file up to the next option belongs to --against.",
+            metavar="PREDICTIONS...",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Folder of the report. [default: <name>-report beside PREDICTIONS]",
+            metavar="DIR",
+            show_default=False,
+        ),
+    ] = None,
+    overwrite: Overwrite = False,
+    json: Json = False,
+) -> None:
+    """Report predictions as long-tailed papers do: top-1 and top-5, many, medium, few, by rank.
+
+    Prints the Markdown table, and writes report.json, report.md and (where matplotlib is installed)
+    report.png. One row a photo of the part: photo_id, and label or label_1 to label_5 or a list of scores. In
+    Python: `arboretum_tools.evaluate(split, predictions)`, `summarize_runs`, `compare_predictions`.
+
+    \b
+    Examples:
+        arboretum evaluate splits/aves-lt100 splits/aves-lt100/test.parquet --cuts 2,5 --out perfect
+        arboretum evaluate splits/balanced splits/balanced/test.parquet --against splits/balanced/test.parquet
+    """
+    from arboretum_tools import compare_predictions, open_split, summarize_runs
+    from arboretum_tools import evaluate as run
+    from arboretum_tools.errors import NotWritableError, UsageError
+    from arboretum_tools.evaluation.reporting.report import report, save
+
+    splits = dict.fromkeys([split, *(path for path in [*predictions, *(against or ())] if path.is_dir())])
+    if against and len(splits) > 1:
+        raise UsageError(
+            f"--against compares over one split, and {len(splits)} are named",
+            hint=f"Compare split by split: arboretum evaluate {split} A --against B, where A and B are what "
+            "the two models predict of that split.",
+        )
+    opened, files, evaluations = open_split(split), [], []
+    for path in predictions:
+        if path.is_dir():
+            opened = open_split(path)
+            continue
+        files.append(path)
+        evaluations.append(run(opened, path, **options))
+    if not files:
+        raise UsageError("no predictions are named, only splits")
+    found = evaluations[0] if len(evaluations) == 1 else summarize_runs(evaluations)
+    predicted = {name: value for name, value in options.items() if name not in ("cuts", "bias")}
+    other = compare_predictions(opened, files, against, **predicted) if against else None
+    answers = [(one.sha256[one.part], one.predictions_sha256) for one in evaluations]
+    answers += [(answers[0][0], sha256) for sha256 in (other.predictions_sha256[1] if other else ())]
+    for names in _same([*files, *(against or ())], answers):
+        say(f"note: the same predictions are in {' and '.join(names)}, as if one model had been taken twice")
+    folder, written = out or files[0].with_name(f"{files[0].stem}-report"), []
+    drawn = find_spec("matplotlib") is not None
+    try:
+        written = save(found, folder, against=other, with_figure=drawn, overwrite=overwrite)
+    except NotWritableError as error:
+        if out is not None:
+            raise
+        say_error(f"warning: the report is not written: {error}; --out DIR names another place")
+    value = {**found.to_dict(), "written": [str(path) for path in written]}
+    if other is not None:
+        value["against"] = other.to_dict()
+    result(json, value, report(found, other).rstrip("\n").split("\n"))
+    for path in written:
+        say(f"written to {path}")
+    if written and not drawn:
+        say("no figure: matplotlib is not installed (pip install '.[plots]' in the clone)")
+
+
+def _same(files: Sequence[Path], answers: Sequence[tuple[str, str]]) -> Iterator[list[str]]:
+    """Files that predict the same of the same photos, which different models and runs hardly ever do.
+
+    Args:
+        files: of predictions.
+        answers: of each file, the hash of the photos and that of what is predicted, in their order.
+    """
+    named: dict[tuple[str, str], list[str]] = {}
+    for file, answer in zip(files, answers, strict=True):
+        named.setdefault(answer, []).append(str(file))
+    return (names for names in named.values() if len(names) > 1)

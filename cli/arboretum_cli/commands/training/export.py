@@ -1,0 +1,95 @@
+"""`arboretum export`: a split, or any selection, into a training format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from arboretum_cli.flags.declared import Given, takes
+from arboretum_cli.flags.selection import SelectionFlags, takes_selection
+from arboretum_cli.flags.shared import Endpoint, Json
+from arboretum_cli.printing.output import result, size, table
+from arboretum_cli.printing.progress import Progress
+from arboretum_tools.options.export import ExportOptions
+from arboretum_tools.wording import counted
+
+if TYPE_CHECKING:
+    from arboretum_tools.exporting import ExportReport
+
+
+@takes_selection
+@takes(options=ExportOptions)
+def export(
+    flags: SelectionFlags,
+    options: Given,
+    split: Annotated[
+        Path | None,
+        typer.Argument(
+            help="The split to export; without it and without selection flags, what was downloaded.",
+            metavar="SPLIT",
+            show_default=False,
+        ),
+    ] = None,
+    endpoint: Endpoint = None,  # noqa: ARG001 - its callback sets the environment
+    json: Json = False,
+) -> None:
+    """Write a split, or any selection, in the form that training code reads.
+
+    A selection becomes one part `train` with the classes found in it. Without a split or selection flags it
+    is what was asked of the image store and has come. In Python:
+    `arboretum_tools.export(split, images="images", to="wds", format="webdataset")`.
+
+    \b
+    Examples:
+        arboretum export splits/aves-lt100 --format webdataset --out wds
+        arboretum export splits/aves-lt100 --format hf --out hf
+        arboretum export splits/aves-lt100 --format lists --name Aves_LT --out lists
+        arboretum export splits/aves-lt100 --format inat-json --out inat
+        arboretum export splits/aves-lt100 --even drop --world-size 8 --workers 4 --out wds-8x4
+        arboretum export --taxa "House Sparrow" --license open --images images --out sparrows
+    """
+    from arboretum_tools import export as write
+    from arboretum_tools.errors import UsageError
+    from arboretum_tools.stored_photos import downloaded_selection, has_selections
+
+    if split is not None and flags.given:
+        raise UsageError("the split names the photos already; leave the selection flags out")
+    if options.get("format", "").lower() == "csv" and "captions" in options:
+        # The one caption that a row of CSV has is its title.
+        options["caption"] = ",".join(options.pop("captions"))
+    with Progress() as progress:
+        what: Any = split
+        if split is None:
+            catalog = flags.open(progress)
+            images = str(options.get("images", ExportOptions.images))
+            if not flags.given and has_selections(images):
+                what = downloaded_selection(catalog, images)
+                options.setdefault("allow_missing", True)
+            else:
+                what = flags.select(catalog)
+        report = write(what, on_event=progress, **options)
+    result(json, report.to_dict(), _lines(report))
+
+
+def _lines(report: ExportReport) -> list[str]:
+    missing = {part: sum(states.values()) for part, states in report.missing.items()}
+    rows = [(part, count, missing.get(part, 0)) for part, count in report.photos.items()]
+    text = f"{counted(report.files, 'file')}, {size(report.size_bytes)}, as {report.format} in {report.path}"
+    made_anew = report.details.get("made_anew", {})
+    even = report.details.get("even", {})
+    return [
+        *table(("part", "photos", "missing"), rows),
+        *(f"made anew: {count:,} {what}" for what, count in made_anew.items()),
+        *(
+            [
+                f"train: {counted(even['shards'], 'shard')} of "
+                f"{counted(even['samples_per_shard'], 'sample')}; "
+                f"{counted(even['dropped'], 'photo')} left out, {even['repeated']:,} repeated"
+            ]
+            if even
+            else []
+        ),
+        f"written: {text}" if report.written else f"there already, the same export; nothing written: {text}",
+    ]

@@ -1,0 +1,1 @@
+"""What is printed: results, progress, errors with their exit codes, and the lines of make-split."""
