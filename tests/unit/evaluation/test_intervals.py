@@ -152,7 +152,7 @@ def test_the_influence_of_f1_is_its_derivative():
 
 @pytest.mark.parametrize("photos_per_group", [1, 1.6, 3])
 def test_95_percent_of_the_intervals_hold_the_truth(photos_per_group):
-    """As `benchmarks/interval_coverage.py`, at 20 classes of 10 photos; a group is all right or all wrong."""
+    """As `interval_coverage.py` does, at 20 classes of 10 photos; a group is all right or all wrong."""
     rng = np.random.Generator(np.random.PCG64(7))
     runs, same, other, naive = 600, 0, 0, 0
     for _ in range(runs):
