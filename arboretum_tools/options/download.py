@@ -39,7 +39,7 @@ class TaskOptions:
     origin: Annotated[
         str | None,
         Option(
-            "Ask this server, `scheme://host:port`, instead of the image hosts.",
+            "Fetch from this server, `scheme://host:port`, instead of the image hosts.",
             metavar="URL",
             default=f"${ORIGIN_VARIABLE}",
         ),
@@ -47,17 +47,18 @@ class TaskOptions:
     connections: Annotated[
         int,
         Option(
-            "Photos fetched at the same time, 1 to 256, by all processes together.",
+            "Number of photos fetched at the same time, 1 to 256, over all processes.",
             metavar="N",
             least=1,
             most=256,
         ),
     ] = 32
-    attempts: Annotated[int, Option("Requests for one photo at most.", metavar="N", least=1)] = 5
+    attempts: Annotated[int, Option("Maximum number of requests per photo.", metavar="N", least=1)] = 5
     deadline_s: Annotated[
         float,
         Option(
-            "Seconds that all requests for one photo may take together, waits between them not counted.",
+            "Total time allowed for all requests for one photo, in seconds, not counting the waits between "
+            "them.",
             metavar="SECONDS",
             flag="deadline",
         ),
@@ -65,7 +66,7 @@ class TaskOptions:
     retry: Annotated[
         Iterable[str],
         Option(
-            "States that are tried again besides pending: failed, gone, forbidden, invalid.",
+            "States to try again besides pending: failed, gone, forbidden, invalid.",
             metavar="STATES",
             many=True,
             choices=RETRIED,
@@ -75,8 +76,8 @@ class TaskOptions:
     max_failure_rate: Annotated[
         float,
         Option(
-            "Share of (forbidden + invalid + failed), 0 to 1, above which the run ends with an error "
-            "(exit code 4).",
+            "Share of photos, 0 to 1, that may end as forbidden, invalid or failed; above it the run ends "
+            "with an error (exit code 4).",
             metavar="SHARE",
             least=0,
             most=1,
@@ -85,8 +86,8 @@ class TaskOptions:
     max_pixels: Annotated[
         int,
         Option(
-            "Refuse photos of more pixels, as readers would refuse those above the default; they become "
-            "invalid, and their error says how many they have.",
+            "Refuse photos with more pixels than this; they become invalid, and their error says how many "
+            "they have. Readers refuse images above the default.",
             metavar="N",
             least=1,
             most=MAX_PIXELS,
@@ -95,9 +96,9 @@ class TaskOptions:
     check: Annotated[
         str,
         Option(
-            "What is checked before a photo is stored: bytes (type, size and end, and the hash where the "
-            "host gives one) or decode (the pixels too, about 10 ms a photo more; finds some of the damage "
-            "to pixels, not all: see `verify`).",
+            "What to check before a photo is stored: bytes (type, size and end, and the hash if the host "
+            "sends one) or decode (also the pixels, about 10 ms more per photo; finds some damage to "
+            "pixels, but not all: see `verify`).",
             metavar="HOW",
             choices=CHECKS,
             noun="check",
@@ -105,12 +106,12 @@ class TaskOptions:
     ] = "bytes"
     contact: Annotated[
         str | None,
-        Option("Your address for the host's operators; stands in the User-Agent.", metavar="MAIL_OR_URL"),
+        Option("Your address for the operators of the hosts; sent in the User-Agent.", metavar="MAIL_OR_URL"),
     ] = None
     allow_hosts: Annotated[
         Iterable[str],
         Option(
-            "Another host that the metadata's addresses may name; may be repeated.",
+            "Another host that addresses in the metadata may point to; may be repeated.",
             metavar="HOST",
             flag="allow-host",
             many=True,
@@ -135,7 +136,7 @@ class DownloadArguments(TaskOptions):
     """
 
     images: Annotated[
-        str | Path, Option("The image store: a folder, made if it does not exist.", metavar="DIR")
+        str | Path, Option("The image store: a folder, created if it does not exist.", metavar="DIR")
     ] = "images"
     size: Annotated[
         str,
@@ -150,15 +151,15 @@ class DownloadArguments(TaskOptions):
     resize: Annotated[
         int | None,
         Option(
-            "Shrink each photo as it comes to this shorter side, in pixels, as JPEG of quality 90; one that "
-            "is no larger stays as it came. A store holds one resize.",
+            "Shrink each photo on arrival so that its shorter side has this many pixels, as a JPEG of "
+            "quality 90; smaller photos stay as they are. All photos of a store are resized alike.",
             metavar="PIXELS",
         ),
     ] = None
     resize_filter: Annotated[
         str | None,
         Option(
-            "With --resize: area (the mean of what each pixel covers), or lanczos (sharper, slower).",
+            "With --resize: area (averages the area that each pixel covers) or lanczos (sharper, slower).",
             metavar="NAME",
             flag="filter",
             choices=RESIZE_FILTERS,
@@ -168,15 +169,15 @@ class DownloadArguments(TaskOptions):
     processes: Annotated[
         int,
         Option(
-            "Processes that fetch side by side on this machine, for more cores than one keeps busy.",
+            "Number of processes that fetch side by side on this machine, to use more cores.",
             metavar="N",
             least=1,
             most=MOST_PROCESSES,
         ),
     ] = 1
-    yes: Annotated[bool, Option("Go on with more than 100 GB.")] = False
+    yes: Annotated[bool, Option("Do not stop before a download of more than 100 GB.")] = False
     allow_empty: Annotated[
-        bool, Option("Make the store where no photo is selected, too, instead of an error.")
+        bool, Option("Create the store even if no photo is selected, instead of ending with an error.")
     ] = False
     catalog: PhotoLookup | None = None
     on_event: OnEvent = ignore

@@ -27,7 +27,7 @@ class ImageOptions:
     resize: Annotated[
         int | None,
         Option(
-            "Shrink images whose shorter side is longer than so many pixels. Not for hf.",
+            "Shrink images so that their shorter side has at most this many pixels. Not for hf.",
             metavar="PIXELS",
             least=1,
         ),
@@ -41,8 +41,8 @@ class WebDatasetOptions(ImageOptions):
     samples_per_shard: Annotated[
         int | None,
         Option(
-            "webdataset: most samples of a shard. Without it 10,000, or fewer, so that a part has 20 shards "
-            "of at least 10 samples each.",
+            "webdataset: maximum number of samples per shard. By default 10,000, or fewer, so that a part "
+            "has 20 shards of at least 10 samples each.",
             metavar="N",
             least=1,
         ),
@@ -50,8 +50,8 @@ class WebDatasetOptions(ImageOptions):
     even: Annotated[
         str | None,
         Option(
-            "webdataset: make all shards of train equal: drop leaves out the last samples that do not fill "
-            "them, but never the last of a class; repeat takes the first ones again.",
+            "webdataset: make all train shards the same size: drop leaves out the samples left over, but "
+            "never the last of a class; repeat repeats the first ones to fill up.",
             metavar="drop|repeat",
             choices=("drop", "repeat"),
             noun="way to make shards equal",
@@ -60,16 +60,16 @@ class WebDatasetOptions(ImageOptions):
     world_size: Annotated[
         int,
         Option(
-            "webdataset: processes that train together; a part has a shard for each of their workers, and "
-            "with --even a multiple of them.",
+            "webdataset: number of processes that train together; a part has at least one shard for each of "
+            "their workers, and with --even a multiple.",
             metavar="N",
             least=1,
         ),
     ] = 1
-    workers: Annotated[int, Option("webdataset: loader workers a process.", metavar="N", least=1)] = 1
+    workers: Annotated[int, Option("webdataset: loader workers per process.", metavar="N", least=1)] = 1
     keep_formats: Annotated[
         bool,
-        Option("webdataset: leave PNG, GIF and WebP as they are; refused where a set would mix them."),
+        Option("webdataset: keep PNG, GIF and WebP as they are; refused if that would mix formats in a set."),
     ] = False
 
 
@@ -87,8 +87,8 @@ class HuggingFaceOptions(PlaceOptions):
     shard_bytes: Annotated[
         int,
         Option(
-            "hf: a file holds about so many bytes of images, and no more than 25,000 photos; a part has 20 "
-            "files or more where that leaves 200 photos in each.",
+            "hf: approximate number of image bytes per file, which holds at most 25,000 photos; a part has "
+            "20 files or more if that leaves 200 photos in each.",
             metavar="BYTES",
             least=1,
             default="500 MB",
@@ -105,7 +105,7 @@ class ListsOptions(ImageOptions):
         Option(
             "lists: the NAME of NAME_train.txt, at most 60 ASCII letters, digits, `_` or `-`.",
             metavar="NAME",
-            default="that of the split",
+            default="the name of the split",
         ),
     ] = None
 
@@ -124,7 +124,7 @@ class FolderOptions(ImageOptions, PlaceOptions):
     file_template: Annotated[
         str,
         Option(
-            "folder: where a photo goes, without its suffix; what is not known is left out. It may name "
+            "folder: path of each photo, without its suffix; unknown values are left out. It may contain "
             "$scientific_name, $common_name, $kingdom to $genus, $photo_id, $part, $life_stage, "
             "$observed_on, $license, $observer.",
             metavar="TEMPLATE",
@@ -153,14 +153,12 @@ class ExportOptions(WebDatasetOptions, HuggingFaceOptions, ListsOptions, CsvOpti
     images: Annotated[
         str | Path, Option("The image store: a folder, or s3://BUCKET/PREFIX.", metavar="STORE")
     ] = "images"
-    allow_missing: Annotated[bool, Option("Go on without photos that the store lacks; they are listed.")] = (
-        False
-    )
+    allow_missing: Annotated[
+        bool, Option("Continue without photos that the store lacks; they are listed.")
+    ] = False
     skip_bad: Annotated[
         bool,
-        Option(
-            "Leave out photos that the format has to make anew and that cannot be decoded; they are listed."
-        ),
+        Option("Leave out photos that must be re-encoded but cannot be decoded; they are listed."),
     ] = False
     parts: Annotated[
         str | Iterable[str] | None,
@@ -168,13 +166,13 @@ class ExportOptions(WebDatasetOptions, HuggingFaceOptions, ListsOptions, CsvOpti
     ] = None
     drop_classes: Annotated[
         bool,
-        Option("Leave out classes without a photo in one of the parts, and number the others anew."),
+        Option("Leave out classes that lack photos in one of the parts, and renumber the others."),
     ] = False
     captions: Annotated[
         str | Iterable[str] | None,
         Option(
-            "webdataset: caption types beside txt, which is always there: all ten, none, or a list joined by "
-            "commas.",
+            "webdataset: caption types in addition to txt, which is always written: all (ten), none, or a "
+            "list joined by commas.",
             metavar="TYPES",
             many=True,
             default="the five that Arboretum's own loader needs",
@@ -183,13 +181,13 @@ class ExportOptions(WebDatasetOptions, HuggingFaceOptions, ListsOptions, CsvOpti
     templates: Annotated[
         str | Path | None,
         Option(
-            'webdataset: captions of your own, from a TOML file: txt = ["a photo of $common_name.", "a photo '
-            'of $genus."] makes the plain txt, any other name a member of that name.',
+            'webdataset: your own captions, from a TOML file: txt = ["a photo of $common_name.", "a photo of '
+            '$genus."] replaces the plain txt; any other name makes a member of that name.',
             metavar="FILE",
             flag="caption-template",
         ),
     ] = None
-    seed: Annotated[int, Option("Another order of the samples.", metavar="N")] = 0
+    seed: Annotated[int, Option("Seed of the order of the samples.", metavar="N")] = 0
     on_event: OnEvent = ignore
 
     def __post_init__(self) -> None:

@@ -63,7 +63,7 @@ class SelectionOptions:
     taxa: Annotated[
         str | Iterable[str],
         Option(
-            "Taxon to take, by scientific name of any rank, common name or group name; may be repeated or "
+            "Taxon to select, by scientific name of any rank, common name or group name; may be repeated or "
             "joined by commas; rank:name or parent>name where a name is ambiguous.",
             metavar="NAME",
             many=True,
@@ -71,12 +71,12 @@ class SelectionOptions:
     ] = ()
     _: KW_ONLY
     exclude_taxa: Annotated[
-        str | Iterable[str], Option("Taxon to leave out; as --taxa.", metavar="NAME", many=True)
+        str | Iterable[str], Option("Taxon to leave out; written as for --taxa.", metavar="NAME", many=True)
     ] = ()
     rarity: Annotated[
         str | Iterable[str],
         Option(
-            f"By photos per species in the whole catalogue: rare (under {RARE_BELOW}), few (under "
+            f"By number of photos per species in the whole catalogue: rare (under {RARE_BELOW}), few (under "
             f"{FEW_BELOW}), medium ({FEW_BELOW} to {MANY_ABOVE}), many (over {MANY_ABOVE}).",
             metavar="BAND",
             many=True,
@@ -84,10 +84,12 @@ class SelectionOptions:
         ),
     ] = ()
     min_photos: Annotated[
-        int | None, Option("Least photos per species in the whole catalogue.", metavar="N", least=1)
+        int | None,
+        Option("Minimum number of photos per species in the whole catalogue.", metavar="N", least=1),
     ] = None
     max_photos: Annotated[
-        int | None, Option("Most photos per species in the whole catalogue.", metavar="N", least=1)
+        int | None,
+        Option("Maximum number of photos per species in the whole catalogue.", metavar="N", least=1),
     ] = None
     life_stage: Annotated[
         str | Iterable[str],
@@ -102,8 +104,8 @@ class SelectionOptions:
     life_stage_unknown: Annotated[
         str | None,
         Option(
-            "What becomes of photos whose life stage is unknown: exclude, include or only. Without it they "
-            "are excluded where a life stage is asked for, and taken elsewhere.",
+            "What to do with photos whose life stage is unknown: exclude, include or only. By default they "
+            "are excluded when --life-stage is given, and included otherwise.",
             metavar="HOW",
             choices=("exclude", "include", "only"),
             noun="way with unknown life stages",
@@ -112,8 +114,8 @@ class SelectionOptions:
     license: Annotated[
         str | Iterable[str],
         Option(
-            "A licence such as CC-BY, or a set: open (CC0, PD, CC-BY, CC-BY-SA), non-commercial-ok (open and "
-            "CC-BY-NC, CC-BY-NC-SA). Unknown never passes.",
+            "A licence such as CC-BY, or a set: open (CC0, PD, CC-BY, CC-BY-SA), non-commercial-ok (open "
+            "plus CC-BY-NC, CC-BY-NC-SA). Photos of unknown licence never match.",
             metavar="LICENCE",
             many=True,
             choices=(*LICENSES, *LICENSE_PRESETS),
@@ -143,7 +145,7 @@ class SelectionOptions:
     bbox: Annotated[
         Box | str | Sequence[float] | None,
         Option(
-            "Only photos in this box, in degrees; west > east crosses the date line.",
+            "Only photos inside this box, in degrees; a box with west > east crosses the date line.",
             metavar="WEST,SOUTH,EAST,NORTH",
         ),
     ] = None
@@ -153,13 +155,13 @@ class SelectionOptions:
     ] = None
     until: Annotated[dt.date | str | None, Option("Observed on this day or earlier.", metavar="DAY")] = None
     photos_per_observation: Annotated[
-        int | None, Option("At most so many photos of one observation.", metavar="N", least=1)
+        int | None, Option("Maximum number of photos per observation.", metavar="N", least=1)
     ] = None
     photo_ids: Annotated[
         Iterable[int] | str | Path | None,
         Option(
-            "Only the photos listed in this file: one id, page or address a line, or Parquet or CSV with a "
-            "column photo_id or image_url; FILE:COLUMN names another one.",
+            "Only the photos listed in this file: one id, page or address per line, or Parquet or CSV with a "
+            "column photo_id or image_url; FILE:COLUMN names another column.",
             metavar="FILE",
             recipe=False,
         ),
@@ -167,8 +169,8 @@ class SelectionOptions:
     observation_ids: Annotated[
         Iterable[int] | str | Path | None,
         Option(
-            "Only photos of the observations listed in this file: one id or page a line, or Parquet or CSV "
-            "with a column observation_id or url; FILE:COLUMN names another one.",
+            "Only photos of the observations listed in this file: one id or page per line, or Parquet or CSV "
+            "with a column observation_id or url; FILE:COLUMN names another column.",
             metavar="FILE",
             recipe=False,
         ),
@@ -176,7 +178,7 @@ class SelectionOptions:
     limit: Annotated[
         int | None,
         Option(
-            "At most so many photos: a sample that is the same everywhere, not the head of a file.",
+            "Maximum number of photos: a sample that is the same everywhere, not the head of a file.",
             metavar="N",
             least=1,
         ),

@@ -25,7 +25,7 @@ class DrawOptions:
     profile: Annotated[
         str | None,
         Option(
-            "Shape of the class counts: exp, step or pareto at a ratio; balanced; natural, as found.",
+            "Shape of the class counts: exp, step or pareto for a given ratio; balanced; natural (as found).",
             metavar="PROFILE",
             choices=(*RATIO_PROFILES, "balanced", "natural"),
             default="exp",
@@ -44,20 +44,22 @@ class DrawOptions:
     min_per_class: Annotated[
         int | None,
         Option(
-            "Fix the train photos of the smallest class; natural: the photos that a class must have before "
-            "anything is held out.",
+            "Fix the number of train photos of the smallest class; natural: the number of photos a class "
+            "must have before anything is held out.",
             metavar="m",
             least=1,
         ),
     ] = None
     max_per_class: Annotated[
         int | None,
-        Option("Fix the train photos of the largest class; natural: the cap.", metavar="M", least=1),
+        Option(
+            "Fix the number of train photos of the largest class; natural: the cap.", metavar="M", least=1
+        ),
     ] = None
     val_per_class: Annotated[
         int | None,
         Option(
-            "Validation photos a class; 0 = no such part, as in a benchmark.",
+            "Validation photos per class; 0 = no such part, as in a benchmark.",
             metavar="N",
             least=0,
             default="5",
@@ -66,7 +68,7 @@ class DrawOptions:
     test_per_class: Annotated[
         int | None,
         Option(
-            "Test photos a class; 0 = no such part; of a benchmark the published number.",
+            "Test photos per class; 0 = no such part; for a benchmark, the default is the published number.",
             metavar="N",
             least=0,
             default="10",
@@ -75,8 +77,8 @@ class DrawOptions:
     group_by: Annotated[
         str,
         Option(
-            "What never has photos in two parts: observation, photo, observer-per-species (a person's photos "
-            "of a species), or auto (observation, where any photo has one).",
+            "What is kept together in one part: observation, photo, observer-per-species (a person's photos "
+            "of a species), or auto (observation if any photo has one, else photo).",
             metavar="GROUP",
             choices=GROUP_BY,
             noun="grouping",
@@ -85,9 +87,9 @@ class DrawOptions:
     benchmark: Annotated[
         str | None,
         Option(
-            "Test photos only, of classes that a rule chooses: balanced (so many species a group), unseen "
-            "(species with fewer than 30 photos in the catalogue), life-stage (stages of species), "
-            "confounding (pairs of look-alikes). --test-per-class says how many photos of each class.",
+            "Test photos only, from classes chosen by a rule: balanced (a number of species per group), "
+            "unseen (species with fewer than 30 photos in the catalogue), life-stage (stages of species), "
+            "confounding (pairs of look-alikes). --test-per-class sets the number of photos per class.",
             metavar="KIND",
             choices=tuple(BENCHMARKS),
         ),
@@ -95,7 +97,7 @@ class DrawOptions:
     classes_per_group: Annotated[
         int | None,
         Option(
-            "balanced: most classes of each taxon of --taxa, else of the seven groups of Arboretum.",
+            "balanced: maximum number of classes per taxon of --taxa, or per Arboretum group without --taxa.",
             metavar="N",
             least=1,
             default="500",
@@ -104,7 +106,7 @@ class DrawOptions:
     stages: Annotated[
         str | Mapping[str, int] | Sequence[str] | None,
         Option(
-            "life-stage: the stages, with the photos of each.",
+            "life-stage: the stages, with the number of photos of each.",
             metavar="STAGE[=N],...",
             text=True,
             default="egg=5,larva=50,pupa=15,adult=50",
@@ -121,8 +123,8 @@ class DrawOptions:
             commas=False,
         ),
     ] = None
-    hybrids: Annotated[bool, Option("Let hybrids take part.")] = False
-    seed: Annotated[int, Option("Draw other photos by the same rules.", metavar="N")] = 0
+    hybrids: Annotated[bool, Option("Include hybrids.")] = False
+    seed: Annotated[int, Option("Seed: another one draws other photos by the same rules.", metavar="N")] = 0
     store: Annotated[
         str | Path | Iterable[int] | None,
         Option(
@@ -138,9 +140,9 @@ class DrawOptions:
     exclude: Annotated[
         str | Path | Sequence[str | Path] | None,
         Option(
-            "Keep the photos, observations, classes or taxa of this file out, or those of this split; may be "
-            "repeated. Parquet or CSV with a column photo_id, observation_id, class_key or taxon; or text, "
-            "one photo id or taxon a line.",
+            "Keep out the photos, observations, classes or taxa of this file, or those of this split; may be "
+            "repeated. Parquet or CSV with a column photo_id, observation_id, class_key or taxon; or text "
+            "with one photo id or taxon per line.",
             metavar="FILE",
             many=True,
             commas=False,
@@ -150,8 +152,8 @@ class DrawOptions:
     class_list: Annotated[
         str | Path | Sequence[str] | None,
         Option(
-            "Exactly these classes: text with a class_key or scientific name a line, CSV or Parquet with a "
-            "column class_key, or a split, whose classes are taken.",
+            "Use exactly these classes: text with one class_key or scientific name per line, CSV or Parquet "
+            "with a column class_key, or another split.",
             metavar="FILE",
             recipe=False,
         ),
@@ -159,9 +161,9 @@ class DrawOptions:
     counts: Annotated[
         str | Path | Sequence[int] | None,
         Option(
-            "Train photos of the classes, instead of a profile: numbers in text or JSON, such as the "
-            "cls_num_list of another program, or a split, whose counts are taken. The largest goes to the "
-            "class with the most photos, and so on.",
+            "Number of train photos of each class, instead of a profile: numbers in text or JSON, such as "
+            "the cls_num_list of another program, or another split. The largest number goes to the class "
+            "with the most photos, and so on.",
             metavar="FILE",
             recipe=False,
         ),
@@ -169,8 +171,7 @@ class DrawOptions:
     near_duplicates: Annotated[
         bool,
         Option(
-            "With --images: keep photos that show nearly the same (bursts, crops, mirrored or rotated "
-            "copies) in one part."
+            "With --images: keep near-duplicates (bursts, crops, mirrored or rotated copies) in one part."
         ),
     ] = False
     name: Annotated[
@@ -189,7 +190,7 @@ class SplitOptions(DrawOptions):
     lt_ratio: Annotated[
         float | None,
         Option(
-            "Imbalance ratio: train photos of the largest to the smallest class.",
+            "Imbalance ratio: train photos of the largest class divided by those of the smallest.",
             on_command_line="Several, such as 10,50,100, make a family: one class list, nested train parts.",
             metavar="R[,R]",
             text=True,
@@ -204,13 +205,15 @@ class FamilyOptions(DrawOptions):
 
     lt_ratios: Annotated[
         Sequence[float],
-        Option("Imbalance ratios, two or more whole numbers; of several seeds one will do.", flag="lt-ratio"),
+        Option(
+            "Imbalance ratios, two or more whole numbers; one is enough with several seeds.", flag="lt-ratio"
+        ),
     ] = ()
     seeds: Annotated[
         str | Sequence[int],
         Option(
-            "Seeds, such as 0,1,2: a split for each, over one class list with the same train photos a class, "
-            "so that they differ by the photos alone.",
+            "Seeds, such as 0,1,2: one split for each, over one class list with the same number of train "
+            "photos per class, so that only the photos differ.",
             metavar="N,N",
             text=True,
         ),

@@ -66,58 +66,74 @@ class TrainingRecipe:
             default="resnet50; of deit-lt deit-base",
         ),
     ]
-    image_size: Annotated[int, _number("Pixels of a side that the network sees.", "N", least=8, most=4096)]
-    patch_size: Annotated[int, _count("Pixels of a side of a patch of a ViT.", least=1)]
+    image_size: Annotated[int, _number("Side of the network's input, in pixels.", "N", least=8, most=4096)]
+    patch_size: Annotated[int, _count("Side of a ViT's patches, in pixels.", least=1)]
     epochs: Annotated[int, _count("Passes over the photos.", least=1)]
-    batch_size: Annotated[int, _count("Photos of one step of the optimizer, over all GPUs.", least=2)]
+    batch_size: Annotated[int, _count("Photos per optimizer step, over all GPUs.", least=2)]
     accumulate: Annotated[
-        int, _count("Parts in which a batch goes through the network: more parts need less memory.", least=1)
+        int,
+        _count(
+            "Gradient accumulation: parts that a batch is processed in; more parts need less memory.", least=1
+        ),
     ]
     optimizer: Annotated[
-        Literal["sgd", "adamw"], _one_of("Optimizer; sgd has Nesterov's momentum.", "sgd", "adamw")
+        Literal["sgd", "adamw"], _one_of("Optimizer; sgd uses Nesterov momentum.", "sgd", "adamw")
     ]
-    lr: Annotated[float, _number("Learning rate once warmed up.")]
+    lr: Annotated[float, _number("Learning rate after warmup.")]
     momentum: Annotated[float, _number("Momentum of sgd.", most=1)]
-    weight_decay: Annotated[float, _number("Weight decay; adamw leaves out biases, norms and tokens.")]
-    schedule: Annotated[Literal["step", "cosine"], _one_of("How the rate falls.", "step", "cosine")]
-    milestones: Annotated[tuple[int, ...], _several("Epochs at which a step schedule falls.", "N,N,…")]
-    gamma: Annotated[float, _number("Factor of each step down.", most=1)]
-    warmup_epochs: Annotated[float, _number("Epochs in which the rate rises from 0.")]
+    weight_decay: Annotated[
+        float, _number("Weight decay; with adamw not applied to biases, norms and tokens.")
+    ]
+    schedule: Annotated[Literal["step", "cosine"], _one_of("Learning rate schedule.", "step", "cosine")]
+    milestones: Annotated[
+        tuple[int, ...], _several("Epochs at which a step schedule lowers the rate.", "N,N,…")
+    ]
+    gamma: Annotated[float, _number("Factor applied to the rate at each milestone.", most=1)]
+    warmup_epochs: Annotated[float, _number("Epochs over which the rate rises from 0.")]
     sampler: Annotated[
         Literal["instance", "square-root", "class"],
-        _one_of("How photos are drawn; instance: each once an epoch.", "instance", "square-root", "class"),
+        _one_of("How photos are sampled; instance: each once per epoch.", "instance", "square-root", "class"),
     ]
     augment: Annotated[
-        Literal["weak", "strong"], _one_of("Crop and flip, or RandAugment as well.", "weak", "strong")
+        Literal["weak", "strong"],
+        _one_of("Augmentation: crop and flip (weak), or RandAugment as well (strong).", "weak", "strong"),
     ]
-    min_area: Annotated[float, _number("Smallest share of a photo that a crop takes.", least=0.001, most=1)]
+    min_area: Annotated[
+        float, _number("Smallest share of a photo's area that a crop may take.", least=0.001, most=1)
+    ]
     test_crop: Annotated[
-        float, _number("Share of the shorter side that is cut out for val and test.", least=0.1, most=1)
+        float,
+        _number("Share of the shorter side kept by the center crop for val and test.", least=0.1, most=1),
     ]
     mixup: Annotated[float, _number("Alpha of Mixup; 0 = off.")]
-    cutmix: Annotated[float, _number("Alpha of CutMix; 0 = off. Of both, one is drawn for each batch.")]
+    cutmix: Annotated[float, _number("Alpha of CutMix; 0 = off. With both, one is chosen for each batch.")]
     smoothing: Annotated[float, _number("Label smoothing.", most=0.99)]
-    erasing: Annotated[float, _number("Share of the photos of which a rectangle becomes noise.", most=1)]
-    drop_path: Annotated[float, _number("Stochastic depth of a ViT's last layer.", most=0.99)]
+    erasing: Annotated[
+        float, _number("Random erasing: probability that a rectangle of a photo becomes noise.", most=1)
+    ]
+    drop_path: Annotated[float, _number("Stochastic depth rate of a ViT's last layer.", most=0.99)]
     sam: Annotated[
         float, _number("Radius of sharpness-aware steps (SAM), 0.05 to 0.1 for teachers; 0 = off.", "RHO")
     ]
     ema: Annotated[
-        float, _number("Decay of an average of the weights, which then predicts; 0 = off.", most=0.999999)
+        float,
+        _number("Decay of the moving average of the weights, which then predicts; 0 = off.", most=0.999999),
     ]
     beta: Annotated[float, _number("Beta of the class-balanced weights (Cui et al. 2019).", most=0.99999999)]
-    drw_epoch: Annotated[int, _count("Epochs before class-balanced weights set in (ldam-drw, deit-lt).")]
+    drw_epoch: Annotated[int, _count("Epoch from which class-balanced weights apply (ldam-drw, deit-lt).")]
     tau: Annotated[float, _number("Strength of the prior of logit-adjustment.")]
     max_margin: Annotated[float, _number("Margin of ldam-drw for the rarest class.")]
-    scale: Annotated[float, _number("Factor of the cosines of ldam-drw and mdcs.", least=0.001)]
+    scale: Annotated[float, _number("Scale of the cosine logits of ldam-drw and mdcs.", least=0.001)]
     experts: Annotated[tuple[float, ...], _several("Lambda of each expert of mdcs.", "X,X,…")]
     consistency: Annotated[float, _number("Weight of the self-distillation of mdcs.")]
-    consistency_warmup: Annotated[float, _number("Epochs in which that weight rises from 0.")]
-    alpha: Annotated[float, _number("Weight of the teacher in deit-lt, against that of the labels.", most=1)]
+    consistency_warmup: Annotated[float, _number("Epochs over which that weight rises from 0.")]
+    alpha: Annotated[
+        float, _number("Weight of the distillation loss in deit-lt; the labels have 1 - alpha.", most=1)
+    ]
     distillation: Annotated[
         Literal["hard", "soft"],
         _one_of(
-            "What deit-lt learns from its teacher: its class (hard) or its probabilities (soft).",
+            "What deit-lt learns from its teacher: the predicted class (hard) or the probabilities (soft).",
             "hard",
             "soft",
         ),
@@ -126,13 +142,13 @@ class TrainingRecipe:
     precision: Annotated[
         Literal["auto", "bfloat16", "float32"],
         _one_of(
-            "Precision of matrix products; auto: bfloat16 on a GPU that has it.",
+            "Precision of matrix products; auto: bfloat16 on GPUs that support it.",
             "auto",
             "bfloat16",
             "float32",
         ),
     ]
-    seed: Annotated[int, _number("Another seed, another run.", "N", most=2**31 - 1)]
+    seed: Annotated[int, _number("Random seed.", "N", most=2**31 - 1)]
 
     def __post_init__(self) -> None:
         check(self)
