@@ -21,25 +21,25 @@ from arboretum_cli.printing import errors
 
 #: Every command with its line in the overview, in the order of the flow.
 COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
-    "demo": (demo.demo, "Run the whole chain, offline, in under a minute."),
+    "demo": (demo.demo, "Run the whole pipeline, offline, in under a minute."),
     "taxa": (taxa.taxa, "Show what a catalogue holds of a taxon."),
     "stats": (stats.stats, "Count a catalogue, a selection or a split."),
     "select": (select.select, "Count, explain and save a selection."),
     "species": (species.species, "List every species of a selection."),
     "download": (download.download, "Fetch photos into an image store."),
-    "status": (status.status, "Say what an image store holds and lacks."),
-    "verify": (verify.verify, "Read every image again, against its hash."),
-    "doctor": (doctor.doctor, "Say why downloads fail."),
+    "status": (status.status, "Show what an image store holds and lacks."),
+    "verify": (verify.verify, "Check every image against its hash."),
+    "doctor": (doctor.doctor, "Find out why downloads fail."),
     "browse": (browse.browse, "Look at photos in the browser."),
     "contact-sheet": (contact_sheet.contact_sheet, "Draw classes as one picture."),
     "make-split": (make_split.make_split, "Make a long-tailed split."),
-    "audit-split": (audit_split.audit_split, "Prove that a split keeps its promises."),
-    "publish": (publish.publish, "Write a split as a folder to publish."),
+    "audit-split": (audit_split.audit_split, "Check that a split keeps its promises."),
+    "publish": (publish.publish, "Write a split as a folder for publication."),
     "export": (export.export, "Write a split or a selection for training code."),
     "train": (train.train, "Train a long-tailed method on a split."),
     "evaluate": (evaluate.evaluate, "Report predictions as long-tailed papers do."),
     "compare": (compare.compare, "Compare training runs on one split."),
-    "config": (config.config, "Show the settings that hold here."),
+    "config": (config.config, "Show the settings in effect here."),
 }
 
 app = typer.Typer(
@@ -67,11 +67,11 @@ def arboretum(
         typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit."),
     ] = False,
 ) -> None:
-    """From 134.6 million iNaturalist photos to the subset that a model should be trained on.
+    """From 134.6 million iNaturalist photos to the subset your model should be trained on.
 
     \b
     Begin with:
-        arboretum demo                        the whole chain, offline, in a minute
+        arboretum demo                        the whole pipeline, offline, in a minute
     \b
     Then, in a folder with a catalog/:
         arboretum download --taxa Aves        fetch the photos into images/

@@ -8,11 +8,12 @@ from arboretum_cli.printing.output import result, table
 
 
 def config(json: Json = False) -> None:
-    """Show the settings that hold here, and where each comes from.
+    """Show the settings in effect here, and where each comes from.
 
-    arboretum.toml in the current folder is a project's file, ~/.config/arboretum/arboretum.toml (or below
-    $XDG_CONFIG_HOME) a user's. A flag wins over the environment, that over the project's file, that over the
-    user's. Relative paths are meant from the folder of the file. In Python: nothing is taken from files.
+    arboretum.toml in the current folder is the project's file; ~/.config/arboretum/arboretum.toml (or below
+    $XDG_CONFIG_HOME) is the user's. Flags take precedence over environment variables, these over the
+    project's file, and that over the user's. Relative paths start at the folder of the file. The Python
+    functions read no such files.
 
     \b
     Keys:

@@ -47,11 +47,11 @@ def demo(
         typer.Option("--serve", help="Keep the origin server up, so that each command can be run by hand."),
     ] = False,
 ) -> None:
-    """Run the whole chain, offline, in under a minute: from metadata to a subset that trains.
+    """Run the whole pipeline, offline, in under a minute: from metadata to a subset ready for training.
 
     Opens the bundled sample catalogue (real names, invented photos), starts an origin server on loopback that
-    draws the photos, and runs the real commands, each printed as it can be typed. Leaves a folder to look
-    into, with one picture: the classes of the split, head to tail.
+    draws the photos, and runs the real commands, printing each as you would type it. Leaves a folder to
+    explore, with a contact sheet of the split, head to tail.
 
     \b
     Examples:

@@ -32,10 +32,11 @@ def browse(
     ] = None,
     endpoint: Endpoint = None,  # noqa: ARG001 - its callback sets the environment
 ) -> None:
-    """Look at photos in the browser: the long tail, the taxa, the photos, what a model made of them.
+    """Look at photos in the browser: the long tail, the taxa, the photos, and a model's predictions.
 
-    Serves a page on this machine until Ctrl-C, without a network and without reading the photos. With --out
-    it writes a page for others instead. In Python: `arboretum_tools.browse(what)` and `save_gallery`.
+    Serves a page on this machine until Ctrl-C; needs no network, and reads photos only when they are shown.
+    With --out it writes a static page for others instead. In Python: `arboretum_tools.browse(what)` and
+    `save_gallery`.
 
     \b
     Examples:

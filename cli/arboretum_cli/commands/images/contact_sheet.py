@@ -30,9 +30,9 @@ def contact_sheet(
     ] = None,
     endpoint: Endpoint = None,  # noqa: ARG001 - its callback sets the environment
 ) -> None:
-    """Draw classes as one picture: head to tail, with their counts, some photos of each, and credits.
+    """Draw the classes as one picture: head to tail, with counts, some photos of each, and credits.
 
-    The suffix of the file decides the format: PNG, JPEG, WebP or PDF. In Python:
+    The suffix of the file determines the format: PNG, JPEG, WebP or PDF. In Python:
     `arboretum_tools.contact_sheet(split, images="images", to="classes.png")`.
 
     \b

@@ -24,9 +24,9 @@ def doctor(
     ] = Path("images"),
     json: Json = False,
 ) -> None:
-    """Say why downloads fail: network, proxy, certificates, clock, disk, store.
+    """Find out why downloads fail: network, proxy, certificates, clock, disk, store.
 
-    Changes nothing; asks each image host for one answer. Exits with 3 where a download cannot work. In
+    Changes nothing; sends one request to each image host. Exits with 3 if a download cannot work. In
     Python: `arboretum_tools.downloading.doctor.examine(images, DownloadOptions())`.
 
     \b

@@ -51,10 +51,10 @@ def download(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Fetch the photos of a selection or a split into an image store, whole and verified.
+    """Fetch the photos of a selection or a split into an image store, and verify each one.
 
-    Interrupted and started again, it goes on where it stopped; what the store holds is not fetched again.
-    In Python: `arboretum_tools.download(selection, images="images")`.
+    After an interruption, the same command continues where it stopped; photos in the store are not fetched
+    again. In Python: `arboretum_tools.download(selection, images="images")`.
 
     \b
     Examples:

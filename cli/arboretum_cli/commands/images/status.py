@@ -24,7 +24,7 @@ def status(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Say what an image store holds and lacks, and why.
+    """Show what an image store holds and lacks, and why.
 
     Reads the indexes and the saved plans, never the images. In Python:
     `arboretum_tools.store.inventory.status(path)`, and `.story(path, photo_id)` for one photo.

@@ -38,11 +38,11 @@ def prune(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Remove photos from an image store for good, as a photographer may ask.
+    """Remove photos from an image store for good, for example at a photographer's request.
 
-    Shards that hold them are written anew, and of each photo a tombstone stays: id, time and reason. No
+    Shards that hold them are rewritten, and a tombstone remains for each photo: id, time and reason. No
     download fetches it again; exports and subsets leave it out, without --allow-missing. Splits and exports
-    that were made before are not changed. Interrupted, the same command goes on. In Python:
+    made earlier are not changed. After an interruption, the same command continues. In Python:
     `prune_store(images, photo_ids)`.
 
     \b
@@ -104,11 +104,12 @@ def merge(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Copy what several image stores hold into one, or one store into shards of another size.
+    """Merge several image stores into one, or copy one store into shards of another size.
 
-    The stores have photos of one size. Of a photo that several have, the first one's image is taken; a photo
-    that any of them has withdrawn stays withdrawn. Every image is proved by its hash, the plans go along, and
-    the sources are only read. Interrupted, the same command goes on. In Python: `merge_stores(sources, to)`.
+    All stores must hold photos of the same size. If several have a photo, the first one's image is taken; a
+    photo withdrawn in any of them stays withdrawn. Every image is checked against its hash, plans are copied
+    too, and the sources are only read. After an interruption, the same command continues. In Python:
+    `merge_stores(sources, to)`.
 
     \b
     Examples:

@@ -31,9 +31,9 @@ def verify(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Read every image of a store again and compare it with its index.
+    """Read every image of a store and compare it with its index.
 
-    Exits with 6 where anything is not as the index says; changes nothing. In Python:
+    Exits with 6 if anything differs from the index; changes nothing. In Python:
     `arboretum_tools.verify_store(path)`.
 
     A store in a bucket (extra `cloud`): `--images s3://photos/aves --endpoint https://minio.example`.

@@ -55,10 +55,10 @@ def build(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Build a catalogue that answers quickly, from any source.
+    """Build a fast catalogue from any source.
 
-    A catalogue that is there is replaced once the new one is whole. A build that was interrupted goes on
-    where it stopped when the same command is given again. Rows that are left out (duplicates, photos under
+    An existing catalogue is replaced once the new one is complete. After an interruption, the same command
+    continues where it stopped. Rows that are left out (duplicates, photos under
     two classes, bad ids, photos of other hosts) are counted, and listed in rejected.parquet. In Python:
     `build_catalog(sources, to)`.
 
@@ -129,9 +129,9 @@ def pull(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be fetched.")] = False,
     json: Json = False,
 ) -> None:
-    """Fetch the published metadata from the Hugging Face hub.
+    """Download the published metadata from the Hugging Face hub.
 
-    A fetch that was interrupted goes on when the same command is given again. $HF_ENDPOINT names another
+    After an interruption, the same command continues where it stopped. $HF_ENDPOINT names another
     hub. In Python: `plan_pull(repo)` and `pull(plan, to)` of `arboretum_tools.catalog.pull`.
 
     \b
@@ -191,8 +191,9 @@ def annotate(
 ) -> None:
     """Fill in a column of a built catalogue from a table.
 
-    Where rows of one photo do not agree the most frequent value stands, a tie is none; a photo keeps the
-    value that it has, unless --overwrite. In Python: `annotate_catalog(catalog, table, column)`.
+    Where rows for the same photo disagree, the most frequent value wins, and a tie means unknown; a photo
+    keeps the value it already has, unless --overwrite is given. In Python: `annotate_catalog(catalog, table,
+    column)`.
 
     \b
     Examples:
@@ -240,10 +241,10 @@ def check(
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
-    """Say what is wrong with a catalogue, raw or built.
+    """Report what is wrong with a catalogue, raw or built.
 
-    Exits 6 if a built catalogue does not hold what it says of itself; with --strict also for defects that
-    the reader resolves (duplicates, holes in lineages, homonyms and so on). In Python:
+    Exits with 6 if a built catalogue does not match what it records about itself; with --strict also for
+    defects that the reader resolves (duplicates, gaps in lineages, homonyms and so on). In Python:
     `check_catalog(catalog)`.
 
     \b

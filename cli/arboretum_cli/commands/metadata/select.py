@@ -40,9 +40,9 @@ def select(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Count, explain and save the photos that a selection takes.
+    """Count, explain and save the photos of a selection.
 
-    Without flags it takes every research-grade photo, which shows what a catalogue holds. In Python:
+    Without flags it selects every research-grade photo, which shows what a catalogue holds. In Python:
     `open_catalog(...).select(...)`.
 
     \b

@@ -67,12 +67,12 @@ def stats(
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
-    """Count a catalogue, a selection of it, or a split: the tables and figures that papers print.
+    """Count a catalogue, a selection, or a split: the tables and figures for a paper.
 
-    A catalogue by group, rarity, licence, life stage and rank, every photo of any grade unless flags say
-    otherwise; as Markdown. A split by its parts, shot bands, groups and ranks, with its sorted class counts.
-    In Python: `catalog_stats(catalog)`, `split_stats(split)`; weights and samplers for training code:
-    `arboretum_tools.split.rebalancing.weights`, `arboretum_tools.split.rebalancing.samplers`.
+    A catalogue is counted by group, rarity, licence, life stage and rank, with photos of any grade unless
+    flags say otherwise; as Markdown. A split is counted by parts, shot bands, groups and ranks, with its
+    sorted class counts. In Python: `catalog_stats(catalog)`, `split_stats(split)`; weights and samplers for
+    training code: `arboretum_tools.split.rebalancing.weights`, `arboretum_tools.split.rebalancing.samplers`.
 
     \b
     Examples:

@@ -45,7 +45,7 @@ def taxa(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Show what a catalogue holds of a taxon: lineage, what is below, photos, rarity, coverage.
+    """Show what a catalogue holds of a taxon: lineage, child taxa, photos, rarity, coverage.
 
     Photos of every grade are counted. In Python: `describe_taxon(catalog, name)`.
 

@@ -94,11 +94,11 @@ def audit_split(
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
-    """Prove that a split keeps its promises, from its files alone or against a catalogue.
+    """Check that a split keeps its promises, from its files alone or against a catalogue.
 
-    Recomputes hashes, counts, profile, ratio, labels and what the parts must not share, by code that has
-    nothing in common with make-split; writes audit.json into the folder (into --out; nowhere where the folder
-    is read-only); exits 6 where a promise is broken, or it is not the split of --expect.
+    Recomputes hashes, counts, profile, ratio, labels and what the parts must not share, with code that has
+    nothing in common with make-split. Writes audit.json into the folder (or to --out; nowhere if the folder
+    is read-only). Exits with 6 if a promise is broken, or if it is not the split of --expect.
     In Python: `arboretum_tools.audit_split(path)`, `arboretum_tools.split.against_catalog`.
 
     \b

@@ -93,10 +93,10 @@ def make_split(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Make a long-tailed split: the largest class list that realises exactly the ratio.
+    """Make a long-tailed split: the largest class list that meets the ratio exactly.
 
     Validation and test are held out first, in whole observations. The same recipe over the same photos gives
-    the same split everywhere; made again, nothing is written. Without selection flags it splits what was
+    the same split everywhere; made again, nothing is written. Without selection flags it splits the photos
     downloaded into ./images, else the whole catalogue. In Python: `arboretum_tools.make_split(selection)`,
     `make_family` for several ratios or seeds, `remake_split` for --from, `import_split` for --import.
 

@@ -19,9 +19,9 @@ def publish(
     split: Annotated[Path, typer.Argument(help="Folder of the split.", metavar="SPLIT", show_default=False)],
     json: Json = False,
 ) -> None:
-    """Write a split as a folder to publish: with a datasheet, a citation, and Croissant.
+    """Write a split as a folder for publication, with a datasheet, a citation and Croissant metadata.
 
-    The folder has no subfolders, so that Zenodo and its like take it as it is, and is a split itself.
+    The folder has no subfolders, so that Zenodo and similar archives take it as it is, and is itself a split.
     In Python: `arboretum_tools.publish_split(split, to="published", authors="Doe, Jane")`.
 
     \b

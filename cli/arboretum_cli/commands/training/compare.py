@@ -35,8 +35,8 @@ def compare(
     """Compare training runs on one split: methods by many, medium and few, each against the first.
 
     Reads the folders of `arboretum train`; files of predictions are compared by `arboretum evaluate
-    --against`. Runs that differ in their seed alone count as one method. Prints a Markdown table with
-    intervals, and how far each method is from the one named first, with a p value. In Python:
+    --against`. Runs that differ only in their seed count as one method. Prints a Markdown table with
+    intervals, and the difference of each method from the first one, with a p value. In Python:
     `arboretum_tools.compare_runs(split, runs)`.
 
     \b

@@ -51,9 +51,9 @@ def evaluate(
 ) -> None:
     """Report predictions as long-tailed papers do: top-1 and top-5, many, medium, few, by rank.
 
-    Prints the Markdown table, and writes report.json, report.md and (where matplotlib is installed)
-    report.png. One row a photo of the part: photo_id, and label or label_1 to label_5 or a list of scores. In
-    Python: `arboretum_tools.evaluate(split, predictions)`, `summarize_runs`, `compare_predictions`.
+    Prints the Markdown table, and writes report.json, report.md and (if matplotlib is installed)
+    report.png. One row per photo of the part: photo_id, and label or label_1 to label_5 or a list of scores.
+    In Python: `arboretum_tools.evaluate(split, predictions)`, `summarize_runs`, `compare_predictions`.
 
     \b
     Examples:

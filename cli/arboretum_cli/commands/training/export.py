@@ -37,8 +37,8 @@ def export(
 ) -> None:
     """Write a split, or any selection, in the form that training code reads.
 
-    A selection becomes one part `train` with the classes found in it. Without a split or selection flags it
-    is what was asked of the image store and has come. In Python:
+    A selection becomes a single part `train` with the classes found in it. Without a split or selection
+    flags, all photos requested and downloaded into the image store are exported. In Python:
     `arboretum_tools.export(split, images="images", to="wds", format="webdataset")`.
 
     \b

@@ -45,13 +45,13 @@ def train(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Train a long-tailed method on a split, from the photos in a store to many, medium and few.
+    """Train a long-tailed method on a split, from the photos in a store to accuracy by shot band.
 
-    Hyper-parameters are those of the method's paper unless given. With other epochs or another batch the
-    learning rate and whatever is counted in epochs are scaled along. The run ends with predictions of val and
-    test, their reports and, for networks with several heads, those of each head alone. Needs torch, the extra
-    `train`. Several GPUs: `torchrun --nproc-per-node 4 -m arboretum_cli train ...`. In Python:
-    `arboretum_tools.train(split, out=...)`.
+    Hyper-parameters default to those of the method's paper. With a different number of epochs or batch size,
+    the learning rate and everything counted in epochs is scaled accordingly. The run ends with predictions
+    for val and test, their reports and, for networks with several heads, those of each head alone. Needs
+    torch, the extra `train`. Several GPUs: `torchrun --nproc-per-node 4 -m arboretum_cli train ...`. In
+    Python: `arboretum_tools.train(split, out=...)`.
 
     \b
     Examples:
