@@ -1,4 +1,4 @@
-"""From the Arboretum metadata to the subset that a model should be trained on.
+"""From the Arboretum metadata to the subset your model should be trained on.
 
     import arboretum_tools as at
 

@@ -12,8 +12,8 @@ def config(json: Json = False) -> None:
 
     arboretum.toml in the current folder is the project's file; ~/.config/arboretum/arboretum.toml (or below
     $XDG_CONFIG_HOME) is the user's. Flags take precedence over environment variables, these over the
-    project's file, and that over the user's. Relative paths start at the folder of the file. The Python
-    functions read no such files.
+    project's file, and that over the user's. Relative paths start at the folder of the file. In Python:
+    settings are not read from files.
 
     \b
     Keys:
