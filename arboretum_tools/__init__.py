@@ -18,7 +18,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from arboretum_tools.browsing import PhotoBrowser, browse, save_gallery
+    from arboretum_tools.browsing.gallery import save_gallery
+    from arboretum_tools.browsing.server import PhotoBrowser, browse
     from arboretum_tools.catalog import Catalog, Selection, open_catalog
     from arboretum_tools.catalog.annotate import AnnotateReport, annotate_catalog
     from arboretum_tools.catalog.building.build import BuildReport, build_catalog
@@ -89,7 +90,7 @@ _HOME = {
     "PruneReport": "store.pruning",
     "Publication": "publication",
     "RemadeSplit": "split.reproduce",
-    "PhotoBrowser": "browsing",
+    "PhotoBrowser": "browsing.server",
     "MergeReport": "store.merging",
     "Runs": "evaluation",
     "Selection": "catalog",
@@ -105,7 +106,7 @@ _HOME = {
     "__version__": "version",
     "annotate_catalog": "catalog.annotate",
     "audit_split": "split.audit",
-    "browse": "browsing",
+    "browse": "browsing.server",
     "build_catalog": "catalog.building.build",
     "catalog_stats": "catalog.stats",
     "check_catalog": "catalog.check",
@@ -132,7 +133,7 @@ _HOME = {
     "publish_split": "publication",
     "remake_split": "split.reproduce",
     "run_task": "downloading",
-    "save_gallery": "browsing",
+    "save_gallery": "browsing.gallery",
     "save_plan": "downloading",
     "split_bias": "split.bias",
     "split_stats": "split.stats",

@@ -6,14 +6,14 @@
     predictions   what a model made of the photos of a part
     thumbnails    small images, made on demand
     marks         photos that a person marked, as a file
-    server        all of it over HTTP, and what keeps others out
+    answers       all of it over HTTP, and what keeps others out
+    server        the page that is served: its address, its thread, its end
     gallery       the photos of a filter as a page that needs no server
 
-The page itself is `static/`: HTML, CSS and JavaScript modules as they are written, nothing built.
+The page itself is `static/`: HTML, CSS and JavaScript modules as they are written, nothing built; `frame` is
+what all of its `views` stand in.
 """
 
 from arboretum_tools.browsing.filters import Filter
-from arboretum_tools.browsing.gallery import save_gallery
-from arboretum_tools.browsing.server import PhotoBrowser, browse
 
-__all__ = ["Filter", "PhotoBrowser", "browse", "save_gallery"]
+__all__ = ["Filter"]

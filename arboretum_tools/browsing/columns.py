@@ -25,3 +25,6 @@ CLASS = ("label", "class_key", "scientific_name", "common_name", "taxon_id", *LI
 
 #: Label of the photos that are in none.
 NO_LABEL = -1
+
+#: Photos that are asked for at one time.
+MOST_ROWS = 1_000

@@ -93,7 +93,7 @@ def save_gallery(what: Split | Selection | ImageStore | str | Path | None, optio
                 (folder / "photos" / f"{photo['photo_id']}.jpg").write_bytes(data)
                 kept.append(photo)
                 options.on_event(events.PhotoDone(photo["photo_id"], "written", len(data)))
-            style = resources.files("arboretum_tools.browsing") / "static" / "gallery.css"
+            style = resources.files("arboretum_tools.browsing") / "static" / "styles" / "gallery.css"
             (folder / "gallery.css").write_bytes(style.read_bytes())
             names = table.class_names(kept)
             total = table.overview(asked)["stored"]

@@ -8,6 +8,8 @@ Every question is a query of its own cursor, and may come from any thread.
 from __future__ import annotations
 
 import contextlib
+import os
+import tempfile
 import threading
 import time
 from collections import OrderedDict
@@ -17,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from arboretum_tools.browsing.columns import LINEAGE, NO_LABEL, PHOTO
+from arboretum_tools.browsing.columns import LINEAGE, MOST_ROWS, NO_LABEL, PHOTO
 from arboretum_tools.browsing.filters import BAND, FACETS, Filter
 from arboretum_tools.browsing.sources import Source
 from arboretum_tools.errors import BadInputError, StoreError
@@ -25,16 +27,24 @@ from arboretum_tools.photos.credit import credit_line
 from arboretum_tools.store.inventory import index_source
 from arboretum_tools.store.shards.layout import PENDING, index_name, shard_number
 from arboretum_tools.system.temporary_folders import TemporaryFolder
-from arboretum_tools.tabular.query import Connection, Error, OwnError, connect, literal, plain_errors
+from arboretum_tools.tabular.query import (
+    BATCH_ROWS,
+    Connection,
+    Error,
+    OwnError,
+    connect,
+    literal,
+    plain_errors,
+)
 from arboretum_tools.wording import one_line
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: Photos that are asked for at one time.
-MOST_ROWS = 1_000
+# What DuckDB holds of it at a time; the rest lies in the temporary folder.
+_MEMORY = "256MB"
 
-# Lists of rows that are kept, one a filter: 4 bytes a photo.
+# Lists of rows that are kept, one a filter: files of 4 bytes a photo.
 _KEPT_LISTS = 6
 
 # Values of a facet that are shown; the rest is summed up.
@@ -76,7 +86,7 @@ class PhotoTable:
         self._folder = TemporaryFolder("browse")
         self._lists: OrderedDict[tuple[str, str], NDArray[np.int32]] = OrderedDict()
         self._lock = threading.Lock()
-        self._connection = connect()
+        self._connection = connect(memory_limit=os.environ.get("ARBORETUM_MEMORY_LIMIT") or _MEMORY)
         file = literal(str(self._folder.path / "photos.duckdb"))
         self._connection.execute(f"ATTACH {file} AS shown")
         try:
@@ -98,6 +108,7 @@ class PhotoTable:
     def _fill(self) -> None:
         run = self._connection.execute
         run("USE shown")
+        run("SET preserve_insertion_order = true")
         self._connection.register("arriving", self.source.classes)
         run(
             "CREATE TABLE classes AS SELECT *, "
@@ -125,13 +136,15 @@ class PhotoTable:
         how = "FULL" if self.source.whole_store else "LEFT"
         others = ", ".join(f's."{name}"' for name in _FROM_INDEX[1:])
         run(
-            "CREATE TABLE photos AS SELECT (row_number() OVER (ORDER BY coalesce(place, 2147483647), "
-            "CASE part WHEN 'train' THEN 0 WHEN 'val' THEN 1 ELSE 2 END, photo_id) - 1)::INTEGER AS row, "
+            # Sorted once, and numbered as they come: a window with an order would sort all of them again.
+            "CREATE TABLE photos AS SELECT (row_number() OVER () - 1)::INTEGER AS row, "
             "* EXCLUDE (place) FROM (SELECT "
             f"coalesce(p.photo_id, s.photo_id) AS photo_id, coalesce(p.label, {NO_LABEL}) AS label, {own}, "
             f"coalesce(s.status, '{PENDING}') AS status, {others}, c.place FROM "
             f"{self.source.photos(self._folder.path)} AS p {how} JOIN states AS s "
-            "ON p.photo_id = s.photo_id LEFT JOIN classes AS c ON p.label = c.label) ORDER BY row"
+            "ON p.photo_id = s.photo_id LEFT JOIN classes AS c ON p.label = c.label "
+            "ORDER BY coalesce(place, 2147483647), "
+            "CASE part WHEN 'train' THEN 0 WHEN 'val' THEN 1 ELSE 2 END, photo_id)"
         )
 
     # -- asking
@@ -286,9 +299,15 @@ class PhotoTable:
                 self._lists.move_to_end(key)
                 return self._lists[key]
         by = "hash(photo_id), row" if order == "mixed" else "row"
-        with self._asking() as cursor:
-            cursor.execute(f"SELECT row FROM photos WHERE {condition} ORDER BY {by}", values)
-            found: NDArray[np.int32] = np.asarray(cursor.fetchnumpy()["row"], np.int32)
+        sql = f"SELECT row FROM photos WHERE {condition} ORDER BY {by}"
+        # Never in memory as a whole; a file without a name is gone with the last who reads it.
+        with tempfile.TemporaryFile(dir=self._folder.path) as file, self._asking() as cursor:
+            for batch in cursor.sql(sql, params=values).to_arrow_reader(BATCH_ROWS):
+                file.write(batch["row"].to_numpy())
+            file.flush()
+            found: NDArray[np.int32] = (
+                np.memmap(file, np.int32, "r") if file.tell() else np.array([], np.int32)
+            )
         with self._lock:
             self._lists[key] = found
             while len(self._lists) > _KEPT_LISTS:

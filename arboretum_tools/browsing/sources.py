@@ -1,7 +1,8 @@
 """What is shown: a store, a split, an export or a selection, as rows of one form.
 
 Each source says where its photos stand as a table expression with the columns `PHOTO`, and its classes as an
-Arrow table with the columns of `CLASS`. Nothing is read here but the classes.
+Arrow table with the columns of `CLASS`. Nothing is read here but the classes, and DuckDB is loaded only by
+whoever asks for the photos.
 """
 
 from __future__ import annotations
@@ -24,7 +25,6 @@ from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.store.shards import layout
 from arboretum_tools.store.storage import is_address
 from arboretum_tools.system.atomic_files import read_json
-from arboretum_tools.tabular.query import literal, parquet_source
 from arboretum_tools.tabular.tables import arrow_schema, read_table
 
 if TYPE_CHECKING:
@@ -106,6 +106,8 @@ def _of_split(split: Split, store: ImageStore | None) -> Source:
     columns = {"label": rows["label"], "scientific_name": rows["name"], "n": rows[counted]}
 
     def photos(folder: Path) -> str:
+        from arboretum_tools.tabular.query import literal, parquet_source
+
         tables = []
         for part in split.parts:
             file = split.path / f"{part}.parquet" if split.path is not None else folder / f"{part}.parquet"
@@ -132,6 +134,8 @@ def _of_export(folder: Path, store: ImageStore | None) -> Source:
     form = str(read_json(folder / "export.json").get("format", ""))
 
     def photos(_: Path) -> str:
+        from arboretum_tools.tabular.query import parquet_source
+
         known = {"photo_id", "part", "label", "observer_name", "license"}
         kinds = arrow_schema(PART)
         own = [
@@ -158,6 +162,8 @@ def _of_selection(selection: Selection, store: ImageStore | None, *, whole_store
     )
 
     def photos(folder: Path) -> str:
+        from arboretum_tools.tabular.query import parquet_source
+
         file = folder / "selected.parquet"
         own = ", ".join(f'"{name}"' for name in PHOTO if name not in ("label", "part"))
         query, values = selection.query(f"{own}, class_key")
@@ -226,6 +232,8 @@ def _nameless(store: ImageStore) -> Source:
     empty = {name: nothing[name] for name in PHOTO if name not in ("label", "part")}
 
     def photos(folder: Path) -> str:
+        from arboretum_tools.tabular.query import parquet_source
+
         table = pa.table(empty | {"label": pa.nulls(0, pa.int32()), "part": pa.nulls(0, pa.string())})
         pq.write_table(table.select(list(PHOTO)), folder / "none.parquet")
         return parquet_source([folder / "none.parquet"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 
-from arboretum_tools.imaging.images import thumbnail
 from arboretum_tools.store.reader import ImageStore
 
 #: Longer sides that are made, in pixels.
@@ -38,6 +37,9 @@ class Thumbnails:
             if key in self._kept:
                 self._kept.move_to_end(key)
                 return self._kept[key]
+        # Pillow is loaded with the first image, not before the page stands.
+        from arboretum_tools.imaging.images import thumbnail
+
         data = self._store.read_bytes(shard, offset, size_bytes, photo_id)
         small = thumbnail(data, side, name=f"photo {photo_id}")
         with self._lock:

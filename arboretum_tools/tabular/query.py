@@ -66,6 +66,8 @@ def connect(
     if threads is not None:
         config["threads"] = threads
     connection = duckdb.connect(":memory:", config=config)
+    # Where it finds a notebook or a prompt, DuckDB draws a bar of its own on standard output.
+    connection.execute("SET enable_progress_bar = false")
     for macro in SQL_MACROS:
         connection.execute(macro)
     return connection

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -138,13 +137,14 @@ def make(folder: Path, photos: int, classes: int) -> None:
 
 
 SERVE = """
-import sys, time
-started = time.monotonic()
+import resource, sys, time
 import arboretum_tools as at
 page = at.browse(sys.argv[1], images="images", port=0, open=False)
-print(page.url, flush=True)
+print(page.url, time.process_time(), flush=True)
 print(page.ready().seconds, flush=True)
-sys.stdin.read()
+sys.stdin.readline()
+page.close()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000)
 """
 
 
@@ -169,9 +169,9 @@ def main() -> None:
     ) as process:
         assert process.stdout is not None
         assert process.stdin is not None
-        url = process.stdout.readline().strip()
-        print(f"{time.monotonic() - started:.2f} s from the start of Python to an address")
-        for path in ("", "static/app.js", "api/about"):
+        url, cpu = process.stdout.readline().split()
+        print(f"{time.monotonic() - started:.2f} s from the start of Python to an address, {cpu} s of CPU")
+        for path in ("", "static/frame/app.js", "api/about"):
             urllib.request.urlopen(url + path).read()
         print(f"{time.monotonic() - started:.2f} s to the page with its long tail")
         urllib.request.urlopen(url + "api/photos?count=200").read()
@@ -185,8 +185,9 @@ def main() -> None:
                 urllib.request.urlopen(f"{url}api/{path.format(id=first)}").read()
                 seconds.append(time.monotonic() - begun)
             print(f"{name}: {1000 * statistics.median(seconds):.0f} ms")
-        process.stdin.close()
-    print(f"{resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1000:.0f} MB at most")
+        process.stdin.write("\n")
+        process.stdin.flush()
+        print(f"{float(process.stdout.readline()):.0f} MB at most")
 
 
 if __name__ == "__main__":

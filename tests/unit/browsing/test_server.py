@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import socket
-from urllib.parse import quote
+from urllib.parse import quote, urljoin
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -277,7 +277,7 @@ def test_elsewhere_it_answers_to_whoever_has_the_token(tmp_path, split, asking):
             "/",
             "/api/about",
             "/image/0",
-            "/static/app.js",
+            "/static/frame/app.js",
             "/?token=",
             "/?token=x",
             "/?token=%C3%A9",
@@ -300,6 +300,8 @@ ELSEWHERE = [
     "/static//etc/passwd",
     "/../../etc/passwd",
     "/static/server.py",
+    "/static/frame/../../server.py",
+    "/static/frame/%2e%2e/index.html",
     "/api/photo/..%2f..%2fetc%2fpasswd",
     "/api/photo/1%00",
     "/image/../../marks.csv",
@@ -352,7 +354,7 @@ def test_values_are_never_sql(ask):
 
 
 def test_every_answer_forbids_what_comes_from_elsewhere(ask):
-    for path in ("/", "/static/app.js", "/api/about", "/api/photo/5", "/nothing"):
+    for path in ("/", "/static/frame/app.js", "/api/about", "/api/photo/5", "/nothing"):
         headers = ask(path).headers
         assert "default-src 'self'" in headers["content-security-policy"]
         assert "unsafe" not in headers["content-security-policy"]
@@ -360,23 +362,22 @@ def test_every_answer_forbids_what_comes_from_elsewhere(ask):
 
 
 def test_the_page_names_nothing_outside(ask):
-    names = set(re.findall(rb'(?:src|href|from) ?=? ?"(?:/static|\.)/([a-z_]+\.[a-z]+)"', ask("/").body))
-    queue = [name.decode() for name in names]
+    queue = re.findall(r'(?:src|href)="(/static/[a-z_./]+)"', ask("/").body.decode())
     seen = set()
     while queue:
         name = queue.pop()
         if name in seen:
             continue
         seen.add(name)
-        answer = ask(f"/static/{name}")
+        answer = ask(name)
         assert answer.status == 200, name
         text = answer.body.decode()
         addresses = set(re.findall(r"https?://[a-z0-9.]+", text))
         assert addresses <= {"https://www.inaturalist.org", "http://www.w3.org"}, name
         assert "innerHTML" not in text
         assert "insertAdjacentHTML" not in text
-        queue += re.findall(r'from "\./([a-z_]+\.js)"', text)
-    assert {"app.js", "style.css", "photos.js", "predictions.js"} <= seen
+        queue += [urljoin(name, other) for other in re.findall(r'from "([a-z_./]+)"', text)]
+    assert {"/static/frame/app.js", "/static/styles/style.css", "/static/views/predictions.js"} <= seen
 
 
 # -- what can be shown

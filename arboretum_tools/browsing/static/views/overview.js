@@ -1,8 +1,8 @@
 // The long tail, to be brushed; and what the photos of the filter are, to be clicked.
 
-import { ask } from "./api.js";
-import { bytes, counted, el, empty, MONTHS, number, svg } from "./dom.js";
-import { BANDS, go, put, TITLES, toggled } from "./state.js";
+import { ask } from "../frame/api.js";
+import { bytes, counted, el, empty, MONTHS, number, svg } from "../frame/dom.js";
+import { BANDS, go, put, TITLES, toggled } from "../frame/state.js";
 
 const FACETS = ["part", "status", "license", "life_stage", "month", "observer", "error"];
 const MEANING = { many: "more than 100", medium: "20 to 100", few: "fewer than 20" };

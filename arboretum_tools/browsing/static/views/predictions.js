@@ -1,9 +1,9 @@
 // What a model made of a part: bands, confusions, hardest classes, look-alikes, confident errors.
 
-import { ask } from "./api.js";
-import { counted, el, empty, number, percent, thumb } from "./dom.js";
+import { ask } from "../frame/api.js";
+import { counted, el, empty, number, percent, thumb } from "../frame/dom.js";
 import { openOne } from "./photo.js";
-import { address } from "./state.js";
+import { address } from "../frame/state.js";
 
 export async function show(main, { about, alive }) {
   const found = await ask("predictions");

@@ -1,7 +1,7 @@
 // The photos that were marked, and what their file is good for.
 
-import { ask, mark } from "./api.js";
-import { counted, el, thumb } from "./dom.js";
+import { ask, mark } from "../frame/api.js";
+import { counted, el, thumb } from "../frame/dom.js";
 import { openOne } from "./photo.js";
 
 export async function show(main, { about, alive }) {

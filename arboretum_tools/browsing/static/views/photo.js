@@ -1,8 +1,8 @@
 // One photo, large, with everything that is known of it.
 
-import { ask, mark } from "./api.js";
-import { bytes, el, number, thumb } from "./dom.js";
-import { address, put } from "./state.js";
+import { ask, mark } from "../frame/api.js";
+import { bytes, el, number, thumb } from "../frame/dom.js";
+import { address, put } from "../frame/state.js";
 
 const dialog = document.getElementById("photo");
 const RANKS = ["kingdom", "phylum", "class", "order", "family", "genus"];

@@ -1,9 +1,9 @@
 // The photos of the filter. Only what can be seen is in the page, however many there are.
 
-import { ask } from "./api.js";
-import { counted, el, empty, number, thumb } from "./dom.js";
+import { ask } from "../frame/api.js";
+import { counted, el, empty, number, thumb } from "../frame/dom.js";
 import { isOpen, open } from "./photo.js";
-import { go } from "./state.js";
+import { go } from "../frame/state.js";
 
 const PAGE = 200;
 const CAPTION = 40;

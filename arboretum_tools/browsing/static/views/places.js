@@ -1,8 +1,8 @@
 // Where and when: cells of some degrees on an outline of the land, months and years. Nothing finer is asked for.
 
-import { ask } from "./api.js";
-import { counted, el, empty, MONTHS, number, svg } from "./dom.js";
-import { go, toggled } from "./state.js";
+import { ask } from "../frame/api.js";
+import { counted, el, empty, MONTHS, number, svg } from "../frame/dom.js";
+import { go, toggled } from "../frame/state.js";
 
 const SIZES = [10, 5, 2, 1];
 

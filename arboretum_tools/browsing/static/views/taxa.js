@@ -1,8 +1,8 @@
 // The tree of ranks: counts and a photo at each taxon; children are asked for when it is opened.
 
-import { ask } from "./api.js";
-import { counted, el, empty, number, thumb } from "./dom.js";
-import { address, put } from "./state.js";
+import { ask } from "../frame/api.js";
+import { counted, el, empty, number, thumb } from "../frame/dom.js";
+import { address, put } from "../frame/state.js";
 
 const RANKS = ["kingdom", "phylum", "class", "order", "family", "genus", "species"];
 

@@ -2,14 +2,14 @@
 
 import { ask } from "./api.js";
 import { counted, el, empty, MONTHS, number } from "./dom.js";
-import { show as marks } from "./marks.js";
-import { show as overview } from "./overview.js";
-import { close as closePhoto, isOpen } from "./photo.js";
-import { show as photos } from "./photos.js";
-import { show as places } from "./places.js";
-import { show as predictions } from "./predictions.js";
+import { show as marks } from "../views/marks.js";
+import { show as overview } from "../views/overview.js";
+import { close as closePhoto, isOpen } from "../views/photo.js";
+import { show as photos } from "../views/photos.js";
+import { show as places } from "../views/places.js";
+import { show as predictions } from "../views/predictions.js";
 import { address, current, go, put, TITLES, toggled } from "./state.js";
-import { show as taxa } from "./taxa.js";
+import { show as taxa } from "../views/taxa.js";
 
 const VIEWS = {
   overview: ["Overview", overview],
