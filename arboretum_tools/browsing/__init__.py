@@ -4,6 +4,7 @@
     photo_table   these rows beside the states of the store, on disk, and what is counted of them
     filters       which of them: the query of an address, as SQL
     predictions   what a model made of the photos of a part
+    two_models    where one model is right and another is not
     thumbnails    small images, made on demand
     marks         photos that a person marked, as a file
     answers       all of it over HTTP, and what keeps others out

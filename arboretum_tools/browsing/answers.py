@@ -73,12 +73,12 @@ class Answers:
         self,
         source: Source,
         marks: Marks,
-        predicted: PredictedPart | None,
+        models: tuple[PredictedPart, ...],
         token: str | None,
         hosts: set[str],
         port: int,
     ) -> None:
-        self._source, self._marks, self._predicted, self._token = source, marks, predicted, token
+        self._source, self._marks, self._models, self._token = source, marks, models, token
         names = {"localhost", "127.0.0.1", "[::1]", *hosts}
         self._hosts = {f"{name}:{port}" for name in names}
         if port == _HTTP_PORT:
@@ -140,6 +140,7 @@ class Answers:
             "/api/predictions": self._predictions,
             "/api/confusion": self._confusion,
             "/api/pair": self._pair,
+            "/api/comparison": self._comparison,
             "/thumb/{side:[0-9]{1,4}}/{row:[0-9]{1,9}}": self._thumb,
             "/image/{row:[0-9]{1,9}}": self._image,
             "/static/{name:(?:[a-z]+/)?[a-z_]+\\.[a-z]+}": self._file,
@@ -207,7 +208,7 @@ class Answers:
                 "english": source.english,
                 "parts": list(source.split.parts) if source.split is not None else [],
                 "store": source.store.location if source.store is not None else None,
-                "predictions": self._predicted.name if self._predicted is not None else None,
+                "predictions": [model.name for model in self._models],
                 "marks": str(self._marks.path),
                 "reasons": REASONS,
                 "version": __version__,
@@ -227,7 +228,7 @@ class Answers:
 
     async def _search(self, request: web.Request) -> web.Response:
         text = request.query.get("q", "")[:200]
-        return _json(await self._ask(lambda table: table.search(text)))
+        return _json(await self._ask(lambda table: table.search(text) + table.observers(text)))
 
     async def _photos(self, request: web.Request) -> web.Response:
         start, count = _number(request, "start", 0), _number(request, "count", 100, most=MOST_ROWS)
@@ -278,8 +279,8 @@ class Answers:
 
         return _json(self._told(await self._ask(mark)))
 
-    async def _predictions(self, _: web.Request) -> web.Response:
-        predicted = self._model()
+    async def _predictions(self, request: web.Request) -> web.Response:
+        predicted = self._model(request)
 
         def summary(table: PhotoTable) -> dict[str, Any]:
             found = predicted.summary()
@@ -289,11 +290,11 @@ class Answers:
         return _json(await self._ask(summary))
 
     async def _confusion(self, request: web.Request) -> web.Response:
-        predicted, rank = self._model(), request.query.get("rank", "species")
+        predicted, rank = self._model(request), request.query.get("rank", "species")
         return _json(await self._ask(lambda _: predicted.confusion(rank)))
 
     async def _pair(self, request: web.Request) -> web.Response:
-        predicted = self._model()
+        predicted = self._model(request)
         first, second = _number(request, "first", 0), _number(request, "second", 0)
 
         def pair(table: PhotoTable) -> dict[str, Any]:
@@ -309,10 +310,26 @@ class Answers:
 
         return _json(await self._ask(pair))
 
-    def _model(self) -> PredictedPart:
-        if self._predicted is None:
+    async def _comparison(self, request: web.Request) -> web.Response:
+        from arboretum_tools.browsing.two_models import TwoModels
+
+        if len(self._models) in (0, 1):
+            raise UsageError(
+                "no second model is shown", hint="Begin the page with --predictions given twice."
+            )
+        both, asked = TwoModels(*self._models), Filter.parse(request.query.items())
+
+        def compared(table: PhotoTable) -> dict[str, Any]:
+            found = both.summary(asked.bands, asked.labels)
+            ids = [photo["photo_id"] for side in found["photos"] for photo in side["some"]]
+            return found | {"shown": table.rows_by_id(ids)}
+
+        return _json(await self._ask(compared))
+
+    def _model(self, request: web.Request) -> PredictedPart:
+        if not self._models:
             raise UsageError("no predictions are shown", hint="Begin the page with --predictions FILE.")
-        return self._predicted
+        return self._models[_number(request, "model", 0, most=len(self._models) - 1)]
 
     async def _thumb(self, request: web.Request) -> web.StreamResponse:
         side, row = int(request.match_info["side"]), int(request.match_info["row"])

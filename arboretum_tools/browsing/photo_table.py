@@ -277,6 +277,21 @@ class PhotoTable:
             [needle, most],
         )
 
+    def observers(self, text: str, most: int = 6) -> list[dict[str, Any]]:
+        """Observers whose name has a word that begins with a text, those of most photos first."""
+        needle = " ".join(text.split())
+        if not needle:
+            return []
+        name = "lower(strip_accents(observer_name))"
+        return self.records(
+            "SELECT 'observer' AS rank, observer_name AS name, NULL AS common_name, NULL::INTEGER AS label, "
+            "count(DISTINCT label) AS classes, count(*) AS n FROM photos, "
+            "(SELECT lower(strip_accents(?)) AS text) "
+            f"WHERE starts_with({name}, text) OR contains({name}, ' ' || text) "
+            "GROUP BY observer_name ORDER BY n DESC, name LIMIT ?",
+            [needle, most],
+        )
+
     def page(self, asked: Filter, order: str, start: int, count: int) -> dict[str, Any]:
         """Some of the photos of a filter in an order: how many there are, and those from `start`.
 

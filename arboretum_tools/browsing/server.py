@@ -18,6 +18,7 @@ import socket
 import threading
 import webbrowser
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -42,6 +43,8 @@ PORT = 8723
 
 _PORTS_TRIED = 20
 
+_MOST_MODELS = 2
+
 
 class PhotoBrowser:
     """A page that is being served; a context manager, over when it is left.
@@ -59,7 +62,7 @@ class PhotoBrowser:
         """
         self.source = source
         marks = Marks(options.marks)
-        predicted = _predicted(source, options)
+        models = _models(source, options)
         Filter.parse(options.show)
         self._token = None if _is_loopback(options.host) else secrets.token_urlsafe(24)
         socket_ = _bound(options.host, options.port)
@@ -74,18 +77,18 @@ class PhotoBrowser:
         self._answers: Future[Answers] = Future()
         threading.Thread(
             target=self._serve,
-            args=(socket_, marks, predicted, {options.host, shown}),
+            args=(socket_, marks, models, {options.host, shown}),
             name="arboretum-browse",
             daemon=True,
         ).start()
 
     def _serve(
-        self, socket_: socket.socket, marks: Marks, predicted: PredictedPart | None, names: set[str]
+        self, socket_: socket.socket, marks: Marks, models: tuple[PredictedPart, ...], names: set[str]
     ) -> None:
         try:
             from arboretum_tools.browsing.answers import Answers
 
-            answers = Answers(self.source, marks, predicted, self._token, names, socket_.getsockname()[1])
+            answers = Answers(self.source, marks, models, self._token, names, socket_.getsockname()[1])
             asyncio.set_event_loop(self._loop)
             end = self._loop.run_until_complete(answers.begin(socket_))
             self._answers.set_result(answers)
@@ -163,14 +166,28 @@ def browse(what: Split | Selection | ImageStore | str | Path | None, options: Br
     return browser
 
 
-def _predicted(source: Source, options: BrowseOptions) -> PredictedPart | None:
-    if options.predictions is None:
-        return None
+def _models(source: Source, options: BrowseOptions) -> tuple[PredictedPart, ...]:
+    given = options.predictions
+    files = () if given is None else (given,) if isinstance(given, str | Path) else tuple(given)
+    if not files:
+        return ()
     if source.split is None:
         raise UsageError("predictions are those of a split, and none is shown", hint="Name the split.")
+    if len(files) > _MOST_MODELS:
+        raise UsageError(
+            f"{len(files)} files of predictions are too many: one model is shown, or two beside each other",
+            hint="Name one or two files.",
+        )
     from arboretum_tools.browsing.predictions import PredictedPart
 
-    return PredictedPart.read(source.split, options.part, options.predictions)
+    split, part = source.split, options.part
+    models = tuple(PredictedPart.read(split, part, file) for file in files)
+    if len({model.name for model in models}) < len(models):
+        # Runs often keep files of one name in folders of their own.
+        models = tuple(
+            replace(model, name=str(Path(file))) for model, file in zip(models, files, strict=True)
+        )
+    return models
 
 
 def _is_loopback(host: str) -> bool:

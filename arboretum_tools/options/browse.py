@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -43,8 +44,15 @@ class BrowseOptions(ShownOptions):
     """What `browse` takes."""
 
     predictions: Annotated[
-        str | Path | None,
-        Option("Predictions for one part of the split, as `arboretum evaluate` reads them.", metavar="FILE"),
+        str | Path | Sequence[str | Path] | None,
+        Option(
+            "Predictions for one part of the split, as `arboretum evaluate` reads them; those of a second "
+            "model are compared with them.",
+            metavar="FILE",
+            many=True,
+            commas=False,
+            on_command_line="May be given twice.",
+        ),
     ] = None
     part: Annotated[str, Option("The part that was predicted.", metavar="PART")] = "test"
     marks: Annotated[

@@ -53,15 +53,20 @@ def birds(tmp_path_factory, origin) -> at.Split:
 
 
 @pytest.fixture(scope="session")
-def predictions(birds) -> Path:
-    """Scores of a model that takes some photos of the tail for the head."""
+def predictions(birds) -> list[Path]:
+    """Scores of a model that takes some photos of the tail for the head, and of one that errs elsewhere."""
+    return [_scores(birds, "scores", 5, 4), _scores(birds, "rebalanced", 7, 3)]
+
+
+def _scores(birds: at.Split, name: str, every: int, apart: int) -> Path:
     test = birds.part("test")
     labels = test["label"].to_numpy()
     scores = np.random.default_rng(0).dirichlet(np.full(birds.num_classes, 0.3), len(labels))
-    scores[np.arange(len(labels)), labels] += np.where(np.arange(len(labels)) % 5 > labels % 4, 2, 0)
+    scores[np.arange(len(labels)), labels] += np.where(np.arange(len(labels)) % every > labels % apart, 2, 0)
     scores /= scores.sum(axis=1, keepdims=True)
-    np.savez(birds.path.parent / "scores.npz", photo_id=test["photo_id"].to_numpy(), scores=scores)
-    return birds.path.parent / "scores.npz"
+    file = birds.path.parent / f"{name}.npz"
+    np.savez(file, photo_id=test["photo_id"].to_numpy(), scores=scores)
+    return file
 
 
 @pytest.fixture

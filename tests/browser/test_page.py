@@ -18,6 +18,7 @@ VIEWS = {
     "photos": "[...document.querySelectorAll('.cell img')].filter((i) => i.naturalWidth).length > 3",
     "places": "document.querySelectorAll('.map .square').length > 3",
     "predictions": "document.querySelectorAll('.confusion td.right').length > 3",
+    "comparison": "document.querySelectorAll('.errors img').length > 3",
     "marks": "document.querySelector('main h2') !== null",
 }
 
@@ -131,7 +132,7 @@ def test_photos_are_walked_through_and_marked_by_keys(chromium, page, tmp_path, 
     assert chromium.run(CONTRAST) == []
     chromium.press("1")
     chromium.until("document.querySelector('.marking [aria-pressed=true]')?.textContent === '1 wrong label'")
-    photo = chromium.run("document.querySelector('dialog dd a').textContent").removeprefix("photo ")
+    photo = chromium.run("document.querySelector('dialog dd a[target]').textContent").removeprefix("photo ")
     assert (tmp_path / "marks.csv").read_text() == f"photo_id,reason\n{photo},wrong label\n"
     chromium.press("Escape")
     chromium.until("document.querySelector('dialog[open]') === null")
@@ -165,6 +166,41 @@ def test_look_alikes_are_shown_side_by_side(chromium, page, keep):
     chromium.until(
         "[...document.querySelectorAll('.confusion tbody th')].some((e) => e.textContent === 'Passeriformes')"
     )
+
+
+def test_two_models_are_told_apart_down_to_a_class(chromium, page):
+    go(chromium, page, "comparison")
+    all_of_them = chromium.run("document.querySelectorAll('.errors .bare').length")
+    chromium.click(".facet.tall .row")
+    chromium.until("location.hash.startsWith('#comparison?label=')")
+    chromium.until("document.querySelector('.facet.tall .row').getAttribute('aria-pressed') === 'true'")
+    shown = chromium.run("[...document.querySelectorAll('.errors b')].map((e) => e.textContent)")
+    assert 0 < len(shown) < all_of_them
+    assert len(set(shown)) == 1
+    go(chromium, page, "predictions")
+    first = chromium.run("document.querySelector('.number b').textContent")
+    chromium.run(
+        "(() => { const s = document.querySelector('.choose select');"
+        "s.value = '1'; s.dispatchEvent(new Event('change')); })()"
+    )
+    chromium.until(f"document.querySelector('.number b').textContent !== {json.dumps(first)}")
+    chromium.run("sessionStorage.clear()")
+
+
+def test_an_observer_is_found_and_filters(chromium, page, birds):
+    name = birds.part("train")["observer_name"][0].as_py()
+    go(chromium, page, "overview")
+    chromium.press("/")
+    chromium.type(name)
+    chromium.until("document.querySelector('#found .count')?.textContent.startsWith('observer')")
+    chromium.press("Enter")
+    chromium.until("location.hash.includes('observer=')")
+    chromium.until("document.querySelector('.cell') !== null")
+    chromium.click(".cell")
+    chromium.until(
+        f"[...document.querySelectorAll('dialog dd a')].some((e) => e.textContent === {json.dumps(name)})"
+    )
+    chromium.press("Escape")
 
 
 def test_the_theme_that_was_chosen_stays(chromium, page):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import re
 import socket
+from collections import Counter
+from functools import partial
 from urllib.parse import quote, urljoin
 
 import numpy as np
@@ -434,6 +436,59 @@ def test_predictions_are_told_beside_the_truth(tmp_path, split, asking):
         assert len(pair["wrong"]["second_as_first"]) == 3
         assert {photo["part"] for photo in pair["examples"][0]} == {"train"}
         assert ask("/api/confusion?rank=x").status == 400
+
+
+def test_two_models_are_told_apart_by_band_class_and_photo(tmp_path, split, asking):
+    store = tiny_store(tmp_path / "images", split)
+    test = split.part("test")
+    ids, labels = test["photo_id"].to_pylist(), test["label"].to_pylist()
+    wrong = {"a": [i for i, label in zip(ids, labels, strict=True) if label == 3][:2], "b": ids[:1]}
+    files = []
+    for name, some in wrong.items():
+        files.append(tmp_path / name / "labels.csv")
+        files[-1].parent.mkdir()
+        rows = (
+            f"{i},{(label + 1) % 4 if i in some else label}\n" for i, label in zip(ids, labels, strict=True)
+        )
+        files[-1].write_text("photo_id,label\n" + "".join(rows))
+    open_page = partial(at.browse, split, images=store.path, port=0, open=False, marks=tmp_path / "m.csv")
+    with open_page(predictions=files) as page:
+        ask = asking(page.url)
+        # Files of one name are told apart by their folders.
+        assert ask("/api/about").json["predictions"] == [str(file) for file in files]
+        found = ask("/api/comparison").json
+        assert found["counts"] == [len(ids) - 3, 1, 2, 0]
+        assert [band for band, *_ in found["bands"]] == ["medium", "few"]
+        assert [sum(counts) for counts in zip(*(row[1:] for row in found["bands"]), strict=True)] == [
+            9,
+            1,
+            2,
+            0,
+        ]
+        assert found["classes"][0] == {"label": 3, "band": "few", "counts": [1, 0, 2, 0]}
+        only_a, only_b = found["photos"]
+        assert [one["photo_id"] for one in only_a["some"]] == wrong["b"]
+        assert {one["photo_id"]: one["predicted"] for one in only_b["some"]} == dict.fromkeys(wrong["a"], 0)
+        assert set(found["shown"]) == {str(i) for some in wrong.values() for i in some}
+        of_class = ask("/api/comparison?label=3").json["photos"]
+        assert [side["number"] for side in of_class] == [0, 2]
+        assert ask("/api/predictions?model=0").json["right"] == len(ids) - 2
+        assert ask("/api/predictions?model=1").json["right"] == len(ids) - 1
+        assert ask("/api/predictions?model=2").status == 400
+    with open_page(predictions=files[0]) as page:
+        assert asking(page.url)("/api/comparison").status == 400
+    with pytest.raises(UsageError, match="3 files of predictions are too many"):
+        open_page(predictions=[*files, files[0]])
+
+
+def test_observers_are_found_by_the_words_of_their_names(ask, split):
+    names = Counter(name for part in split.parts for name in split.part(part)["observer_name"].to_pylist())
+    name, photos = names.most_common(1)[0]
+    found = [one for one in ask(f"/api/search?q={quote(name[:4].upper())}").json if one["rank"] == "observer"]
+    assert name in {one["name"] for one in found}
+    assert found[0]["n"] == photos
+    assert ask(f"/api/photos?observer={quote(name)}&count=1").json["total"] == photos
+    assert ask("/api/search?q=nobody-is-called-so").json == []
 
 
 def test_predictions_of_anything_but_a_split_are_refused(tmp_path, split):

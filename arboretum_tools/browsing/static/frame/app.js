@@ -3,6 +3,7 @@
 import { ask } from "./api.js";
 import { counted, el, empty, MONTHS, number } from "./dom.js";
 import { show as marks } from "../views/marks.js";
+import { show as comparison } from "../views/comparison.js";
 import { show as overview } from "../views/overview.js";
 import { close as closePhoto, isOpen } from "../views/photo.js";
 import { show as photos } from "../views/photos.js";
@@ -17,6 +18,7 @@ const VIEWS = {
   photos: ["Photos", photos],
   places: ["Map and calendar", places],
   predictions: ["Predictions", predictions],
+  comparison: ["Two models", comparison],
   marks: ["Marks", marks],
 };
 
@@ -48,7 +50,8 @@ async function render() {
 }
 
 function drawViews(view, filter) {
-  const shown = Object.entries(VIEWS).filter(([name]) => name !== "predictions" || about.predictions);
+  const needed = { predictions: 1, comparison: 2 };
+  const shown = Object.entries(VIEWS).filter(([name]) => about.predictions.length >= (needed[name] || 0));
   document.querySelector("nav.views").replaceChildren(
     ...shown.map(([name, [title]]) =>
       el("a", { href: address(name, filter), "aria-current": name === view ? "page" : null }, title),
@@ -113,11 +116,11 @@ async function search() {
       el(
         "li",
         { role: "option", id: `found-${position}`, "aria-selected": "false", onmousedown: (event) => { event.preventDefault(); take(taxon); } },
-        el("span", { class: "names" }, taxon.common_name && el("b", {}, taxon.common_name), taxon.common_name && " ", el("i", {}, taxon.name)),
-        el("span", { class: "count" }, taxon.rank === "class" && taxon.label !== null ? number(taxon.n) : `${taxon.rank} · ${counted(taxon.classes, "class")}`),
+        el("span", { class: "names" }, taxon.common_name && el("b", {}, taxon.common_name), taxon.common_name && " ", el(taxon.rank === "observer" ? "span" : "i", {}, taxon.name)),
+        el("span", { class: "count" }, taxon.rank === "class" && taxon.label !== null ? number(taxon.n) : taxon.rank === "observer" ? `observer · ${counted(taxon.n, "photo")}` : `${taxon.rank} · ${counted(taxon.classes, "class")}`),
       ),
     ),
-    ...(text.trim() && !found.length ? [el("li", { class: "nothing" }, "No taxon here has such a name.")] : []),
+    ...(text.trim() && !found.length ? [el("li", { class: "nothing" }, "No taxon or observer here has such a name.")] : []),
   );
   $("found").taxa = found;
   open(Boolean(text.trim()));
@@ -132,6 +135,7 @@ function open(shown) {
 function take(taxon) {
   open(false);
   $("search").value = "";
+  if (taxon.rank === "observer") return go("photos", put(current().filter, "observer", taxon.name));
   let filter = put(put(current().filter, "lineage", null), "label", null);
   if (taxon.label !== null) {
     about.labels.set(String(taxon.label), taxon.name);

@@ -81,6 +81,7 @@ function lineage(taxon) {
 function facts(photo) {
   const rows = [
     ["Credit", photo.credit || "licence not known"],
+    ["Observer", photo.observer_name && el("a", { href: address("photos", new URLSearchParams({ observer: photo.observer_name })) }, photo.observer_name)],
     ["Observed", photo.observed_on],
     ["Place", photo.latitude === null ? null : `about ${photo.latitude}°, ${photo.longitude}°`],
     ["Life stage", photo.life_stage],
@@ -148,7 +149,7 @@ dialog.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 dialog.addEventListener("click", (event) => {
-  if (event.target === dialog || event.target.closest(".lineage a")) close();
+  if (event.target === dialog || event.target.closest("a[href^='#']")) close();
 });
 dialog.addEventListener("close", () => {
   dialog.replaceChildren();

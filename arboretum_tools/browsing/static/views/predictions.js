@@ -6,7 +6,11 @@ import { openOne } from "./photo.js";
 import { address } from "../frame/state.js";
 
 export async function show(main, { about, alive }) {
-  const found = await ask("predictions");
+  await draw(main, about, alive, Math.min(Number(sessionStorage.getItem("model")) || 0, about.predictions.length - 1));
+}
+
+async function draw(main, about, alive, model) {
+  const found = await ask("predictions", null, { model });
   const confusion = el("section", { class: "card wide" });
   const pair = el("section", { class: "card wide", hidden: true, id: "pair" });
   if (!alive()) return;
@@ -14,15 +18,22 @@ export async function show(main, { about, alive }) {
     const [scientific, common] = found.names[label] || ["no prediction", null];
     return common || scientific;
   };
+  const choose = (event) => {
+    sessionStorage.setItem("model", event.target.value);
+    draw(main, about, alive, event.target.value);
+  };
   main.replaceChildren(
+    ...(about.predictions.length > 1
+      ? [el("label", { class: "wide choose" }, "Model ", el("select", { onchange: choose }, ...about.predictions.map((one, i) => el("option", { value: i, selected: i === Number(model) }, one))))]
+      : []),
     summary(found),
     confusion,
-    pairs(found, name, pair, about),
+    pairs(found, name, pair, about, model),
     hardest(found, name),
     pair,
     errors(found, name, about),
   );
-  await drawConfusion(confusion, "species");
+  await drawConfusion(confusion, "species", model);
 }
 
 function summary(found) {
@@ -36,9 +47,9 @@ function summary(found) {
   );
 }
 
-async function drawConfusion(card, rank) {
-  const found = await ask("confusion", null, { rank });
-  const choose = el("select", { "aria-label": "Rank", onchange: (event) => drawConfusion(card, event.target.value) }, ...found.ranks.map((one) => el("option", { value: one, selected: one === rank }, one)));
+async function drawConfusion(card, rank, model) {
+  const found = await ask("confusion", null, { rank, model });
+  const choose = el("select", { "aria-label": "Rank", onchange: (event) => drawConfusion(card, event.target.value, model) }, ...found.ranks.map((one) => el("option", { value: one, selected: one === rank }, one)));
   const shown = found.names.length;
   const rows = found.table.map((row, i) => {
     const sum = row.reduce((a, b) => a + b, 0) || 1;
@@ -66,14 +77,14 @@ async function drawConfusion(card, rank) {
   );
 }
 
-function pairs(found, name, target, about) {
+function pairs(found, name, target, about, model) {
   const rows = found.pairs.map((pair) =>
     el(
       "li",
       {},
       el(
         "button",
-        { type: "button", class: "row", onclick: () => sideBySide(target, pair.labels, name, about) },
+        { type: "button", class: "row", onclick: () => sideBySide(target, pair.labels, name, about, model) },
         el("span", { class: "text" }, `${name(pair.labels[0])} – ${name(pair.labels[1])}`),
         el("span", { class: "count" }, `${number(pair.wrong[0])} + ${number(pair.wrong[1])}`),
       ),
@@ -82,8 +93,8 @@ function pairs(found, name, target, about) {
   return el("section", { class: "card" }, el("h2", {}, "Look-alikes"), rows.length ? el("ul", { class: "facet tall" }, ...rows) : empty("No photo is taken for another class."));
 }
 
-async function sideBySide(card, labels, name, about) {
-  const found = await ask("pair", null, { first: labels[0], second: labels[1] });
+async function sideBySide(card, labels, name, about, model) {
+  const found = await ask("pair", null, { first: labels[0], second: labels[1], model });
   const wrong = [found.wrong.first_as_second, found.wrong.second_as_first];
   const picture = (photo) => el("button", { type: "button", class: "bare", onclick: () => openOne(about, photo) }, thumb(photo, 320, `photo ${photo.photo_id}`));
   card.hidden = false;
