@@ -84,6 +84,37 @@ class DrawOptions:
             noun="grouping",
         ),
     ] = "auto"
+    split_by: Annotated[
+        str | None,
+        Option(
+            "Hold out by place, time or person instead of class by class: region:DEGREES (whole cells of a "
+            "grid), time:DATE (train before that day, test from it on), observer (all photos of a person). "
+            "What is of one observer and day within 1 km is never in two parts.",
+            metavar="RULE",
+            text=True,
+        ),
+    ] = None
+    test_share: Annotated[
+        int | None,
+        Option(
+            "With --split-by: percent of the photos whose cells or observers go to test.",
+            metavar="PERCENT",
+            least=1,
+            most=98,
+            default="20",
+        ),
+    ] = None
+    val_share: Annotated[
+        int | None,
+        Option(
+            "With --split-by: percent of the photos (by time of those before the date) whose cells, observers "
+            "or days go to validation.",
+            metavar="PERCENT",
+            least=1,
+            most=98,
+            default="10",
+        ),
+    ] = None
     benchmark: Annotated[
         str | None,
         Option(

@@ -229,9 +229,9 @@ class _Comparison:
         if moved:
             detail = f"drawn again, {counted(len(moved), 'photo')} would be in another part, or in none"
             detail += f"; no change in the catalogue explains {len(chosen):,} of these"
-        hashes = ("sha256", "recipe_sha256", "group_by")
+        hashes = ("sha256", "recipe_sha256", "group_by", "sides")
         broken = bool(chosen) or (
-            self.original and any(self.split.meta.get(one) != again.meta[one] for one in hashes)
+            self.original and any(self.split.meta.get(one) != again.meta.get(one) for one in hashes)
         )
         outcome: Outcome = "broken" if broken else "not promised" if moved else "kept"
         return Check("catalogue: drawn", outcome, detail, tuple(map(str, chosen[:_SHOWN])))

@@ -243,6 +243,8 @@ def draw_recipes(
         yield _accounted(split, exclusion, kept_out, None)
         return
     group_by = resolve_group_by(selection, group_by or recipes[0].group_by)
+    for column in recipes[0].rule.columns if recipes[0].rule else ():
+        selection.catalog.require(column)
     joined = None
     if recipes[0].val_per_class + recipes[0].test_per_class:
         # Where nothing is held out there is nothing to keep apart.
@@ -335,6 +337,7 @@ def _split(
         "ratio_achieved": largest / smallest if smallest else None,
         "counts": {**drawn.counts, "classes_left_out": drawn.unused_classes.num_rows},
         "photos_rolled_up": drawn.rolled_up,
+        **({} if drawn.sides is None else {"sides": drawn.sides}),
         **(more or {}),
     }
     return Split(

@@ -26,7 +26,8 @@ def checks(files: Files) -> Iterator[Check]:
     """The checks of how the photos were drawn; none where no seed decided it."""
     if files.imported or files.recipe.get("benchmark") or files.recipe.get("profile") == "all":
         return
-    yield _hold_out(files)
+    if files.recipe.get("split_by") is None:
+        yield _hold_out(files)
     yield _train(files)
 
 
@@ -37,7 +38,8 @@ def _fmix32(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return x ^ (x >> np.uint64(16))
 
 
-def _keys(ids: NDArray[np.int64], role: str, seed: int) -> NDArray[np.uint64]:
+def stable_keys(ids: NDArray[np.int64], role: str, seed: int) -> NDArray[np.uint64]:
+    """The stable key of ids above 0 for a role under a seed."""
     text = f"arboretum-key-v1\0{role}\0{seed}".encode()
     salt = np.uint64(int.from_bytes(hashlib.sha256(text).digest()[:4], "little"))
     wide = ids.astype(np.uint64)
@@ -52,7 +54,7 @@ def _hold_out(files: Files) -> Check:
             continue
         table = files.parts[part]
         group, kind = groups_of(files, table)
-        key, label = _keys(group, "holdout", seed), to_numpy(table["label"])
+        key, label = stable_keys(group, "holdout", seed), to_numpy(table["label"])
         order = np.lexsort((kind, group, key, label))
         first = np.flatnonzero(np.r_[True, np.diff(label[order]) != 0])
         last = np.r_[first[1:], len(order)] - 1
@@ -85,7 +87,7 @@ def _train(files: Files) -> Check:
     if "train" not in files.parts or not len(files.parts["train"]):
         return Check(name, "not promised", "there is no train part")
     label = to_numpy(files.parts["train"]["label"])
-    key = _keys(to_numpy(files.parts["train"]["photo_id"]), "train", seed)
+    key = stable_keys(to_numpy(files.parts["train"]["photo_id"]), "train", seed)
     most = np.zeros(len(files.classes), np.uint64)
     # A label outside is a broken promise of its own.
     inside = (label >= 0) & (label < len(most))

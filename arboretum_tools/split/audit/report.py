@@ -13,7 +13,7 @@ import pyarrow as pa
 from arboretum_metadata.schema import CLASSES, EXCLUDED, JOINED, NEAR_DUPLICATES, PART, UNUSED_CLASSES, Table
 from arboretum_tools.errors import SplitError, UsageError
 from arboretum_tools.events import OnEvent, ignore
-from arboretum_tools.split.audit import benchmark, draw, hashes, joined, kept_out, pictures, rows
+from arboretum_tools.split.audit import benchmark, draw, hashes, joined, kept_out, pictures, rows, sides
 from arboretum_tools.split.audit.checks import Check, Files, all_checks, guarded
 from arboretum_tools.store import ImageStore
 from arboretum_tools.system.atomic_files import check_output, read_json, write_json
@@ -161,6 +161,7 @@ def audit_split(
     checks += guarded({"benchmark": lambda: benchmark.checks(files)})
     checks += guarded({"joined groups": lambda: joined.checks(files)})
     checks += guarded({"drawn": lambda: draw.checks(files)})
+    checks += guarded({"sides": lambda: sides.checks(files)})
     checks += guarded({"rows and names": lambda: rows.checks(files)})
     listed = [Path(one) for one in exclude]
     checks += guarded({"what is kept out": lambda: kept_out.checks(files, listed)})

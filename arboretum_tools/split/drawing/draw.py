@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,12 +24,13 @@ from arboretum_tools.catalog.building.partitions import MOST_BUCKETS
 from arboretum_tools.errors import InfeasibleSplitError
 from arboretum_tools.photos.photo_plan import empty_error
 from arboretum_tools.split.drawing.drawn_parts import DrawnParts
-from arboretum_tools.split.drawing.hold_out import KEYS, SET_ASIDE, hold_out, limit_sql
+from arboretum_tools.split.drawing.hold_out import BETWEEN, KEYS, NOWHERE, SET_ASIDE, hold_out, limit_sql
 from arboretum_tools.split.drawing.pool import Available, Pool, make_pool
 from arboretum_tools.split.drawing.profiles import targets
 from arboretum_tools.split.files.manifest import PARTS
 from arboretum_tools.split.recipes.class_list import Fixed
 from arboretum_tools.split.recipes.recipe import SplitRecipe
+from arboretum_tools.split.drawing.sides import hold_out_sides, side_totals
 from arboretum_tools.stable_key import KEYS_FIRST, key_sql
 from arboretum_tools.tabular.arrays import from_numpy, to_numpy
 from arboretum_tools.wording import counted, does
@@ -57,6 +59,7 @@ class Drawn:
         left_out: photos that the store did not hold, photo_id ascending; None where no store was asked.
         counts: photos of the selection by what became of them.
         rolled_up: photos named to a subspecies, variety or form, counted with their species.
+        sides: of a split by place, time or person, units and photos on each side, and photos on none.
     """
 
     parts: Mapping[str, pa.Table]
@@ -65,6 +68,7 @@ class Drawn:
     left_out: pa.Table | None
     counts: dict[str, int]
     rolled_up: int
+    sides: dict[str, Any] | None = None
 
 
 def draw(
@@ -119,8 +123,9 @@ def draw(
             classes=_class_rows(pool),
             unused_classes=_unused_classes(catalog),
             left_out=_left_out(pool) if one.store else None,
-            counts=_counts(catalog),
+            counts=_counts(catalog, one),
             rolled_up=_rolled_up(catalog),
+            sides=None if one.rule is None else side_totals(catalog, one.rule),
         )
 
 
@@ -146,13 +151,18 @@ def _capacities(pool: Pool, recipe: SplitRecipe, group_by: str) -> pa.Table:
 
 def _hold_out(pool: Pool, recipe: SplitRecipe, group_by: str) -> None:
     """Holds out by one seed, and makes `remaining`: class_id, n_left."""
-    hold_out(pool, recipe, group_by)
-    # Of a class with fewer photos than are held out nothing is left.
+    if recipe.rule is None:
+        hold_out(pool, recipe, group_by)
+    else:
+        hold_out_sides(pool, recipe.rule, recipe, group_by)
+    # Of a class with fewer photos than are held out, or than a side must have of it, nothing is left.
     pool.catalog.run(
         "CREATE OR REPLACE TABLE remaining AS SELECT class_id, CASE WHEN n_drawable < "
-        f"{recipe.test_per_class + recipe.val_per_class} THEN 0 ELSE n_drawable - coalesce(n_held, 0) END"
-        "::BIGINT AS n_left FROM capacities LEFT JOIN "
-        "(SELECT class_id, sum(n) AS n_held FROM held GROUP BY class_id) USING (class_id)"
+        f"{recipe.test_per_class + recipe.val_per_class} OR coalesce(n_test, 0) < {recipe.test_per_class} "
+        f"OR coalesce(n_val, 0) < {recipe.val_per_class} THEN 0 ELSE n_drawable - coalesce(n_held, 0) END"
+        "::BIGINT AS n_left FROM capacities LEFT JOIN (SELECT class_id, sum(n) AS n_held, "
+        f"sum(n) FILTER (part = {_TEST}) AS n_test, sum(n) FILTER (part = {_VAL}) AS n_val "
+        "FROM held GROUP BY class_id) USING (class_id)"
     )
 
 
@@ -234,7 +244,7 @@ def _near_sql(pool: str, recipe: SplitRecipe) -> str:
         f"JOIN limits USING (class_id) WHERE taken AND available {KEYS_FIRST}) "
         "LEFT JOIN (SELECT class_id, kind, group_id, part AS held_part FROM held) "
         f"USING (class_id, kind, group_id) WHERE ({near}) AND (held_part IS NOT NULL OR key < below) "
-        f"AND held_part IS DISTINCT FROM {SET_ASIDE}"
+        f"AND coalesce(held_part, {_TRAIN}) < {SET_ASIDE}"
     )
 
 
@@ -326,7 +336,7 @@ def _rolled_up(catalog: Relations) -> int:
     return int(str(catalog.rows("SELECT coalesce(sum(n), 0) FROM census WHERE taken AND rolled_up")[0][0]))
 
 
-def _counts(catalog: Relations) -> dict[str, int]:
+def _counts(catalog: Relations, recipe: SplitRecipe) -> dict[str, int]:
     """Photos of the selection by what became of them; they add up to `selected`."""
     (found,) = catalog.table(
         "SELECT coalesce(COLUMNS(*), 0)::BIGINT FROM (SELECT sum(n) AS selected, "
@@ -334,12 +344,15 @@ def _counts(catalog: Relations) -> dict[str, int]:
         "sum(n) FILTER (taken AND NOT available) AS left_out FROM census), "
         f"(SELECT sum(n) FILTER (part = {_TRAIN}) AS train, sum(n) FILTER (part = {_VAL}) AS val, "
         f"sum(n) FILTER (part = {_TEST}) AS test FROM ends), "
-        f"(SELECT sum(n) FILTER (part <> {SET_ASIDE}) AS held, sum(n) FILTER (part = {SET_ASIDE}) AS aside "
+        f"(SELECT sum(n) FILTER (part < {SET_ASIDE}) AS held, sum(n) FILTER (part = {SET_ASIDE}) AS aside, "
+        f"sum(n) FILTER (part = {BETWEEN}) AS between, sum(n) FILTER (part = {NOWHERE}) AS nowhere "
         "FROM held WHERE class_id IN (SELECT class_id FROM targets))"
     ).to_pylist()
     held_unused = found["held"] - found["val"] - found["test"]
     hybrids = found["selected"] - found["no_class"] - found["photos"]
     drawn = found["train"] + found["val"] + found["test"]
+    out = {"between_sides": found["between"], "on_no_side": found["nowhere"]}
+    not_drawn = found["photos"] - found["left_out"] - drawn - held_unused - found["aside"]
     return {
         "selected": found["selected"],
         "no_class": found["no_class"],
@@ -350,5 +363,6 @@ def _counts(catalog: Relations) -> dict[str, int]:
         "test": found["test"],
         "held_out_unused": held_unused,
         "in_two_classes": found["aside"],
-        "not_drawn": found["photos"] - found["left_out"] - drawn - held_unused - found["aside"],
+        **(out if recipe.rule else {}),
+        "not_drawn": not_drawn - sum(out.values()),
     }

@@ -24,8 +24,9 @@ KEYS = 2**32
 #: Standard deviations by which a limit lies above the mean.
 SPARE = 6
 
-#: The `part` of what is in none, as it would be in two.
-SET_ASIDE = len(PARTS)
+#: The `part` of what is in none: observations of two classes; and of a split by place, time or person what
+#: lies between two sides, and what lies on none.
+SET_ASIDE, BETWEEN, NOWHERE = (len(PARTS) + n for n in range(3))
 
 # How much wider the limit of a class grows that had too few groups under it.
 _WIDER = 16

@@ -13,6 +13,7 @@ from arboretum_tools.errors import RecipeError, UsageError
 from arboretum_tools.options import declared
 from arboretum_tools.options.split import RATIO_PROFILES, DrawOptions
 from arboretum_tools.split.recipes import benchmarks
+from arboretum_tools.split.recipes.split_by import TEST_SHARE, VAL_SHARE, Rule, parse_rule
 
 #: See `arboretum_tools.split.drawing.profiles`; `all` is one part `train` with every photo and no hold-out,
 #: `benchmark` one part `test` (`arboretum_tools.split.recipes.benchmarks`).
@@ -29,6 +30,9 @@ _SOMETIMES = (
     "class_list",
     "counts",
     "near_duplicates",
+    "split_by",
+    "test_share",
+    "val_share",
 )
 
 # No catalogue has more photos of a class, or more classes; above it doubles lose whole numbers.
@@ -79,6 +83,9 @@ class SplitRecipe:
         class_list: SHA-256 of the classes that take part (`recipes.class_list`), or None.
         counts: SHA-256 of the train photos of the classes, of the profile `counts`.
         near_duplicates: whether photos that show nearly the same were kept in one part; only over a store.
+        split_by: how a split by place, time or person is made (`arboretum_tools.split.recipes.split_by`), or None.
+        test_share: of such a split, percent of the photos whose units go to test; None by time.
+        val_share: likewise to val; None where there is no such part.
     """
 
     profile: str = "exp"
@@ -103,6 +110,9 @@ class SplitRecipe:
     class_list: str | None = None
     counts: str | None = None
     near_duplicates: bool = False
+    split_by: str | None = None
+    test_share: int | None = None
+    val_share: int | None = None
 
     def __post_init__(self) -> None:
         _one_of("profile", self.profile, PROFILES)
@@ -122,6 +132,7 @@ class SplitRecipe:
                 hint="Leave one of them out.",
             )
         self._check_lists()
+        self._check_sides()
         if (self.profile == benchmarks.PROFILE) != (self.benchmark is not None):
             raise RecipeError(
                 f"the profile {self.profile} and the benchmark {self.benchmark or 'none'} do not go together",
@@ -151,6 +162,42 @@ class SplitRecipe:
         if self.class_list and self.num_classes:
             raise RecipeError("a list of classes fixes their number", hint="Leave --num-classes out.")
 
+    def _check_sides(self) -> None:
+        """A split by place, time or person has a test part, and shares where a rule leaves them open."""
+        rule = self.rule
+        if rule is None:
+            if self.test_share is not None or self.val_share is not None:
+                raise RecipeError(
+                    "shares of photos are those of whole cells, days or observers",
+                    hint="Say with --split-by which, or leave --test-share and --val-share out.",
+                )
+            return
+        object.__setattr__(self, "split_by", str(rule))
+        if self.profile in ("all", benchmarks.PROFILE):
+            raise RecipeError(f"a split by {rule} has a train and a test part, and this one has not both")
+        if not self.test_per_class:
+            raise RecipeError(
+                f"a split by {rule} has a test part", hint="Give --test-per-class 1 or more."
+            )
+        if rule.kind == "time" and self.test_share is not None:
+            raise RecipeError("by time the date says what is tested", hint="Leave --test-share out.")
+        if not self.val_per_class and self.val_share is not None:
+            raise RecipeError("there is no validation part", hint="Leave --val-share out.")
+        if rule.kind != "time" and self.test_share is None:
+            object.__setattr__(self, "test_share", TEST_SHARE)
+        if self.val_per_class and self.val_share is None:
+            object.__setattr__(self, "val_share", VAL_SHARE)
+        if (self.test_share or 0) + (self.val_share or 0) >= 100:
+            raise RecipeError(
+                f"test and validation take {self.test_share or 0} and {self.val_share or 0} % of the photos: "
+                "nothing is left for training"
+            )
+
+    @property
+    def rule(self) -> Rule | None:
+        """How it is made by place, time or person; None where groups are held out class by class."""
+        return None if self.split_by is None else parse_rule(self.split_by)
+
     def _checked_ratio(self) -> float:
         if self.profile in RATIO_PROFILES:
             ratio = parse_ratio(DEFAULT_RATIO if self.lt_ratio is None else self.lt_ratio)
@@ -178,13 +225,15 @@ class SplitRecipe:
         """What the recipe adds to a split's name.
 
         `-lt100` for the exponential profile, `-step-lt100` for others with a ratio (so that the members of a
-        family lie side by side), `-natural` for those without.
+        family lie side by side), `-natural` for those without; `-region1-lt100` of a split by cells.
         """
         words = [] if self.rank == "species" else [self.rank]
         if self.profile not in ("exp", "all"):
             words.append(self.profile)
         if self.benchmark:
             words.append(self.benchmark)
+        if self.split_by:
+            words.append(self.split_by.replace(":", ""))
         if self.profile in RATIO_PROFILES:
             words.append(f"lt{self.ratio:g}")
         if self.seed or self.seeds:
@@ -242,6 +291,9 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
     "seeds": (list, tuple),
     "class_list": (str, NoneType),
     "counts": (str, NoneType),
+    "split_by": (str, NoneType),
+    "test_share": (int, NoneType),
+    "val_share": (int, NoneType),
 }
 
 

@@ -1,0 +1,258 @@
+"""Splits by place, time and person against their rules (docs/design.md), written down once more and slowly."""
+
+import datetime as dt
+import json
+import math
+import shutil
+from collections import defaultdict
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from arboretum_metadata.sample import catalog_path
+from arboretum_tools.catalog import open_catalog
+from arboretum_tools.catalog.building.build import build_catalog
+from arboretum_tools.errors import InfeasibleSplitError, RecipeError, SelectionError, UsageError
+from arboretum_tools.split import open_split
+from arboretum_tools.split.against_catalog import against_catalog
+from arboretum_tools.split.audit import audit_split
+from arboretum_tools.split.make import make_family, make_split
+from arboretum_tools.split.reproduce import remake_split
+from arboretum_tools.split.recipes.split_by import parse_rule
+from arboretum_tools.stable_key import key
+
+GENERA = ["Ab", "Bc", "Cd"]
+EPOCH = dt.date(1970, 1, 1)
+
+#: Positions around the corners of cells of 1 degree, at the date line and at a pole; some within 1 km.
+PLACES = [
+    (10.5, 20.5),
+    (10.999, 20.5),
+    (11.001, 20.5),
+    (11.02, 20.5),
+    (59.9995, 30.998),
+    (59.9995, 31.012),
+    (0.0, -180.0),
+    (0.001, 180.0),
+    (0.001, 179.998),
+    (90.0, 5.0),
+    (89.998, 100.0),
+    (-33.3, 77.7),
+    (45.2, 7.1),
+    (46.2, 7.1),
+    (None, None),
+]
+DAYS = [None, *(dt.date(2019, 12, 30) + dt.timedelta(days=n) for n in range(6)), dt.date(1969, 5, 1)]
+
+
+def photo(number, genus, observation, observer, place, day):
+    return {
+        "photo_id": number,
+        "ext": "jpg",
+        "kingdom": "Animalia",
+        "phylum": None,
+        "class": "Aves",
+        "order": "O",
+        "family": "F",
+        "genus": genus,
+        "species": "alba",
+        "scientific_name": None,
+        "common_name": None,
+        "observation_id": observation,
+        "observer_id": observer,
+        "latitude": place[0],
+        "longitude": place[1],
+        "observed_on": day,
+    }
+
+
+@st.composite
+def catalogues(draw):
+    """Three species with photos in observations of 1 to 3; a few observations are of two species."""
+    chance = st.integers(0, 15)
+    # Of these no column is empty, and no class has enough of them.
+    rows = [photo(2**40, "Zz", 2**40, 9, (1.5, 1.5), DAYS[1])]
+    for observation in range(1, draw(st.integers(2, 40))):
+        place, day = draw(st.sampled_from(PLACES)), draw(st.sampled_from(DAYS))
+        observer = draw(st.sampled_from([None, 1, 2, 3, 5_000_000_000]))
+        genus = draw(st.sampled_from(GENERA))
+        for _ in range(draw(st.integers(1, 3))):
+            # Now and then a photo of another species, place or day, or without an observation.
+            genus_of = genus if draw(chance) else draw(st.sampled_from(GENERA))
+            own_day = day if draw(chance) else draw(st.sampled_from(DAYS))
+            number = len(rows) + draw(st.sampled_from([0, 2**33]))
+            rows.append(
+                photo(number, genus_of, observation if draw(chance) else None, observer, place, own_day)
+            )
+    return rows
+
+
+def written(rows, folder, *, built):
+    folder.mkdir(parents=True)
+    types = {"observation_id": pa.int64(), "observer_id": pa.int64(), "observed_on": pa.date32()}
+    types |= {"latitude": pa.float64(), "longitude": pa.float64(), "photo_id": pa.int64()}
+    names = list(rows[0])
+    schema = pa.schema([(name, types.get(name, pa.string())) for name in names])
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), folder / "p.parquet")
+    return open_catalog(build_catalog(folder, folder.parent / "built").path if built else folder)
+
+
+def unit_of(row, kind, value):
+    """The cell, day or observer of a photo as a number; None where it has none."""
+    if kind == "observer":
+        return row["observer_id"]
+    if kind == "time":
+        return None if row["observed_on"] is None else 2**31 + (row["observed_on"] - EPOCH).days
+    if row["latitude"] is None:
+        return None
+    longitude = -180.0 if row["longitude"] == 180 else row["longitude"]
+    down = min(math.floor((row["latitude"] + 90) / value), round(180 / value) - 1)
+    return down * 2**32 + math.floor((longitude + 180) / value)
+
+
+def dealt(units, wish, kind, value):
+    """The part of every unit; units are photos by unit."""
+    part = {}
+    if kind == "time":
+        first = 2**31 + (value - EPOCH).days
+        part = {unit: "test" for unit in units if unit >= first}
+    waiting = sorted((unit for unit in units if unit not in part), key=lambda u: (key(u, "side", wish["seed"]), u))
+    total = sum(units[unit] for unit in waiting)
+    for name, share in (("test", wish.get("test_share", 0)), ("val", wish.get("val_share", 0))):
+        photos = 0
+        while waiting and 100 * photos < share * total:
+            unit = waiting.pop(0)
+            part[unit], photos = name, photos + units[unit]
+    return part | dict.fromkeys(waiting, "train")
+
+
+def metres(one, other):
+    (y, x), (v, u) = (
+        [math.radians(row[name]) for name in ("latitude", "longitude")] for row in (one, other)
+    )
+    half = math.sin((v - y) / 2) ** 2 + math.cos(y) * math.cos(v) * math.sin((u - x) / 2) ** 2
+    return 2 * 6_371_008.8 * math.asin(math.sqrt(min(1, half)))
+
+
+def expected(rows, wish, kind, value):
+    """The photos of the parts, by class and part, as docs/design.md has it."""
+    unit = {row["photo_id"]: unit_of(row, kind, value) for row in rows}
+    photos = defaultdict(int)
+    for one in unit.values():
+        if one is not None:
+            photos[one] += 1
+    side_of = dealt(photos, wish, kind, value)
+    side = {photo: side_of.get(one) for photo, one in unit.items()}
+    groups = defaultdict(list)
+    for row in rows:
+        known = row["observation_id"] is not None
+        groups[(0, row["observation_id"]) if known else (1, row["photo_id"])].append(row)
+    rank = {"test": 0, "val": 1, "train": 2}
+
+    def by_encounter(row, other):
+        return (
+            kind == "region"
+            and row["observer_id"] is not None
+            and row["observed_on"] is not None
+            and None not in (side[row["photo_id"]], side[other["photo_id"]])
+            and row["observer_id"] == other["observer_id"]
+            and row["observed_on"] == other["observed_on"]
+            and rank[side[other["photo_id"]]] < rank[side[row["photo_id"]]]
+            and metres(row, other) <= 1000
+        )
+
+    kept, no_side, between, aside = defaultdict(lambda: defaultdict(list)), 0, 0, 0
+    for members in groups.values():
+        sides = {side[row["photo_id"]] for row in members}
+        classes = {row["genus"] for row in members}
+        if None in sides:
+            no_side += len(members)
+        elif len(sides) > 1:
+            between += len(members)
+        elif len(classes) > 1 and sides != {"train"}:
+            aside += len(members)
+        elif any(by_encounter(row, other) for row in members for other in rows):
+            between += len(members)
+        else:
+            for row in members:
+                kept[row["genus"]][sides.copy().pop()].append(row["photo_id"])
+    parts = {}
+    for genus, own in kept.items():
+        full = all(len(own[part]) >= wish[f"{part}_per_class"] for part in ("test", "val"))
+        if full and own["train"]:
+            parts[genus] = {"train": set(own["train"])}
+            for part in ("test", "val"):
+                order = sorted(own[part], key=lambda one: (key(one, "train", wish["seed"]), one))
+                parts[genus][part] = set(order[: wish[f"{part}_per_class"]])
+    return parts, between
+
+
+@st.composite
+def wishes(draw):
+    kind, value, text = draw(
+        st.sampled_from(
+            [
+                ("region", 1.0, "region:1"),
+                ("region", 30.0, "region:30"),
+                ("time", dt.date(2020, 1, 1), "time:2020-01-01"),
+                ("observer", None, "observer"),
+            ]
+        )
+    )
+    wish = {
+        "split_by": text,
+        "seed": draw(st.integers(0, 3)),
+        "test_per_class": draw(st.integers(1, 3)),
+        "val_per_class": draw(st.integers(0, 2)),
+    }
+    if kind != "time":
+        wish["test_share"] = draw(st.integers(1, 49))
+    if wish["val_per_class"]:
+        wish["val_share"] = draw(st.integers(1, 49))
+    return kind, value, wish
+
+
+@pytest.mark.parametrize("built", [False, True])
+def test_every_part_is_what_the_rules_say(tmp_path_factory, built):
+    made = []
+
+    @settings(max_examples=40 if built else 80, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+    @given(rows=catalogues(), asked=wishes())
+    def against_the_rules(rows, asked):
+        kind, value, wish = asked
+        folder = tmp_path_factory.mktemp("sides")
+        catalog = written(rows, folder / "catalog", built=built)
+        parts, between = expected(rows, wish, kind, value)
+        try:
+            split = make_split(catalog, profile="natural", group_by="observation", **wish)
+        except InfeasibleSplitError:
+            assert not parts
+            return
+        found = {
+            name: {
+                part: set(
+                    split.part(part).filter(pa.compute.equal(split.part(part)["label"], label))["photo_id"].to_pylist()
+                )
+                for part in split.parts
+            }
+            for label, name in enumerate(split.classes["genus"].to_pylist())
+        }
+        assert found == {
+            genus: {part: own[part] for part in split.parts} for genus, own in parts.items()
+        }
+        assert split.meta["sides"]["between_sides"] == between
+        counts = split.meta["counts"]
+        selected = counts["selected"]
+        assert selected == len(rows)
+        assert selected == sum(n for name, n in counts.items() if name not in ("selected", "classes_left_out"))
+        saved = split.save(folder / "split")
+        assert audit_split(saved).broken == ()
+        made.append(kind)
+        shutil.rmtree(folder)
+
+    against_the_rules()
+    assert {"region", "time", "observer"} <= set(made)
