@@ -107,8 +107,8 @@ class DrawOptions:
     val_share: Annotated[
         int | None,
         Option(
-            "With --split-by: percent of the photos (by time of those before the date) whose cells, observers "
-            "or days go to validation.",
+            "With --split-by: percent of the photos (by time of those before the date) whose cells, "
+            "observers or days go to validation.",
             metavar="PERCENT",
             least=1,
             most=98,

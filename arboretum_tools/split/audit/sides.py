@@ -1,4 +1,4 @@
-"""The promises of a split by place, time or person: each cell, day or observer is on one side, as the seed has it.
+"""The promises of a split by place, time or person: every cell, day or observer is on its side.
 
 A unit is a cell of a grid, a day or an observer. Those of test come first in the order of (key_side(unit),
 unit), then those of val, then those of train; by time the days of test are those from the date on. Units,
@@ -46,7 +46,7 @@ def checks(files: Files) -> Iterator[Check]:
 
 def _units(table: pa.Table, kind: str, value: str) -> NDArray[np.int64]:
     """The unit of each photo; -1 where what it goes by is unknown."""
-    known = np.logical_and.reduce([to_numpy(table[name].is_valid()) for name in _COLUMNS[kind]])
+    known = np.all([to_numpy(table[name].is_valid().cast(pa.int8())) for name in _COLUMNS[kind]], axis=0)
     if kind == "observer":
         units = to_numpy(table["observer_id"].fill_null(0))
     elif kind == "time":
@@ -71,7 +71,9 @@ def _known(files: Files, units: dict[str, NDArray[np.int64]], kind: str) -> Chec
         for photo in table.filter(from_numpy(units[part] == -1))["photo_id"].to_pylist()
     ]
     what = " and ".join(_COLUMNS[kind])
-    return found(f"sides: every photo has {what}", bool(wrong), f"what the split goes by, {what}, is known", wrong)
+    return found(
+        f"sides: every photo has {what}", bool(wrong), f"what the split goes by, {what}, is known", wrong
+    )
 
 
 def _sides(files: Files, units: dict[str, NDArray[np.int64]], kind: str, value: str) -> Check:
@@ -144,7 +146,9 @@ def _buffer(files: Files) -> Check:
     known = rows
     for name in columns[1:]:
         known = known.filter(known[name].is_valid())
-    values: dict[str, NDArray[Any]] = {name: to_numpy(known[name]) for name in ("photo_id", "observer_id", "part")}
+    values: dict[str, NDArray[Any]] = {
+        name: to_numpy(known[name]) for name in ("photo_id", "observer_id", "part")
+    }
     values["day"] = to_numpy(known["observed_on"].cast(pa.int32()))
     places = np.radians([to_numpy(known[name]) for name in ("latitude", "longitude")])
     order = np.lexsort((values["day"], values["observer_id"]))

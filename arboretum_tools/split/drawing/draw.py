@@ -27,10 +27,10 @@ from arboretum_tools.split.drawing.drawn_parts import DrawnParts
 from arboretum_tools.split.drawing.hold_out import BETWEEN, KEYS, NOWHERE, SET_ASIDE, hold_out, limit_sql
 from arboretum_tools.split.drawing.pool import Available, Pool, make_pool
 from arboretum_tools.split.drawing.profiles import targets
+from arboretum_tools.split.drawing.sides import hold_out_sides, side_totals
 from arboretum_tools.split.files.manifest import PARTS
 from arboretum_tools.split.recipes.class_list import Fixed
 from arboretum_tools.split.recipes.recipe import SplitRecipe
-from arboretum_tools.split.drawing.sides import hold_out_sides, side_totals
 from arboretum_tools.stable_key import KEYS_FIRST, key_sql
 from arboretum_tools.tabular.arrays import from_numpy, to_numpy
 from arboretum_tools.wording import counted, does

@@ -1,10 +1,10 @@
 """Hold-out by place, time or person: whole cells, days or observers lie on one side of a split.
 
-What hold-out decides class by class and group by group is decided here once for all classes: each unit (a
-cell of a grid, a day, an observer) lies on the side of test, val or train, and with it the groups of photos in
-it. Units go to test, then to val, in the order of (key_side(unit), unit) until the share of photos is
-reached; by time, every day from the date on is test. Near the borders of cells a buffer is left out, so that
-no encounter is on two sides. The exact rules stand in `docs/design.md`.
+What hold-out decides class by class is decided here once for all classes: each unit (a cell of a grid, a day,
+an observer) lies on the side of test, val or train, and with it the groups of photos in it. Units go to test,
+then to val, in the order of (key_side(unit), unit) until the share of photos is reached; by time, every day
+from the date on is test. Near the borders of cells a buffer is left out, so that no encounter is on two
+sides. The exact rules stand in `docs/design.md`.
 """
 
 from __future__ import annotations
@@ -146,7 +146,9 @@ def _units_sql(rule: Rule, recipe: SplitRecipe) -> str:
 
 
 def _check_sides(catalog: Relations, rule: Rule, recipe: SplitRecipe) -> None:
-    found = {int(str(part)): int(str(n)) for part, n in catalog.rows("SELECT part, count(*) FROM units GROUP BY 1")}
+    found = {
+        int(str(part)): int(str(n)) for part, n in catalog.rows("SELECT part, count(*) FROM units GROUP BY 1")
+    }
     if not found:
         raise InfeasibleSplitError(
             f"no split by {rule}: no selected photo has a {rule.known}",
@@ -168,7 +170,7 @@ def _check_sides(catalog: Relations, rule: Rule, recipe: SplitRecipe) -> None:
 
 
 def _leave_buffer(pool: Pool, rule: Rule, group: str) -> None:
-    """Moves groups BETWEEN the sides that have a photo near one of an earlier side: test, then val, then train.
+    """Moves groups BETWEEN the sides that have a photo near one of an earlier side (test, val, train).
 
     Near is within BUFFER_METRES, by the same observer on the same day. Only photos near a border can be.
     """
@@ -203,5 +205,6 @@ def _leave_buffer(pool: Pool, rule: Rule, group: str) -> None:
         f"SEMI JOIN near USING ({group}) ANTI JOIN held USING ({group}) GROUP BY class_id, kind, group_id"
     )
     run(
-        f"UPDATE held SET part = {BETWEEN} WHERE part < {SET_ASIDE} AND ({group}) IN (SELECT ({group}) FROM near)"
+        f"UPDATE held SET part = {BETWEEN} WHERE part < {SET_ASIDE} "
+        f"AND ({group}) IN (SELECT ({group}) FROM near)"
     )

@@ -83,7 +83,7 @@ class SplitRecipe:
         class_list: SHA-256 of the classes that take part (`recipes.class_list`), or None.
         counts: SHA-256 of the train photos of the classes, of the profile `counts`.
         near_duplicates: whether photos that show nearly the same were kept in one part; only over a store.
-        split_by: how a split by place, time or person is made (`arboretum_tools.split.recipes.split_by`), or None.
+        split_by: how a split by place, time or person is made (`recipes.split_by`), or None.
         test_share: of such a split, percent of the photos whose units go to test; None by time.
         val_share: likewise to val; None where there is no such part.
     """
@@ -176,9 +176,7 @@ class SplitRecipe:
         if self.profile in ("all", benchmarks.PROFILE):
             raise RecipeError(f"a split by {rule} has a train and a test part, and this one has not both")
         if not self.test_per_class:
-            raise RecipeError(
-                f"a split by {rule} has a test part", hint="Give --test-per-class 1 or more."
-            )
+            raise RecipeError(f"a split by {rule} has a test part", hint="Give --test-per-class 1 or more.")
         if rule.kind == "time" and self.test_share is not None:
             raise RecipeError("by time the date says what is tested", hint="Leave --test-share out.")
         if not self.val_per_class and self.val_share is not None:

@@ -93,7 +93,7 @@ def _degrees(text: str) -> float:
         degrees = float(text)
     except ValueError:
         degrees = 0.0
-    if not _LEAST <= degrees <= _MOST or abs(180 / degrees - round(180 / degrees)) > 1e-6:
+    if not _LEAST <= degrees <= _MOST or abs(round(180 / degrees) * degrees - 180) > 1e-6:
         raise UsageError(
             f"region takes the size of a cell in degrees, {_LEAST:g} to {_MOST}, and 180 is a multiple of "
             f"it, such as region:1; {text!r} is not one"

@@ -25,6 +25,8 @@ def split_lines(split: Split, folder: Path | None, there: bool) -> list[str]:
         "in held-out groups, not needed": counts["held_out_unused"],
         "in observations of two classes, set aside": counts["in_two_classes"],
         "of images in two classes, left out": counts.get("image_in_two_classes", 0),
+        "between two sides, left out": counts.get("between_sides", 0),
+        "on no side, left out": counts.get("on_no_side", 0),
         "not drawn": counts["not_drawn"],
     }
     idle = counts["classes_left_out"]
@@ -33,6 +35,7 @@ def split_lines(split: Split, folder: Path | None, there: bool) -> list[str]:
         f"of {counted(counts['selected'], 'selected photo')}: "
         + (", ".join(f"{count:,} {what}" for what, count in unused.items() if count) or "all are used")
         + (f"; {counted(idle, 'class')} {does(idle, 'take')} no part" if idle else ""),
+        *_sides(meta),
         *_set_aside(meta),
         *_joined(meta),
         _written(folder, there),
@@ -102,6 +105,34 @@ def _joined(meta: Any) -> list[str]:
         return []
     by = ", ".join(f"{count:,} by {reason}" for reason, count in pairs.items())
     return [f"kept in one part or left out because photos show the same: {by} (joined.parquet)"]
+
+
+def _sides(meta: Mapping[str, Any]) -> list[str]:
+    """What a split by place, time or person makes of the whole selection."""
+    from arboretum_tools.split.recipes.split_by import parse_rule
+
+    sides = meta.get("sides")
+    if sides is None:
+        return []
+    rule = parse_rule(meta["recipe"]["split_by"])
+    there = ", ".join(
+        f"{part} {photos:,} in {sides['units'][part]:,} {rule.units}"
+        for part, photos in sides["photos"].items()
+    )
+    lost = {
+        f"without {rule.known}": sides[f"without_{rule.known}"],
+        "between two sides": sides["between_sides"],
+    }
+    left_out = ", ".join(f"{counted(n, 'photo')} {what}" for what, n in lost.items() if n)
+    lines = [f"split by {rule}, photos of all classes: {there}"]
+    if left_out:
+        lines.append(f"left out of all classes: {left_out}")
+    if short := sides["classes_not_on_every_side"]:
+        lines.append(
+            f"{counted(short, 'class')} {does(short, 'have')} too few photos on a side: n_available 0 in "
+            "unused_classes.parquet"
+        )
+    return lines
 
 
 def _set_aside(meta: Any) -> list[str]:

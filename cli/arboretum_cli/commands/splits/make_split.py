@@ -111,6 +111,8 @@ def make_split(
         arboretum make-split --benchmark confounding --pair 'Ardea alba / Ardea herodias'
         arboretum make-split --taxa Aves --lt-ratio 20 --seeds 0,1,2 --name birds-set
         arboretum make-split --taxa Aves --class-list splits/birds-set-lt20-s0 --lt-ratio 10 --name birds-10
+        arboretum make-split --taxa Aves --split-by region:1 --test-share 30 --val-share 15 --lt-ratio 20
+        arboretum make-split --taxa Aves --split-by time:2022-01-01 --val-per-class 0 --lt-ratio 20
         arboretum make-split --from splits/aves-lt100/split.json --name again
     """
     from arboretum_tools.split.files.manifest import saving
