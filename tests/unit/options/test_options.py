@@ -59,6 +59,7 @@ WRITTEN = {
     "near_duplicates": True,
     "stages": "adult=5",
     "pairs": [["A a", "A b"]],
+    "split_by": "observer",
     "lt_ratio": [10, 100],
     "name": "mine",
 }
