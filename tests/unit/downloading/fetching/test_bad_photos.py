@@ -52,7 +52,10 @@ def test_photos_that_always_answer_503_stop_no_others(tmp_path, plan_of, origin,
     assert time.monotonic() - began < BOUND_S
     assert (report.by_status["ok"], report.by_status["failed"]) == (400, 40)
     asked = Counter(request.photo_id for request in origin.requests)
-    assert all(3 <= asked[photo_id] <= 5 for photo_id in bad)
+    # Each time that the host comes in doubt, what is under way then is asked once more: which photos, and how
+    # often, is a matter of chance.
+    assert all(3 <= asked[photo_id] <= 9 for photo_id in bad)
+    assert sum(asked[photo_id] for photo_id in bad) < 2 * 3 * len(bad)
     served = [request.at for request in origin.requests if request.status == 200]
     if where == "first":
         # Not behind the last of the bad ones.

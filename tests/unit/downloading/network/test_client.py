@@ -7,7 +7,6 @@ import select
 import socket
 import ssl
 import threading
-import time
 
 import pytest
 from hypothesis import given, settings
@@ -246,15 +245,27 @@ SURPLUS = {
 }
 
 
-def answering(answer: bytes, surplus: bytes, apart_s: float, listening: socket.socket) -> None:
-    """Answers, sends what nobody asked for, and answers what is asked then, here or over a new connection."""
+def answering(
+    listening: socket.socket,
+    answer: bytes,
+    surplus: bytes,
+    came: threading.Event | None,
+    sent: threading.Event,
+) -> None:
+    """Answers, sends what nobody asked for, and answers what is asked then, here or over a new connection.
+
+    What nobody asked for goes out with the answer, or once that came; where it is, `sent` is set.
+    """
     first, _ = listening.accept()
     with first:
         first.recv(65536)
-        first.sendall(answer + (b"" if apart_s else surplus))
-        if apart_s:
-            time.sleep(apart_s)
+        if came is None:
+            first.sendall(answer + surplus)
+        else:
+            first.sendall(answer)
+            came.wait(5)
             first.sendall(surplus)
+        sent.set()
         ready, _, _ = select.select([first, listening], [], [])
         if listening in ready or not first.recv(65536):
             with listening.accept()[0] as second:
@@ -268,12 +279,11 @@ def answering(answer: bytes, surplus: bytes, apart_s: float, listening: socket.s
 
 @pytest.mark.parametrize("surplus", SURPLUS.values(), ids=SURPLUS)
 @pytest.mark.parametrize(("answer", "body"), ENDS.values(), ids=ENDS)
-@pytest.mark.parametrize(
-    ("apart_s", "loop_runs"),
-    [(0.0, True), (0.02, True), (0.02, False)],
-    ids=["with the answer", "read meanwhile", "unread at the next question"],
-)
-def test_what_nobody_asked_for_is_never_the_next_answer(answer, body, surplus, apart_s, loop_runs):
+@pytest.mark.parametrize("when", ["with the answer", "read meanwhile", "unread at the next question"])
+def test_what_nobody_asked_for_is_never_the_next_answer(answer, body, surplus, when):
+    came = None if when == "with the answer" else threading.Event()
+    sent = threading.Event()
+
     async def run(origin: str) -> list[Reply | WireError]:
         client = HttpClient(AddressRules(origin), {}, read_s=2, connections=4)
         until = asyncio.get_running_loop().time() + 5
@@ -283,22 +293,27 @@ def test_what_nobody_asked_for_is_never_the_next_answer(answer, body, surplus, a
                 found.append(await client.get(f"{origin}/photos/{number}/small.jpg", until))
             except WireError as error:
                 found.append(error)
-            if loop_runs:
-                await asyncio.sleep(0.05)
+            if came is not None:
+                came.set()
+            if when == "unread at the next question":
+                sent.wait(5)
             else:
-                time.sleep(0.05)  # noqa: ASYNC251 - what comes meanwhile lies unread
+                await asyncio.to_thread(sent.wait, 5)
+                # What was sent is there: the loop reads it when it turns.
+                await asyncio.sleep(0.001)
         await client.close()
         return found
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        thread = threading.Thread(target=answering, args=(answer, surplus, apart_s, listening), daemon=True)
+        arguments = (listening, answer, surplus, came, sent)
+        thread = threading.Thread(target=answering, args=arguments, daemon=True)
         thread.start()
         first, second = asyncio.run(run(f"http://127.0.0.1:{listening.getsockname()[1]}"))
         thread.join(5)
         assert not thread.is_alive()
     if isinstance(first, WireError):
         # What is not HTTP, and comes in one piece with an answer, spoils that; it is asked for once more.
-        assert not apart_s
+        assert came is None
         assert not surplus.startswith(b"HTTP/")
     else:
         assert first.body == body
