@@ -20,11 +20,16 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
 
 import datetime as dt
+import functools
+import hashlib
+import shutil
 import signal
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import PIL.features
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -33,7 +38,11 @@ from hypothesis import HealthCheck, settings
 from arboretum_cli import main
 from arboretum_cli.printing.progress import Progress
 from arboretum_metadata.sample import catalog_path
+from arboretum_metadata.vocab import PHOTO_SIZES
+from arboretum_tools.testing import drawing
+from arboretum_tools.testing import origin as origins
 from arboretum_tools.testing.origin import Origin
+from arboretum_tools.testing.subjects import Photo
 
 settings.register_profile(
     "arboretum",
@@ -103,6 +112,41 @@ def arboretum(capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
         return Outcome(code, *capsys.readouterr())
 
     return run
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _photos_are_drawn_once(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What origins draw is kept beside pytest's own cache, for all workers and later runs.
+
+    A photo is the same as long as the code that draws it and Pillow are; of others nothing is kept.
+    """
+    drawer = Path(drawing.__file__).parent
+    digest = hashlib.sha256(f"{PIL.__version__} {PIL.features.version('jpg')} {PHOTO_SIZES}".encode())
+    for path in (*sorted(drawer.iterdir()), drawer.with_name("subjects.py")):
+        if path.is_file():
+            digest.update(path.read_bytes())
+    every = request.config.cache.mkdir("drawn")
+    kept = every / digest.hexdigest()[:16]
+    for other in every.iterdir():
+        if other != kept:
+            shutil.rmtree(other, ignore_errors=True)
+    kept.mkdir(exist_ok=True)
+
+    def render(photo: Photo, photo_id: int, size: str, ext: str) -> bytes:
+        subject = hashlib.sha256(repr(photo).encode()).hexdigest()[:16]
+        path = kept / f"{photo_id}-{size}-{subject}.{ext}"
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            body = drawing.render(photo, photo_id, size, ext)
+            with tempfile.NamedTemporaryFile(dir=kept, delete=False) as file:
+                file.write(body)
+            Path(file.name).rename(path)
+            return body
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(origins, "_drawn_once", functools.lru_cache(4_096)(render))
+        yield
 
 
 @pytest.fixture(scope="session")
