@@ -112,7 +112,7 @@ def test_the_readme_shows_commands_that_there_are():
 
 @pytest.mark.timeout(600)
 def test_the_examples_of_every_help_run(shell):
-    """In the order of the flow, in one folder; the demo's own have tests/cli/commands/test_demo.py."""
+    """In the order of the flow, in one folder; the demo has tests/packaging."""
     examples: list[str] = []
     for name in COMMANDS:
         page = (DOCS / "reference" / "commands" / f"{name}.md").read_text("utf-8")
