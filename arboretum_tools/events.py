@@ -25,11 +25,13 @@ class StageStarted:
         stage: what is done, in a word or two (`download`, `export`).
         total: number of units to do; None where it is not known.
         unit: what is counted (`photo`).
+        done: units of the total that an earlier run had done.
     """
 
     stage: str
     total: int | None
     unit: str = "photo"
+    done: int = 0
 
 
 @dataclass(frozen=True, slots=True)

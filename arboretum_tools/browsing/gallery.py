@@ -22,6 +22,7 @@ from arboretum_tools.imaging.images import UndecodableImageError
 from arboretum_tools.options import takes
 from arboretum_tools.options.browse import GalleryOptions
 from arboretum_tools.photos.credit import credit_html
+from arboretum_tools.progress import shows_progress
 from arboretum_tools.publication.origin import Origin
 from arboretum_tools.split import Split
 from arboretum_tools.store.reader import ImageStore
@@ -35,6 +36,7 @@ _SIDE = 320
 _POLICY = "default-src 'none'; img-src 'self'; style-src 'self'"
 
 
+@shows_progress
 @takes(GalleryOptions)
 def save_gallery(what: Split | Selection | ImageStore | str | Path | None, options: GalleryOptions) -> Path:
     """Writes photos as a page that opens from disk or any web server: class by class, each with its credit.
@@ -46,6 +48,7 @@ def save_gallery(what: Split | Selection | ImageStore | str | Path | None, optio
         what: as `browse` takes it.
         options: {options}
         catalog: names the photos of a store: a catalogue, or where it lies. Default the default catalogue.
+        progress: draw bars where somebody watches and no `on_event` is given.
         on_event: is told of progress.
 
     Returns:

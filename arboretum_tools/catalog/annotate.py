@@ -33,6 +33,7 @@ from arboretum_tools.catalog.sources.convert import spool, uuid_sql
 from arboretum_tools.catalog.sources.delimited import COMMA, TAB, with_header
 from arboretum_tools.errors import BadInputError, CatalogError, UsageError
 from arboretum_tools.events import OnEvent, StageFinished, StageStarted, UnitDone, ignore
+from arboretum_tools.progress import shows_progress
 from arboretum_tools.system.atomic_files import sha256_of_json
 from arboretum_tools.tabular.query import Connection, identifier, literal, parquet_source, rows
 from arboretum_tools.wording import did_you_mean, one_line
@@ -78,6 +79,7 @@ class AnnotateReport:
         return {**asdict(self), "path": str(self.path)}
 
 
+@shows_progress
 def annotate_catalog(
     catalog: str | Path | None,
     table: str | Path,
@@ -86,6 +88,7 @@ def annotate_catalog(
     source: str | None = None,
     overwrite: bool = False,
     threads: int | None = None,
+    progress: bool = True,  # noqa: ARG001 - of shows_progress
     on_event: OnEvent = ignore,
 ) -> AnnotateReport:
     r"""Fills in a column of a built catalogue from a Parquet, CSV or TSV file.
@@ -98,6 +101,7 @@ def annotate_catalog(
         source: what to call the table in the catalogue; default its file name.
         overwrite: whether the table wins over a value that is there.
         threads: default all cores.
+        progress: draw bars where somebody watches and no `on_event` is given.
         on_event: progress.
 
     Raises:

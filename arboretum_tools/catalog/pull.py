@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from arboretum_tools.catalog.layouts.files import find_many
 from arboretum_tools.errors import BadInputError, OutOfSpaceError
 from arboretum_tools.events import OnEvent, StageFinished, StageStarted, UnitDone, ignore
+from arboretum_tools.progress import shows_progress
 from arboretum_tools.system.atomic_files import out_of_space, sync
 from arboretum_tools.wording import one_line
 
@@ -97,12 +98,20 @@ def plan_pull(
     return PullPlan(repository, str(info.sha), tuple(n for n, _ in found), tuple(s for _, s in found))
 
 
-def pull(plan: PullPlan, to: str | Path, *, on_event: OnEvent = ignore) -> list[Path]:
+@shows_progress
+def pull(
+    plan: PullPlan,
+    to: str | Path,
+    *,
+    progress: bool = True,  # noqa: ARG001 - of shows_progress
+    on_event: OnEvent = ignore,
+) -> list[Path]:
     """Fetches the files of a plan; what is there already is not fetched again, what was cut off goes on.
 
     Args:
         plan: from `plan_pull`.
         to: the folder, made where it is not there.
+        progress: draw bars where somebody watches and no `on_event` is given.
         on_event: progress, in bytes.
 
     Returns:

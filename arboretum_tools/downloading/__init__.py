@@ -30,6 +30,7 @@ from arboretum_tools.options import takes
 from arboretum_tools.options.download import DownloadArguments
 from arboretum_tools.photos import photo_plan
 from arboretum_tools.photos.photo_plan import PhotoSource
+from arboretum_tools.progress import shows_progress
 
 __all__ = [
     "DownloadArguments",
@@ -46,6 +47,7 @@ __all__ = [
 ]
 
 
+@shows_progress
 @takes(DownloadArguments)
 def download(what: PhotoSource | Iterable[int], options: DownloadArguments) -> DownloadReport:
     """Fetches photos into an image store, and returns when each has been tried.
@@ -88,6 +90,7 @@ def download(what: PhotoSource | Iterable[int], options: DownloadArguments) -> D
             raise
 
 
+@shows_progress
 @takes(DownloadArguments)
 async def download_async(what: PhotoSource | Iterable[int], options: DownloadArguments) -> DownloadReport:
     """`download` for event loops: the same arguments, result and errors.
@@ -113,6 +116,7 @@ async def download_async(what: PhotoSource | Iterable[int], options: DownloadArg
             raise
 
 
+@shows_progress
 @takes(DownloadArguments)
 def estimate_download(what: PhotoSource | Iterable[int], options: DownloadArguments) -> DownloadEstimate:
     """What `download` would do with the same arguments (`--dry-run`); changes nothing and asks no host.
@@ -136,6 +140,7 @@ def estimate_download(what: PhotoSource | Iterable[int], options: DownloadArgume
     return plan if kinds is None else replace(plan, classes=kinds[0], licenses=kinds[1])
 
 
+@shows_progress
 @takes(DownloadArguments)
 def save_plan(what: PhotoSource | Iterable[int], options: DownloadArguments) -> DownloadEstimate:
     """Makes the store and keeps the plan in it, for `run_task` to fetch (`--plan-only`); fetches nothing.
@@ -159,7 +164,13 @@ def save_plan(what: PhotoSource | Iterable[int], options: DownloadArguments) -> 
     return run.save_plan(_job(what, options))
 
 
-def run_task(spec: TaskSpec, *, on_event: OnEvent = ignore) -> DownloadReport:
+@shows_progress
+def run_task(
+    spec: TaskSpec,
+    *,
+    progress: bool = True,  # noqa: ARG001 - of shows_progress
+    on_event: OnEvent = ignore,
+) -> DownloadReport:
     """Does one task of a download; done again, it does what is left.
 
     Returns:

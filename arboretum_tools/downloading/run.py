@@ -106,7 +106,8 @@ def _carry_out(
 
     by_status = count()
     to_fetch = sum(by_status[state] for state in {PENDING, *spec.retry})
-    on_event(StageStarted("download", to_fetch))
+    total = sum(by_status.values())
+    on_event(StageStarted("download", total, done=total - to_fetch))
     if to_fetch:
         # Not before there is something to fetch: it costs the import of asyncio and TLS.
         from arboretum_tools.downloading.tasks.executors import executor_for

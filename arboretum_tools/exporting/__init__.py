@@ -37,6 +37,7 @@ from arboretum_tools.exporting.report import ExportReport, found_at, made_from, 
 from arboretum_tools.exporting.staging import other_leftovers, staging_for
 from arboretum_tools.options import declared, takes
 from arboretum_tools.options.export import ExportOptions
+from arboretum_tools.progress import shows_progress
 from arboretum_tools.samples import Samples, join, missing_of, require
 from arboretum_tools.split import Split, open_split
 from arboretum_tools.store.reader import ImageStore
@@ -69,6 +70,7 @@ FORMATS: Mapping[str, type[WebDataset | HuggingFace | ImageFolder | Lists | Csv 
 }
 
 
+@shows_progress
 @takes(ExportOptions)
 def export(what: Split | Selection | Catalog | str | Path, options: ExportOptions) -> ExportReport:
     """Writes a split, or any selection, with the photos of an image store into a training format.
@@ -83,6 +85,7 @@ def export(what: Split | Selection | Catalog | str | Path, options: ExportOption
     Args:
         what: a split, the folder of one, or a selection, which becomes one part `train` of all its photos.
         options: {options}
+        progress: draw bars where somebody watches and no `on_event` is given.
         on_event: is told of progress.
 
     Raises:

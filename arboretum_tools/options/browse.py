@@ -86,7 +86,11 @@ class BrowseOptions(ShownOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class GalleryOptions(ShownOptions):
-    """What `save_gallery` takes."""
+    """What `save_gallery` takes.
+
+    Attributes:
+        progress: draw bars where somebody watches and no `on_event` is given.
+    """
 
     to: Annotated[
         str | Path | None,
@@ -102,6 +106,7 @@ class GalleryOptions(ShownOptions):
         int,
         Option("--out: at most so many photos, of every class its share.", metavar="N", least=1, most=10_000),
     ] = 2_000
+    progress: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

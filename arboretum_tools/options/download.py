@@ -132,6 +132,7 @@ class DownloadArguments(TaskOptions):
 
     Attributes:
         catalog: in which the photo ids to fetch are looked up.
+        progress: draw bars where somebody watches and no `on_event` is given.
         on_event: called with each event of `arboretum_tools.events`, in order, by the thread that works.
     """
 
@@ -180,4 +181,5 @@ class DownloadArguments(TaskOptions):
         bool, Option("Create the store even if no photo is selected, instead of ending with an error.")
     ] = False
     catalog: PhotoLookup | None = None
+    progress: bool = True
     on_event: OnEvent = ignore

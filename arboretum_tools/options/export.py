@@ -137,6 +137,7 @@ class ExportOptions(WebDatasetOptions, HuggingFaceOptions, ListsOptions, CsvOpti
     """What `export` takes: its own options and those of all formats.
 
     Attributes:
+        progress: draw bars where somebody watches and no `on_event` is given.
         on_event: is told of progress.
     """
 
@@ -188,6 +189,7 @@ class ExportOptions(WebDatasetOptions, HuggingFaceOptions, ListsOptions, CsvOpti
         ),
     ] = None
     seed: Annotated[int, Option("Seed of the order of the samples.", metavar="N")] = 0
+    progress: bool = True
     on_event: OnEvent = ignore
 
     def __post_init__(self) -> None:

@@ -20,6 +20,7 @@ from arboretum_metadata.vocab import WITHDRAWN
 from arboretum_tools.errors import StoreError, UsageError, VerificationError
 from arboretum_tools.events import OnEvent, StageFinished, StageStarted, UnitDone, ignore
 from arboretum_tools.photos.photo_plan import SavedPlan
+from arboretum_tools.progress import shows_progress
 from arboretum_tools.store import plans
 from arboretum_tools.store.pruning import whole_image, withdraw
 from arboretum_tools.store.reader import ImageStore
@@ -63,12 +64,14 @@ class MergeReport:
         return asdict(self)
 
 
+@shows_progress
 def merge_stores(
     sources: Iterable[str | Path],
     to: str | Path,
     *,
     shard_photos: int = SHARD_PHOTOS,
     shard_bytes: int = SHARD_BYTES,
+    progress: bool = True,  # noqa: ARG001 - of shows_progress
     on_event: OnEvent = ignore,
 ) -> MergeReport:
     """Copies what several image stores hold into one; of a single store, into shards of another size.
@@ -80,6 +83,7 @@ def merge_stores(
         to: the folder of the merged store, which is made if it does not exist, and else added to.
         shard_photos: photos at which a shard is finished.
         shard_bytes: bytes at which a shard is finished.
+        progress: draw bars where somebody watches and no `on_event` is given.
         on_event: gets a UnitDone for each shard of a source that was copied.
 
     Raises:

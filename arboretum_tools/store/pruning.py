@@ -24,6 +24,7 @@ from arboretum_metadata.vocab import WITHDRAWN
 from arboretum_tools.errors import UsageError, VerificationError
 from arboretum_tools.events import OnEvent, StageFinished, StageStarted, UnitDone, ignore
 from arboretum_tools.photos.photo_ids import PhotoIds, read_photo_ids
+from arboretum_tools.progress import shows_progress
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.store.shards import layout
 from arboretum_tools.store.shards.record import PhotoRecord, from_arrow
@@ -75,12 +76,14 @@ class PruneReport:
         return asdict(self)
 
 
+@shows_progress
 def prune_store(
     images: str | Path,
     photo_ids: Iterable[int] | str | Path,
     *,
     reason: str = "withdrawn",
     apply: bool = True,
+    progress: bool = True,  # noqa: ARG001 - of shows_progress
     on_event: OnEvent = ignore,
 ) -> PruneReport:
     """Removes photos from an image store for good, and keeps them from being fetched again.
@@ -92,6 +95,7 @@ def prune_store(
         photo_ids: the photos, or a file of their ids, pages or addresses, as `--photo-ids` takes it.
         reason: why, for the tombstones; at most 500 printable characters.
         apply: False only counts.
+        progress: draw bars where somebody watches and no `on_event` is given.
         on_event: gets a UnitDone for each shard that was written anew.
 
     Raises:

@@ -21,6 +21,7 @@ from arboretum_tools.errors import ArboretumError, StoreError, VerificationError
 from arboretum_tools.events import OnEvent, ShardFinished, StageFinished, StageStarted, ignore
 from arboretum_tools.imaging import image_format
 from arboretum_tools.imaging.image_format import NotWholeError
+from arboretum_tools.progress import shows_progress
 from arboretum_tools.store import inventory
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.store.shards import layout, tar
@@ -99,8 +100,13 @@ class DamagedStoreError(VerificationError):
         self.verification = verification
 
 
+@shows_progress
 def verify_store(
-    path: str | Path | Storage, *, decode: bool = False, on_event: OnEvent = ignore
+    path: str | Path | Storage,
+    *,
+    decode: bool = False,
+    progress: bool = True,  # noqa: ARG001 - of shows_progress
+    on_event: OnEvent = ignore,
 ) -> Verification:
     """Reads every image of the store at `path` and compares it with what its index says.
 
@@ -113,6 +119,7 @@ def verify_store(
         decode: decode the pixels as well, which finds images that came damaged: what a decoder warns of, and
             markers out of place. About ten times the work. It cannot see all damage: of JPEGs in which one
             bit of the pixels is another one, most are good JPEGs of other pixels.
+        progress: draw bars where somebody watches and no `on_event` is given.
         on_event: gets a ShardFinished for each shard, in order.
 
     Raises:

@@ -189,9 +189,8 @@ class Run:
         step = _Step(self, model, average, optimizer)
         photos = Photos(self.subsets["train"], training_views(recipe), recipe.seed)
         loader = Loader(photos, workers=self.workers, pinned=self.pinned)
-        left = recipe.epochs - progress.epochs
         an_epoch = order.steps * order.parts * order.part * self.world.size
-        self.emit(StageStarted("train", left * an_epoch))
+        self.emit(StageStarted("train", recipe.epochs * an_epoch, done=progress.epochs * an_epoch))
         for epoch in range(progress.epochs, recipe.epochs):
             started = time.monotonic()
             loss = step.epoch(loader, epoch)

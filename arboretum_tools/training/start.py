@@ -11,6 +11,7 @@ from arboretum_tools.evaluation import Evaluation, evaluate
 from arboretum_tools.evaluation.reporting.report import save as save_report
 from arboretum_tools.events import OnEvent, StageFinished, StageStarted, ignore
 from arboretum_tools.options.training import TrainingRecipe, recipe
+from arboretum_tools.progress import shows_progress
 from arboretum_tools.split.files.manifest import Split, open_split
 from arboretum_tools.subset import load_subset
 
@@ -32,6 +33,7 @@ class TrainingReport:
     heads: dict[tuple[str, str], Evaluation]
 
 
+@shows_progress
 def train(
     split: str | Path | Split,
     *,
@@ -41,6 +43,7 @@ def train(
     teacher: str | Path | None = None,
     device: str | None = None,
     workers: int | None = None,
+    progress: bool = True,  # noqa: ARG001 - of shows_progress
     on_event: OnEvent = ignore,
     **hyperparameters: Any,
 ) -> TrainingReport | None:
@@ -58,6 +61,7 @@ def train(
         teacher: folder of the run of a CNN on the same split, for deit-lt.
         device: as torch names it, such as cpu or cuda:0; None = a GPU where there is one.
         workers: processes that decode photos; None = as many as fit the machine.
+        progress: draw bars where somebody watches and no `on_event` is given.
         on_event: called with every event.
         **hyperparameters: fields of TrainingRecipe that are to differ from the paper's.
 

@@ -13,11 +13,11 @@ Steps 1 to 3 leave `state.json`, each bucket leaves its own; the same build star
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from arboretum_metadata.schema import CATALOG_CLASSES, REJECTED
 from arboretum_metadata.schema import TAXA as TAXA_TABLE
@@ -32,6 +32,7 @@ from arboretum_tools.catalog.layouts.files import default_path
 from arboretum_tools.catalog.sources import Source
 from arboretum_tools.errors import CatalogError, UsageError
 from arboretum_tools.events import Note, OnEvent, StageFinished, StageStarted, UnitDone, ignore
+from arboretum_tools.progress import shows_progress
 from arboretum_tools.system.atomic_files import read_json, sha256_of_json, write_json
 from arboretum_tools.tabular.query import (
     Connection,
@@ -44,6 +45,9 @@ from arboretum_tools.tabular.query import (
 from arboretum_tools.taxa.identity import HYBRID_SQL
 from arboretum_tools.version import __version__
 from arboretum_tools.wording import counted
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 #: Photos a bucket, and so a part, about: with the workers, what bounds memory.
 BUCKET_PHOTOS = 2_000_000
@@ -91,6 +95,7 @@ class BuildReport:
         return {**asdict(self), "path": str(self.path)}
 
 
+@shows_progress
 def build_catalog(
     source: str | Path | Iterable[str | Path],
     to: str | Path | None = None,
@@ -99,6 +104,7 @@ def build_catalog(
     bucket_photos: int = BUCKET_PHOTOS,
     strict: bool = False,
     observation_uuid: bool = False,
+    progress: bool = True,  # noqa: ARG001 - of shows_progress
     on_event: OnEvent = ignore,
 ) -> BuildReport:
     """Builds a catalogue from published metadata, iNaturalist Open Data and GBIF, alone or joined.
@@ -118,6 +124,7 @@ def build_catalog(
         strict: whether to refuse sources of which rows must be left out (duplicates, photos under several
             classes, bad ids or extensions); else they are left out by rule and listed in the catalogue.
         observation_uuid: whether to keep the observations' full UUIDs as a column, about 11 bytes a photo.
+        progress: draw bars where somebody watches and no `on_event` is given.
         on_event: progress.
 
     Raises:
@@ -224,10 +231,10 @@ class _Build:
                     Note(f"{source.kind}: {column} outside the vocabulary, taken as unknown: {named}")
                 )
         self._say("counting names and duplicates", base.files.rows, "row")
-        defects = raw.prepare(self._connection, base.files)
+        defects = raw.prepare(self._connection, base.files, self._on_event)
         defects = rejected.with_losses(defects, losses)
         rejected.of_rows(self._connection, losses)
-        self._done(base.files.rows)
+        self._done()
         if self._strict and rejected.counts(defects):
             self._refuse_rejected(ready, defects)
         if not defects.photos:
@@ -244,7 +251,7 @@ class _Build:
         parts.write_shared(self._connection, "shared_photos", self._new / built_files.SHARED, taxonomy)
         self._say("dealing photos into buckets", defects.photos, "photo")
         buckets = self._deal(base, defects.photos)
-        self._done(defects.photos)
+        self._done()
         self._state = {
             "taxonomy": taxonomy,
             "defects": asdict(defects),
@@ -348,7 +355,7 @@ class _Build:
             base = ready[0] if ready else None
             uuids = "observation_uuid" in self._optional
             ready.append(sources.read(kind, paths, spool, self._connection, base, uuids=uuids))
-            self._done(0)
+            self._done()
             if ready[-1].note:
                 self._on_event(Note(f"{kind}: {ready[-1].note}"))
         return ready
@@ -388,8 +395,13 @@ class _Build:
             f"FROM photos p JOIN (SELECT *, ((sum(n) OVER (ORDER BY tax) - n) // {size})::INTEGER "
             f"AS bucket FROM taxa) t ON {same}"
         )
-        batches = arrow_batches(self._connection, sql, size=DEALT_ROWS)
-        return [bucket.file.name for bucket in deal(batches, self._work / "buckets").values()]
+
+        def told() -> Iterator[pa.RecordBatch]:
+            for batch in arrow_batches(self._connection, sql, size=DEALT_ROWS):
+                yield batch
+                self._on_event(UnitDone(batch.num_rows))
+
+        return [bucket.file.name for bucket in deal(told(), self._work / "buckets").values()]
 
     def _refuse_rejected(self, ready: Sequence[Source], defects: raw.Defects) -> None:
         listed = "; ".join(f"{count:,} {what}" for what, count in rejected.counts(defects).items())
@@ -420,9 +432,7 @@ class _Build:
         self._stage = stage
         self._on_event(StageStarted(stage, total, unit))
 
-    def _done(self, units: int) -> None:
-        if units:
-            self._on_event(UnitDone(units))
+    def _done(self) -> None:
         self._on_event(StageFinished(self._stage))
 
 

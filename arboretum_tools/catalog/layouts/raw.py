@@ -19,6 +19,7 @@ from arboretum_metadata.vocab import CLASS_RANKS, EXTENSIONS, VOCABULARIES
 from arboretum_tools.catalog.building.losses import REASONS as LOSSES
 from arboretum_tools.catalog.building.spellings import is_exact, unknown, value_sql
 from arboretum_tools.catalog.layouts.files import RawFiles
+from arboretum_tools.events import OnEvent, UnitDone, ignore
 from arboretum_tools.tabular.query import Connection, identifier, parquet_source, rows, whole_sql
 from arboretum_tools.taxa.identity import HYBRID_SQL, class_key_sql
 from arboretum_tools.wording import counted, does, plural
@@ -138,14 +139,19 @@ class Defects:
         ]
 
 
-def prepare(connection: Connection, files: RawFiles) -> Defects:
+def prepare(connection: Connection, files: RawFiles, on_event: OnEvent = ignore) -> Defects:
     """Makes `photos`, `classes` and `lineages` on the connection and counts what is wrong with the rows.
 
     The result depends neither on the order of files and rows nor on threads. Checks that cost something on
     every row (extensions, blanks, control characters) are put into `photos` only where a first look found
     that some row needs them.
+
+    Args:
+        connection: where they are made.
+        files: the rows.
+        on_event: gets UnitDone for the rows: a third of them after each of three passes over all.
     """
-    run = connection.execute
+    run, third = connection.execute, files.rows // 3
     kind = "TABLE" if files.rows <= _KEPT_ROWS else "VIEW"
     folded = _other_spellings(connection, files)
     run(f"CREATE {kind} source AS {_source_sql(files, folded)}")
@@ -154,16 +160,19 @@ def prepare(connection: Connection, files: RawFiles) -> Defects:
         "SELECT count(*) FILTER (photo_id IS NULL OR photo_id < 1), "
         "count(*) FILTER (photo_id >= 1 AND ext IS NULL) FROM source",
     )
+    on_event(UnitDone(third))
     needed = ["photo_id >= 1"] * bool(bad_id) + ["ext IS NOT NULL"] * bool(bad_ext)
     run(f"CREATE VIEW valid AS SELECT * FROM source WHERE {' AND '.join(needed) or 'true'}")
     names = ", ".join(map(identifier, NAME_COLUMNS))
     run(f"CREATE TABLE named AS SELECT {names}, taxon_id, count(*) AS n FROM valid GROUP BY ALL")
+    on_event(UnitDone(third))
     control, unclean = _unclean(connection)
     run("CREATE TABLE repeated (photo_id BIGINT)")
     slices = -(-files.rows // _IDS_AT_A_TIME)
     for number in range(slices):
         part = f"WHERE photo_id % {slices} = {number} " if slices > 1 else ""
         run(f"INSERT INTO repeated SELECT photo_id FROM valid {part}GROUP BY photo_id HAVING count(*) > 1")
+        on_event(UnitDone(third // slices))
     repeated_rows, distinct_rows, kept_rows, conflict_rows, conflict_photos = _resolve_repeated(connection)
     others = ", ".join(
         f"CASE WHEN {_ON_GLOBE} THEN {c} END AS {c}" if c in _POSITION else identifier(c)
@@ -186,6 +195,7 @@ def prepare(connection: Connection, files: RawFiles) -> Defects:
     )
     run(_classes_sql())
     (no_class,) = _integers(connection, "SELECT sum(n) FROM lineages WHERE class_key IS NULL")
+    on_event(UnitDone(files.rows - 2 * third - slices * (third // max(slices, 1))))
     return Defects(
         rows=files.rows,
         bad_photo_id=bad_id,

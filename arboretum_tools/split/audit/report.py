@@ -13,6 +13,7 @@ import pyarrow as pa
 from arboretum_metadata.schema import CLASSES, EXCLUDED, JOINED, NEAR_DUPLICATES, PART, UNUSED_CLASSES, Table
 from arboretum_tools.errors import SplitError, UsageError
 from arboretum_tools.events import OnEvent, ignore
+from arboretum_tools.progress import shows_progress
 from arboretum_tools.split.audit import benchmark, draw, hashes, joined, kept_out, pictures, rows, sides
 from arboretum_tools.split.audit.checks import Check, Files, all_checks, guarded
 from arboretum_tools.store import ImageStore
@@ -115,6 +116,7 @@ def _checks_in(report: object) -> list[dict[str, Any]]:
     return [check for check in listed if isinstance(check, dict) and isinstance(check.get("name"), str)]
 
 
+@shows_progress
 def audit_split(
     path: str | Path,
     *,
@@ -122,6 +124,7 @@ def audit_split(
     near_duplicates: bool = False,
     exclude: Sequence[str | Path] = (),
     expect: str | None = None,
+    progress: bool = True,  # noqa: ARG001 - of shows_progress
     on_event: OnEvent = ignore,
 ) -> Audit:
     """Recomputes every promise of a split from its files.
@@ -133,6 +136,7 @@ def audit_split(
             `near_duplicates` always is.
         exclude: files or splits of which nothing may be in this split, as `make_split` takes them.
         expect: the `split_sha256` that the split must have, as a paper prints it.
+        progress: draw bars where somebody watches and no `on_event` is given.
         on_event: gets progress while images are read.
 
     Raises:

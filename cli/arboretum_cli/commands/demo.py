@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from arboretum_cli.printing.output import duration, say, size, table
-from arboretum_tools.wording import counted
+from arboretum_cli.printing.output import duration, say, table
+from arboretum_tools.wording import counted, size
 
 if TYPE_CHECKING:
     from arboretum_tools.testing.origin import Origin

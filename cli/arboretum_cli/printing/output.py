@@ -131,16 +131,6 @@ def printable(text: str) -> str:
     )
 
 
-def size(size_bytes: float) -> str:
-    """Bytes in the unit that reads best, powers of 1000."""
-    value, unit = float(size_bytes), "B"
-    for larger in ("kB", "MB", "GB", "TB"):
-        if value < 1000:
-            break
-        value, unit = value / 1000, larger
-    return f"{value:.0f} B" if unit == "B" else f"{value:.1f} {unit}"
-
-
 def duration(seconds: float) -> str:
     """Seconds as people say them: 8 s, 3 min 20 s, 5 h 12 min, 11 d 4 h."""
     whole = round(seconds)

@@ -105,6 +105,10 @@ def test_events_tell_the_whole_run_in_order(tmp_path, plan_of, origin):
     assert isinstance(events[-2], ShardFinished)
     photos = [event for event in events if isinstance(event, PhotoDone)]
     assert {event.photo_id: event.status for event in photos} == {1: "ok", 2: "gone", 3: "ok"}
+    # A run that goes on counts from where the one before it ended.
+    events.clear()
+    download(plan_of(1, 2, 3, 4), images=tmp_path, origin=origin.url, on_event=events.append)
+    assert StageStarted("download", 4, done=3) in events
     assert sum(event.size_bytes for event in photos) == report.size_bytes
     assert not any(isinstance(event, Note) for event in events)
 

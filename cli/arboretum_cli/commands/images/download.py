@@ -13,11 +13,11 @@ import typer
 from arboretum_cli.flags.declared import Given, takes
 from arboretum_cli.flags.selection import SelectionFlags, takes_selection
 from arboretum_cli.flags.shared import Json
-from arboretum_cli.printing.output import duration, result, size, table
+from arboretum_cli.printing.output import duration, result, table
 from arboretum_cli.printing.progress import Progress
 from arboretum_tools.options import declared
 from arboretum_tools.options.download import DownloadArguments, TaskOptions
-from arboretum_tools.wording import counted
+from arboretum_tools.wording import counted, size
 
 if TYPE_CHECKING:
     from arboretum_tools.downloading import DownloadEstimate, DownloadReport

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from arboretum_cli.flags.shared import Endpoint, Images, Json
-from arboretum_cli.printing.output import result, size, table
-from arboretum_tools.wording import counted
+from arboretum_cli.printing.output import result, table
+from arboretum_tools.wording import counted, size
 
 if TYPE_CHECKING:
     from arboretum_tools.store.inventory import PhotoStory

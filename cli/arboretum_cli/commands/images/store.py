@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from arboretum_cli.flags.shared import Json
 from arboretum_cli.flags.volume import with_volume
-from arboretum_cli.printing.output import result, size
+from arboretum_cli.printing.output import result
 from arboretum_cli.printing.progress import Progress
-from arboretum_tools.wording import counted
+from arboretum_tools.wording import counted, size
 
 if TYPE_CHECKING:
     from arboretum_tools.store.pruning import PruneReport
@@ -120,7 +120,7 @@ def merge(
 
     with Progress() as progress:
         given = {"shard_photos": shard_photos, "shard_bytes": shard_bytes}
-        sizes = {name: value for name, value in given.items() if value is not None}
+        sizes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
         report = merge_stores(sources, to, **sizes, on_event=progress)
     lines = [
         f"{report.path}: {counted(report.images, 'image')} ({size(report.size_bytes)}) copied",

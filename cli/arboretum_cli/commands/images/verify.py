@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from arboretum_cli.flags.shared import Endpoint, Images, Json
-from arboretum_cli.printing.output import duration, result, size
+from arboretum_cli.printing.output import duration, result
 from arboretum_cli.printing.progress import Progress
-from arboretum_tools.wording import counted
+from arboretum_tools.wording import counted, size
 
 if TYPE_CHECKING:
     from arboretum_tools.store.verify import Verification

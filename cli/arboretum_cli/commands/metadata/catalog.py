@@ -10,9 +10,9 @@ import typer
 
 from arboretum_cli.flags.shared import Json, Overwrite
 from arboretum_cli.flags.volume import with_volume
-from arboretum_cli.printing.output import result, say, size, table
+from arboretum_cli.printing.output import result, say, table
 from arboretum_cli.printing.progress import Progress
-from arboretum_tools.wording import counted, does
+from arboretum_tools.wording import counted, does, size
 
 if TYPE_CHECKING:
     from arboretum_tools.catalog.building.build import BuildReport

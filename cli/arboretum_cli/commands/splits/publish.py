@@ -9,8 +9,9 @@ import typer
 
 from arboretum_cli.flags.declared import Given, takes
 from arboretum_cli.flags.shared import Json
-from arboretum_cli.printing.output import result, size, table
+from arboretum_cli.printing.output import result, table
 from arboretum_tools.options.publish import PublishOptions
+from arboretum_tools.wording import size
 
 
 @takes(options=PublishOptions)

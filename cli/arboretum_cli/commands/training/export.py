@@ -10,10 +10,10 @@ import typer
 from arboretum_cli.flags.declared import Given, takes
 from arboretum_cli.flags.selection import SelectionFlags, takes_selection
 from arboretum_cli.flags.shared import Endpoint, Json
-from arboretum_cli.printing.output import result, size, table
+from arboretum_cli.printing.output import result, table
 from arboretum_cli.printing.progress import Progress
 from arboretum_tools.options.export import ExportOptions
-from arboretum_tools.wording import counted
+from arboretum_tools.wording import counted, size
 
 if TYPE_CHECKING:
     from arboretum_tools.exporting import ExportReport

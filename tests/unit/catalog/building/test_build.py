@@ -18,6 +18,7 @@ from arboretum_tools.catalog.building.build import build_catalog
 from arboretum_tools.catalog.check import check_catalog
 from arboretum_tools.catalog.layouts.built_files import find_built
 from arboretum_tools.errors import CatalogError, OutOfSpaceError, TargetExistsError, UsageError
+from arboretum_tools.events import StageStarted, UnitDone
 
 
 def content(folder):
@@ -140,6 +141,24 @@ def test_a_killed_build_goes_on_and_leaves_the_old_catalogue_whole(tmp_path, wri
     build_catalog(catalog_path(), tmp_path / "fresh", bucket_photos=500)
     assert content(target) == content(tmp_path / "fresh")
     assert not (tmp_path / ".catalog-built.building").exists()
+
+
+def test_each_stage_of_a_build_counts_to_its_total_as_it_goes(tmp_path):
+    counted: dict[str, list[int]] = {}
+    totals: dict[str, int | None] = {}
+
+    def watch(event):
+        if isinstance(event, StageStarted):
+            totals[event.stage] = event.total
+            counted[event.stage] = []
+        elif isinstance(event, UnitDone):
+            counted[list(totals)[-1]].append(event.count)
+
+    build_catalog(catalog_path(), tmp_path / "built", on_event=watch)
+    for stage in ("counting names and duplicates", "dealing photos into buckets"):
+        assert sum(counted[stage]) == totals[stage]
+    # It is seen to move before it is over.
+    assert len(counted["counting names and duplicates"]) > 3
 
 
 def test_another_source_does_not_go_on_from_what_is_there(tmp_path, write_catalog, photos, taxa):
