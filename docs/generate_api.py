@@ -11,6 +11,7 @@ from typing import Any
 import griffe
 
 import arboretum_tools
+from arboretum_tools.events import OnEvent
 
 HEAD = """# Python API
 
@@ -127,6 +128,8 @@ def _argument(argument: Any, signature: inspect.Signature | None) -> str:
 def _kind(annotation: Any) -> str:
     if annotation is inspect.Parameter.empty:
         return ""
+    if annotation == OnEvent:
+        return "OnEvent"
     text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
     return re.sub(r"\b(?:[a-z_]+\.)+(?=[A-Za-z])", "", text.strip("'"))
 

@@ -21,7 +21,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from arboretum_metadata.vocab import VOCABULARIES
 from arboretum_tools.catalog.building import parts
 from arboretum_tools.catalog.building.build import catalog_json, close_folder
 from arboretum_tools.catalog.building.spellings import value_sql
@@ -31,12 +30,14 @@ from arboretum_tools.catalog.layouts.files import default_path
 from arboretum_tools.catalog.sources.containers import file_member
 from arboretum_tools.catalog.sources.convert import spool, uuid_sql
 from arboretum_tools.catalog.sources.delimited import COMMA, TAB, with_header
-from arboretum_tools.errors import BadInputError, CatalogError, UsageError
-from arboretum_tools.events import OnEvent, StageFinished, StageStarted, UnitDone, ignore
+from arboretum_tools.errors import BadInputError, CatalogError
+from arboretum_tools.events import StageFinished, StageStarted, UnitDone
+from arboretum_tools.options import takes
+from arboretum_tools.options.catalog import AnnotateOptions
 from arboretum_tools.progress import shows_progress
 from arboretum_tools.system.atomic_files import sha256_of_json
 from arboretum_tools.tabular.query import Connection, identifier, literal, parquet_source, rows
-from arboretum_tools.wording import did_you_mean, one_line
+from arboretum_tools.wording import one_line
 
 #: Names of the column that joins, in the order in which they are looked for.
 KEYS = ("photo_id", "observation_id")
@@ -80,16 +81,9 @@ class AnnotateReport:
 
 
 @shows_progress
+@takes(AnnotateOptions)
 def annotate_catalog(
-    catalog: str | Path | None,
-    table: str | Path,
-    column: str = "life_stage",
-    *,
-    source: str | None = None,
-    overwrite: bool = False,
-    threads: int | None = None,
-    progress: bool = True,  # noqa: ARG001 - of shows_progress
-    on_event: OnEvent = ignore,
+    catalog: str | Path | None, table: str | Path, options: AnnotateOptions
 ) -> AnnotateReport:
     r"""Fills in a column of a built catalogue from a Parquet, CSV or TSV file.
 
@@ -97,9 +91,7 @@ def annotate_catalog(
         catalog: the catalogue's folder; default `$ARBORETUM_CATALOG`, else `./catalog`.
         table: has photo_id or observation_id, and a column called as `column` (case does not matter in its
             values).
-        column: `life_stage`, `license`, `quality_grade` or `iucn`.
-        source: what to call the table in the catalogue; default its file name.
-        overwrite: whether the table wins over a value that is there.
+        options: {options}
         threads: default all cores.
         progress: draw bars where somebody watches and no `on_event` is given.
         on_event: progress.
@@ -117,11 +109,7 @@ def annotate_catalog(
     >>> at.annotate_catalog("annotated", "stages.csv").filled
     1
     """
-    if column not in VOCABULARIES:
-        raise UsageError(
-            f"{column!r} cannot be annotated; these can: {', '.join(VOCABULARIES)}",
-            hint=did_you_mean(column, tuple(VOCABULARIES)),
-        )
+    column, overwrite, on_event = options.column, options.overwrite, options.on_event
     target, table = Path(catalog) if catalog is not None else default_path(), Path(table)
     if not built_files.is_built(target):
         raise CatalogError(
@@ -131,11 +119,11 @@ def annotate_catalog(
         )
     refuse_foreign(target)
     files = built_files.find_built(target)
-    name = source or table.name
+    name = options.source or table.name
     plan = sha256_of_json(
         {"annotate": str(table.resolve()), "column": column, "fingerprint": files.meta["fingerprint"]}
     )
-    with work_folder(target, f"{plan}\n") as work, working(work, threads) as connection:
+    with work_folder(target, f"{plan}\n") as work, working(work, options.threads) as connection:
         new = work / "new"
         shutil.rmtree(new, ignore_errors=True)
         (new / built_files.PHOTOS).mkdir(parents=True)

@@ -10,6 +10,7 @@ from typing import Any
 from arboretum_metadata.vocab import COMMON_NAMES, RANKS
 from arboretum_tools.catalog.catalog import Catalog
 from arboretum_tools.catalog.inactive import InactiveName
+from arboretum_tools.options.catalog import TaxonOptions
 from arboretum_tools.options.select import RARITIES
 from arboretum_tools.tabular.query import identifier
 from arboretum_tools.taxa.taxonomy import Taxon
@@ -101,6 +102,7 @@ def describe_taxon(catalog: Catalog, taxon: Taxon | str | None = None, *, levels
     >>> (report.rank, report.photos, report.classes)
     ('order', 29, 3)
     """
+    TaxonOptions(levels=levels)
     if isinstance(taxon, str):
         taxon = catalog.taxon(taxon)
     where, parameters = catalog.clade(taxon) if taxon else ("true", ())

@@ -19,15 +19,11 @@ from urllib.parse import urlsplit
 from arboretum_tools.catalog.layouts.files import find_many
 from arboretum_tools.errors import BadInputError, OutOfSpaceError
 from arboretum_tools.events import OnEvent, StageFinished, StageStarted, UnitDone, ignore
+from arboretum_tools.options import takes
+from arboretum_tools.options.catalog import PullOptions
 from arboretum_tools.progress import shows_progress
 from arboretum_tools.system.atomic_files import out_of_space, sync
 from arboretum_tools.wording import one_line
-
-#: Where the metadata of the 40M training set and of the whole are published.
-REPOSITORY = "BGLab/BioTrove-Train"
-
-#: Which files of a repository are metadata.
-INCLUDE = "**/*.parquet"
 
 #: Bytes a row of the published Parquet, about; measured on the published columns, for the estimate only.
 _BYTES_A_ROW = 22
@@ -66,23 +62,21 @@ class PullPlan:
         return {**asdict(self), "size_bytes": self.size_bytes, "rows_about": self.rows_about}
 
 
-def plan_pull(
-    repository: str = REPOSITORY, *, revision: str | None = None, include: str = INCLUDE
-) -> PullPlan:
+@takes(PullOptions)
+def plan_pull(options: PullOptions) -> PullPlan:
     """Asks the hub which files there are and how large; fetches none of them.
 
     Args:
-        repository: a dataset on the hub.
-        revision: branch, tag or commit; default the main branch.
-        include: pattern of file names; `**/` also stands for no folder at all.
+        options: {options}
 
     Raises:
         BadInputError: the hub, repository or revision is not there, or no file matches.
     """
     from huggingface_hub import HfApi
 
+    repository, include = options.repository, options.include
     info = _asking(
-        repository, lambda: HfApi().dataset_info(repository, revision=revision, files_metadata=True)
+        repository, lambda: HfApi().dataset_info(repository, revision=options.revision, files_metadata=True)
     )
     patterns = {include, include.removeprefix("**/")}
     found = sorted(

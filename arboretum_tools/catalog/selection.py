@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from arboretum_metadata.schema import SELECTION, SPECIES
 from arboretum_tools import notebook_views
+from arboretum_tools.catalog.explanation import Explanation, emptied_by, explain
 from arboretum_tools.catalog.saving import check_file, save_rows
 from arboretum_tools.errors import UsageError
-from arboretum_tools.photos import criteria as criteria_to_sql
-from arboretum_tools.photos.criteria import Criteria, Predicate
+from arboretum_tools.photos.criteria import Criteria
 from arboretum_tools.photos.photo_ids import PhotoIds
 from arboretum_tools.photos.photo_plan import COLUMNS, PhotoPlan
 from arboretum_tools.stable_key import key_sql
@@ -35,25 +35,6 @@ RECIPE_VERSION = 1
 _SHOWN = 10
 
 _SPECIES_COUNT = "class_key, scientific_name, common_name, n_selected, n_catalog"
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """What a selection asks.
-
-    Attributes:
-        english: for people.
-        sql: a query for photo_id over `photos` and `classes`.
-        parameters: the values of its `?`, in order.
-        condition: the same as a condition on a row of `photos`, with the same parameters.
-        everything: whether every photo passes.
-    """
-
-    english: str
-    sql: str
-    parameters: tuple[Any, ...]
-    condition: str
-    everything: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,58 +71,12 @@ class Selection:
     @cached_property
     def explanation(self) -> Explanation:
         """Its SQL, parameters and English."""
-        queries: list[str] = []
-        conditions: list[str] = []
-        parameters: list[Any] = []
-        phrases: list[str] = []
-        everything = False
-        for one in self.criteria:
-            found = self._predicates(one)
-            condition, values = criteria_to_sql.where_sql(found)
-            queries.append(criteria_to_sql.ids_sql(condition, one))
-            # Row-wise conditions stand directly in later queries, so that those need only one scan.
-            chosen = criteria_to_sql.ids_sql(condition, one, relation=self.source("photos"))
-            conditions.append(condition if one.row_wise else f"photo_id IN ({chosen})")
-            parameters += values
-            everything = everything or (one.row_wise and all(p.sql == "true" for p in found))
-            phrases.append(criteria_to_sql.english(found, one))
-        return Explanation(
-            english=" or else: ".join(dict.fromkeys(phrases)),
-            sql=queries[0] if len(queries) == 1 else " UNION ".join(f"({query})" for query in queries),
-            parameters=tuple(parameters),
-            condition=" OR ".join(f"({condition})" for condition in conditions),
-            everything=everything,
-        )
-
-    def _predicates(self, one: Criteria) -> list[Predicate]:
-        return criteria_to_sql.predicates(
-            one,
-            self.catalog.clade,
-            self.catalog.register_ids,
-            self.catalog.of_classes,
-            graded=self.catalog.has("quality_grade"),
-        )
+        return explain(self.catalog, self.criteria, self.source("photos"))
 
     @cached_property
     def emptied_by(self) -> tuple[str, ...]:
         """For each of the criteria that no photo passes, the first filter that leaves none, as a sentence."""
-        found = []
-        for one in self.criteria:
-            left = len(self.catalog)
-            passed: list[Predicate] = []
-            for predicate in self._predicates(one):
-                passed.append(predicate)
-                condition, values = criteria_to_sql.where_sql(passed)
-                before = left
-                left = int(
-                    str(self.catalog.rows(f"SELECT count(*) FROM photos WHERE {condition}", values)[0][0])
-                )
-                if not left:
-                    asked = "; ".join(p.english for p in passed[:-1])
-                    of = f"{counted(before, 'photo')}{f' ({asked})' if asked else ''}"
-                    found.append(f"the filter {predicate.english!r} leaves none of {of}")
-                    break
-        return tuple(found)
+        return tuple(filter(None, (emptied_by(self.catalog, one) for one in self.criteria)))
 
     def why_empty(self) -> str:
         """The filters that leave none, as a phrase; asked of a selection of no photo.

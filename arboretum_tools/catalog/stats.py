@@ -17,7 +17,7 @@ from arboretum_tools.catalog.selection import Selection, SpeciesCount
 from arboretum_tools.errors import BadInputError
 from arboretum_tools.imaging import figures as drawing
 from arboretum_tools.options import takes
-from arboretum_tools.options.stats import CatalogStatsOptions
+from arboretum_tools.options.catalog import CatalogStatsOptions
 from arboretum_tools.tabular import markdown
 from arboretum_tools.tabular.query import identifier, literal
 from arboretum_tools.tabular.spreadsheets import plain

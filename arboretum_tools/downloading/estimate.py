@@ -10,8 +10,8 @@ from typing import Any
 
 from arboretum_tools.downloading.network.budget import ByteAllowance, seconds_within
 from arboretum_tools.errors import BadInputError, OutOfSpaceError
+from arboretum_tools.options.store import SHARD_BYTES, SHARD_PHOTOS
 from arboretum_tools.store.shards.layout import PENDING
-from arboretum_tools.store.writer import SHARD_BYTES, SHARD_PHOTOS
 from arboretum_tools.wording import counted
 
 #: Above so many bytes a download has to be confirmed.

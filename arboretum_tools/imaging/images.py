@@ -12,7 +12,6 @@ import math
 import time
 import unicodedata
 from collections.abc import Callable
-from xml.sax.saxutils import escape
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +29,7 @@ from PIL import (
 from arboretum_metadata.vocab import MAX_PIXELS
 from arboretum_tools.errors import BadInputError
 from arboretum_tools.imaging.area import shrink_rows
+from arboretum_tools.imaging.jpeg_segments import SEGMENT_BYTES, printable, with_segments, xmp_segment
 
 # The formats of an image store by their first bytes. Pillow's own `open` warns on standard error from half of
 # our bound on, and a filter of warnings is of the whole process.
@@ -294,64 +294,17 @@ def with_credit(
     texts = {_ARTIST: creator, _COPYRIGHT: rights, _DESCRIPTION: f"{title}, {source}"}
     for tag, text in texts.items():
         if text is not None:
-            exif[tag] = _printable(text).encode()
-    if len(told := exif.tobytes()) > _SEGMENT:
+            exif[tag] = printable(text).encode()
+    if len(told := exif.tobytes()) > SEGMENT_BYTES:
         # What the photo had is too much for one segment: whom to credit matters more.
         exif = Image.Exif()
-        exif.update({tag: _printable(text).encode() for tag, text in texts.items() if text is not None})
+        exif.update({tag: printable(text).encode() for tag, text in texts.items() if text is not None})
         told = exif.tobytes()
-    xmp = _XMP + _xmp(creator, rights, license_url, source, title).encode()
-    return _with_segments(data, [told, xmp])
+    return with_segments(data, [told, xmp_segment(creator, rights, license_url, source, title)])
 
 
 # EXIF 2.3: tags of the first directory.
 _DESCRIPTION, _ARTIST, _COPYRIGHT = 0x010E, 0x013B, 0x8298
-
-# XMP specification, part 3: how a segment with a packet begins; and the largest payload of a segment.
-_XMP = b"http://ns.adobe.com/xap/1.0/\0"
-_SEGMENT = 65_533
-
-
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else " " for c in text)[:2_000]
-
-
-def _xmp(creator: str | None, rights: str | None, license_url: str | None, source: str, title: str) -> str:
-    def alt(name: str, text: str | None) -> str:
-        line = f'<rdf:Alt><rdf:li xml:lang="x-default">{escape(_printable(text or ""))}</rdf:li></rdf:Alt>'
-        return f"<dc:{name}>{line}</dc:{name}>" if text is not None else ""
-
-    made_by = f"<rdf:Seq><rdf:li>{escape(_printable(creator or ''))}</rdf:li></rdf:Seq>"
-    return (
-        '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
-        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
-        '<rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/" '
-        'xmlns:xmpRights="http://ns.adobe.com/xap/1.0/rights/">'
-        + (f"<dc:creator>{made_by}</dc:creator>" if creator is not None else "")
-        + alt("rights", rights)
-        + alt("title", title)
-        + f"<dc:source>{escape(source)}</dc:source>"
-        + (f"<xmpRights:WebStatement>{escape(license_url)}</xmpRights:WebStatement>" if license_url else "")
-        + '</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
-    )
-
-
-def _with_segments(data: bytes, told: list[bytes]) -> bytes:
-    """A JPEG with these as its APP1 segments, behind the one of JFIF, in place of those that it has."""
-    kept, at = [b"\xff\xd8"], 2
-    head: list[bytes] = []
-    # Segments before the first scan: a marker, and a length that counts itself.
-    while at + 4 <= len(data) and data[at] == 0xFF and 0xE0 <= data[at + 1] <= 0xEF:
-        end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-        segment = data[at:end]
-        begins = segment[4:]
-        if data[at + 1] == 0xE0 and not head:
-            head.append(segment)
-        elif data[at + 1] != 0xE1 or not begins.startswith((b"Exif\0", _XMP)):
-            kept.append(segment)
-        at = end
-    ours = [b"\xff\xe1" + (len(one) + 2).to_bytes(2, "big") + one for one in told]
-    return b"".join([kept[0], *head, *ours, *kept[1:], data[at:]])
 
 
 def grey_square(data: bytes, side: int, *, name: str) -> NDArray[np.float32]:

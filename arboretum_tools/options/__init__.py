@@ -247,7 +247,10 @@ def several(values: str | Iterable[str], name: str) -> tuple[str, ...]:
 
 
 class _Takes(Protocol[_P, _Made]):
-    """Gives a function of one to three things and options of a stage the fields of the stage as arguments."""
+    """Gives a function of up to three things and options of a stage the fields of the stage as arguments."""
+
+    @overload
+    def __call__(self, function: Callable[[_Made], _Result]) -> Callable[_P, _Result]: ...
 
     @overload
     def __call__(
@@ -266,7 +269,7 @@ class _Takes(Protocol[_P, _Made]):
 
 
 def takes(stage: Callable[_P, _Options]) -> _Takes[_P, _Options]:
-    """Gives a function of one or more things and the options of a stage the fields of the stage as arguments.
+    """Gives a function of up to three things and the options of a stage the fields of the stage as arguments.
 
     Type checkers see them, as do `help` and `inspect.signature`. In the docstring, the line
     `options: {options}` becomes what `Args:` says of each.

@@ -11,13 +11,22 @@ from arboretum_tools.options import Option, check
 
 
 @dataclass(frozen=True, kw_only=True)
-class PredictedOptions:
-    """What was predicted."""
+class PartOptions:
+    """Which part was predicted: what `compare_runs` takes."""
 
     part: Annotated[
         str,
         Option("The part that was predicted: train, val or test; validation means val.", metavar="PART"),
     ] = "test"
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictedOptions(PartOptions):
+    """What was predicted, and what of photos that were not."""
+
     missing: Annotated[
         str,
         Option(
@@ -27,9 +36,6 @@ class PredictedOptions:
             noun="way to treat missing photos",
         ),
     ] = "error"
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,15 +1,18 @@
-"""The options of an export: those of every format, and what each format takes besides."""
+"""The options of an export, of each of its formats, and of a subset, which needs no export."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Protocol
+from typing import Annotated, Literal, Protocol, get_args
 
 from arboretum_tools.errors import UsageError
 from arboretum_tools.events import OnEvent, ignore
 from arboretum_tools.options import Option, check
+
+#: What iterating over a subset does at a photo that cannot be read or decoded.
+OnError = Literal["raise", "skip"]
 
 
 class Format(Protocol):
@@ -196,3 +199,33 @@ class ExportOptions(WebDatasetOptions, HuggingFaceOptions, ListsOptions, CsvOpti
         check(self)
         if self.parts == ():
             raise UsageError("parts is given without a value", hint="Leave it out to take all.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubsetOptions:
+    """What `load_subset` takes."""
+
+    images: Annotated[
+        str | Path, Option("The image store: a folder, or s3://BUCKET/PREFIX.", metavar="STORE")
+    ] = "images"
+    part: Annotated[str, Option("The part: train, val or test.", metavar="PART")] = "train"
+    allow_missing: Annotated[bool, Option("Leave out the photos that the store does not hold.")] = False
+    on_error: Annotated[
+        OnError,
+        Option(
+            "What iterating and `to_torch` do at a photo that cannot be read or decoded: raise, or skip it "
+            "and note it in `Subset.skipped`. `subset[i]` raises either way.",
+            choices=get_args(OnError),
+            noun="way to treat photos that cannot be read",
+        ),
+    ] = "raise"
+    same_classes_as: Annotated[
+        str | Path | None,
+        Option(
+            "An export or another split, whose labels must mean the same classes: a model that was trained "
+            "on the one is then tested on the other.",
+        ),
+    ] = None
+
+    def __post_init__(self) -> None:
+        check(self)

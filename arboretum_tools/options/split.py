@@ -1,4 +1,4 @@
-"""The options of a split: how it is drawn from a selection."""
+"""The options of a split: how it is drawn from a selection, what it is held against, how it is counted."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from arboretum_metadata.vocab import BENCHMARKS, CLASS_RANKS
+from arboretum_metadata.vocab import BENCHMARKS, CLASS_RANKS, FEW_BELOW, MANY_ABOVE
 from arboretum_tools.errors import UsageError
+from arboretum_tools.events import OnEvent, ignore
 from arboretum_tools.options import Option, check
 
 #: Profiles whose class sizes follow from the ratio.
@@ -16,6 +17,9 @@ RATIO_PROFILES = ("exp", "step", "pareto")
 
 #: How photos are kept together, so that no encounter (or no person) has photos in two parts.
 GROUP_BY = ("auto", "photo", "observation", "observer-per-species")
+
+#: Of class-balanced weights: Cui et al. 2019 (arXiv 1901.05555) use 0.9999 on iNaturalist and ImageNet.
+BETA = 0.9999
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -267,3 +271,69 @@ def _seeds(given: str | Sequence[int]) -> tuple[int, ...]:
     if any(isinstance(one, bool) or not isinstance(one, int) for one in seeds) or len(seeds) == 1:
         raise UsageError(f"seeds are two or more whole numbers, such as 0,1,2, not {list(given)!r}")
     return seeds
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditOptions:
+    """What `audit_split` takes.
+
+    Attributes:
+        progress: draw bars where somebody watches and no `on_event` is given.
+        on_event: gets progress while images are read.
+    """
+
+    images: Annotated[
+        str | Path | None,
+        Option("Also compare the photos of this image store, by their bytes.", metavar="STORE"),
+    ] = None
+    near_duplicates: Annotated[
+        bool,
+        Option(
+            "With --images: compare them by what they show too, and list all pairs that show nearly the "
+            "same. Takes minutes for ten thousand photos. A split made with --near-duplicates always is."
+        ),
+    ] = False
+    exclude: Annotated[
+        Sequence[str | Path],
+        Option(
+            "Also prove that nothing of this file or split is in it, as make-split --exclude takes "
+            "them; may be repeated.",
+            metavar="FILE",
+            many=True,
+            commas=False,
+        ),
+    ] = ()
+    expect: Annotated[
+        str | None,
+        Option(
+            "Also prove that it is the split of this split_sha256, as a paper prints it; no part of the "
+            "report.",
+            metavar="SHA256",
+        ),
+    ] = None
+    progress: bool = True
+    on_event: OnEvent = ignore
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.near_duplicates and self.images is None:
+            raise UsageError("near-duplicates are looked for in an image store: name one with images")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitStatsOptions:
+    """What `split_stats` takes; the default bounds are those of Liu et al. 2019."""
+
+    many_above: Annotated[
+        int, Option("Split: many-shot is more train photos than this.", metavar="N", least=0)
+    ] = MANY_ABOVE
+    few_below: Annotated[
+        int, Option("Split: few-shot is fewer train photos than this.", metavar="N", least=0)
+    ] = FEW_BELOW
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.few_below > self.many_above + 1:
+            raise UsageError(
+                f"few-shot below {self.few_below} and many-shot above {self.many_above} leave no band between"
+            )

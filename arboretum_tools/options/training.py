@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from arboretum_tools.errors import RecipeError, UsageError
@@ -46,6 +47,43 @@ def _one_of(text: str, *choices: str) -> Option:
 
 def _several(text: str, metavar: str) -> Option:
     return Option(text, metavar, text=True, default="")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """What `train` takes besides a recipe: where a run lies, and what it works with."""
+
+    out: Annotated[
+        str | Path,
+        Option(
+            "Folder of the run; one that was interrupted goes on.", metavar="DIR", short="o", required=True
+        ),
+    ]
+    images: Annotated[
+        str | Path, Option("The image store: a folder, or s3://BUCKET/PREFIX.", metavar="STORE")
+    ] = "images"
+    teacher: Annotated[
+        str | Path | None,
+        Option("Folder of the run of a CNN on the same split, for deit-lt.", metavar="DIR"),
+    ] = None
+    device: Annotated[
+        str | None,
+        Option(
+            "As torch names it, such as cpu or cuda:0.", metavar="NAME", default="a GPU where there is one"
+        ),
+    ] = None
+    workers: Annotated[
+        int | None,
+        Option(
+            "Processes that decode photos.",
+            metavar="N",
+            least=0,
+            default="as many as fit the machine",
+        ),
+    ] = None
+
+    def __post_init__(self) -> None:
+        check(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

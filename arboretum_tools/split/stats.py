@@ -14,7 +14,7 @@ import numpy as np
 from arboretum_metadata.vocab import GROUPS, RANKS
 from arboretum_tools.imaging import figures
 from arboretum_tools.options import takes
-from arboretum_tools.options.stats import SplitStatsOptions
+from arboretum_tools.options.split import SplitStatsOptions
 from arboretum_tools.split.files.manifest import Split, open_split
 from arboretum_tools.taxa.bands import BANDS
 from arboretum_tools.wording import counted

@@ -18,7 +18,9 @@ import numpy as np
 
 from arboretum_metadata.vocab import WITHDRAWN
 from arboretum_tools.errors import StoreError, UsageError, VerificationError
-from arboretum_tools.events import OnEvent, StageFinished, StageStarted, UnitDone, ignore
+from arboretum_tools.events import StageFinished, StageStarted, UnitDone
+from arboretum_tools.options import takes
+from arboretum_tools.options.store import MergeOptions
 from arboretum_tools.photos.photo_plan import SavedPlan
 from arboretum_tools.progress import shows_progress
 from arboretum_tools.store import plans
@@ -28,7 +30,7 @@ from arboretum_tools.store.shards import layout
 from arboretum_tools.store.shards.record import PhotoRecord, from_arrow
 from arboretum_tools.store.states import CODES, States
 from arboretum_tools.store.storage import Storage, storage_at
-from arboretum_tools.store.writer import SHARD_BYTES, SHARD_PHOTOS, StoreWriter
+from arboretum_tools.store.writer import StoreWriter
 from arboretum_tools.system.temporary_folders import TemporaryFolder
 from arboretum_tools.tabular.arrays import to_numpy
 from arboretum_tools.wording import counted
@@ -65,15 +67,8 @@ class MergeReport:
 
 
 @shows_progress
-def merge_stores(
-    sources: Iterable[str | Path],
-    to: str | Path,
-    *,
-    shard_photos: int = SHARD_PHOTOS,
-    shard_bytes: int = SHARD_BYTES,
-    progress: bool = True,  # noqa: ARG001 - of shows_progress
-    on_event: OnEvent = ignore,
-) -> MergeReport:
+@takes(MergeOptions)
+def merge_stores(sources: Iterable[str | Path], to: str | Path, options: MergeOptions) -> MergeReport:
     """Copies what several image stores hold into one; of a single store, into shards of another size.
 
     Interrupted, the same call goes on. The sources are only read.
@@ -81,8 +76,7 @@ def merge_stores(
     Args:
         sources: image stores of one size, the first one first where several have an image of a photo.
         to: the folder of the merged store, which is made if it does not exist, and else added to.
-        shard_photos: photos at which a shard is finished.
-        shard_bytes: bytes at which a shard is finished.
+        options: {options}
         progress: draw bars where somebody watches and no `on_event` is given.
         on_event: gets a UnitDone for each shard of a source that was copied.
 
@@ -105,10 +99,10 @@ def merge_stores(
     for store in stores:
         _check_source(store, stores[0], to)
     with StoreWriter.create(
-        to, stores[0].config, shard_photos=shard_photos, shard_bytes=shard_bytes
+        to, stores[0].config, shard_photos=options.shard_photos, shard_bytes=options.shard_bytes
     ) as writer:
         target = writer.storage
-        merge = _Merge(stores, ImageStore.open(target))
+        merge, on_event = _Merge(stores, ImageStore.open(target)), options.on_event
         on_event(StageStarted("merge", sum(len(store.shards()) for store in stores), "shard"))
         for position, store in enumerate(stores):
             for shard in store.shards():

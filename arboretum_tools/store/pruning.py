@@ -21,8 +21,10 @@ import numpy as np
 import pyarrow.compute as pc
 
 from arboretum_metadata.vocab import WITHDRAWN
-from arboretum_tools.errors import UsageError, VerificationError
+from arboretum_tools.errors import VerificationError
 from arboretum_tools.events import OnEvent, StageFinished, StageStarted, UnitDone, ignore
+from arboretum_tools.options import takes
+from arboretum_tools.options.store import PruneOptions
 from arboretum_tools.photos.photo_ids import PhotoIds, read_photo_ids
 from arboretum_tools.progress import shows_progress
 from arboretum_tools.store.reader import ImageStore
@@ -35,9 +37,6 @@ from arboretum_tools.tabular.arrays import from_numpy, to_numpy
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-#: What a tombstone may say, in characters.
-LONGEST_REASON = 500
 
 _PENDING, _OK, _WITHDRAWN = (CODES.index(name) for name in (layout.PENDING, "ok", WITHDRAWN))
 
@@ -77,14 +76,9 @@ class PruneReport:
 
 
 @shows_progress
+@takes(PruneOptions)
 def prune_store(
-    images: str | Path,
-    photo_ids: Iterable[int] | str | Path,
-    *,
-    reason: str = "withdrawn",
-    apply: bool = True,
-    progress: bool = True,  # noqa: ARG001 - of shows_progress
-    on_event: OnEvent = ignore,
+    images: str | Path, photo_ids: Iterable[int] | str | Path, options: PruneOptions
 ) -> PruneReport:
     """Removes photos from an image store for good, and keeps them from being fetched again.
 
@@ -93,7 +87,7 @@ def prune_store(
     Args:
         images: the store's folder.
         photo_ids: the photos, or a file of their ids, pages or addresses, as `--photo-ids` takes it.
-        reason: why, for the tombstones; at most 500 printable characters.
+        options: {options}
         apply: False only counts.
         progress: draw bars where somebody watches and no `on_event` is given.
         on_event: gets a UnitDone for each shard that was written anew.
@@ -112,17 +106,15 @@ def prune_store(
     >>> at.prune_store("images-copy", [photo_id], reason="asked by the photographer").removed
     1
     """
-    if not reason.isprintable() or not 0 < len(reason) <= LONGEST_REASON:
-        raise UsageError(f"a reason is 1 to {LONGEST_REASON} printable characters, not {reason[:80]!r}")
     ids = read_photo_ids(photo_ids) if isinstance(photo_ids, str | Path) else PhotoIds.of(photo_ids)
     wanted = to_numpy(ids.array)
     store = ImageStore.open(images)
-    if not apply:
+    if not options.apply:
         return _counted(store, wanted)
     with StoreWriter.create(store.storage, store.config) as writer:
         # Again, under the lock: a run that was cut short has just been repaired.
         report = _counted(ImageStore.open(images), wanted)
-        withdraw(writer, wanted, reason, on_event)
+        withdraw(writer, wanted, options.reason, options.on_event)
     return replace(report, applied=True)
 
 

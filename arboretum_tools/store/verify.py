@@ -18,9 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from arboretum_tools.errors import ArboretumError, StoreError, VerificationError
-from arboretum_tools.events import OnEvent, ShardFinished, StageFinished, StageStarted, ignore
+from arboretum_tools.events import ShardFinished, StageFinished, StageStarted
 from arboretum_tools.imaging import image_format
 from arboretum_tools.imaging.image_format import NotWholeError
+from arboretum_tools.options import takes
+from arboretum_tools.options.store import VerifyOptions
 from arboretum_tools.progress import shows_progress
 from arboretum_tools.store import inventory
 from arboretum_tools.store.reader import ImageStore
@@ -101,13 +103,8 @@ class DamagedStoreError(VerificationError):
 
 
 @shows_progress
-def verify_store(
-    path: str | Path | Storage,
-    *,
-    decode: bool = False,
-    progress: bool = True,  # noqa: ARG001 - of shows_progress
-    on_event: OnEvent = ignore,
-) -> Verification:
+@takes(VerifyOptions)
+def verify_store(path: str | Path | Storage, options: VerifyOptions) -> Verification:
     """Reads every image of the store at `path` and compares it with what its index says.
 
     Checked are: the tar header before each image, its length, its SHA-256, its type and whether it is whole;
@@ -116,9 +113,7 @@ def verify_store(
 
     Args:
         path: the store's folder.
-        decode: decode the pixels as well, which finds images that came damaged: what a decoder warns of, and
-            markers out of place. About ten times the work. It cannot see all damage: of JPEGs in which one
-            bit of the pixels is another one, most are good JPEGs of other pixels.
+        options: {options}
         progress: draw bars where somebody watches and no `on_event` is given.
         on_event: gets a ShardFinished for each shard, in order.
 
@@ -131,7 +126,7 @@ def verify_store(
     >>> (found.photos, found.damaged)
     (1436, 0)
     """
-    began = time.monotonic()
+    began, on_event = time.monotonic(), options.on_event
     store = ImageStore.open(storage_at(path).fresh())
     numbers = store.shards()
     open_shards = len(layout.shard_files(store.storage)) - len(numbers)
@@ -140,7 +135,7 @@ def verify_store(
     on_event(StageStarted("verify", len(numbers), "shard"))
     with ThreadPoolExecutor(max(os.cpu_count() or 1, store.storage.parallel), "arboretum-verify") as pool:
         try:
-            checked = pool.map(lambda number: _check_shard(store, number, decode=decode), numbers)
+            checked = pool.map(lambda number: _check_shard(store, number, decode=options.decode), numbers)
             for number, (found, images, read) in zip(numbers, checked, strict=True):
                 damages += found[: MOST_TOLD - len(damages)]
                 damaged += len(found)
@@ -158,7 +153,7 @@ def verify_store(
         open_shards=open_shards,
         photos=photos,
         size_bytes=size_bytes,
-        decoded=decode,
+        decoded=options.decode,
         damages=(*damages, *twice[: MOST_TOLD - len(damages)]),
         damaged=damaged + len(twice),
         seconds=time.monotonic() - began,

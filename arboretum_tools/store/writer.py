@@ -12,6 +12,7 @@ from typing import Self
 from arboretum_tools.errors import ArboretumError, OutOfSpaceError, StoreError
 from arboretum_tools.events import Note, OnEvent, ShardFinished, ignore
 from arboretum_tools.imaging import image_format
+from arboretum_tools.options.store import SHARD_BYTES, SHARD_PHOTOS
 from arboretum_tools.store.shards import layout
 from arboretum_tools.store.shards.layout import StoreConfig
 from arboretum_tools.store.shards.record import PhotoRecord
@@ -22,8 +23,6 @@ from arboretum_tools.store.storage.lock import ALONE, Task
 from arboretum_tools.system.atomic_files import out_of_space
 
 #: A shard is finished at so many photos (tried, not only stored) or so many bytes, whichever is first.
-SHARD_PHOTOS = 10_000
-SHARD_BYTES = 2**30
 
 
 class StoreWriter:

@@ -12,19 +12,19 @@ import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, TypedDict, overload
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypedDict, overload
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from arboretum_metadata.schema import LINEAGE, PART
 from arboretum_tools import notebook_views, stable_key
 from arboretum_tools.errors import ArboretumError, SplitError, UsageError
+from arboretum_tools.options.export import OnError
 from arboretum_tools.samples import Samples, join, require
 from arboretum_tools.split.files.manifest import Split, open_split
 from arboretum_tools.store.locations import Locations
 from arboretum_tools.store.reader import ImageStore
+from arboretum_tools.subset.conditions import OF_CLASS, checked, classes_with, is_one_of
 from arboretum_tools.subset.hugging_face import to_hugging_face
 from arboretum_tools.subset.rows import Rows
 from arboretum_tools.subset.torch_view import TorchView
@@ -37,23 +37,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
-#: What iterating, and a DataLoader over `to_torch`, do at a photo that cannot be read or decoded.
-OnError = Literal["raise", "skip"]
-
 # Photos that a notebook shows.
 _SHOWN = 8
-
-# Columns of the classes that photos can be chosen by; counts are of the split, not of a subset.
-_OF_CLASS = (
-    "class_key",
-    "name",
-    "rank",
-    "taxon_id",
-    "scientific_name",
-    "common_name",
-    *LINEAGE,
-    "shot",
-)
 
 
 class Item(TypedDict):
@@ -114,8 +99,6 @@ class Subset(Sequence[Item]):
         on_error: OnError = "raise",
         origin: Origin | None = None,
     ) -> None:
-        if on_error not in ("raise", "skip"):
-            raise UsageError(f"at an error there is raise or skip, not {on_error!r}")
         self.split_name = split.name
         self.part = samples.part
         self.store = store
@@ -307,15 +290,11 @@ class Subset(Sequence[Item]):
         65
         """
         keep = np.ones(len(self), dtype=bool)
-        for column, requested in conditions.items():
-            values = list(requested) if isinstance(requested, list | tuple | set | frozenset) else [requested]
-            if column in _OF_CLASS:
-                keep &= self._classes_with(column, values)[self.labels]
-            elif column in PART.names:
-                keep &= _is_in(self._rows.table(self.photo_ids, [column])[column], column, values)
+        for column, value in conditions.items():
+            if column in OF_CLASS:
+                keep &= classes_with(self.classes, column, value, self.split_name)[self.labels]
             else:
-                known = [*_OF_CLASS, *PART.names]
-                raise UsageError(f"photos have no {column!r}", hint=f"There are {', '.join(known)}.")
+                keep &= is_one_of(self._rows.table(self.photo_ids, [checked(column)])[column], column, value)
         return self._taken(np.flatnonzero(keep))
 
     def by_class(self, label: SupportsIndex) -> Subset:
@@ -478,13 +457,6 @@ class Subset(Sequence[Item]):
             raise IndexError(f"{position} is outside a subset of {length} photos")
         return position + length
 
-    def _classes_with(self, column: str, values: list[Any]) -> NDArray[np.bool_]:
-        found = _is_in(self.classes[column], column, values)
-        for value in values:
-            if not found.any() or not _is_in(self.classes[column], column, [value]).any():
-                raise UsageError(f"no class of {self.split_name} has {column} {value!r}")
-        return found
-
     def _taken(self, positions: NDArray[np.int64]) -> Subset:
         taken = object.__new__(Subset)
         taken.__dict__.update(self.__dict__)
@@ -495,12 +467,3 @@ class Subset(Sequence[Item]):
         taken.skipped = {}
         taken._taken_from = positions if self._taken_from is None else self._taken_from[positions]
         return taken
-
-
-def _is_in(column: pa.ChunkedArray, name: str, values: list[Any]) -> NDArray[np.bool_]:
-    try:
-        requested = pa.array(values, column.type)
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        raise UsageError(f"{name} is {column.type}; {values!r} is not") from error
-    found: NDArray[np.bool_] = np.asarray(pc.is_in(column, value_set=requested))
-    return found

@@ -6,33 +6,22 @@ from pathlib import Path
 
 from arboretum_metadata.schema import CLASSES
 from arboretum_tools.errors import SplitError
+from arboretum_tools.options import takes
+from arboretum_tools.options.export import SubsetOptions
 from arboretum_tools.split.files.manifest import Split, open_split
 from arboretum_tools.store.reader import ImageStore
-from arboretum_tools.subset.dataset import OnError, Subset
+from arboretum_tools.subset.dataset import Subset
 from arboretum_tools.tabular.tables import read_table
 from arboretum_tools.wording import counted
 
 
-def load_subset(
-    split: str | Path | Split,
-    *,
-    images: str | Path = "images",
-    part: str = "train",
-    allow_missing: bool = False,
-    on_error: OnError = "raise",
-    same_classes_as: str | Path | None = None,
-) -> Subset:
+@takes(SubsetOptions)
+def load_subset(split: str | Path | Split, options: SubsetOptions) -> Subset:
     """Opens one part of a split over an image store.
 
     Args:
         split: the folder of a split, or a split.
-        images: the image store.
-        part: train, val or test.
-        allow_missing: leave out the photos that the store does not hold.
-        on_error: what iterating and `to_torch` do at a photo that cannot be read or decoded: "raise", or
-            "skip" it and note it in `Subset.skipped`. `subset[i]` raises either way.
-        same_classes_as: an export or another split, whose labels must mean the same classes: a model that was
-            trained on the one is then tested on the other.
+        options: {options}
 
     Raises:
         SplitError: the split cannot be read, has no such part, or its classes are not those of
@@ -46,10 +35,15 @@ def load_subset(
     (956, 'Passer domesticus')
     """
     opened = split if isinstance(split, Split) else open_split(split, in_memory=False)
-    if same_classes_as is not None:
-        _check_classes(opened, Path(same_classes_as))
-    store = ImageStore.open(images)
-    return Subset.open(opened, store, opened.part_named(part), allow_missing=allow_missing, on_error=on_error)
+    if options.same_classes_as is not None:
+        _check_classes(opened, Path(options.same_classes_as))
+    return Subset.open(
+        opened,
+        ImageStore.open(options.images),
+        opened.part_named(options.part),
+        allow_missing=options.allow_missing,
+        on_error=options.on_error,
+    )
 
 
 def _check_classes(split: Split, other: Path) -> None:

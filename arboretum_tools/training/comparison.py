@@ -15,6 +15,8 @@ from arboretum_tools.evaluation.reporting.figures import Bar, draw_methods
 from arboretum_tools.evaluation.reporting.headings import heading
 from arboretum_tools.evaluation.reporting.report import cell as interval_cell
 from arboretum_tools.evaluation.runs import Spread
+from arboretum_tools.options import takes
+from arboretum_tools.options.evaluation import PartOptions
 from arboretum_tools.split.files.manifest import Split, open_split
 from arboretum_tools.tabular.markdown import cell, table
 from arboretum_tools.tabular.spreadsheets import plain
@@ -38,15 +40,16 @@ class ComparedMethod:
     differences: dict[str, Difference] | None
 
 
+@takes(PartOptions)
 def compare_runs(
-    split: str | Path | Split, runs: Sequence[str | Path], *, part: str = "test"
+    split: str | Path | Split, runs: Sequence[str | Path], options: PartOptions
 ) -> tuple[ComparedMethod, ...]:
     """Compares training runs on one split; runs that differ in their seed alone count as one method.
 
     Args:
         split: that they were trained on, or its folder.
         runs: folders of finished runs; the others are compared against the first.
-        part: whose predictions are compared.
+        options: {options}
 
     Raises:
         UsageError: no run.
@@ -56,6 +59,7 @@ def compare_runs(
     >>> import arboretum_tools as at
     >>> found = at.compare_runs("splits/aves-lt100", ["runs/ce", "runs/mdcs"])  # doctest: +SKIP
     """
+    part = options.part
     if not runs:
         raise UsageError("there is no run to compare")
     opened = split if isinstance(split, Split) else open_split(split)

@@ -10,7 +10,7 @@ from arboretum_tools.errors import SplitError, TrainingError, UsageError
 from arboretum_tools.evaluation import Evaluation, evaluate
 from arboretum_tools.evaluation.reporting.report import save as save_report
 from arboretum_tools.events import OnEvent, StageFinished, StageStarted, ignore
-from arboretum_tools.options.training import TrainingRecipe, recipe
+from arboretum_tools.options.training import RunOptions, TrainingRecipe, recipe
 from arboretum_tools.progress import shows_progress
 from arboretum_tools.split.files.manifest import Split, open_split
 from arboretum_tools.subset import load_subset
@@ -79,11 +79,10 @@ def train(
     >>> import arboretum_tools as at
     >>> report = at.train("splits/aves-lt100", out="runs/ce", method="ce", epochs=1)  # doctest: +SKIP
     """
+    RunOptions(out=out, images=images, teacher=teacher, device=device, workers=workers)
     made = recipe(method, **hyperparameters)
     opened = split if isinstance(split, Split) else open_split(split, in_memory=False)
     _check(opened, made, teacher)
-    if workers is not None and workers < 0:
-        raise UsageError(f"workers must be 0 or more, not {workers}")
     try:
         import torch  # noqa: F401
     except ImportError as error:

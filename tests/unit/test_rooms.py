@@ -15,3 +15,8 @@ FOLDERS = sorted({path.parent for package in PACKAGES for path in package.rglob(
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_a_folder_has_a_dozen_files_at_most(folder):
     assert len([path for path in folder.iterdir() if path.is_file()]) <= 12
+
+
+def test_a_module_has_less_than_500_lines():
+    modules = [path for package in PACKAGES for path in package.rglob("*.py")]
+    assert [path for path in modules if len(path.read_text(encoding="utf-8").splitlines()) >= 500] == []

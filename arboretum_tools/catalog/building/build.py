@@ -3,7 +3,7 @@
 1. What is not Parquet is spooled as Parquet; the first source lists the photos, the others add columns.
 2. Duplicates are resolved and names counted as for a raw catalogue (the same code); the distinct names,
    sorted as lineages, become the taxa table.
-3. One pass deals the photos into buckets: ranges of `tax` with about BUCKET_PHOTOS photos each.
+3. One pass deals the photos into buckets: ranges of `tax` with about `bucket_photos` photos each.
 4. Bucket by bucket: join what the other sources bring, sort by (tax, photo_id), write the part.
 5. The finished folder takes the catalogue's name; the catalogue that was there stays whole until then.
 
@@ -31,7 +31,9 @@ from arboretum_tools.catalog.layouts.built import TAXON_COLUMNS
 from arboretum_tools.catalog.layouts.files import default_path
 from arboretum_tools.catalog.sources import Source
 from arboretum_tools.errors import CatalogError, UsageError
-from arboretum_tools.events import Note, OnEvent, StageFinished, StageStarted, UnitDone, ignore
+from arboretum_tools.events import Note, StageFinished, StageStarted, UnitDone
+from arboretum_tools.options import takes
+from arboretum_tools.options.catalog import BuildOptions
 from arboretum_tools.progress import shows_progress
 from arboretum_tools.system.atomic_files import read_json, sha256_of_json, write_json
 from arboretum_tools.tabular.query import (
@@ -48,9 +50,6 @@ from arboretum_tools.wording import counted
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-#: Photos a bucket, and so a part, about: with the workers, what bounds memory.
-BUCKET_PHOTOS = 2_000_000
 
 # Buckets that are sorted and written at a time: one thread encodes a part, so a second one fills the cores.
 _WORKERS = 2
@@ -96,17 +95,8 @@ class BuildReport:
 
 
 @shows_progress
-def build_catalog(
-    source: str | Path | Iterable[str | Path],
-    to: str | Path | None = None,
-    *,
-    threads: int | None = None,
-    bucket_photos: int = BUCKET_PHOTOS,
-    strict: bool = False,
-    observation_uuid: bool = False,
-    progress: bool = True,  # noqa: ARG001 - of shows_progress
-    on_event: OnEvent = ignore,
-) -> BuildReport:
+@takes(BuildOptions)
+def build_catalog(source: str | Path | Iterable[str | Path], options: BuildOptions) -> BuildReport:
     """Builds a catalogue from published metadata, iNaturalist Open Data and GBIF, alone or joined.
 
     The first source that was named lists the photos, in this order: published metadata, iNaturalist's export,
@@ -117,13 +107,9 @@ def build_catalog(
         source: files and folders: Parquet or CSV as published; iNaturalist's CSV export or answers of its
             API; the folder or tar of Open Data; a Darwin Core archive, zip or folder. Each as often as
             wanted. Links to files are followed.
-        to: the catalogue's folder; default `$ARBORETUM_CATALOG`, else `./catalog`. A built catalogue there
-            is replaced once the new one is whole; anything else is refused.
+        options: {options}
         threads: default all cores.
         bucket_photos: photos a part, about; memory grows with it.
-        strict: whether to refuse sources of which rows must be left out (duplicates, photos under several
-            classes, bad ids or extensions); else they are left out by rule and listed in the catalogue.
-        observation_uuid: whether to keep the observations' full UUIDs as a column, about 11 bytes a photo.
         progress: draw bars where somebody watches and no `on_event` is given.
         on_event: progress.
 
@@ -138,10 +124,10 @@ def build_catalog(
     True
     """
     paths = [Path(source)] if isinstance(source, str | Path) else [Path(path) for path in source]
-    target = Path(to) if to is not None else default_path()
+    target = Path(options.to) if options.to is not None else default_path()
     found = sources.recognise(paths)
-    if bucket_photos < 1:
-        raise UsageError(f"bucket_photos must be 1 or more, not {bucket_photos}")
+    if options.bucket_photos < 1:
+        raise UsageError(f"bucket_photos must be 1 or more, not {options.bucket_photos}")
     for path in paths:
         if target.resolve().is_relative_to(path.resolve()) or path.resolve().is_relative_to(target.resolve()):
             raise UsageError(
@@ -154,15 +140,13 @@ def build_catalog(
         # Parts of an interrupted build from before they said their taxa are written anew.
         "parts_say": "taxa",
         "toolkit": __version__,
-        "bucket_photos": bucket_photos,
-        "strict": strict,
-        "observation_uuid": observation_uuid,
+        "bucket_photos": options.bucket_photos,
+        "strict": options.strict,
+        "observation_uuid": options.observation_uuid,
         "sources": {kind: [_stamp(path) for path in members] for kind, members in found.items()},
     }
-    with work_folder(target, sha256_of_json(plan)) as work, working(work, threads) as connection:
-        build = _Build(
-            connection, work, bucket_photos, strict=strict, uuids=observation_uuid, on_event=on_event
-        )
+    with work_folder(target, sha256_of_json(plan)) as work, working(work, options.threads) as connection:
+        build = _Build(connection, work, options)
         build.prepare(found)
         resumed = build.write_parts()
         meta = build.finish(found)
@@ -184,23 +168,14 @@ def build_catalog(
 class _Build:
     """One build in its work folder; every step looks first whether it is done."""
 
-    def __init__(
-        self,
-        connection: Connection,
-        work: Path,
-        bucket_photos: int,
-        *,
-        strict: bool,
-        uuids: bool,
-        on_event: OnEvent,
-    ) -> None:
+    def __init__(self, connection: Connection, work: Path, options: BuildOptions) -> None:
         self._connection = connection
-        self._strict = strict
-        self._optional = [c for c in parts.OPTIONAL if uuids or c not in parts.ON_DEMAND]
+        self._strict = options.strict
+        self._optional = [c for c in parts.OPTIONAL if options.observation_uuid or c not in parts.ON_DEMAND]
         self._work = work
         self._new = work / "new"
-        self._bucket_photos = bucket_photos
-        self._on_event = on_event
+        self._bucket_photos = options.bucket_photos
+        self._on_event = options.on_event
         self._state: dict[str, Any] = {}
 
     def prepare(self, found: Mapping[str, Sequence[Path]]) -> None:

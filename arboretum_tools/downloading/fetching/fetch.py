@@ -12,7 +12,7 @@ from typing import Self
 from arboretum_tools.downloading.fetching.hosts import TIMEOUTS, Hosts, LaterError, Served
 from arboretum_tools.downloading.fetching.photo_queue import Fetch
 from arboretum_tools.downloading.fetching.verify import Answer, Verdict, judge, judge_pixels
-from arboretum_tools.downloading.network.client import Reply, UntrustedError, WireError
+from arboretum_tools.downloading.network.exchange import Reply, UntrustedError, WireError
 from arboretum_tools.downloading.network.urls import AddressRefusedError, variant
 from arboretum_tools.downloading.options import DownloadOptions
 from arboretum_tools.events import OnEvent, ignore

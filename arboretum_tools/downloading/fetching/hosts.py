@@ -20,13 +20,8 @@ from typing import Self
 from arboretum_tools.downloading.fetching.limiter import IN_A_ROW, HostLimiter, parse_retry_after
 from arboretum_tools.downloading.fetching.photo_queue import Fetch
 from arboretum_tools.downloading.fetching.verify import THROTTLING
-from arboretum_tools.downloading.network.client import (
-    HttpClient,
-    Reply,
-    UnreachedError,
-    UntrustedError,
-    WireError,
-)
+from arboretum_tools.downloading.network.client import HttpClient
+from arboretum_tools.downloading.network.exchange import Reply, UnreachedError, UntrustedError, WireError
 from arboretum_tools.downloading.network.proxy import Proxy, proxy_for
 from arboretum_tools.downloading.network.urls import STATIC_HOST, AddressRefusedError, base_url_of
 from arboretum_tools.downloading.options import DownloadOptions

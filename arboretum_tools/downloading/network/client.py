@@ -16,13 +16,11 @@ import select
 import socket
 import ssl
 from collections.abc import Mapping
-from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp import hdrs
 from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from aiohttp.http import HttpProcessingError, RawResponseMessage
 from multidict import CIMultiDict
@@ -30,6 +28,13 @@ from yarl import URL
 
 from arboretum_tools.downloading.network.addresses import is_public
 from arboretum_tools.downloading.network.body_memory import SMALL_BYTES, BodyMemory
+from arboretum_tools.downloading.network.exchange import (
+    Exchange,
+    Reply,
+    UnreachedError,
+    UntrustedError,
+    WireError,
+)
 from arboretum_tools.downloading.network.proxy import Proxy
 from arboretum_tools.downloading.network.urls import AddressRules, base_url_of
 from arboretum_tools.errors import BadInputError
@@ -48,9 +53,6 @@ _BUFFER_BYTES = 2**18
 # Seconds for which the addresses of a name are believed.
 _NAMES_S = 300
 
-#: So many bytes have to come while patience lasts, or all of an answer that has fewer.
-LEAST_BYTES = 2**14
-
 # A connection that nobody asked for so long has probably been closed by the host, in seconds.
 _IDLE_S = 15.0
 
@@ -62,42 +64,6 @@ _MOST_INTERIM = 20
 
 # A proxy that wants to know who asks.
 _UNAUTHORIZED = 407
-
-
-class WireError(Exception):
-    """No whole answer came; the text says why. Internal: ends as the photo's error."""
-
-
-class UnreachedError(WireError):
-    """No connection: the name has no address, or nobody answers there."""
-
-
-class UntrustedError(UnreachedError):
-    """Who answers is not the host: a certificate that is not trusted, a name that leads to a private address.
-
-    Nothing was asked of it, and to ask at once again changes nothing.
-    """
-
-
-class Reply(NamedTuple):
-    """What a server answered.
-
-    Attributes:
-        status: HTTP status, 200 to 999.
-        body: all of it; empty where the status is not 200; None where it is larger than any photo.
-        etag: header as it came, bytes that are not UTF-8 as lone surrogates; so are the next three. None =
-            not sent.
-        location: header.
-        retry_after: header.
-        encoding: the `Content-Encoding`.
-    """
-
-    status: int
-    body: bytes | None
-    etag: str | None = None
-    location: str | None = None
-    retry_after: str | None = None
-    encoding: str | None = None
 
 
 class _Endpoint:
@@ -148,51 +114,6 @@ class _Endpoint:
             raise UnreachedError(f"cannot connect to {name}: {_in_words(error)}") from error
 
 
-class _Exchange:
-    """One question on its way.
-
-    Attributes:
-        protocol: of its connection.
-        until: the loop's time at which it is too late.
-        heard_at: the loop's time at which something of the answer came last, or it was asked.
-        body: that is being read; None before the headers have come.
-        came: bytes of the body that had come by `heard_at`.
-        held_up: whether it is not read on for want of memory; the clock stands still then.
-        patience_s: seconds in which `LEAST_BYTES` have to come.
-        lost_at: the loop's time at which patience ends.
-        enough: bytes of the body that have to have come by then.
-    """
-
-    __slots__ = (
-        "body",
-        "came",
-        "enough",
-        "heard_at",
-        "held_up",
-        "lost_at",
-        "patience_s",
-        "protocol",
-        "until",
-    )
-
-    def __init__(self, protocol: ResponseHandler, until: float, patience_s: float, now: float) -> None:
-        self.protocol = protocol
-        self.until = until
-        self.patience_s = patience_s
-        self.lost_at = now + patience_s
-        self.enough = LEAST_BYTES
-        self.heard_at = now
-        self.body: aiohttp.StreamReader | None = None
-        self.came = 0
-        self.held_up = False
-
-    def fail(self, error: Exception) -> None:
-        """Ends it with an error, in whatever it waits for."""
-        self.protocol.set_exception(error)
-        if self.body is not None:
-            self.body.set_exception(error)
-
-
 class HttpClient:
     """Asks hosts, directly or through a proxy; an object of one event loop.
 
@@ -220,7 +141,7 @@ class HttpClient:
         self._loop = asyncio.get_running_loop()
         self._tls: ssl.SSLContext | None = None
         self._endpoints: dict[tuple[str, Proxy | None], _Endpoint] = {}
-        self._under_way: set[_Exchange] = set()
+        self._under_way: set[Exchange] = set()
         self._connector = aiohttp.TCPConnector(
             limit=0, resolver=_PublicResolver(rules), ttl_dns_cache=_NAMES_S
         )
@@ -293,7 +214,7 @@ class HttpClient:
         protocol.set_response_params(
             read_until_eof=True, auto_decompress=False, read_timeout=None, read_bufsize=_BUFFER_BYTES
         )
-        exchange = _Exchange(protocol, until, patience_s, self._loop.time())
+        exchange = Exchange(protocol, until, patience_s, self._loop.time())
         self._under_way.add(exchange)
         again = False
         try:
@@ -328,7 +249,7 @@ class HttpClient:
             headers.get(hdrs.CONTENT_ENCODING),
         )
 
-    async def _body(self, message: RawResponseMessage, exchange: _Exchange) -> bytes | None:
+    async def _body(self, message: RawResponseMessage, exchange: Exchange) -> bytes | None:
         """The body of an answer; None where it is not read to its end."""
         stream = exchange.body
         assert stream is not None
@@ -367,17 +288,14 @@ class HttpClient:
             body += piece
         return bytes(body)
 
-    async def _reserve(self, exchange: _Exchange, size_bytes: int) -> None:
+    async def _reserve(self, exchange: Exchange, size_bytes: int) -> None:
         """Waits for the memory of a large body; the host waits too, and is not blamed."""
         began = self._loop.time()
         exchange.held_up = True
         try:
             await self.body_memory.reserve(size_bytes)
         finally:
-            exchange.held_up = False
-            exchange.heard_at = self._loop.time()
-            exchange.until += exchange.heard_at - began
-            exchange.lost_at += exchange.heard_at - began
+            exchange.go_on(began, self._loop.time())
 
     def _endpoint(self, name: str, proxy: Proxy | None) -> _Endpoint:
         tls = name.startswith("https:")
@@ -423,23 +341,7 @@ class HttpClient:
         """Gives up on answers of which nothing came for too long; one timer for all connections."""
         now = self._loop.time()
         for exchange in tuple(self._under_way):
-            if exchange.held_up:
-                continue
-            body = exchange.body
-            if body is not None and body.total_bytes != exchange.came:
-                exchange.came, exchange.heard_at = body.total_bytes, now
-            if exchange.came >= exchange.enough and now >= exchange.lost_at:
-                exchange.enough, exchange.lost_at = exchange.came + LEAST_BYTES, now + exchange.patience_s
-            broken = exchange.protocol.exception()
-            if now >= exchange.until:
-                exchange.fail(TimeoutError())
-            elif now - exchange.heard_at > self._read_s:
-                exchange.fail(WireError(f"nothing came within {self._read_s:g} s"))
-            elif now >= exchange.lost_at and exchange.came < exchange.enough:
-                exchange.fail(TimeoutError(f"next to nothing came within {exchange.patience_s:.3g} s"))
-            elif body is not None and broken is not None and not body.is_eof() and body.exception() is None:
-                # What is no chunk is not told to a body that is being read: it would wait for ever.
-                body.set_exception(broken)
+            exchange.look(now, self._read_s)
         self._sweeper = self._loop.call_later(_SWEEP_S, self._sweep)
 
 

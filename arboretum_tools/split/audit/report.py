@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from arboretum_metadata.schema import CLASSES, EXCLUDED, JOINED, NEAR_DUPLICATES, PART, UNUSED_CLASSES, Table
 from arboretum_tools.errors import SplitError, UsageError
-from arboretum_tools.events import OnEvent, ignore
+from arboretum_tools.options import takes
+from arboretum_tools.options.split import AuditOptions
 from arboretum_tools.progress import shows_progress
 from arboretum_tools.split.audit import benchmark, draw, hashes, joined, kept_out, pictures, rows, sides
 from arboretum_tools.split.audit.checks import Check, Files, all_checks, guarded
@@ -117,25 +118,13 @@ def _checks_in(report: object) -> list[dict[str, Any]]:
 
 
 @shows_progress
-def audit_split(
-    path: str | Path,
-    *,
-    images: str | Path | None = None,
-    near_duplicates: bool = False,
-    exclude: Sequence[str | Path] = (),
-    expect: str | None = None,
-    progress: bool = True,  # noqa: ARG001 - of shows_progress
-    on_event: OnEvent = ignore,
-) -> Audit:
+@takes(AuditOptions)
+def audit_split(path: str | Path, options: AuditOptions) -> Audit:
     """Recomputes every promise of a split from its files.
 
     Args:
         path: the folder of the split.
-        images: an image store: photos of two parts are then compared by their bytes.
-        near_duplicates: with `images`, compare them by what they show too; a split made with
-            `near_duplicates` always is.
-        exclude: files or splits of which nothing may be in this split, as `make_split` takes them.
-        expect: the `split_sha256` that the split must have, as a paper prints it.
+        options: {options}
         progress: draw bars where somebody watches and no `on_event` is given.
         on_event: gets progress while images are read.
 
@@ -150,13 +139,12 @@ def audit_split(
     True
     """
     path = Path(path)
-    if near_duplicates and images is None:
-        raise UsageError("near-duplicates are looked for in an image store: name one with images")
+    expect = options.expect
     if expect is not None:
         expect = expect.strip().lower()
         if not _SHA256.fullmatch(expect):
             raise UsageError(f"a split_sha256 has 64 hexadecimal digits; {expect[:80]!r} is not one")
-    store = None if images is None else ImageStore.open(images)
+    store = None if options.images is None else ImageStore.open(options.images)
     files = _read(path)
     of_hashes = list(guarded({"hashes": lambda: hashes.checks(files, expect)}))
     as_expected = next((check for check in of_hashes if check.name == hashes.EXPECTED), None)
@@ -167,11 +155,13 @@ def audit_split(
     checks += guarded({"drawn": lambda: draw.checks(files)})
     checks += guarded({"sides": lambda: sides.checks(files)})
     checks += guarded({"rows and names": lambda: rows.checks(files)})
-    listed = [Path(one) for one in exclude]
+    listed = [Path(one) for one in options.exclude]
     checks += guarded({"what is kept out": lambda: kept_out.checks(files, listed)})
     near = None
     if store is not None:
-        of_images, near = pictures.checks(files, store, on_event, near_duplicates=near_duplicates)
+        of_images, near = pictures.checks(
+            files, store, options.on_event, near_duplicates=options.near_duplicates
+        )
         checks += of_images
     stated = files.meta.get("split_sha256")
     stated = stated if isinstance(stated, str) else None

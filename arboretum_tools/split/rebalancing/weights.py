@@ -14,13 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arboretum_tools.errors import SplitError, UsageError
+from arboretum_tools.options.split import BETA
 from arboretum_tools.split.files.manifest import Split
 from arboretum_tools.system.atomic_files import check_output, whole_file, write_json
 from arboretum_tools.tabular.arrays import to_numpy
 from arboretum_tools.wording import counted, does
-
-#: Cui et al. 2019 (arXiv 1901.05555) use 0.9999 on iNaturalist and ImageNet.
-BETA = 0.9999
 
 #: What `save_weights` writes.
 WEIGHT_FILES = ("cls_num_list.json", "class_weights.json", "sample_weights.npz")

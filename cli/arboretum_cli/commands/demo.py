@@ -8,12 +8,15 @@ import shlex
 import shutil
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from arboretum_cli.flags.declared import takes
 from arboretum_cli.printing.output import duration, say, table
+from arboretum_tools.options import Option
 from arboretum_tools.wording import counted, size
 
 if TYPE_CHECKING:
@@ -37,15 +40,22 @@ _NOTE = "photos drawn, not taken"
 _MARK = ".arboretum-demo"
 
 
+@dataclass(frozen=True, kw_only=True)
+class OwnOptions:
+    """What `arboretum demo` takes."""
+
+    out: Annotated[Path, Option("Folder to work in; made if it is not there.", metavar="DIR", short="o")] = (
+        Path("arboretum-demo")
+    )
+    serve: Annotated[bool, Option("Keep the origin server up, so that each command can be run by hand.")] = (
+        False
+    )
+
+
+@takes(own=OwnOptions)
 def demo(
     context: typer.Context,
-    folder: Annotated[
-        Path, typer.Option("--out", "-o", help="Folder to work in; made if it is not there.", metavar="DIR")
-    ] = Path("arboretum-demo"),
-    serve: Annotated[
-        bool,
-        typer.Option("--serve", help="Keep the origin server up, so that each command can be run by hand."),
-    ] = False,
+    own: OwnOptions,
 ) -> None:
     """Run the whole pipeline, offline, in under a minute: from metadata to a subset ready for training.
 
@@ -62,7 +72,7 @@ def demo(
     from arboretum_tools.testing.origin import Origin
 
     started = time.monotonic()
-    folder = folder.absolute()
+    folder = own.out.absolute()
     _prepare(folder, catalog_path())
     with Origin(catalog_path()) as origin, _inside(folder, origin):
         say(f"origin server on {origin.url}, drawing the photos of the bundled sample (invented, not taken)")
@@ -75,7 +85,7 @@ def demo(
         _python()
         typer.echo("\n".join(["", *_came_out(), "", f"done in {duration(time.monotonic() - started)}"]))
         typer.echo(f"look into  {folder}\nand at     {folder / _SHEET}")
-        if serve:
+        if own.serve:
             _wait(folder, origin)
         else:
             typer.echo("The server has ended with this; `arboretum demo --serve` keeps it up, to type along.")

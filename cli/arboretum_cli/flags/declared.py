@@ -2,10 +2,12 @@
 
 A command names the stages whose options are its flags:
 
-    @takes(options=DownloadArguments)
-    def download(options: Given, dry_run: ... = False) -> None:
+    @takes(options=DownloadArguments, run=DownloadRun)
+    def download(options: Given, run: DownloadRun) -> None:
 
-Typer reads one parameter for each option; the command gets those that were given, by their names in Python.
+Typer reads one parameter for each option. For a parameter `Given` the command gets those that were given, by
+their names in Python; for one of the stage's own type a value of it. Options that no function of the library
+takes stand in a dataclass beside their command.
 """
 
 from __future__ import annotations
@@ -13,11 +15,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias, get_type_hints
+from typing import Annotated, Any, TypeAlias, get_args, get_type_hints
 
 import typer
 
-from arboretum_tools.options import Declared, declared
+from arboretum_tools.options import Declared, check, declared
 
 #: The options that were given, by the names of the keyword arguments of the public function.
 Given: TypeAlias = dict[str, Any]
@@ -44,9 +46,14 @@ def takes(*, only: tuple[str, ...] | None = None, **stages: type) -> Callable[[C
             options = [entry for entry in declared(stage) if only is None or entry.name in only]
             of_stage[parameter.name] = options
             parameters += [_parameter(entry) for entry in options]
+        as_values = [
+            parameter.name
+            for parameter in own_parameters(command)
+            if parameter.name in stages and parameter.annotation != Given
+        ]
 
         def called(**values: Any) -> None:
-            found = {
+            found: dict[str, Any] = {
                 stage: {
                     # A flag without a value says the opposite of the default.
                     entry.name: not entry.value if entry.kinds == (bool,) else value
@@ -55,11 +62,21 @@ def takes(*, only: tuple[str, ...] | None = None, **stages: type) -> Callable[[C
                 }
                 for stage, options in of_stage.items()
             }
+            for name in as_values:
+                found[name] = stages[name](**found[name])
+                check(found[name])
             command(**found, **values)
 
-        return in_place_of(command, called, parameters)
+        taken = in_place_of(command, called, parameters)
+        taken.stages = (*stages_of(command), *stages.values())  # type: ignore[attr-defined]
+        return taken
 
     return decorate
+
+
+def stages_of(command: Command) -> tuple[type, ...]:
+    """The stages whose options are flags of a command, innermost first."""
+    return getattr(command, "stages", ())
 
 
 def own_parameters(command: Command) -> list[inspect.Parameter]:
@@ -76,6 +93,7 @@ def in_place_of(command: Command, called: Command, parameters: Sequence[inspect.
     called.__name__, called.__doc__, called.__module__ = command.__name__, command.__doc__, command.__module__
     called.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    called.stages = stages_of(command)  # type: ignore[attr-defined]
     return called
 
 
@@ -134,7 +152,8 @@ def _kind(entry: Declared) -> Any:
         return bool
     one: type = str
     if not entry.option.text:
-        one = next((kind for kind in (Path, float, int) if kind in entry.kinds), str)
+        kinds = (*entry.kinds, *(inner for kind in entry.kinds for inner in get_args(kind)))
+        one = next((kind for kind in (Path, float, int) if kind in kinds), str)
     return list[one] if entry.option.many else one  # type: ignore[valid-type]
 
 

@@ -9,28 +9,16 @@ from __future__ import annotations
 import inspect
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from arboretum_cli.flags.declared import Command, Given, in_place_of, own_parameters, takes
 from arboretum_cli.flags.settings import license_setting
+from arboretum_cli.flags.shared import CatalogPath
 from arboretum_tools.options.select import SelectionOptions
 
 if TYPE_CHECKING:
     from arboretum_tools.catalog import Catalog, Selection
     from arboretum_tools.events import OnEvent
-
-_CatalogFlag = Annotated[
-    Path | None,
-    typer.Option(
-        "--catalog",
-        help="The catalogue: a folder that `arboretum catalog build` made, or published Parquet. [default: "
-        "$ARBORETUM_CATALOG, else ./catalog]",
-        metavar="PATH",
-        show_default=False,
-    ),
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +60,7 @@ def takes_selection(command: Command) -> Command:
     own = [parameter for parameter in own_parameters(command) if parameter.name != "flags"]
     added = [
         inspect.Parameter("selection", inspect.Parameter.KEYWORD_ONLY, annotation=Given),
-        inspect.Parameter("catalog", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_CatalogFlag),
+        inspect.Parameter("catalog", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=CatalogPath),
     ]
 
     def called(*, selection: Given, catalog: Path | None, **values: Any) -> None:

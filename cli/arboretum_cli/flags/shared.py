@@ -1,4 +1,4 @@
-"""Options that several commands share, declared once."""
+"""What several commands are given alike, declared once."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ from typing import Annotated
 
 import typer
 
+from arboretum_tools.options.catalog import DEFAULT_CATALOG
+
+SplitFolder = Annotated[Path, typer.Argument(help="The folder of the split.", metavar="SPLIT")]
+
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the file that is to be written.")]
@@ -15,6 +19,17 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the file t
 Images = Annotated[
     Path,
     typer.Option("--images", help="The image store: a folder, or s3://BUCKET/PREFIX.", metavar="STORE"),
+]
+
+CatalogPath = Annotated[
+    Path | None,
+    typer.Option(
+        "--catalog",
+        help="The catalogue: a folder that `arboretum catalog build` made, or published Parquet. "
+        f"[default: {DEFAULT_CATALOG}]",
+        metavar="PATH",
+        show_default=False,
+    ),
 ]
 
 

@@ -104,7 +104,7 @@ def test_what_cannot_be_annotated_is_one_error(tmp_path, built, write_catalog, p
     table = write(tmp_path / "s.csv", [{"photo": 1, "life_stage": "egg"}])
     with pytest.raises(BadInputError, match="photo_id or observation_id"):
         annotate_catalog(built, table)
-    with pytest.raises(UsageError, match="cannot be annotated"):
+    with pytest.raises(UsageError, match="unknown column"):
         annotate_catalog(built, table, "latitude")
     with pytest.raises(BadInputError, match="there is no table"):
         annotate_catalog(built, tmp_path / "none.csv")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import inspect
 import json
+import pkgutil
 from collections.abc import Iterable
 from typing import Annotated
 
@@ -13,18 +13,27 @@ import pytest
 import typer.main
 
 import arboretum_tools
-from arboretum_cli.main import app
+from arboretum_cli import main
+from arboretum_cli.flags.declared import stages_of
 from arboretum_tools.errors import RecipeError, UsageError
 from arboretum_tools.options import Option, check, declared, documented, takes
 from arboretum_tools.options.browse import BrowseOptions, GalleryOptions
+from arboretum_tools.options.catalog import (
+    AnnotateOptions,
+    BuildOptions,
+    CatalogStatsOptions,
+    PullOptions,
+    TaxonOptions,
+)
 from arboretum_tools.options.contact_sheet import ContactSheetOptions
 from arboretum_tools.options.download import DownloadArguments
-from arboretum_tools.options.evaluation import EvaluationOptions
-from arboretum_tools.options.export import ExportOptions
+from arboretum_tools.options.evaluation import ComparisonOptions, EvaluationOptions, PartOptions
+from arboretum_tools.options.export import ExportOptions, SubsetOptions
 from arboretum_tools.options.publish import PublishOptions
 from arboretum_tools.options.select import SelectionOptions
-from arboretum_tools.options.split import SplitOptions
-from arboretum_tools.options.stats import CatalogStatsOptions, SplitStatsOptions
+from arboretum_tools.options.split import AuditOptions, FamilyOptions, SplitOptions, SplitStatsOptions
+from arboretum_tools.options.store import MergeOptions, PruneOptions, VerifyOptions
+from arboretum_tools.options.training import RunOptions
 from arboretum_tools.split.recipes.recipe_file import read_recipe
 
 #: Every stage: its options, the public functions that take them, the command that has their flags.
@@ -32,15 +41,80 @@ STAGES = [
     (SelectionOptions, ("Catalog.select",), "select"),
     (DownloadArguments, ("download", "download_async", "estimate_download", "save_plan"), "download"),
     (SplitOptions, ("make_split",), "make-split"),
+    (FamilyOptions, ("make_family",), None),
+    (AuditOptions, ("audit_split",), "audit-split"),
     (ExportOptions, ("export",), "export"),
+    (SubsetOptions, ("load_subset",), None),
     (PublishOptions, ("publish_split",), "publish"),
     (EvaluationOptions, ("evaluate",), "evaluate"),
+    (ComparisonOptions, ("compare_predictions",), None),
+    (PartOptions, ("compare_runs",), "compare"),
+    (RunOptions, ("train",), "train"),
     (CatalogStatsOptions, ("catalog_stats",), "stats"),
     (SplitStatsOptions, ("split_stats",), "stats"),
+    (TaxonOptions, ("describe_taxon",), None),
     (ContactSheetOptions, ("contact_sheet",), "contact-sheet"),
     (BrowseOptions, ("browse",), "browse"),
     (GalleryOptions, ("save_gallery",), "browse"),
+    (BuildOptions, ("build_catalog",), "catalog build"),
+    (AnnotateOptions, ("annotate_catalog",), "catalog annotate"),
+    (PullOptions, ("catalog.pull.plan_pull",), "catalog pull"),
+    (VerifyOptions, ("verify_store",), "verify"),
+    (PruneOptions, ("prune_store",), "store prune"),
+    (MergeOptions, ("merge_stores",), "store merge"),
 ]
+
+#: Flags that mean the same in every command that has them, declared in `arboretum_cli.flags`.
+SHARED = {"--json", "--overwrite", "--images", "--endpoint", "--catalog", "--quiet", "--verbose", "--help"}
+
+#: What public functions take by name besides options: how they tell of their progress, things they work on
+#: that other stages' flags name, and what only tests set.
+NO_OPTIONS = {
+    *("on_event", "catalog", "photo_ids", "observation_ids", "exclude", "name"),
+    *("threads", "bucket_photos", "apply", "method", "in_memory"),
+}
+
+COMMANDS = {
+    **{name: command for name, (command, _) in main.COMMANDS.items()},
+    **{
+        f"{group} {name}": command
+        for group, (_, commands, _) in main.GROUPS.items()
+        for name, (command, _) in commands.items()
+    },
+}
+
+
+def _flags_of(command):
+    found = typer.main.get_command(main.app)
+    for name in command.split():
+        found = found.commands[name]
+    return {flag: p for p in found.params if p.param_type_name == "option" for flag in p.opts}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_has_no_option_that_is_not_declared(command):
+    declared_ones = [entry for stage in stages_of(COMMANDS[command]) for entry in declared(stage)]
+    flags = {entry.flag for entry in declared_ones} | {f"-{entry.option.short}" for entry in declared_ones}
+    assert set(_flags_of(command)) <= flags | SHARED | {"-q", "-v", "-h"}
+
+
+@pytest.mark.parametrize("stage", {s for command in COMMANDS.values() for s in stages_of(command)}, ids=str)
+def test_options_of_a_command_alone_say_what_they_do(stage):
+    for entry in declared(stage):
+        assert entry.option.help.endswith(".")
+        assert entry.option.metavar or entry.kinds == (bool,) or entry.name == "lt_ratios"
+
+
+def test_a_public_function_has_no_option_that_is_not_declared():
+    known = {(name, entry.name) for stage, names, _ in STAGES for name in names for entry in declared(stage)}
+    for name in arboretum_tools.__all__:
+        function = getattr(arboretum_tools, name)
+        if not inspect.isfunction(function):
+            continue
+        for parameter in inspect.signature(function).parameters.values():
+            if parameter.kind is inspect.Parameter.KEYWORD_ONLY and parameter.name not in NO_OPTIONS:
+                assert (name, parameter.name) in known, f"{name}({parameter.name})"
+
 
 #: Values that a recipe may hold, where the default is not one.
 WRITTEN = {
@@ -85,7 +159,7 @@ def test_an_option_is_an_argument_of_its_functions_and_documented(entry, functio
 
 
 def _public(name):
-    return functools.reduce(getattr, name.split("."), arboretum_tools)
+    return pkgutil.resolve_name(f"arboretum_tools.{name}")
 
 
 @pytest.mark.parametrize(
@@ -109,8 +183,9 @@ def test_an_option_is_a_key_of_recipes_where_it_belongs(entry, tmp_path):
 
 @each_option
 def test_an_option_is_a_flag_with_help_and_default(entry, functions, command):
-    parameters = {flag: p for p in typer.main.get_command(app).commands[command].params for flag in p.opts}
-    flag = parameters[entry.flag]
+    if command is None:
+        return
+    flag = _flags_of(command)[entry.flag]
     assert flag.help.startswith(entry.option.help)
     if entry.default_text is not None:
         assert flag.help.endswith(f"[default: {entry.default_text}]")

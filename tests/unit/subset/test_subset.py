@@ -346,7 +346,7 @@ def test_a_damaged_shard_is_named_and_the_rest_unharmed(damaged: tuple[Path, int
         skipping[0]
     with pytest.raises(StoreError):
         skipping.read_many([5, 0])
-    with pytest.raises(UsageError, match="raise or skip"):
+    with pytest.raises(UsageError, match="known: raise, skip"):
         load_subset(SPLIT, images=path, on_error="ignore")  # type: ignore[arg-type]
 
 

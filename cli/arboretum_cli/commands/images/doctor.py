@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -10,18 +11,27 @@ import typer
 from arboretum_cli.flags.declared import Given, takes
 from arboretum_cli.flags.shared import Json
 from arboretum_cli.printing.output import result
+from arboretum_tools.options import Option
 from arboretum_tools.options.download import TaskOptions
 
 #: Exit code where a check found a problem: the same as for bad input or configuration.
 PROBLEM = 3
 
 
+@dataclass(frozen=True, kw_only=True)
+class OwnOptions:
+    """What `arboretum doctor` takes besides what decides how photos are asked for."""
+
+    images: Annotated[Path, Option("The image store, which need not be there yet.", metavar="DIR")] = Path(
+        "images"
+    )
+
+
+@takes(own=OwnOptions)
 @takes(options=TaskOptions, only=("connections", "contact", "origin"))
 def doctor(
     options: Given,
-    images: Annotated[
-        Path, typer.Option("--images", help="The image store, which need not be there yet.", metavar="DIR")
-    ] = Path("images"),
+    own: OwnOptions,
     json: Json = False,
 ) -> None:
     """Find out why downloads fail: network, proxy, certificates, clock, disk, store.
@@ -37,7 +47,7 @@ def doctor(
     from arboretum_tools.downloading.doctor import examine
     from arboretum_tools.downloading.options import DownloadOptions
 
-    found = examine(images, DownloadOptions(**options))
+    found = examine(own.images, DownloadOptions(**options))
     lines = []
     for check in found.checks:
         lines.append(f"{check.level:<8} {check.name}: {check.saw}")

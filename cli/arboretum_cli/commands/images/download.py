@@ -5,17 +5,16 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
 
 from arboretum_cli.flags.declared import Given, takes
 from arboretum_cli.flags.selection import SelectionFlags, takes_selection
 from arboretum_cli.flags.shared import Json
 from arboretum_cli.printing.output import duration, result, table
 from arboretum_cli.printing.progress import Progress
-from arboretum_tools.options import declared
+from arboretum_tools.options import Option, declared
 from arboretum_tools.options.download import DownloadArguments, TaskOptions
 from arboretum_tools.wording import counted, size
 
@@ -23,32 +22,27 @@ if TYPE_CHECKING:
     from arboretum_tools.downloading import DownloadEstimate, DownloadReport
 
 
+@dataclass(frozen=True, kw_only=True)
+class OwnOptions:
+    """What `arboretum download` takes besides: which photos, and how much is done of it here."""
+
+    split: Annotated[Path | None, Option("Fetch the photos of this split instead.", metavar="DIR")] = None
+    dry_run: Annotated[bool, Option("Say what would be fetched, and fetch nothing.")] = False
+    plan_only: Annotated[bool, Option("Save the plan in the store for tasks, and fetch nothing.")] = False
+    plan_id: Annotated[
+        str | None,
+        Option("Fetch what this saved plan of the store asks for.", metavar="ID", flag="plan"),
+    ] = None
+    task_id: Annotated[int | None, Option("With --plan: which share to fetch, from 0.", metavar="I")] = None
+    num_tasks: Annotated[int | None, Option("With --plan: how many shares there are.", metavar="N")] = None
+
+
 @takes_selection
-@takes(options=DownloadArguments)
+@takes(options=DownloadArguments, own=OwnOptions)
 def download(
     flags: SelectionFlags,
     options: Given,
-    split: Annotated[
-        Path | None, typer.Option("--split", help="Fetch the photos of this split instead.", metavar="DIR")
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be fetched, and fetch nothing.")
-    ] = False,
-    plan_only: Annotated[
-        bool, typer.Option("--plan-only", help="Save the plan in the store for tasks, and fetch nothing.")
-    ] = False,
-    plan_id: Annotated[
-        str | None,
-        typer.Option("--plan", help="Fetch what this saved plan of the store asks for.", metavar="ID"),
-    ] = None,
-    task_id: Annotated[
-        int | None,
-        typer.Option("--task-id", help="With --plan: which share to fetch, from 0.", metavar="I"),
-    ] = None,
-    num_tasks: Annotated[
-        int | None,
-        typer.Option("--num-tasks", help="With --plan: how many shares there are.", metavar="N"),
-    ] = None,
+    own: OwnOptions,
     json: Json = False,
 ) -> None:
     """Fetch the photos of a selection or a split into an image store, and verify each one.
@@ -73,13 +67,14 @@ def download(
     from arboretum_tools.split import open_split
     from arboretum_tools.store.plans import of_saved
 
+    split, plan_id, task_id, num_tasks = own.split, own.plan_id, own.task_id, own.num_tasks
     if (task_id is None) != (num_tasks is None) or (task_id is not None and plan_id is None):
         raise UsageError("--task-id, --num-tasks and --plan go together; --plan-only saves a plan")
     if task_id is not None and options.get("processes", 1) != 1:
         raise UsageError("a task is one process: take more tasks instead of --processes")
-    if plan_id is not None and (flags.given or split is not None or plan_only):
+    if plan_id is not None and (flags.given or split is not None or own.plan_only):
         raise UsageError("--plan names the photos already; leave the selection flags and --split out")
-    if dry_run and plan_only:
+    if own.dry_run and own.plan_only:
         raise UsageError("--dry-run changes nothing, and --plan-only saves a plan: leave one of them out")
     if split is not None and flags.given:
         raise UsageError("--split names the photos already; leave the selection flags out")
@@ -92,7 +87,7 @@ def download(
             names = {entry.name for entry in declared(TaskOptions)}
             told = {name: value for name, value in options.items() if name in names}
             spec = TaskSpec(str(images), plan_id, task_id, num_tasks, **told)
-            if dry_run:
+            if own.dry_run:
                 plan = plan_task(spec)
                 return result(json, plan.to_dict(), _plan_lines(plan))
             report = run_task(spec, on_event=progress)
@@ -101,10 +96,10 @@ def download(
             what: Any = of_saved(images, plan_id)
         else:
             what = open_split(split) if split is not None else flags.select(flags.open(progress))
-        if plan_only:
+        if own.plan_only:
             plan = save_plan(what, on_event=progress, **options)
             return result(json, plan.to_dict(), _saved_lines(plan))
-        if dry_run:
+        if own.dry_run:
             plan = estimate_download(what, on_event=progress, **options)
             return result(json, plan.to_dict(), _plan_lines(plan))
         report = fetch(what, on_event=progress, **options)

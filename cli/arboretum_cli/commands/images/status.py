@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
+from arboretum_cli.flags.declared import takes
 from arboretum_cli.flags.shared import Endpoint, Images, Json
 from arboretum_cli.printing.output import result, table
+from arboretum_tools.options import Option
 from arboretum_tools.wording import counted, size
 
 if TYPE_CHECKING:
     from arboretum_tools.store.inventory import PhotoStory
 
 
+@dataclass(frozen=True, kw_only=True)
+class OwnOptions:
+    """What `arboretum status` takes besides the store."""
+
+    photo: Annotated[
+        int | None, Option("Everything that the store knows about this photo.", metavar="ID")
+    ] = None
+
+
+@takes(own=OwnOptions)
 def status(
     images: Images = Path("images"),
     endpoint: Endpoint = None,  # noqa: ARG001 - its callback sets the environment
-    photo: Annotated[
-        int | None,
-        typer.Option("--photo", help="Everything that the store knows about this photo.", metavar="ID"),
-    ] = None,
+    *,
+    own: OwnOptions,
     json: Json = False,
 ) -> None:
     """Show what an image store holds and lacks, and why.
@@ -40,8 +49,8 @@ def status(
     from arboretum_tools.store import inventory
     from arboretum_tools.store.shards.layout import resized_in_words
 
-    if photo is not None:
-        told = inventory.story(images, photo)
+    if own.photo is not None:
+        told = inventory.story(images, own.photo)
         return result(json, told.to_dict(), _story_lines(told, images))
     found = inventory.status(images)
     rows = [(state, count) for state, count in found.photos.items() if count]

@@ -3,41 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from arboretum_cli.flags.declared import Given, takes
 from arboretum_cli.flags.shared import Json
 from arboretum_cli.flags.volume import with_volume
 from arboretum_cli.printing.output import result
 from arboretum_cli.printing.progress import Progress
+from arboretum_tools.options import Option
+from arboretum_tools.options.store import MergeOptions, PruneOptions
 from arboretum_tools.wording import counted, size
 
 if TYPE_CHECKING:
     from arboretum_tools.store.pruning import PruneReport
 
 
-def prune(
+@dataclass(frozen=True, kw_only=True)
+class Pruned:
+    """What is removed, from where, and whether it is."""
+
     photo_ids: Annotated[
         Path,
-        typer.Option(
-            "--photo-ids",
-            help="The photos to remove: ids, pages or addresses, one a line, or a column of CSV or Parquet.",
+        Option(
+            "The photos to remove: ids, pages or addresses, one a line, or a column of CSV or Parquet.",
             metavar="FILE",
+            required=True,
         ),
-    ],
-    images: Annotated[Path, typer.Option("--images", help="The image store.", metavar="DIR")] = Path(
-        "images"
-    ),
-    reason: Annotated[
-        str, typer.Option("--reason", help="Why, for the tombstones.", metavar="TEXT")
-    ] = "withdrawn",
-    apply: Annotated[
-        bool, typer.Option("--apply", help="Remove them; without it, only say what would be removed.")
-    ] = False,
-    json: Json = False,
-) -> None:
+    ]
+    images: Annotated[Path, Option("The image store.", metavar="DIR")] = Path("images")
+    apply: Annotated[bool, Option("Remove them; without it, only say what would be removed.")] = False
+
+
+@takes(own=Pruned, options=PruneOptions)
+def prune(own: Pruned, options: Given, json: Json = False) -> None:
     """Remove photos from an image store for good, for example at a photographer's request.
 
     Shards that hold them are rewritten, and a tombstone remains for each photo: id, time and reason. No
@@ -53,7 +55,7 @@ def prune(
     from arboretum_tools.store.pruning import prune_store
 
     with Progress() as progress:
-        report = prune_store(images, photo_ids, reason=reason, apply=apply, on_event=progress)
+        report = prune_store(own.images, own.photo_ids, apply=own.apply, **options, on_event=progress)
     result(json, report.to_dict(), _lines(report))
 
 
@@ -83,25 +85,27 @@ def _lines(report: PruneReport) -> list[str]:
     ]
 
 
-def merge(
-    sources: Annotated[list[Path], typer.Argument(help="The stores to merge.", metavar="STORE")],
+@dataclass(frozen=True, kw_only=True)
+class Merged:
+    """Where the merged store lies."""
+
     to: Annotated[
         Path,
-        typer.Option("--out", "-o", help="The merged store: made if need be, else added to.", metavar="DIR"),
-    ],
-    shard_photos: Annotated[
-        int | None,
-        typer.Option("--shard-photos", help="Most photos of a shard. [default: 10000]", metavar="N", min=1),
-    ] = None,
-    shard_bytes: Annotated[
-        int | None,
-        typer.Option(
-            "--shard-bytes",
-            help="Bytes at which a shard is finished. [default: 1073741824]",
-            metavar="N",
-            min=1,
+        Option(
+            "The merged store: made if need be, else added to.",
+            metavar="DIR",
+            flag="out",
+            short="o",
+            required=True,
         ),
-    ] = None,
+    ]
+
+
+@takes(own=Merged, options=MergeOptions)
+def merge(
+    sources: Annotated[list[Path], typer.Argument(help="The stores to merge.", metavar="STORE")],
+    own: Merged,
+    options: Given,
     json: Json = False,
 ) -> None:
     """Merge several image stores into one, or copy one store into shards of another size.
@@ -119,9 +123,7 @@ def merge(
     from arboretum_tools.store.merging import merge_stores
 
     with Progress() as progress:
-        given = {"shard_photos": shard_photos, "shard_bytes": shard_bytes}
-        sizes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-        report = merge_stores(sources, to, **sizes, on_event=progress)
+        report = merge_stores(sources, own.to, **options, on_event=progress)
     lines = [
         f"{report.path}: {counted(report.images, 'image')} ({size(report.size_bytes)}) copied",
         *([f"states of photos without an image: {report.others:,}"] if report.others else []),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
+from arboretum_cli.flags.declared import Given, takes
 from arboretum_cli.flags.shared import Endpoint, Images, Json
 from arboretum_cli.printing.output import duration, result
 from arboretum_cli.printing.progress import Progress
+from arboretum_tools.options.store import VerifyOptions
 from arboretum_tools.wording import counted, size
 
 if TYPE_CHECKING:
@@ -19,16 +19,12 @@ if TYPE_CHECKING:
 _NOT_SEEN = "not seen by decoding: a JPEG that came with a changed bit nearly always decodes, to other pixels"
 
 
+@takes(options=VerifyOptions)
 def verify(
     images: Images = Path("images"),
     endpoint: Endpoint = None,  # noqa: ARG001 - its callback sets the environment
-    decode: Annotated[
-        bool,
-        typer.Option(
-            "--decode",
-            help="Decode the pixels too: finds what a decoder reports, not every changed bit of a JPEG.",
-        ),
-    ] = False,
+    *,
+    options: Given,
     json: Json = False,
 ) -> None:
     """Read every image of a store and compare it with its index.
@@ -48,7 +44,7 @@ def verify(
 
     with Progress() as progress:
         try:
-            found = check(images, decode=decode, on_event=progress)
+            found = check(images, **options, on_event=progress)
         except DamagedStoreError as error:
             result(json, error.verification.to_dict(), _lines(error.verification))
             raise

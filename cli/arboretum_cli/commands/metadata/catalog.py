@@ -3,36 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from arboretum_cli.flags.declared import Given, takes
 from arboretum_cli.flags.shared import Json, Overwrite
 from arboretum_cli.flags.volume import with_volume
 from arboretum_cli.printing.output import result, say, table
 from arboretum_cli.printing.progress import Progress
+from arboretum_tools.options import Option
+from arboretum_tools.options.catalog import AnnotateOptions, BuildOptions, PullOptions
 from arboretum_tools.wording import counted, does, size
 
 if TYPE_CHECKING:
     from arboretum_tools.catalog.building.build import BuildReport
     from arboretum_tools.catalog.check import CheckReport
 
-_To = Annotated[
-    Path | None,
-    typer.Option(
-        "--out",
-        "-o",
-        help="The catalogue's folder. [default: $ARBORETUM_CATALOG, else ./catalog]",
-        metavar="DIR",
-        show_default=False,
-    ),
-]
-
 #: Examples of a finding that are shown on a terminal.
 _SHOWN = 5
 
 
+@takes(options=BuildOptions)
 def build(
     sources: Annotated[
         list[Path],
@@ -42,17 +36,7 @@ def build(
             metavar="SRC",
         ),
     ],
-    to: _To = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse sources of which rows must be left out.")
-    ] = False,
-    observation_uuid: Annotated[
-        bool,
-        typer.Option(
-            "--observation-uuid",
-            help="Keep the observations' full UUIDs (Open Data): about 11 bytes more a photo.",
-        ),
-    ] = False,
+    options: Given,
     json: Json = False,
 ) -> None:
     """Build a fast catalogue from any source.
@@ -72,9 +56,7 @@ def build(
     from arboretum_tools.catalog.building.build import build_catalog
 
     with Progress() as progress:
-        report = build_catalog(
-            sources, to, strict=strict, observation_uuid=observation_uuid, on_event=progress
-        )
+        report = build_catalog(sources, **options, on_event=progress)
     result(json, report.to_dict(), _built_lines(report))
 
 
@@ -107,28 +89,18 @@ def _built_lines(report: BuildReport) -> list[str]:
     return lines
 
 
-def pull(
-    repo: Annotated[
-        str | None,
-        typer.Option(
-            "--repo",
-            help="A dataset on the hub. [default: BGLab/BioTrove-Train]",
-            metavar="OWNER/NAME",
-            show_default=False,
-        ),
-    ] = None,
-    revision: Annotated[
-        str | None, typer.Option("--revision", help="Branch, tag or commit.", metavar="REVISION")
-    ] = None,
-    include: Annotated[
-        str, typer.Option("--include", help="Pattern of file names.", metavar="PATTERN")
-    ] = "**/*.parquet",
-    to: Annotated[Path, typer.Option("--out", "-o", help="Where to put the files.", metavar="DIR")] = Path(
+@dataclass(frozen=True, kw_only=True)
+class Fetch:
+    """What `arboretum catalog pull` takes besides what names the files."""
+
+    to: Annotated[Path, Option("Where to put the files.", metavar="DIR", flag="out", short="o")] = Path(
         "published"
-    ),
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be fetched.")] = False,
-    json: Json = False,
-) -> None:
+    )
+    dry_run: Annotated[bool, Option("Only say what would be fetched.")] = False
+
+
+@takes(options=PullOptions, own=Fetch)
+def pull(options: Given, own: Fetch, json: Json = False) -> None:
     """Download the published metadata from the Hugging Face hub.
 
     After an interruption, the same command continues where it stopped. $HF_ENDPOINT names another
@@ -141,29 +113,39 @@ def pull(
     """
     from arboretum_tools.catalog import pull as library
 
-    plan = library.plan_pull(repo or library.REPOSITORY, revision=revision, include=include)
+    plan = library.plan_pull(**options)
     text = (
         f"{plan.repository} at {plan.revision[:12]}: {counted(len(plan.files), 'file')}, "
         f"{size(plan.size_bytes)}, about {counted(plan.rows_about, 'row')}"
     )
-    if dry_run:
+    if own.dry_run:
         result(json, plan.to_dict(), [text, "nothing was fetched"])
         return
     say(text)
     with Progress() as progress:
-        library.pull(plan, to, on_event=progress)
-    result(json, {**plan.to_dict(), "path": str(to)}, [f"{counted(len(plan.files), 'file')} in {to}"])
+        library.pull(plan, own.to, on_event=progress)
+    result(json, {**plan.to_dict(), "path": str(own.to)}, [f"{counted(len(plan.files), 'file')} in {own.to}"])
 
 
-def annotate(
-    table_file: Annotated[
+@dataclass(frozen=True, kw_only=True)
+class Values:
+    """Where the values come from."""
+
+    table: Annotated[
         Path,
-        typer.Option(
-            "--from",
-            help="Parquet, CSV or TSV with photo_id or observation_id, and the column.",
+        Option(
+            "Parquet, CSV or TSV with photo_id or observation_id, and the column.",
             metavar="FILE",
+            flag="from",
+            required=True,
         ),
-    ],
+    ]
+
+
+@takes(values=Values, options=AnnotateOptions)
+def annotate(
+    values: Values,
+    options: Given,
     catalog: Annotated[
         Path | None,
         typer.Argument(
@@ -172,21 +154,6 @@ def annotate(
             show_default=False,
         ),
     ] = None,
-    column: Annotated[
-        str, typer.Option("--column", help="life_stage, license, quality_grade or iucn.", metavar="COLUMN")
-    ] = "life_stage",
-    source: Annotated[
-        str | None,
-        typer.Option(
-            "--source",
-            help="What to call the table. [default: its file name]",
-            metavar="NAME",
-            show_default=False,
-        ),
-    ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Let the table win over values that are there.")
-    ] = False,
     json: Json = False,
 ) -> None:
     """Fill in a column of a built catalogue from a table.
@@ -203,11 +170,11 @@ def annotate(
     from arboretum_tools.catalog.annotate import annotate_catalog as run
 
     with Progress() as progress:
-        report = run(catalog, table_file, column, source=source, overwrite=overwrite, on_event=progress)
+        report = run(catalog, values.table, **options, on_event=progress)
     photos = report.known_before, report.known
     lines = [
-        f"{report.path}: {column} known of {counted(photos[0], 'photo')} before, of {photos[1]:,} now; "
-        f"joined by {report.key}",
+        f"{report.path}: {report.column} known of {counted(photos[0], 'photo')} before, of "
+        f"{photos[1]:,} now; joined by {report.key}",
         f"{counted(report.rows, 'row')}; {counted(report.matched, 'photo')} matched: {report.filled:,} "
         f"filled, {report.changed:,} changed, {report.kept:,} kept another value",
     ]
@@ -221,7 +188,20 @@ def annotate(
     result(json, report.to_dict(), lines)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Reports:
+    """What `arboretum catalog check` writes, and when it fails."""
+
+    strict: Annotated[bool, Option("Exit 6 if anything at all was found.")] = False
+    out: Annotated[Path | None, Option("Also write the report as JSON.", metavar="FILE", short="o")] = None
+    rejected: Annotated[
+        Path | None, Option("Also write the rows that are left out as Parquet.", metavar="FILE")
+    ] = None
+
+
+@takes(own=Reports)
 def check(
+    own: Reports,
     catalog: Annotated[
         Path | None,
         typer.Argument(
@@ -229,14 +209,6 @@ def check(
             metavar="CATALOG",
             show_default=False,
         ),
-    ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit 6 if anything at all was found.")] = False,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Also write the report as JSON.", metavar="FILE")
-    ] = None,
-    rejected: Annotated[
-        Path | None,
-        typer.Option("--rejected", help="Also write the rows that are left out as Parquet.", metavar="FILE"),
     ] = None,
     overwrite: Overwrite = False,
     json: Json = False,
@@ -258,7 +230,7 @@ def check(
     from arboretum_tools.errors import UsageError, VerificationError
     from arboretum_tools.system.atomic_files import check_output, write_json
 
-    opened = open_catalog(catalog)
+    opened, out, rejected = open_catalog(catalog), own.out, own.rejected
     if out is not None and rejected is not None and out.resolve() == rejected.resolve():
         raise UsageError(f"--out and --rejected name one file, {out}: give each its own")
     for file in filter(None, (out, rejected)):
@@ -270,8 +242,8 @@ def check(
     if out is not None:
         write_json(out, report.to_dict())
     result(json, report.to_dict(), _check_lines(report))
-    if not report.sound or (strict and report.findings):
-        kinds = ", ".join(f.name for f in report.findings if f.fatal or strict)
+    if not report.sound or (own.strict and report.findings):
+        kinds = ", ".join(f.name for f in report.findings if f.fatal or own.strict)
         raise VerificationError(
             f"the catalogue at {report.path} has {kinds}",
             hint="Build it again with `arboretum catalog build`."

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
+from arboretum_cli.flags.declared import takes
 from arboretum_cli.flags.selection import SelectionFlags, takes_selection
 from arboretum_cli.flags.shared import Json, Overwrite
 from arboretum_cli.printing.output import result, table
 from arboretum_cli.printing.progress import Progress
+from arboretum_tools.options import Option
 from arboretum_tools.wording import counted
 
 if TYPE_CHECKING:
@@ -21,25 +22,21 @@ if TYPE_CHECKING:
 _SHOWN = 10
 
 
-@takes_selection
-def select(
-    flags: SelectionFlags,
+@dataclass(frozen=True, kw_only=True)
+class OwnOptions:
+    """What `arboretum select` takes besides a selection."""
+
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out", "-o", help="Save the selected rows; .parquet or .csv decides the format.", metavar="FILE"
-        ),
-    ] = None,
-    overwrite: Overwrite = False,
-    allow_empty: Annotated[
-        bool,
-        typer.Option("--allow-empty", help="Exit with 0, and save, where no photo is selected."),
-    ] = False,
-    explain: Annotated[
-        bool, typer.Option("--explain", help="Also print the SQL and its parameters.")
-    ] = False,
-    json: Json = False,
-) -> None:
+        Option("Save the selected rows; .parquet or .csv decides the format.", metavar="FILE", short="o"),
+    ] = None
+    allow_empty: Annotated[bool, Option("Exit with 0, and save, where no photo is selected.")] = False
+    explain: Annotated[bool, Option("Also print the SQL and its parameters.")] = False
+
+
+@takes_selection
+@takes(own=OwnOptions)
+def select(flags: SelectionFlags, own: OwnOptions, overwrite: Overwrite = False, json: Json = False) -> None:
     """Count, explain and save the photos of a selection.
 
     Without flags it selects every research-grade photo, which shows what a catalogue holds. In Python:
@@ -54,13 +51,14 @@ def select(
     from arboretum_tools.photos.photo_plan import LOOSEN_OR_ALLOW, empty_error
     from arboretum_tools.system.atomic_files import check_output
 
+    out = own.out
     lists = [flags.given[name] for name in ("photo_ids", "observation_ids") if flags.given.get(name)]
     if out is not None and lists:
         check_output(out, overwrite=True, inputs=lists)
     with Progress() as progress:
         selection = flags.select(flags.open(progress))
         summary = selection.summary()
-        if not summary["photos"] and not allow_empty:
+        if not summary["photos"] and not own.allow_empty:
             raise empty_error(selection, "nothing was written", hint=LOOSEN_OR_ALLOW)
         species = selection.species(_SHOWN)
         if out is not None:
@@ -93,7 +91,7 @@ def select(
         lines += ["", *_table(species)]
     if summary["classes"] > _SHOWN:
         lines.append(f"... and {summary['classes'] - _SHOWN:,} more")
-    if explain:
+    if own.explain:
         lines += ["", f"SQL: {explanation.sql}", f"parameters: {list(explanation.parameters)}"]
     if out is not None:
         lines += ["", f"saved to {out}"]

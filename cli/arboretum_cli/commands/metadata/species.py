@@ -4,37 +4,40 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
+from arboretum_cli.flags.declared import takes
 from arboretum_cli.flags.selection import SelectionFlags, takes_selection
 from arboretum_cli.flags.shared import Json, Overwrite
 from arboretum_cli.printing.output import result, say
 from arboretum_cli.printing.progress import Progress
+from arboretum_tools.options import Option
 from arboretum_tools.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 
-@takes_selection
-def species(
-    flags: SelectionFlags,
+@dataclass(frozen=True, kw_only=True)
+class OwnOptions:
+    """What `arboretum species` takes besides a selection."""
+
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out",
-            "-o",
-            help="File to write; .csv, .parquet or .json decides the format. [default: CSV to stdout]",
+        Option(
+            "File to write; .csv, .parquet or .json decides the format.",
             metavar="FILE",
-            show_default=False,
+            short="o",
+            default="CSV to stdout",
         ),
-    ] = None,
-    overwrite: Overwrite = False,
-    json: Json = False,
-) -> None:
+    ] = None
+
+
+@takes_selection
+@takes(own=OwnOptions)
+def species(flags: SelectionFlags, own: OwnOptions, overwrite: Overwrite = False, json: Json = False) -> None:
     """List every species of a selection with its photos, names, lineage and taxon id, most photos first.
 
     In Python: `open_catalog(...).select(...).save_species(path)`, `.species_batches()`.
@@ -47,6 +50,7 @@ def species(
     """
     from arboretum_tools.system.atomic_files import check_output
 
+    out = own.out
     if out is not None and (listed := flags.given.get("photo_ids")) is not None:
         check_output(out, overwrite=True, inputs=[listed])
     with Progress() as progress:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,9 @@ from arboretum_cli.flags.selection import SelectionFlags, takes_selection
 from arboretum_cli.flags.shared import Json, Overwrite
 from arboretum_cli.printing.output import result, say, table
 from arboretum_cli.printing.progress import Progress
-from arboretum_tools.options.stats import CatalogStatsOptions, SplitStatsOptions
+from arboretum_tools.options import Option
+from arboretum_tools.options.catalog import CatalogStatsOptions
+from arboretum_tools.options.split import BETA, SplitStatsOptions
 from arboretum_tools.wording import counted
 
 if TYPE_CHECKING:
@@ -20,8 +23,30 @@ if TYPE_CHECKING:
     from arboretum_tools.split.stats import SplitStats
 
 
+@dataclass(frozen=True, kw_only=True)
+class OwnOptions:
+    """What `arboretum stats` takes besides what its two functions take."""
+
+    figures: Annotated[
+        Path | None, Option("Draw the figures into this folder (needs matplotlib).", metavar="DIR")
+    ] = None
+    figure_format: Annotated[
+        str, Option("png, pdf or svg.", metavar="FORMAT", choices=("png", "pdf", "svg"))
+    ] = "png"
+    csv: Annotated[bool, Option("Catalogue: print the tables as CSV.")] = False
+    weights: Annotated[
+        Path | None,
+        Option("Split: write cls_num_list.json, class_weights.json, sample_weights.npz here.", metavar="DIR"),
+    ] = None
+    beta: Annotated[float, Option("Split: beta of the class-balanced weights.", metavar="BETA")] = BETA
+    bias: Annotated[
+        bool,
+        Option("Split: who took the photos, where and when, by part and class, instead of the sizes."),
+    ] = False
+
+
 @takes_selection
-@takes(of_catalogue=CatalogStatsOptions, of_split=SplitStatsOptions)
+@takes(of_catalogue=CatalogStatsOptions, of_split=SplitStatsOptions, own=OwnOptions)
 def stats(
     flags: SelectionFlags,
     of_catalogue: Given,
@@ -32,38 +57,8 @@ def stats(
             help="A split; without it, the catalogue or the selection.", metavar="SPLIT", show_default=False
         ),
     ] = None,
-    figures: Annotated[
-        Path | None,
-        typer.Option(
-            "--figures",
-            help="Draw the figures into this folder (needs matplotlib).",
-            metavar="DIR",
-            show_default=False,
-        ),
-    ] = None,
-    figure_format: Annotated[
-        str, typer.Option("--figure-format", help="png, pdf or svg.", metavar="FORMAT")
-    ] = "png",
-    csv: Annotated[bool, typer.Option("--csv", help="Catalogue: print the tables as CSV.")] = False,
-    weights: Annotated[
-        Path | None,
-        typer.Option(
-            "--weights",
-            help="Split: write cls_num_list.json, class_weights.json, sample_weights.npz here.",
-            metavar="DIR",
-            show_default=False,
-        ),
-    ] = None,
-    beta: Annotated[
-        float, typer.Option("--beta", help="Split: beta of the class-balanced weights.", metavar="BETA")
-    ] = 0.9999,
-    bias: Annotated[
-        bool,
-        typer.Option(
-            "--bias",
-            help="Split: who took the photos, where and when, by part and class, instead of the sizes.",
-        ),
-    ] = False,
+    *,
+    own: OwnOptions,
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
@@ -84,15 +79,14 @@ def stats(
     """
     from arboretum_tools.errors import UsageError
 
+    csv, figures, weights = own.csv, own.figures, own.weights
     if csv and json:
         raise UsageError("--csv and --json are two forms of one result: leave one of them out")
     if split is None:
-        if weights is not None or bias:
-            what = "--bias is that" if bias else "--weights are those"
+        if weights is not None or own.bias:
+            what = "--bias is that" if own.bias else "--weights are those"
             raise UsageError(f"{what} of a split: name its folder")
-        return _of_catalogue(
-            flags, of_catalogue, figures, figure_format, csv=csv, overwrite=overwrite, json=json
-        )
+        return _of_catalogue(flags, of_catalogue, own, overwrite=overwrite, json=json)
     if flags.given:
         raise UsageError("a split says what is in it; leave the selection flags out")
     if csv:
@@ -105,12 +99,12 @@ def stats(
     from arboretum_tools.system.atomic_files import check_output
 
     opened = open_split(split, in_memory=False)
-    if bias:
+    if own.bias:
         if weights is not None:
             raise UsageError("--bias and --weights are two questions: ask them one by one")
-        return _of_bias(opened, split, figures, figure_format, overwrite=overwrite, json=json)
+        return _of_bias(opened, split, own, overwrite=overwrite, json=json)
     found = split_stats(opened, **of_split)
-    figure = None if figures is None else figures / f"{found.name}.{figure_format}"
+    figure = None if figures is None else figures / f"{found.name}.{own.figure_format}"
     # All of them, and what draws, before the first is written.
     if figure is not None:
         figure_class()
@@ -118,21 +112,20 @@ def stats(
         check_output(file, overwrite=overwrite, inputs=[split])
     written = [] if figure is None else [save_figure(found, figure, overwrite=overwrite)]
     if weights is not None:
-        written += save_weights(opened, weights, beta=beta, overwrite=overwrite)
+        written += save_weights(opened, weights, beta=own.beta, overwrite=overwrite)
     result(json, {**found.to_dict(), "written": [str(path) for path in written]}, _split_lines(found))
     for path in written:
         say(f"written to {path}")
     return None
 
 
-def _of_bias(
-    opened: Split, path: Path, figures: Path | None, figure_format: str, *, overwrite: bool, json: bool
-) -> None:
+def _of_bias(opened: Split, path: Path, own: OwnOptions, *, overwrite: bool, json: bool) -> None:
     from arboretum_tools.imaging.figures import figure_class
     from arboretum_tools.split.bias import save_bias_figure, split_bias
     from arboretum_tools.system.atomic_files import check_output
 
-    figure = None if figures is None else figures / f"{opened.name}-bias.{figure_format}"
+    figures = own.figures
+    figure = None if figures is None else figures / f"{opened.name}-bias.{own.figure_format}"
     if figure is not None:
         figure_class()
         check_output(figure, overwrite=overwrite, inputs=[path])
@@ -145,18 +138,12 @@ def _of_bias(
 
 
 def _of_catalogue(
-    flags: SelectionFlags,
-    options: Given,
-    figures: Path | None,
-    figure_format: str,
-    *,
-    csv: bool,
-    overwrite: bool,
-    json: bool,
+    flags: SelectionFlags, options: Given, own: OwnOptions, *, overwrite: bool, json: bool
 ) -> None:
     from arboretum_tools.catalog import stats as library
     from arboretum_tools.system.atomic_files import check_output
 
+    figures = own.figures
     with Progress() as progress:
         catalog = flags.open(progress)
         if figures is not None:
@@ -164,8 +151,8 @@ def _of_catalogue(
         found = library.catalog_stats(flags.select(catalog) if flags.given else catalog, **options)
         drawn = []
         if figures is not None:
-            drawn = library.figures(found, figures, form=figure_format, overwrite=overwrite)
-    text = found.to_csv() if csv else found.to_markdown()
+            drawn = library.figures(found, figures, form=own.figure_format, overwrite=overwrite)
+    text = found.to_csv() if own.csv else found.to_markdown()
     result(json, found.to_dict(), [text.rstrip("\n")])
     for path in drawn:
         say(f"written to {path}")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from arboretum_cli.flags.shared import Json
+from arboretum_cli.flags.declared import takes
+from arboretum_cli.flags.shared import CatalogPath, Json
 from arboretum_cli.printing.output import result, table
 from arboretum_cli.printing.progress import Progress
+from arboretum_tools.options import Option
+from arboretum_tools.options.catalog import TaxonOptions
 from arboretum_tools.wording import counted
 
 if TYPE_CHECKING:
@@ -20,6 +23,15 @@ if TYPE_CHECKING:
 _SHOWN = 15
 
 
+@dataclass(frozen=True, kw_only=True)
+class OwnOptions(TaxonOptions):
+    """What `arboretum taxa` takes besides a taxon and a catalogue."""
+
+    tree: Annotated[bool, Option("Show the ranks below as a tree.")] = False
+    levels: Annotated[int, Option("Ranks of the tree.", metavar="N", least=1, most=7)] = 2
+
+
+@takes(own=OwnOptions)
 def taxa(
     name: Annotated[
         str | None,
@@ -30,19 +42,9 @@ def taxa(
             show_default=False,
         ),
     ] = None,
-    tree: Annotated[bool, typer.Option("--tree", help="Show the ranks below as a tree.")] = False,
-    levels: Annotated[
-        int, typer.Option("--levels", help="Ranks of the tree.", metavar="N", min=1, max=7)
-    ] = 2,
-    catalog: Annotated[
-        Path | None,
-        typer.Option(
-            "--catalog",
-            help="The catalogue. [default: $ARBORETUM_CATALOG, else ./catalog]",
-            metavar="PATH",
-            show_default=False,
-        ),
-    ] = None,
+    *,
+    own: OwnOptions,
+    catalog: CatalogPath = None,
     json: Json = False,
 ) -> None:
     """Show what a catalogue holds of a taxon: lineage, child taxa, photos, rarity, coverage.
@@ -59,8 +61,9 @@ def taxa(
     from arboretum_tools.catalog.overview import describe_taxon
 
     with Progress() as progress:
-        report = describe_taxon(open_catalog(catalog, on_event=progress), name, levels=levels if tree else 1)
-    result(json, report.to_dict(), _lines(report, tree=tree))
+        opened = open_catalog(catalog, on_event=progress)
+        report = describe_taxon(opened, name, levels=own.levels if own.tree else 1)
+    result(json, report.to_dict(), _lines(report, tree=own.tree))
 
 
 def _lines(report: TaxonReport, *, tree: bool) -> list[str]:

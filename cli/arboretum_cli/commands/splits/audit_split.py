@@ -6,91 +6,59 @@ import dataclasses
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from arboretum_cli.flags.shared import Json, Overwrite
+from arboretum_cli.flags.declared import Given, takes
+from arboretum_cli.flags.shared import Json, Overwrite, SplitFolder
 from arboretum_cli.printing.output import result, say_error, table
 from arboretum_cli.printing.progress import Progress
+from arboretum_tools.errors import UsageError
+from arboretum_tools.options import Option
+from arboretum_tools.options.split import AuditOptions
 
 _SHOWN = 3
 
 
-def audit_split(
-    split: Annotated[Path, typer.Argument(help="The folder of the split.", metavar="SPLIT")],
-    images: Annotated[
-        Path | None,
-        typer.Option(
-            "--images",
-            help="Also compare the photos of this image store, by their bytes.",
-            metavar="STORE",
-            show_default=False,
-        ),
-    ] = None,
-    near_duplicates: Annotated[
-        bool,
-        typer.Option(
-            "--near-duplicates",
-            help="With --images: compare them by what they show too, and list all pairs that show nearly the "
-            "same. Takes minutes for ten thousand photos.",
-        ),
-    ] = False,
-    exclude: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--exclude",
-            help="Also prove that nothing of this file or split is in it, as make-split --exclude takes "
-            "them; may be repeated.",
-            metavar="FILE",
-            show_default=False,
-        ),
-    ] = None,
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OwnOptions:
+    """What `arboretum audit-split` takes besides: the catalogue of the split, and where the report goes."""
+
     catalog: Annotated[
         Path | None,
-        typer.Option(
-            "--catalog",
-            help="Also compare every row with this catalogue, and the parts with what the recipe draws.",
+        Option(
+            "Also compare every row with this catalogue, and the parts with what the recipe draws.",
             metavar="DIR",
-            show_default=False,
         ),
-    ] = None,
+    ] = None
     photo_ids: Annotated[
         Path | None,
-        typer.Option(
-            "--photo-ids",
-            help="With --catalog: the list of photos that the split was made from, if it was made from one.",
+        Option(
+            "With --catalog: the list of photos that the split was made from, if it was made from one.",
             metavar="FILE",
-            show_default=False,
         ),
-    ] = None,
+    ] = None
     observation_ids: Annotated[
-        Path | None,
-        typer.Option(
-            "--observation-ids",
-            help="Likewise, of a list of observations.",
-            metavar="FILE",
-            show_default=False,
-        ),
-    ] = None,
-    expect: Annotated[
-        str | None,
-        typer.Option(
-            "--expect",
-            help="Also prove that it is the split of this split_sha256, as a paper prints it; no part "
-            "of the report.",
-            metavar="SHA256",
-            show_default=False,
-        ),
-    ] = None,
+        Path | None, Option("Likewise, of a list of observations.", metavar="FILE")
+    ] = None
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out",
-            "-o",
-            help="File of the report. [default: audit.json in the split, where that can be written]",
+        Option(
+            "File of the report.",
             metavar="FILE",
-            show_default=False,
+            short="o",
+            default="audit.json in the split, where that can be written",
         ),
-    ] = None,
+    ] = None
+
+    def __post_init__(self) -> None:
+        for flag, given in (("--photo-ids", self.photo_ids), ("--observation-ids", self.observation_ids)):
+            if given is not None and self.catalog is None:
+                raise UsageError(f"{flag} goes with --catalog")
+
+
+@takes(options=AuditOptions, own=OwnOptions)
+def audit_split(
+    split: SplitFolder,
+    options: Given,
+    own: OwnOptions,
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
@@ -116,28 +84,19 @@ def audit_split(
     from arboretum_tools.split.audit import summary
     from arboretum_tools.system.atomic_files import check_output
 
-    for flag, given in (("--photo-ids", photo_ids), ("--observation-ids", observation_ids)):
-        if given is not None and catalog is None:
-            raise typer.BadParameter(f"{flag} goes with --catalog")
-    if near_duplicates and images is None:
-        raise typer.BadParameter("--near-duplicates goes with --images")
+    out = own.out
     if out is not None:
         check_output(out, overwrite=overwrite, inputs=[split])
     with Progress() as progress:
-        found = audit(
-            split,
-            images=images,
-            near_duplicates=near_duplicates,
-            exclude=exclude or (),
-            expect=expect,
-            on_event=progress,
-        )
-        if catalog is not None:
+        found = audit(split, **options, on_event=progress)
+        if own.catalog is not None:
             more = against_catalog(
                 split,
-                open_catalog(catalog, on_event=progress),
-                photo_ids=None if photo_ids is None else read_photo_ids(photo_ids),
-                observation_ids=None if observation_ids is None else read_observation_ids(observation_ids),
+                open_catalog(own.catalog, on_event=progress),
+                photo_ids=None if own.photo_ids is None else read_photo_ids(own.photo_ids),
+                observation_ids=None
+                if own.observation_ids is None
+                else read_observation_ids(own.observation_ids),
             )
             found = dataclasses.replace(found, checks=(*found.checks, *more))
     written = "nothing written"

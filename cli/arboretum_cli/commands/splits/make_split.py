@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,7 @@ from arboretum_cli.flags.split import all_pairs, checked_name, inverted, merged,
 from arboretum_cli.printing.output import result, say
 from arboretum_cli.printing.progress import Progress
 from arboretum_cli.printing.split_lines import again_lines, grouping_note, imported_lines, split_lines
+from arboretum_tools.options import Option
 from arboretum_tools.options.split import FamilyOptions, SplitOptions
 
 if TYPE_CHECKING:
@@ -22,11 +24,65 @@ if TYPE_CHECKING:
     from arboretum_tools.split import Split
 
 
-def _option(help_text: str, *names: str, metavar: str | None = None) -> Any:
-    return typer.Option(*names, help=help_text, metavar=metavar, show_default=False)
+@dataclass(frozen=True, kw_only=True)
+class OwnOptions:
+    """What `arboretum make-split` takes besides: other ways to a split, and where it goes."""
+
+    preset: Annotated[
+        str | None,
+        Option(
+            "arboretum-40m: the seven groups, natural, species with at least 30 photos, at most 50,000 of "
+            "each. arboretum-life-stages, -confounding: the published benchmarks, by their species, stages "
+            "and pairs; arboretum-balanced, -unseen: by their rule alone, over species of this catalogue.",
+            metavar="PRESET",
+        ),
+    ] = None
+    pairs_file: Annotated[
+        Path | None,
+        Option(
+            "confounding: a file of pairs, two names a line (tab, comma or slash between).",
+            metavar="FILE",
+            flag="pairs",
+        ),
+    ] = None
+    no_split: Annotated[bool, Option("One part `train` with every photo; nothing held out.")] = False
+    recipe: Annotated[
+        Path | None,
+        Option("A recipe in TOML: the keys are these flags; flags beside it win.", metavar="FILE"),
+    ] = None
+    again: Annotated[
+        Path | None,
+        Option(
+            "Make the split of this split.json (or folder) again; exit 6, and nothing written without --out, "
+            "where that gives another one.",
+            metavar="SPLIT",
+            flag="from",
+        ),
+    ] = None
+    published: Annotated[
+        Sequence[Path],
+        Option(
+            "Read a published split instead: its lists (train, val, test), iNaturalist competition JSON, or "
+            "a CSV file of Arboretum's benchmarks.",
+            metavar="FILE",
+            flag="import",
+            many=True,
+            commas=False,
+        ),
+    ] = ()
+    out: Annotated[
+        Path | None,
+        Option(
+            "Folder of the split; of a family the folder that its splits are put in.",
+            metavar="DIR",
+            short="o",
+            default="splits/NAME",
+        ),
+    ] = None
 
 
 @takes_selection
+@takes(own=OwnOptions)
 @takes(options=SplitOptions)
 @takes(members=FamilyOptions, only=("seeds",))
 def make_split(
@@ -37,60 +93,8 @@ def make_split(
         list[Path] | None,
         typer.Argument(help="With --import: the other files of the published split.", metavar="FILE"),
     ] = None,
-    preset: Annotated[
-        str | None,
-        _option(
-            "arboretum-40m: the seven groups, natural, species with at least 30 photos, at most 50,000 of "
-            "each. arboretum-life-stages, -confounding: the published benchmarks, by their species, stages "
-            "and pairs; arboretum-balanced, -unseen: by their rule alone, over species of this catalogue.",
-            "--preset",
-            metavar="PRESET",
-        ),
-    ] = None,
-    pairs_file: Annotated[
-        Path | None,
-        _option(
-            "confounding: a file of pairs, two names a line (tab, comma or slash between).",
-            "--pairs",
-            metavar="FILE",
-        ),
-    ] = None,
-    no_split: Annotated[
-        bool, typer.Option("--no-split", help="One part `train` with every photo; nothing held out.")
-    ] = False,
-    recipe: Annotated[
-        Path | None,
-        _option(
-            "A recipe in TOML: the keys are these flags; flags beside it win.", "--recipe", metavar="FILE"
-        ),
-    ] = None,
-    again: Annotated[
-        Path | None,
-        _option(
-            "Make the split of this split.json (or folder) again; exit 6, and nothing written without --out, "
-            "where that gives another one.",
-            "--from",
-            metavar="SPLIT",
-        ),
-    ] = None,
-    published: Annotated[
-        list[Path] | None,
-        _option(
-            "Read a published split instead: its lists (train, val, test), iNaturalist competition JSON, or "
-            "a CSV file of Arboretum's benchmarks.",
-            "--import",
-            metavar="FILE",
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        _option(
-            "Folder of the split; of a family the folder that its splits are put in. [default: splits/NAME]",
-            "--out",
-            "-o",
-            metavar="DIR",
-        ),
-    ] = None,
+    *,
+    own: OwnOptions,
     json: Json = False,
 ) -> None:
     """Make a long-tailed split: the largest class list that meets the ratio exactly.
@@ -117,22 +121,29 @@ def make_split(
     """
     from arboretum_tools.split.files.manifest import saving
 
+    preset, recipe, again, out = own.preset, own.recipe, own.again, own.out
     store, exclude = options.pop("store", None), options.pop("exclude", None)
     name = checked_name(options.pop("name", None))
-    if pairs_file is not None:
-        options["pairs"] = all_pairs(options.get("pairs"), pairs_file)
-    if no_split:
+    if own.pairs_file is not None:
+        options["pairs"] = all_pairs(options.get("pairs"), own.pairs_file)
+    if own.no_split:
         options["profile"] = "all"
     asked_ratio = options.get("lt_ratio")
     if asked_ratio is not None:
         options["lt_ratio"] = ratios(asked_ratio)
-    if published or more:
+    if own.published or more:
         beside = (recipe, preset, again, store, exclude)
-        if not published or options or members or flags.given or any(value is not None for value in beside):
+        if (
+            not own.published
+            or options
+            or members
+            or flags.given
+            or any(value is not None for value in beside)
+        ):
             raise typer.BadParameter(
                 "files go with --import, and with it only --name, --out and --json; taxa with --taxa"
             )
-        _import([*published, *(more or ())], name, out, json)
+        _import([*own.published, *(more or ())], name, out, json)
         return
     if again is not None:
         other = {**options, **members, "recipe": recipe, "preset": preset, "store": store}

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
 from arboretum_cli.flags.declared import Given, takes
-from arboretum_cli.flags.shared import Json
+from arboretum_cli.flags.shared import Json, SplitFolder
 from arboretum_cli.printing.output import result, table
 from arboretum_tools.options.publish import PublishOptions
 from arboretum_tools.wording import size
@@ -17,7 +12,7 @@ from arboretum_tools.wording import size
 @takes(options=PublishOptions)
 def publish(
     options: Given,
-    split: Annotated[Path, typer.Argument(help="Folder of the split.", metavar="SPLIT", show_default=False)],
+    split: SplitFolder,
     json: Json = False,
 ) -> None:
     """Write a split as a folder for publication, with a datasheet, a citation and Croissant metadata.

@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from arboretum_cli.flags.shared import Json, Overwrite
+from arboretum_cli.flags.declared import takes
+from arboretum_cli.flags.shared import Json, Overwrite, SplitFolder
 from arboretum_cli.printing.output import result, say
+from arboretum_tools.options import Option
+from arboretum_tools.options.evaluation import PartOptions
 
 
-def compare(
-    split: Annotated[Path, typer.Argument(help="The folder of the split.", metavar="SPLIT")],
-    runs: Annotated[list[Path], typer.Argument(help="Folders of runs on it.", metavar="RUN...")],
-    part: Annotated[
-        str, typer.Option("--part", help="The part that was predicted.", metavar="PART")
-    ] = "test",
-    csv: Annotated[
-        Path | None, typer.Option("--csv", help="Write a row for each run and measure too.", metavar="FILE")
-    ] = None,
+@dataclass(frozen=True, kw_only=True)
+class OwnOptions(PartOptions):
+    """What `arboretum compare` takes besides the runs."""
+
+    csv: Annotated[Path | None, Option("Write a row for each run and measure too.", metavar="FILE")] = None
     figure: Annotated[
         Path | None,
-        typer.Option(
-            "--figure",
-            help="Draw methods by bands, with intervals (.png, .pdf or .svg; needs matplotlib).",
-            metavar="FILE",
+        Option(
+            "Draw methods by bands, with intervals (.png, .pdf or .svg; needs matplotlib).", metavar="FILE"
         ),
-    ] = None,
+    ] = None
+
+
+@takes(own=OwnOptions)
+def compare(
+    split: SplitFolder,
+    runs: Annotated[list[Path], typer.Argument(help="Folders of runs on it.", metavar="RUN...")],
+    own: OwnOptions,
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
@@ -48,18 +52,19 @@ def compare(
     from arboretum_tools.system.atomic_files import check_output, whole_file
     from arboretum_tools.training.comparison import comparison_csv, comparison_figure, comparison_table
 
+    csv, figure = own.csv, own.figure
     for file in (csv, figure):
         if file is not None:
             check_output(file, overwrite=overwrite, inputs=[split, *runs])
     if figure is not None:
         form_of(figure)
         figure_class()
-    found = compare_runs(split, runs, part=part)
+    found = compare_runs(split, runs, part=own.part)
     if csv is not None:
         with whole_file(csv) as temporary:
             temporary.write_text(comparison_csv(found), encoding="utf-8")
     if figure is not None:
-        comparison_figure(found, figure, title=f"{split.resolve().name}, {part}")
+        comparison_figure(found, figure, title=f"{split.resolve().name}, {own.part}")
     result(json, {"methods": [asdict(one) for one in found]}, comparison_table(found))
     for file in (csv, figure):
         if file is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -10,14 +11,40 @@ from typing import Annotated
 import typer
 
 from arboretum_cli.flags.declared import Given, takes
-from arboretum_cli.flags.shared import Json, Overwrite
+from arboretum_cli.flags.shared import Json, Overwrite, SplitFolder
 from arboretum_cli.printing.output import result, say, say_error
+from arboretum_tools.options import Option
 from arboretum_tools.options.evaluation import EvaluationOptions
 
 
-@takes(options=EvaluationOptions)
+@dataclass(frozen=True, kw_only=True)
+class OwnOptions:
+    """What `arboretum evaluate` takes besides: the other model, and where the report goes."""
+
+    against: Annotated[
+        Sequence[Path],
+        Option(
+            "Predictions of another model for the same photos: the difference, its interval, and p. "
+            "Several are runs of that model: every file up to the next option belongs to --against.",
+            metavar="PREDICTIONS...",
+            many=True,
+            commas=False,
+        ),
+    ] = ()
+    out: Annotated[
+        Path | None,
+        Option(
+            "Folder of the report.",
+            metavar="DIR",
+            short="o",
+            default="<name>-report beside PREDICTIONS",
+        ),
+    ] = None
+
+
+@takes(options=EvaluationOptions, own=OwnOptions)
 def evaluate(
-    split: Annotated[Path, typer.Argument(help="The folder of the split.", metavar="SPLIT")],
+    split: SplitFolder,
     predictions: Annotated[
         list[Path],
         typer.Argument(
@@ -27,25 +54,7 @@ def evaluate(
         ),
     ],
     options: Given,
-    against: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--against",
-            help="Predictions of another model for the same photos: the difference, its interval, and p. "
-            "Several are runs of that model: every file up to the next option belongs to --against.",
-            metavar="PREDICTIONS...",
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out",
-            "-o",
-            help="Folder of the report. [default: <name>-report beside PREDICTIONS]",
-            metavar="DIR",
-            show_default=False,
-        ),
-    ] = None,
+    own: OwnOptions,
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
@@ -65,6 +74,7 @@ def evaluate(
     from arboretum_tools.errors import NotWritableError, UsageError
     from arboretum_tools.evaluation.reporting.report import report, save
 
+    against, out = own.against, own.out
     splits = dict.fromkeys([split, *(path for path in [*predictions, *(against or ())] if path.is_dir())])
     if against and len(splits) > 1:
         raise UsageError(

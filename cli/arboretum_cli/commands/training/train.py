@@ -2,49 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
 from arboretum_cli.flags.declared import Given, takes
-from arboretum_cli.flags.shared import Json
+from arboretum_cli.flags.shared import Json, SplitFolder
 from arboretum_cli.printing.output import result, say
 from arboretum_cli.printing.progress import Progress
-from arboretum_tools.options.training import TrainingRecipe
+from arboretum_tools.options.training import RunOptions, TrainingRecipe
 
 
-@takes(recipe=TrainingRecipe)
-def train(
-    split: Annotated[Path, typer.Argument(help="The folder of the split.", metavar="SPLIT")],
-    out: Annotated[
-        Path,
-        typer.Option(
-            "--out", "-o", help="Folder of the run; one that was interrupted goes on.", metavar="DIR"
-        ),
-    ],
-    recipe: Given,
-    images: Annotated[Path, typer.Option("--images", help="The image store.", metavar="DIR")] = Path(
-        "images"
-    ),
-    teacher: Annotated[
-        Path | None,
-        typer.Option("--teacher", help="Of deit-lt: the run of a CNN on the same split.", metavar="DIR"),
-    ] = None,
-    device: Annotated[
-        str | None,
-        typer.Option(
-            "--device", help="Such as cpu or cuda:0. [default: a GPU where there is one]", metavar="NAME"
-        ),
-    ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            "--workers", help="Processes that decode photos. [default: as many as fit]", metavar="N"
-        ),
-    ] = None,
-    json: Json = False,
-) -> None:
+@takes(recipe=TrainingRecipe, options=RunOptions)
+def train(split: SplitFolder, recipe: Given, options: Given, json: Json = False) -> None:
     """Train a long-tailed method on a split, from the photos in a store to accuracy by shot band.
 
     Hyper-parameters default to those of the method's paper. With a different number of epochs or batch size,
@@ -65,16 +31,7 @@ def train(
     from arboretum_tools.tabular.markdown import table
 
     with Progress() as progress:
-        report = run(
-            split,
-            out=out,
-            images=images,
-            teacher=teacher,
-            device=device,
-            workers=workers,
-            on_event=progress,
-            **recipe,
-        )
+        report = run(split, on_event=progress, **options, **recipe)
     if report is None:  # another process of torchrun says it
         return
     part, shown = list(report.evaluations.items())[-1]

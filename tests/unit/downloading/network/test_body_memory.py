@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from arboretum_tools.downloading.network.body_memory import SMALL_BYTES, BodyMemory
-from arboretum_tools.downloading.network.client import HttpClient, Reply
+from arboretum_tools.downloading.network.client import HttpClient
+from arboretum_tools.downloading.network.exchange import Reply
 from arboretum_tools.downloading.network.urls import AddressRules
 
 LARGE = 2 * SMALL_BYTES

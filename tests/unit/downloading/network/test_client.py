@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arboretum_tools.downloading.network import client as module
-from arboretum_tools.downloading.network.client import HttpClient, Reply, UntrustedError, WireError
+from arboretum_tools.downloading.network.client import HttpClient
+from arboretum_tools.downloading.network.exchange import Reply, UntrustedError, WireError
 from arboretum_tools.downloading.network.urls import AddressRules
 
 OK = b"HTTP/1.1 200 OK\r\n"
