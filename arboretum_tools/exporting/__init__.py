@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import fields, replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -36,6 +37,7 @@ from arboretum_tools.exporting.photo_records import PhotoRecords
 from arboretum_tools.exporting.report import ExportReport, found_at, made_from, report, write_export_json
 from arboretum_tools.exporting.staging import other_leftovers, staging_for
 from arboretum_tools.options import declared, takes
+from arboretum_tools.options.export import FORMATS as FORMAT_NAMES
 from arboretum_tools.options.export import ExportOptions
 from arboretum_tools.progress import shows_progress
 from arboretum_tools.samples import Samples, join, missing_of, require
@@ -64,10 +66,15 @@ __all__ = [
     "export",
 ]
 
-#: Every format by its name.
-FORMATS: Mapping[str, type[WebDataset | HuggingFace | ImageFolder | Lists | Csv | INatJson | Folder]] = {
-    kind.format: kind for kind in (WebDataset, HuggingFace, ImageFolder, Lists, Csv, INatJson, Folder)
-}
+
+def _class_of(name: str) -> type[Any]:
+    module = import_module(f"{__name__}.formats.{name.replace('-', '_')}")
+    kind: type[Any] = next(one for one in vars(module).values() if getattr(one, "format", None) == name)
+    return kind
+
+
+#: Every format by its name, which is that of its module.
+FORMATS: Mapping[str, type[Any]] = {name: _class_of(name) for name in FORMAT_NAMES}
 
 
 @shows_progress
@@ -291,7 +298,7 @@ def _exporter(options: ExportOptions) -> Exporter:
         (given["captions"],) = given["captions"]
     if isinstance(templates := given.get("templates"), str | Path):
         given["templates"] = Templates.read(Path(templates))
-    return kind(**given)
+    return cast("Exporter", kind(**given))
 
 
 def _split(what: Split | Selection | Catalog | str | Path) -> Split:

@@ -14,6 +14,19 @@ from arboretum_tools.options import Option, check
 #: What iterating over a subset does at a photo that cannot be read or decoded.
 OnError = Literal["raise", "skip"]
 
+#: Every format by its name, which is that of its module in `exporting.formats`, and what it is for.
+FORMATS: dict[str, str] = {
+    "webdataset": "",
+    "hf": "Hugging Face Parquet",
+    "imagefolder": "",
+    "lists": "MDCS, DeiT-LT and their kin",
+    "csv": "open_clip",
+    "inat-json": "iNaturalist 2018: DeiT, torchvision",
+    "folder": "names and credits for people",
+}
+
+_named = [f"{name} ({what})" if what else name for name, what in FORMATS.items()]
+
 
 class Format(Protocol):
     """An exporter: a format with its options, such as `exporting.WebDataset(even="drop")`."""
@@ -148,9 +161,7 @@ class ExportOptions(WebDatasetOptions, HuggingFaceOptions, ListsOptions, CsvOpti
     format: Annotated[
         str | Format,
         Option(
-            "webdataset, hf (Hugging Face Parquet), imagefolder, lists (MDCS, DeiT-LT and their kin), csv "
-            "(open_clip), inat-json (iNaturalist 2018: DeiT, torchvision), or folder (names and credits for "
-            "people).",
+            f"{', '.join(_named[:-1])}, or {_named[-1]}.",
             metavar="FORMAT",
         ),
     ] = "webdataset"

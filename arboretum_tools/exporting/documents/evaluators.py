@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 from arboretum_metadata.vocab import RANKS
 from arboretum_tools.exporting.base import Source
-from arboretum_tools.exporting.formats.image_files import rows_of
+from arboretum_tools.exporting.image_files import rows_of
 from arboretum_tools.exporting.staging import Staging
 from arboretum_tools.taxa.captions import Names
 

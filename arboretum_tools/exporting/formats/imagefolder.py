@@ -25,7 +25,7 @@ from typing import Any, ClassVar
 
 from arboretum_tools.exporting.base import Source
 from arboretum_tools.exporting.documents.evaluators import write_metadata
-from arboretum_tools.exporting.formats.image_files import class_folders, write_images
+from arboretum_tools.exporting.image_files import class_folders, write_images
 from arboretum_tools.exporting.staging import Staging
 from arboretum_tools.options import check
 from arboretum_tools.options.export import ImageOptions

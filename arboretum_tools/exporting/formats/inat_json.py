@@ -34,7 +34,7 @@ from arboretum_metadata.vocab import GROUPS, LICENSES, RANKS
 from arboretum_tools.errors import ExportError
 from arboretum_tools.exporting.base import Sample, Source
 from arboretum_tools.exporting.documents.hub_configs import write_configs
-from arboretum_tools.exporting.formats.image_files import rows_of, write_images
+from arboretum_tools.exporting.image_files import rows_of, write_images
 from arboretum_tools.exporting.staging import Staging
 from arboretum_tools.options import check
 from arboretum_tools.options.export import ImageOptions

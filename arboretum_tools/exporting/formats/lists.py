@@ -29,7 +29,7 @@ from arboretum_tools.errors import UsageError
 from arboretum_tools.exporting.base import Source
 from arboretum_tools.exporting.documents.evaluators import write_metadata
 from arboretum_tools.exporting.documents.hub_configs import write_configs
-from arboretum_tools.exporting.formats.image_files import class_folders, rows_of, write_images
+from arboretum_tools.exporting.image_files import class_folders, rows_of, write_images
 from arboretum_tools.exporting.staging import Staging
 from arboretum_tools.options import check
 from arboretum_tools.options.export import ListsOptions

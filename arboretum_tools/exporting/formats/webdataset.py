@@ -45,8 +45,8 @@ from arboretum_tools.exporting.base import (
     even_pieces,
     pieces_of_at_most,
 )
-from arboretum_tools.exporting.formats.tar_members import Members, member
 from arboretum_tools.exporting.staging import Staging
+from arboretum_tools.exporting.tar_members import Members, member
 from arboretum_tools.options import check
 from arboretum_tools.options.export import WebDatasetOptions
 from arboretum_tools.samples import Samples

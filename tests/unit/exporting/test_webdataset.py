@@ -15,7 +15,7 @@ from PIL import Image
 
 from arboretum_tools.errors import ExportError, UsageError
 from arboretum_tools.exporting import WebDataset, export
-from arboretum_tools.exporting.formats.tar_members import Members
+from arboretum_tools.exporting.tar_members import Members
 from arboretum_tools.store.shards import tar
 from arboretum_tools.system.atomic_files import canonical_json
 from arboretum_tools.taxa.captions import ARBORETUM_CAPTIONS, CAPTION_TYPES, Templates
