@@ -20,12 +20,12 @@ class DownloadOptions(TaskOptions):
     """The options of a process that fetches, and what only its own code sets.
 
     Attributes:
-        manners: how long to wait after a fault.
+        retry_policy: how long to wait after a fault.
         allowance: bytes that static.inaturalist.org may be asked for.
         budget_path: where what was fetched from there is written down; None = in the user's state folder.
     """
 
-    manners: RetryPolicy = field(default_factory=RetryPolicy)
+    retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
     allowance: ByteAllowance = field(default_factory=ByteAllowance)
     budget_path: Path | None = None
 

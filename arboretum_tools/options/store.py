@@ -9,7 +9,7 @@ from arboretum_tools.errors import UsageError
 from arboretum_tools.events import OnEvent, ignore
 from arboretum_tools.options import Option, check
 
-#: Photos and bytes at which a shard is finished, whichever comes first.
+#: Photos (tried, not only stored) and bytes at which a shard is finished, whichever comes first.
 SHARD_PHOTOS = 10_000
 SHARD_BYTES = 1 << 30
 

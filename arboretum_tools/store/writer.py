@@ -22,8 +22,6 @@ from arboretum_tools.store.storage import Storage, storage_at
 from arboretum_tools.store.storage.lock import ALONE, Task
 from arboretum_tools.system.atomic_files import out_of_space
 
-#: A shard is finished at so many photos (tried, not only stored) or so many bytes, whichever is first.
-
 
 class StoreWriter:
     """Adds photos to a store; a context manager that holds the store's lock.

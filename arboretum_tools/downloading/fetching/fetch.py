@@ -102,7 +102,7 @@ class Fetcher:
                 return None
             spent = photo.attempts >= self._options.attempts
             if not spent and photo.left_s > 0 and (not verdict.tries or photo.here < verdict.tries):
-                wait_s = self._options.manners.backoff(photo.here)
+                wait_s = self._options.retry_policy.backoff(photo.here)
                 photo.due_at = monotonic() + max(wait_s, photo.put_off_s or 0.0)
                 return None
             other = variant(photo.asked) if photo.first is None and verdict.status in _NOT_THERE else None

@@ -153,7 +153,9 @@ class Hosts:
             asked_at = base_url_of(self._rules.target(f"{base_url}/"))
             budget = self._budget if base_url == f"https://{STATIC_HOST}" else None
             options = self._options
-            pace = HostLimiter(options.manners, options.connections, budget=budget, on_wait=self._say_budget)
+            pace = HostLimiter(
+                options.retry_policy, options.connections, budget=budget, on_wait=self._say_budget
+            )
             host = self._hosts[base_url] = Host(base_url, asked_at, proxy_for(f"{asked_at}/"), pace)
         return host
 
@@ -230,7 +232,7 @@ class Hosts:
         pace = host.pace
         after_s = None if reply is None else parse_retry_after(reply.retry_after)
         if after_s is not None:
-            after_s = min(after_s, self._options.manners.most_retry_after_s)
+            after_s = min(after_s, self._options.retry_policy.most_retry_after_s)
         photo.put_off_s = after_s
         alone = photo.failed_after is not None and pace.answers > photo.failed_after
         photo.failed_after = pace.answers
@@ -248,7 +250,7 @@ class Hosts:
             # Before it is given up: nothing else was served since it failed first.
             doubted = pace.in_doubt = True
         if doubted:
-            raise _later(photo, max(pace.pause_s, self._options.manners.backoff(1)))
+            raise _later(photo, max(pace.pause_s, self._options.retry_policy.backoff(1)))
 
     async def _look_at(self, host: Host, photo: Fetch) -> None:
         """Asks a host that is in doubt for a photo that it has served before.

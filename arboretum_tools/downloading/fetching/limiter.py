@@ -97,7 +97,7 @@ class HostLimiter:
 
     def __init__(
         self,
-        manners: RetryPolicy,
+        retry_policy: RetryPolicy,
         connections: int,
         *,
         budget: ByteBudget | None = None,
@@ -106,7 +106,7 @@ class HostLimiter:
         """A pace that has not asked anything yet.
 
         Args:
-            manners: how long to wait.
+            retry_policy: how long to wait.
             connections: requests that may ever be under way at one time.
             budget: of the bytes of this host; None = as many as come.
             on_wait: called when the budget is used up, with the seconds until it is not.
@@ -116,7 +116,7 @@ class HostLimiter:
         self.in_doubt = False
         self.answers = 0
         self.pauses = 0
-        self._manners = manners
+        self._retry_policy = retry_policy
         self._connections = connections
         self._budget = budget
         self._on_wait = on_wait
@@ -274,13 +274,13 @@ class HostLimiter:
                 self._halve()
             self._since_pause = 0
             self._probes.clear()
-            pause_s = self._manners.pause(self.pauses, retry_after_s)
+            pause_s = self._retry_policy.pause(self.pauses, retry_after_s)
             self._open_at = now + pause_s
             self.unwell_s += pause_s
             # Whoever waits for a place may do something else meanwhile.
             self._wake(everyone=True)
         elif retry_after_s is not None:
-            asked = min(retry_after_s, self._manners.most_retry_after_s)
+            asked = min(retry_after_s, self._retry_policy.most_retry_after_s)
             self._open_at = max(self._open_at, now + asked)
         return self._open_at - now
 

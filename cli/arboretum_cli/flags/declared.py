@@ -152,7 +152,8 @@ def _kind(entry: Declared) -> Any:
         return bool
     one: type = str
     if not entry.option.text:
-        kinds = (*entry.kinds, *(inner for kind in entry.kinds for inner in get_args(kind)))
+        inner = [one for kind in entry.kinds for one in get_args(kind)] if entry.option.many else []
+        kinds = (*entry.kinds, *inner)
         one = next((kind for kind in (Path, float, int) if kind in kinds), str)
     return list[one] if entry.option.many else one  # type: ignore[valid-type]
 

@@ -89,7 +89,7 @@ def test_a_first_download_finds_the_few_good_photos_among_bad_ones(tmp_path, pla
     """Nothing tells yet that the host is well. Waits are a hundredth of the default ones."""
     origin.faults = dict.fromkeys(range(1, 161), BAD)
     options = DownloadOptions(
-        origin=origin.url, manners=RetryPolicy(base_s=0.005, cap_s=0.6), max_failure_rate=1, attempts=3
+        origin=origin.url, retry_policy=RetryPolicy(base_s=0.005, cap_s=0.6), max_failure_rate=1, attempts=3
     )
     run(Job(plan_of(*range(1, 201)), tmp_path, size="thumb", options=options), Stopper())
     assert states(tmp_path) == {"ok": 40, "failed": 160}
@@ -145,7 +145,7 @@ def outage(
         go_down()
     options = DownloadOptions(
         origin=origin.url,
-        manners=RetryPolicy(base_s=0.0025, cap_s=0.3, most_retry_after_s=1.5),
+        retry_policy=RetryPolicy(base_s=0.0025, cap_s=0.3, most_retry_after_s=1.5),
         max_failure_rate=1,
     )
     run(Job(plan_of(*range(1, photos + 1)), path, size="thumb", options=options, on_event=watch), Stopper())

@@ -17,8 +17,8 @@ RULES = settings(deadline=None, derandomize=True, max_examples=200)
 @RULES
 @given(st.integers(1, 10_000))
 def test_a_wait_is_never_above_its_bound(faults):
-    manners = RetryPolicy(base_s=0.5, cap_s=60)
-    assert 0 <= manners.backoff(faults) <= min(60, 0.5 * 2 ** min(faults - 1, 20))
+    retry_policy = RetryPolicy(base_s=0.5, cap_s=60)
+    assert 0 <= retry_policy.backoff(faults) <= min(60, 0.5 * 2 ** min(faults - 1, 20))
 
 
 def test_waits_are_spread_over_the_whole_bound():
@@ -29,10 +29,10 @@ def test_waits_are_spread_over_the_whole_bound():
 @RULES
 @given(st.integers(1, 100), st.none() | st.floats(0, 10_000))
 def test_a_pause_is_at_least_what_the_host_asks_and_bounded(throttles, retry_after_s):
-    manners = RetryPolicy()
-    pause = manners.pause(throttles, retry_after_s)
-    assert pause >= min(retry_after_s or 0, manners.most_retry_after_s)
-    assert 0 < pause <= max(manners.cap_s, manners.most_retry_after_s)
+    retry_policy = RetryPolicy()
+    pause = retry_policy.pause(throttles, retry_after_s)
+    assert pause >= min(retry_after_s or 0, retry_policy.most_retry_after_s)
+    assert 0 < pause <= max(retry_policy.cap_s, retry_policy.most_retry_after_s)
 
 
 @pytest.mark.parametrize(
