@@ -17,12 +17,12 @@ from arboretum_tools.browsing.filters import Filter
 from arboretum_tools.browsing.photo_table import PhotoTable
 from arboretum_tools.browsing.sources import source_of
 from arboretum_tools.browsing.thumbnails import Thumbnails
+from arboretum_tools.display.progress import shows_progress
 from arboretum_tools.errors import BadInputError, MissingPhotosError, UsageError
 from arboretum_tools.imaging.images import UndecodableImageError
 from arboretum_tools.options import takes
 from arboretum_tools.options.browse import GalleryOptions
 from arboretum_tools.photos.credit import credit_html
-from arboretum_tools.progress import shows_progress
 from arboretum_tools.publication.origin import Origin
 from arboretum_tools.split import Split
 from arboretum_tools.store.reader import ImageStore

@@ -30,11 +30,11 @@ from arboretum_tools.catalog.layouts.files import default_path
 from arboretum_tools.catalog.sources.containers import file_member
 from arboretum_tools.catalog.sources.convert import spool, uuid_sql
 from arboretum_tools.catalog.sources.delimited import COMMA, TAB, with_header
+from arboretum_tools.display.progress import shows_progress
 from arboretum_tools.errors import BadInputError, CatalogError
 from arboretum_tools.events import StageFinished, StageStarted, UnitDone
 from arboretum_tools.options import takes
 from arboretum_tools.options.catalog import AnnotateOptions
-from arboretum_tools.progress import shows_progress
 from arboretum_tools.system.atomic_files import sha256_of_json
 from arboretum_tools.tabular.query import Connection, identifier, literal, parquet_source, rows
 from arboretum_tools.wording import one_line

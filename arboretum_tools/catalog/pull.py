@@ -17,11 +17,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from arboretum_tools.catalog.layouts.files import find_many
+from arboretum_tools.display.progress import shows_progress
 from arboretum_tools.errors import BadInputError, OutOfSpaceError
 from arboretum_tools.events import OnEvent, StageFinished, StageStarted, UnitDone, ignore
 from arboretum_tools.options import takes
 from arboretum_tools.options.catalog import PullOptions
-from arboretum_tools.progress import shows_progress
 from arboretum_tools.system.atomic_files import out_of_space, sync
 from arboretum_tools.wording import one_line
 

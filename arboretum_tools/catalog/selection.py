@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from arboretum_metadata.schema import SELECTION, SPECIES
-from arboretum_tools import notebook_views
 from arboretum_tools.catalog.explanation import Explanation, emptied_by, explain
 from arboretum_tools.catalog.saving import check_file, save_rows
+from arboretum_tools.display import notebook_views
 from arboretum_tools.errors import UsageError
 from arboretum_tools.photos.criteria import Criteria
 from arboretum_tools.photos.photo_ids import PhotoIds

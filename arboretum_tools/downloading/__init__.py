@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from arboretum_tools.display.progress import shows_progress
 from arboretum_tools.downloading.composition import composition_of
 from arboretum_tools.downloading.estimate import DownloadEstimate
 from arboretum_tools.downloading.job import Job
@@ -30,7 +31,6 @@ from arboretum_tools.options import takes
 from arboretum_tools.options.download import DownloadArguments
 from arboretum_tools.photos import photo_plan
 from arboretum_tools.photos.photo_plan import PhotoSource
-from arboretum_tools.progress import shows_progress
 
 __all__ = [
     "DownloadArguments",

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from arboretum_metadata.schema import EVENED, EXPORT_CLASSES
 from arboretum_tools import events
+from arboretum_tools.display.progress import shows_progress
 from arboretum_tools.errors import ExportError, UsageError
 from arboretum_tools.exporting.base import Evened, Evening, Exporter, Source, undecodable
 from arboretum_tools.exporting.classes import as_written, beside, empty_classes, refuse_empty, without
@@ -39,7 +40,6 @@ from arboretum_tools.exporting.staging import other_leftovers, staging_for
 from arboretum_tools.options import declared, takes
 from arboretum_tools.options.export import FORMATS as FORMAT_NAMES
 from arboretum_tools.options.export import ExportOptions
-from arboretum_tools.progress import shows_progress
 from arboretum_tools.samples import Samples, join, missing_of, require
 from arboretum_tools.split import Split, open_split
 from arboretum_tools.store.reader import ImageStore

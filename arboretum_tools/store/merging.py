@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from arboretum_metadata.vocab import WITHDRAWN
+from arboretum_tools.display.progress import shows_progress
 from arboretum_tools.errors import StoreError, UsageError, VerificationError
 from arboretum_tools.events import StageFinished, StageStarted, UnitDone
 from arboretum_tools.options import takes
 from arboretum_tools.options.store import MergeOptions
 from arboretum_tools.photos.photo_plan import SavedPlan
-from arboretum_tools.progress import shows_progress
 from arboretum_tools.store import plans
 from arboretum_tools.store.pruning import whole_image, withdraw
 from arboretum_tools.store.reader import ImageStore

@@ -21,12 +21,12 @@ import numpy as np
 import pyarrow.compute as pc
 
 from arboretum_metadata.vocab import WITHDRAWN
+from arboretum_tools.display.progress import shows_progress
 from arboretum_tools.errors import VerificationError
 from arboretum_tools.events import OnEvent, StageFinished, StageStarted, UnitDone, ignore
 from arboretum_tools.options import takes
 from arboretum_tools.options.store import PruneOptions
 from arboretum_tools.photos.photo_ids import PhotoIds, read_photo_ids
-from arboretum_tools.progress import shows_progress
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.store.shards import layout
 from arboretum_tools.store.shards.record import PhotoRecord, from_arrow

@@ -17,13 +17,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from arboretum_tools.display.progress import shows_progress
 from arboretum_tools.errors import ArboretumError, StoreError, VerificationError
 from arboretum_tools.events import ShardFinished, StageFinished, StageStarted
 from arboretum_tools.imaging import image_format
 from arboretum_tools.imaging.image_format import NotWholeError
 from arboretum_tools.options import takes
 from arboretum_tools.options.store import VerifyOptions
-from arboretum_tools.progress import shows_progress
 from arboretum_tools.store import inventory
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.store.shards import layout, tar

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, TypedDict, overload
 import numpy as np
 import pyarrow as pa
 
-from arboretum_tools import notebook_views, stable_key
+from arboretum_tools import stable_key
+from arboretum_tools.display import notebook_views
 from arboretum_tools.errors import ArboretumError, SplitError, UsageError
 from arboretum_tools.options.export import OnError
 from arboretum_tools.samples import Samples, join, require

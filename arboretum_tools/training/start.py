@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from arboretum_tools.display.progress import shows_progress
 from arboretum_tools.errors import SplitError, TrainingError, UsageError
 from arboretum_tools.evaluation import Evaluation, evaluate
 from arboretum_tools.evaluation.reporting.report import save as save_report
 from arboretum_tools.events import OnEvent, StageFinished, StageStarted, ignore
 from arboretum_tools.options.training import RunOptions, TrainingRecipe, recipe
-from arboretum_tools.progress import shows_progress
 from arboretum_tools.split.files.manifest import Split, open_split
 from arboretum_tools.subset import load_subset
 

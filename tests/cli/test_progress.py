@@ -79,7 +79,7 @@ def test_a_note_is_said_once_and_within_a_stage_each_time(message):
 
 def test_on_a_terminal_the_bar_tells_states_and_moves_by_itself(capsys, monkeypatch):
     monkeypatch.setattr(output, "is_terminal", lambda: True)
-    monkeypatch.setattr("arboretum_tools.progress.BAR_EVERY_S", 0.05)
+    monkeypatch.setattr("arboretum_tools.display.progress.BAR_EVERY_S", 0.05)
     with Progress() as progress:
         progress(StageStarted("download", 10))
         progress(PhotoDone(1, "ok", 90_000))

@@ -14,7 +14,7 @@ import threading
 import pytest
 
 import arboretum_tools as at
-from arboretum_tools import progress
+from arboretum_tools.display import progress
 from arboretum_tools.events import PhotoDone, StageFinished, StageStarted, ignore
 from arboretum_tools.testing.tiny import tiny_split, tiny_store
 

@@ -6,7 +6,7 @@ import pytest
 
 import arboretum_tools as at
 from arboretum_metadata.sample import catalog_path
-from arboretum_tools.notebook_views import curve
+from arboretum_tools.display.notebook_views import curve
 from arboretum_tools.store.shards.layout import tar_path
 from arboretum_tools.testing.tiny import MARKUP, tiny_split, tiny_store, with_markup
 

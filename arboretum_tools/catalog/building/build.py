@@ -30,11 +30,11 @@ from arboretum_tools.catalog.layouts import built_files, raw
 from arboretum_tools.catalog.layouts.built import TAXON_COLUMNS
 from arboretum_tools.catalog.layouts.files import default_path
 from arboretum_tools.catalog.sources import Source
+from arboretum_tools.display.progress import shows_progress
 from arboretum_tools.errors import CatalogError, UsageError
 from arboretum_tools.events import Note, StageFinished, StageStarted, UnitDone
 from arboretum_tools.options import takes
 from arboretum_tools.options.catalog import BuildOptions
-from arboretum_tools.progress import shows_progress
 from arboretum_tools.system.atomic_files import read_json, sha256_of_json, write_json
 from arboretum_tools.tabular.query import (
     Connection,

@@ -11,10 +11,10 @@ from typing import Any
 import pyarrow as pa
 
 from arboretum_metadata.schema import CLASSES, EXCLUDED, JOINED, NEAR_DUPLICATES, PART, UNUSED_CLASSES, Table
+from arboretum_tools.display.progress import shows_progress
 from arboretum_tools.errors import SplitError, UsageError
 from arboretum_tools.options import takes
 from arboretum_tools.options.split import AuditOptions
-from arboretum_tools.progress import shows_progress
 from arboretum_tools.split.audit import benchmark, draw, hashes, joined, kept_out, pictures, rows, sides
 from arboretum_tools.split.audit.checks import Check, Files, all_checks, guarded
 from arboretum_tools.store import ImageStore

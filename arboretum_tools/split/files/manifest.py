@@ -21,7 +21,7 @@ from arboretum_metadata.schema import (
     PUBLISHED_FILES,
     UNUSED_CLASSES,
 )
-from arboretum_tools import notebook_views
+from arboretum_tools.display import notebook_views
 from arboretum_tools.errors import SplitError
 from arboretum_tools.photos.photo_plan import COLUMNS, PhotoPlan
 from arboretum_tools.split.files.part_files import BATCH_ROWS, PartFiles, SavedParts, part_batches

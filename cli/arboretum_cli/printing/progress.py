@@ -6,7 +6,7 @@ import time
 from typing import ClassVar
 
 from arboretum_cli.printing import output
-from arboretum_tools.progress import Bars
+from arboretum_tools.display.progress import Bars
 
 #: Seconds between two lines where there is no terminal.
 LINE_EVERY_S = 30.0

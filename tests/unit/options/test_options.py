@@ -70,7 +70,7 @@ SHARED = {"--json", "--overwrite", "--images", "--endpoint", "--catalog", "--qui
 #: What public functions take by name besides options: how they tell of their progress, things they work on
 #: that other stages' flags name, and what only tests set.
 NO_OPTIONS = {
-    *("on_event", "catalog", "photo_ids", "observation_ids", "exclude", "name"),
+    *("on_event", "progress", "catalog", "photo_ids", "observation_ids", "exclude", "name"),
     *("threads", "bucket_photos", "apply", "method", "in_memory"),
 }
 
