@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from arboretum_metadata.vocab import RANKS
 from arboretum_tools.tabular.query import Connection, identifier, parquet_source, rows
+from arboretum_tools.taxa.identity import homonyms_sql
 from arboretum_tools.taxa.taxonomy import Candidate, Known, everyday_names, group_of
 
 _SPECIES = "genus || ' ' || species"
@@ -22,20 +25,25 @@ def candidates(connection: Connection, name: str) -> list[Candidate]:
     found = [("species", *row) for row in _commonly_named(connection, requested)]
     for rank, spelled in _spelled(connection, requested):
         found += [(rank, *row) for row in _taxa(connection, rank, spelled)]
-    best: dict[tuple[str, str, str | None], Candidate] = {}
-    for rank, canonical, lineage, kingdom, photos, species in found:
+    best: dict[tuple[str, str, str | None, str | None], Candidate] = {}
+    for rank, canonical, lineage, kingdom, family, photos, species in found:
         names = tuple(part for part in lineage or () if part)
-        candidate = Candidate(rank, canonical, names, kingdom, int(photos), int(species))
-        key = (rank, canonical, kingdom)
+        candidate = Candidate(rank, canonical, names, kingdom, int(photos), int(species), family)
+        key = (rank, canonical, kingdom, family)
         if key not in best or best[key].photos < candidate.photos:
             best[key] = candidate
-    # A row that lacks its kingdom makes no second taxon of a name that has one elsewhere.
-    with_kingdom = {(rank, canonical) for rank, canonical, kingdom in best if kingdom}
-    return [
+    # A row that lacks its kingdom makes no second taxon of a name that has one elsewhere, nor one without the
+    # family that tells two genera apart.
+    with_kingdom = {(rank, canonical) for rank, canonical, kingdom, _ in best if kingdom}
+    with_family = {(rank, canonical, kingdom) for rank, canonical, kingdom, family in best if family}
+    kept = [
         candidate
-        for (rank, canonical, kingdom), candidate in sorted(best.items(), key=lambda item: str(item[0]))
-        if kingdom or (rank, canonical) not in with_kingdom
+        for (rank, canonical, kingdom, family), candidate in sorted(best.items(), key=lambda one: str(one[0]))
+        if (kingdom or (rank, canonical) not in with_kingdom)
+        and (family or (rank, canonical, kingdom) not in with_family)
     ]
+    taxa = Counter((candidate.rank, candidate.name) for candidate in kept)
+    return [replace(one, shared=taxa[one.rank, one.name] > 1) for one in kept]
 
 
 def _spelled(connection: Connection, requested: str) -> list[tuple[str, str]]:
@@ -60,7 +68,11 @@ def _spelled(connection: Connection, requested: str) -> list[tuple[str, str]]:
 
 
 def _taxa(connection: Connection, rank: str, name: str) -> list[tuple[Any, ...]]:
-    """The taxa of a rank and a name as it is spelled: name, names above, kingdom, photos, species classes."""
+    """The taxa of a rank and a name as it is spelled.
+
+    Name, names above, kingdom, the family that tells a genus from another one of the kingdom, photos, species
+    classes.
+    """
     same = f"starts_with($name, genus || ' ') AND {_SPECIES}" if rank == "species" else identifier(rank)
     return _counted(connection, rank, f"{same} = $name", {"name": name})
 
@@ -78,9 +90,11 @@ def _counted(
     name = _SPECIES if rank == "species" else identifier(rank)
     above = list(RANKS)[: list(RANKS).index(rank)]
     lineage = f"mode([{', '.join(map(identifier, above))}])" if above else "NULL::VARCHAR[]"
+    several = f"(kingdom || '|' || genus) IN ({homonyms_sql('found')})" if rank == "genus" else "false"
     return connection.execute(
-        f"SELECT {name} AS name, {lineage}, kingdom, sum(n), count(DISTINCT class_key) FROM lineages "
-        f"WHERE {condition} GROUP BY name, kingdom",
+        f"WITH found AS (FROM lineages WHERE {condition}) SELECT {name} AS name, {lineage}, kingdom, "
+        f"CASE WHEN {several} THEN family END AS own, sum(n), count(DISTINCT class_key) FROM found "
+        "GROUP BY name, kingdom, own",
         parameters,
     ).fetchall()
 
@@ -137,20 +151,33 @@ def _of_id(connection: Connection, taxon_id: int) -> list[Candidate]:
         own = lineage.pop(rank)
         name = f"{lineage.get('genus', '')} {own}".strip() if rank == "species" else own
         kingdom = str(names[0]) if names[0] else None
-        return [Candidate(rank, name, tuple(lineage.values()), kingdom, int(str(photos)), int(str(classes)))]
+        above = tuple(lineage.values())
+        # By its name, which tells whether others share it.
+        return _those(connection, name, rank, kingdom, lineage.get("family")) or [
+            Candidate(rank, name, above, kingdom, int(str(photos)), int(str(classes)))
+        ]
     file = whole_taxonomy()
     if file is None:
         return []
     known = rows(
         connection,
-        f"SELECT scientificName, taxonRank, kingdom FROM {parquet_source([file])} WHERE id = ?",
+        f"SELECT scientificName, taxonRank, kingdom, family FROM {parquet_source([file])} WHERE id = ?",
         [taxon_id],
     )
     return [
         candidate
-        for name, rank, kingdom in known
-        for candidate in candidates(connection, str(name))
-        if candidate.rank == rank and kingdom in (None, candidate.kingdom, candidate.name)
+        for name, rank, kingdom, family in known
+        for candidate in _those(connection, str(name), str(rank), kingdom, family)
+    ]
+
+
+def _those(connection: Connection, name: str, rank: str, kingdom: object, family: object) -> list[Candidate]:
+    """The taxa of a name with this rank, kingdom (None = any) and, where several share it, this family."""
+    return [
+        one
+        for one in candidates(connection, name)
+        if (one.rank, one.family) in ((rank, None), (rank, family))
+        and kingdom in (None, one.kingdom, one.name)
     ]
 
 

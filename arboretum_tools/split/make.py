@@ -355,7 +355,7 @@ def _classes(drawn: Drawn, rank: str) -> pa.Table:
     names = found["scientific_name"].to_pylist()
     if rank == LIFE_STAGE_RANK:
         names = [f"{name} ({stage})" for name, stage in zip(names, found["stage"].to_pylist(), strict=True)]
-    names = unique_names(names, found["kingdom"].to_pylist())
+    names = unique_names(names, found["kingdom"].to_pylist(), found["family"].to_pylist())
     made: dict[str, Sequence[str]] = {
         "name": names,
         "folder": folder_names(names),

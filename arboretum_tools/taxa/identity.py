@@ -2,7 +2,8 @@
 
 class_key, version 1: `<kingdom>|<genus> <epithet>` for a species, `<kingdom>|<rank>|<name>` for genus,
 family and order. Genus and epithet alone would merge an orchid and a moth (*Laelia rosea*); the whole
-lineage would split a species when one row lacks a rank. Keys are compared as UTF-8 bytes.
+lineage would split a species when one row lacks a rank. Keys are compared as UTF-8 bytes. Where a kingdom has
+two genera of one name, theirs end in the family: `Animalia|genus|Mesotes (Tortricidae)`.
 """
 
 from __future__ import annotations
@@ -26,24 +27,48 @@ _JOINED_CHARACTERS = 60
 
 
 def class_key_sql(rank: str) -> str:
-    """The SQL expression of class_key; NULL where the row lacks one of the names that it needs."""
+    """The SQL expression of class_key; NULL where the row lacks one of the names that it needs.
+
+    That of a genus reads the relation `homonyms`, which is `homonyms_sql()`.
+    """
     if rank not in CLASS_RANKS:
         raise UsageError(f"classes can be {', '.join(CLASS_RANKS)}, not {rank!r}")
     if rank == "species":
         # `||` gives NULL when one side is NULL, which is what makes such a row not eligible.
         return "(kingdom || '|' || genus || ' ' || species)"
+    if rank == "genus":
+        several = "(kingdom || '|' || genus) IN (SELECT name FROM homonyms)"
+        return (
+            f"(kingdom || '|genus|' || genus || CASE WHEN {several} THEN ' (' || family || ')' ELSE '' END)"
+        )
     return f"(kingdom || '|{rank}|' || \"{rank}\")"
 
 
-def unique_names(names: Sequence[str], kingdoms: Sequence[str]) -> list[str]:
-    """Names for people: where two classes share one, each gets ` (<kingdom>)`.
+def homonyms_sql(relation: str = "lineages") -> str:
+    """A query for the genera whose name means several of one kingdom: kingdom, bar, genus, as `name`.
+
+    *Mesotes* is a moth and a snake: orders and families both differ. Where a species stands under two
+    families, it is one genus that was moved, or sources that disagree.
+    """
+    # GBIF has no order of reptiles, and theirs as their class.
+    above = 'coalesce("order", "class", phylum)'
+    genus = f"SELECT kingdom || '|' || genus AS name FROM {relation} WHERE"
+    return (
+        f"{genus} {above} IS NOT NULL AND family IS NOT NULL GROUP BY name "
+        f"HAVING count(DISTINCT {above}) > 1 AND count(DISTINCT family) > 1 "
+        f"EXCEPT {genus} species IS NOT NULL GROUP BY name, species HAVING count(DISTINCT family) > 1"
+    )
+
+
+def unique_names(names: Sequence[str], kingdoms: Sequence[str], families: Sequence[str | None]) -> list[str]:
+    """Names for people: two classes that share one get ` (<kingdom>)`, within a kingdom ` (<family>)`.
 
     `datasets.ClassLabel` raises on duplicates, and an orchid and a moth may share both their names.
     """
-    seen = Counter(names)
+    seen, within = Counter(names), Counter(zip(names, kingdoms, strict=True))
     return [
-        f"{name} ({kingdom})" if seen[name] > 1 else name
-        for name, kingdom in zip(names, kingdoms, strict=True)
+        f"{name} ({family if within[name, kingdom] > 1 else kingdom})" if seen[name] > 1 else name
+        for name, kingdom, family in zip(names, kingdoms, families, strict=True)
     ]
 
 

@@ -4,7 +4,7 @@ Pure: the catalogue looks the candidates up, this module decides between them.
 
 A term is `Aves`, `Turdus migratorius`, `American Robin` (any case, one trailing s), `birds`, an iNaturalist
 taxon id such as `3`; with its rank where a name means several taxa, `genus:Morus`; with a broader taxon,
-`Plantae>Laelia`; or with both.
+`Plantae>Laelia` or `Tortricidae>Mesotes`; or with both.
 """
 
 from __future__ import annotations
@@ -31,22 +31,25 @@ class Taxon:
         name: scientific name; for a species genus and epithet.
         kingdom: set only where another kingdom has a taxon of this rank and name; else None, so that rows
             which lack a kingdom still belong to their clade.
+        family: set only of a genus of whose name its kingdom has another one.
     """
 
     rank: str
     name: str
     kingdom: str | None = None
+    family: str | None = None
 
     @property
     def term(self) -> str:
         """The shortest term that always means this taxon; what recipes store."""
-        term = f"{self.rank}:{self.name}"
-        return f"{self.kingdom}>{term}" if self.kingdom else term
+        term, above = f"{self.rank}:{self.name}", self.family or self.kingdom
+        return f"{above}>{term}" if above else term
 
     @property
     def english(self) -> str:
         """The taxon in words."""
-        return f"{self.rank} {self.name}" + (f" ({self.kingdom})" if self.kingdom else "")
+        above = self.family or self.kingdom
+        return f"{self.rank} {self.name}" + (f" ({above})" if above else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,8 @@ class Candidate:
         kingdom: its kingdom, None where the catalogue has none.
         photos: rows of the catalogue.
         classes: species classes among them.
+        family: of a genus of whose name its kingdom has several; else None.
+        shared: whether the catalogue has another taxon of its rank and name.
     """
 
     rank: str
@@ -85,6 +90,8 @@ class Candidate:
     kingdom: str | None
     photos: int
     classes: int
+    family: str | None = None
+    shared: bool = False
 
 
 class Known(NamedTuple):
@@ -173,10 +180,7 @@ def decide(term: Term, candidates: Sequence[Candidate], names: Iterable[Known]) 
             hint="Name the one that you mean as it stands at the head of its line, in quotes.",
         )
     chosen = fitting[0]
-    elsewhere = any(
-        c.rank == chosen.rank and c.name == chosen.name and c.kingdom != chosen.kingdom for c in candidates
-    )
-    return Taxon(chosen.rank, chosen.name, chosen.kingdom if elsewhere else None)
+    return Taxon(chosen.rank, chosen.name, chosen.kingdom if chosen.shared else None, chosen.family)
 
 
 def suggest(term: Term, names: Iterable[Known]) -> list[str]:
@@ -234,7 +238,8 @@ def _line(candidate: Candidate, fitting: Sequence[Candidate]) -> str:
     if not by_rank:
         same_name = [c for c in fitting if c.rank == candidate.rank and c.name == candidate.name]
         if len(same_name) > 1:
-            term = f"{candidate.lineage[0] if candidate.lineage else '?'}>{term}"
+            above = candidate.family or (candidate.lineage[0] if candidate.lineage else "?")
+            term = f"{above}>{term}"
     return f"{term}  {_describe(candidate)}"
 
 

@@ -215,6 +215,7 @@ def _named(taxon: Taxon) -> Condition:
     if taxon.rank == "species":
         genus, _, epithet = taxon.name.partition(" ")
         sql, parameters = "genus = ? AND species = ?", (genus, epithet)
-    if taxon.kingdom:
-        sql, parameters = f"{sql} AND kingdom = ?", (*parameters, taxon.kingdom)
+    for rank, name in (("kingdom", taxon.kingdom), ("family", taxon.family)):
+        if name:
+            sql, parameters = f"{sql} AND {rank} = ?", (*parameters, name)
     return sql, parameters

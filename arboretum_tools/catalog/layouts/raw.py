@@ -410,7 +410,9 @@ def _resolve_repeated(connection: Connection) -> tuple[int, int, int, int, int]:
         f"LATERAL (SELECT {class_key_sql('species')} AS class_key) GROUP BY ALL"
     )
     # What is in no species class may still be in two genera, families or orders.
-    above = " OR ".join(f"count(DISTINCT {class_key_sql(rank)}) > 1" for rank in CLASS_RANKS[1:])
+    above = " OR ".join(
+        f"count(DISTINCT kingdom || '|' || {identifier(rank)}) > 1" for rank in CLASS_RANKS[1:]
+    )
     run(
         "CREATE TABLE conflicting AS SELECT photo_id FROM repeated_rows GROUP BY photo_id "
         f"HAVING count(DISTINCT coalesce(class_key, '')) > 1 OR (max(class_key) IS NULL AND ({above})) "

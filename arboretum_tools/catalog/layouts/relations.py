@@ -27,6 +27,7 @@ from arboretum_tools.tabular.query import (
     plain_errors,
     rows,
 )
+from arboretum_tools.taxa.identity import homonyms_sql
 from arboretum_tools.taxa.taxonomy import Taxon
 from arboretum_tools.wording import counted, one_line
 
@@ -75,6 +76,7 @@ class Relations:
         """
         with self._reading() as connection:
             found = self._layout.prepare(connection)
+            connection.execute(f"CREATE VIEW homonyms AS {homonyms_sql()}")
         # What a build left out it has told.
         if found.sentences and not self._layout.meta:
             rows, photos = counted(found.rows, "row"), counted(found.photos, "photo")

@@ -13,7 +13,7 @@ from arboretum_tools.downloading.fetching.hosts import TIMEOUTS, Hosts, LaterErr
 from arboretum_tools.downloading.fetching.photo_queue import Fetch
 from arboretum_tools.downloading.fetching.verify import Answer, Verdict, judge, judge_pixels
 from arboretum_tools.downloading.network.exchange import Reply, UntrustedError, WireError
-from arboretum_tools.downloading.network.urls import AddressRefusedError, variant
+from arboretum_tools.downloading.network.urls import AddressRefusedError
 from arboretum_tools.downloading.options import DownloadOptions
 from arboretum_tools.events import OnEvent, ignore
 from arboretum_tools.store.shards.layout import MAX_IMAGE_BYTES
@@ -22,7 +22,7 @@ from arboretum_tools.store.shards.record import PhotoRecord
 #: Redirects that are followed for one request.
 MOST_REDIRECTS = 3
 
-# States for which another spelling of the extension is asked for.
+# States for which another address is asked.
 _NOT_THERE = frozenset({"gone", "forbidden"})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
@@ -105,15 +105,16 @@ class Fetcher:
                 wait_s = self._options.retry_policy.backoff(photo.here)
                 photo.due_at = monotonic() + max(wait_s, photo.put_off_s or 0.0)
                 return None
-            other = variant(photo.asked) if photo.first is None and verdict.status in _NOT_THERE else None
-            if other is None or spent:
+            if photo.first is None:
+                photo.first = answer, verdict
+                photo.others = self._rules.others(photo.asked)
+            if spent or verdict.status not in _NOT_THERE or not photo.others:
                 return self._outcome(photo, answer, verdict)
-            photo.first = answer, verdict
-            photo.turn_to(other)
+            photo.turn_to(photo.others.pop(0))
 
     def _outcome(self, photo: Fetch, answer: Answer | None, verdict: Verdict) -> Outcome:
         if photo.first is not None and verdict.image is None:
-            # Of two addresses that have nothing the first one tells more: it is what the metadata say.
+            # Of addresses that have nothing the first one tells most: it is what the metadata say.
             answer, verdict = photo.first
         if answer is None or verdict.image is None:
             return _record(photo.photo_id, verdict, photo.attempts, photo.asked, answer), None

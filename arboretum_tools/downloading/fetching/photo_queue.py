@@ -6,7 +6,7 @@ import asyncio
 import heapq
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -38,7 +38,8 @@ class Fetch:
         here: of the attempts, those at this address.
         place: where the request leads to now: `asked`, or what that redirects to.
         redirects: that were followed from `asked` to `place`.
-        first: what came of the address in the metadata, while the other spelling of it is asked for.
+        first: what came of the address in the metadata, while others are asked.
+        others: where else it may lie, still to be asked.
         failed_after: photos that its host had served when it failed last; None = it did not fail yet.
         timeouts: requests for it that were given up because they took too long.
         put_off_s: seconds that its host asked to wait, when it failed last.
@@ -55,6 +56,7 @@ class Fetch:
     place: str = ""
     redirects: int = 0
     first: tuple[Answer | None, Verdict] | None = None
+    others: list[str] = field(default_factory=list)
     failed_after: int | None = None
     timeouts: int = 0
     put_off_s: float | None = None

@@ -127,6 +127,31 @@ class AddressRules:
             return url
         return f"{self._origin.scheme}://{self._origin.netloc}{url[len(base_url_of(url)) :]}"
 
+    def others(self, url: str) -> list[str]:
+        """Where else a photo of iNaturalist may lie that is not there, in the order in which to ask.
+
+        A photo whose licence was opened has moved to the bucket of Open Data, and its old address is forbidden
+        (https://github.com/inaturalist/iNaturalistAPI/issues/299). The extension may be spelled otherwise.
+
+        Args:
+            url: a checked address, before any origin override.
+        """
+        if not url.startswith(_KNOWN_PLACES):
+            return []
+        path, _, query = url.partition("?")
+        in_bucket = path.replace(f"//{STATIC_HOST}/", f"//{OPEN_DATA_HOST}/", 1)
+        found = [in_bucket] if in_bucket != path else []
+        stem, dot, ext = path.rpartition(".")
+        if other := _SPELLINGS.get(ext) if ext.islower() else ext.lower():
+            found.append(f"{stem}{dot}{other}{'?' if query else ''}{query}")
+            if in_bucket != path:
+                found.append(f"{in_bucket.rpartition('.')[0]}.{other}")
+        # An origin may stand for both hosts.
+        by_target: dict[str, str] = {}
+        for one in (url, *found):
+            by_target.setdefault(self.target(one), one)
+        return list(by_target.values())[1:]
+
     def redirect(self, asked: str, location: str) -> str:
         """The address, before any origin override, that a redirect leads to.
 
@@ -154,23 +179,7 @@ _EXTENSIONS = frozenset(EXTENSIONS)
 
 # Extensions in which the metadata and the bucket are known to disagree: one and the same upload is listed as
 # `jpeg` in one source and as `jpg` in another, and some sources lower the case, on which the bucket insists.
-_VARIANTS = {"jpg": "jpeg", "jpeg": "jpg"}
-
-
-def variant(url: str) -> str | None:
-    """The other address under which a photo that is not there may lie; None where there is none.
-
-    Args:
-        url: a checked address, before any origin override.
-    """
-    if not url.startswith(_KNOWN_PLACES):
-        return None
-    path, mark, query = url.partition("?")
-    stem, dot, ext = path.rpartition(".")
-    other = _VARIANTS.get(ext) if ext.islower() else ext.lower()
-    return f"{stem}{dot}{other}{mark}{query}" if other else None
-
-
+_SPELLINGS = {"jpg": "jpeg", "jpeg": "jpg"}
 _KNOWN_PLACES = tuple(f"https://{host}/photos/" for host in sorted(KNOWN_HOSTS))
 
 

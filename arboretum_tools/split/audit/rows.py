@@ -34,6 +34,8 @@ def _keys(rows: list[dict[str, Any]]) -> Check:
         kingdom, *rest = row["class_key"].split("|")
         species = len(rest) == 1 or row["rank"] not in _RANKS
         own = [f"{row['genus']} {row['species']}"] if species else [row["rank"], row[row["rank"]]]
+        if rest[-1] == f"{row['genus']} ({row['family']})":
+            own[-1] = rest[-1]  # of two genera of one name
         scientific = row["scientific_name"] or ""
         named = not species or row["genus"] in scientific.split()
         if kingdom != row["kingdom"] or rest[: len(own)] != own or not named:
@@ -91,15 +93,18 @@ def _clade(one: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
 
 
 def _in(term: str, row: Mapping[str, Any], unknown: bool) -> bool:
-    """Whether a class is in the taxon `kingdom>rank:name`; `unknown` where its columns do not say."""
-    kingdom, _, rest = term.rpartition(">")
+    """Whether a class is in the taxon `kingdom>rank:name`; `unknown` where its columns do not say.
+
+    In place of the kingdom stands the family of a genus that shares its name within a kingdom.
+    """
+    above, _, rest = term.rpartition(">")
     rank, _, name = rest.partition(":")
     own = row.get(rank)
     if rank == "species" and own is not None:
         own = f"{row['genus']} {own}"
     if own is None or rank not in (*_RANKS, "species"):
         return unknown
-    return bool(own == name and kingdom in ("", row["kingdom"]))
+    return bool(own == name and above in ("", row["kingdom"], row["family"]))
 
 
 def _obeys(one: Mapping[str, Any], table: pa.Table) -> Any:

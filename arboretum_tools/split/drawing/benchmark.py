@@ -258,7 +258,8 @@ def _pairs(merged: Drawn, catalog: Catalog, recipe: SplitRecipe) -> list[list[st
 
 def _is(row: Mapping[str, Any], taxon: Taxon) -> bool:
     name = f"{row['genus']} {row['species']}" if taxon.rank == "species" else row[taxon.rank]
-    return name == taxon.name and taxon.kingdom in (None, row["kingdom"])
+    above = ("kingdom", taxon.kingdom), ("family", taxon.family)
+    return name == taxon.name and all(own in (None, row[rank]) for rank, own in above)
 
 
 def _impossible(selection: Selection, recipe: SplitRecipe, available: Available) -> InfeasibleSplitError:
@@ -295,6 +296,7 @@ def _impossible(selection: Selection, recipe: SplitRecipe, available: Available)
 
 def _total(totals: Mapping[str, int], taxon: Taxon) -> int:
     name = taxon.name if taxon.rank == "species" else f"{taxon.rank}|{taxon.name}"
+    name += f" ({taxon.family})" if taxon.family else ""
     kingdom = taxon.kingdom or ""
     return sum(n for key, n in totals.items() if key.endswith(f"|{name}") and key.startswith(kingdom))
 

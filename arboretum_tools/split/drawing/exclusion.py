@@ -248,7 +248,9 @@ def _species(keys: Iterable[object]) -> tuple[list[str], list[str]]:
         kingdom, _, rest = str(key).partition("|")
         name, _, last = rest.partition("|")
         if last and name in CLASS_RANKS:
-            taxa.append(f"{kingdom}>{name}:{last}")
+            # `Mesotes (Tortricidae)`: one of two genera of a kingdom.
+            own, _, family = last.removesuffix(")").partition(" (")
+            taxa.append(f"{family or kingdom}>{name}:{own}")
         elif name and (not last or last in LIFE_STAGES):
             classes.append(f"{kingdom}|{name}")
         else:

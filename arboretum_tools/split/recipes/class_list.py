@@ -128,7 +128,10 @@ def _by_name(names: Sequence[str], selection: Selection, rank: str) -> list[str]
     rows = selection.catalog.rows(f"SELECT DISTINCT {class_key_sql(rank)} FROM lineages")
     for (key,) in rows:
         if key is not None:
-            known.setdefault(str(key).rpartition("|")[2].casefold(), []).append(str(key))
+            name = str(key).rpartition("|")[2].casefold()
+            # `Mesotes (Tortricidae)` is meant by `Mesotes` as well, and so is the other one.
+            for spelled in {name, name.partition(" (")[0] if rank == "genus" else name}:
+                known.setdefault(spelled, []).append(str(key))
     found = [known.get(name.casefold(), []) for name in names]
     if unknown := [name for name, keys in zip(names, found, strict=True) if not keys]:
         raise RecipeError(

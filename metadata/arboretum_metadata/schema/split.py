@@ -50,9 +50,10 @@ CLASSES = Table(
         Column(
             "class_key",
             "string",
-            "Identity of the class: `<kingdom>|<genus> <epithet>`; above species `<kingdom>|<rank>|<name>`; "
-            "of a stage of a species `<kingdom>|<genus> <epithet>|<life stage>`; in a split that was "
-            "imported `published|<name>`.",
+            "Identity of the class: `<kingdom>|<genus> <epithet>`; above species `<kingdom>|<rank>|<name>`, "
+            "of a genus that shares its name within a kingdom `<kingdom>|genus|<name> (<family>)`; of a "
+            "stage of a species `<kingdom>|<genus> <epithet>|<life stage>`; in a split that was imported "
+            "`published|<name>`.",
         ),
         Column("name", "string", "Name for people and ClassLabel; unique in the split."),
         Column(

@@ -21,6 +21,7 @@ VALUES = (
 )
 def test_a_class_key_needs_all_its_names(rank, keys):
     with connect() as connection:
+        connection.execute("CREATE TABLE homonyms (name VARCHAR)")
         sql = f"SELECT {class_key_sql(rank)} FROM {VALUES} AS t(kingdom, genus, species, family)"
         assert [key for (key,) in connection.execute(sql).fetchall()] == keys
 
@@ -30,9 +31,20 @@ def test_other_ranks_are_no_classes():
         class_key_sql("phylum")
 
 
-def test_names_that_two_classes_share_get_their_kingdom():
-    names = unique_names(["Laelia rosea", "Laelia rosea", "Quercus alba"], ["Plantae", "Animalia", "Plantae"])
-    assert names == ["Laelia rosea (Plantae)", "Laelia rosea (Animalia)", "Quercus alba"]
+def test_names_that_two_classes_share_get_their_kingdom_or_family():
+    kingdoms = ["Plantae", "Animalia", "Plantae", "Animalia", "Animalia"]
+    names = unique_names(
+        ["Laelia rosea", "Laelia rosea", "Quercus alba", "Mesotes", "Mesotes"],
+        kingdoms,
+        ["Orchidaceae", "Erebidae", None, "Tortricidae", "Dipsadidae"],
+    )
+    assert names == [
+        "Laelia rosea (Plantae)",
+        "Laelia rosea (Animalia)",
+        "Quercus alba",
+        "Mesotes (Tortricidae)",
+        "Mesotes (Dipsadidae)",
+    ]
 
 
 @given(st.lists(st.text(max_size=200), min_size=1))

@@ -4,8 +4,8 @@ from arboretum_tools.errors import AmbiguousTaxonError, UnknownTaxonError, Usage
 from arboretum_tools.taxa import taxonomy
 from arboretum_tools.taxa.taxonomy import Candidate, Known, Taxon, decide, parse_term
 
-ORCHID = Candidate("genus", "Laelia", ("Plantae", "Tracheophyta"), "Plantae", 10, 2)
-MOTH = Candidate("genus", "Laelia", ("Animalia", "Arthropoda"), "Animalia", 90, 3)
+ORCHID = Candidate("genus", "Laelia", ("Plantae", "Tracheophyta"), "Plantae", 10, 2, shared=True)
+MOTH = Candidate("genus", "Laelia", ("Animalia", "Arthropoda"), "Animalia", 90, 3, shared=True)
 FAMILY = Candidate("family", "Laelia", ("Animalia",), "Animalia", 1, 1)
 
 
@@ -27,7 +27,7 @@ def test_a_malformed_term_is_a_usage_error(text):
 
 
 def test_one_candidate_needs_no_kingdom():
-    assert decide(parse_term("laelia"), [MOTH], []) == Taxon("genus", "Laelia")
+    assert decide(parse_term("laelia"), [FAMILY], []) == Taxon("family", "Laelia")
 
 
 def test_homonyms_are_listed_with_the_term_that_names_each():

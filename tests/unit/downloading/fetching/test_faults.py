@@ -494,6 +494,24 @@ def test_a_photo_that_lies_under_the_other_spelling_of_its_extension_is_found(tm
     ]
 
 
+def test_a_photo_that_has_moved_to_the_bucket_is_found_there(tmp_path, plan_of, origin, url):
+    origin.faults = {
+        1: Fault("forbidden", times=1),
+        2: Fault("not_found", times=2),
+        3: Fault("forbidden"),
+    }
+    static = "https://static.inaturalist.org/photos"
+    rows = [(n, "jpg", f"{static}/{n}/medium.jpg?154536") for n in (1, 2, 3)]
+    download(plan_of(*rows), images=tmp_path, origin=url, size="small", max_failure_rate=1)
+    bucket = "https://inaturalist-open-data.s3.amazonaws.com/photos"
+    index = ImageStore.open(tmp_path).index(0).to_pylist()
+    assert [(row["status"], row["attempts"], row["url"]) for row in index] == [
+        ("ok", 2, f"{bucket}/1/small.jpg"),
+        ("ok", 3, f"{static}/2/small.jpeg?154536"),
+        ("forbidden", 4, f"{static}/3/small.jpg?154536"),
+    ]
+
+
 def test_the_watchdog_names_what_is_waited_for(tmp_path, plan_of, origin, monkeypatch, url):
     from arboretum_tools.downloading.fetching import engine
     from arboretum_tools.events import Note

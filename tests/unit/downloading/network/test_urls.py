@@ -14,7 +14,6 @@ from arboretum_tools.downloading.network.urls import (
     AddressRefusedError,
     AddressRules,
 )
-from arboretum_tools.downloading.network.urls import variant as variant_of
 from arboretum_tools.errors import UsageError
 
 RULES = AddressRules()
@@ -255,6 +254,28 @@ def test_other_buckets_and_hosts_that_look_alike_are_refused(url):
         RULES.photo(5, "jpg", url, "small")
 
 
-def test_the_other_spelling_keeps_what_follows_the_extension():
-    url = f"https://{STATIC_HOST}/photos/5/small.jpg?156"
-    assert variant_of(url) == f"https://{STATIC_HOST}/photos/5/small.jpeg?156"
+STATIC, BUCKET = f"https://{STATIC_HOST}/photos/5", f"https://{OPEN_DATA_HOST}/photos/5"
+
+
+@pytest.mark.parametrize(
+    ("url", "others"),
+    [
+        # A photo that has moved to the bucket, which knows no time.
+        (
+            f"{STATIC}/small.jpg?156",
+            [f"{BUCKET}/small.jpg", f"{STATIC}/small.jpeg?156", f"{BUCKET}/small.jpeg"],
+        ),
+        (f"{STATIC}/small.JPG", [f"{BUCKET}/small.JPG", f"{STATIC}/small.jpg", f"{BUCKET}/small.jpg"]),
+        (f"{STATIC}/small.png?156", [f"{BUCKET}/small.png"]),
+        (f"{BUCKET}/small.jpeg?156", [f"{BUCKET}/small.jpg?156"]),
+        (f"{BUCKET}/small.gif", []),
+        ("https://example.org/photos/5/small.jpg", []),
+    ],
+)
+def test_where_else_a_photo_may_lie(url, others):
+    assert RULES.others(url) == others
+
+
+def test_no_address_of_an_origin_is_asked_twice():
+    assert LOCAL.others(f"{STATIC}/small.jpg") == [f"{STATIC}/small.jpeg"]
+    assert LOCAL.others(f"{STATIC}/small.jpg?1") == RULES.others(f"{STATIC}/small.jpg?1")
