@@ -99,13 +99,18 @@ def examine(images: str | Path, options: DownloadOptions) -> Diagnosis:
         options: with the origin, the contact and the connections of the download that fails.
     """
     images = Path(images)
-    checks = [_versions(), _files(options.connections), *_disk(images), *_store(images), _trust()]
+    try:
+        here, known = [*_disk(images), *_store(images)], _served(images)
+    except OSError as error:
+        # Of a path that cannot be, such as one of 300 letters.
+        saw, advice = f"no store can be made there: {one_line(error)}", "Choose another folder with --images."
+        here, known = [Check("store", "problem", saw, advice)], {}
+    checks = [_versions(), _files(options.connections), *here, _trust()]
     if options.rules.origin is not None:
         origins = [options.rules.origin.rstrip("/")]
         checks.append(Check("origin", "ok", f"photos are asked of {origins[0]}, not of the image hosts"))
     else:
         origins = [f"https://{host}" for host in (OPEN_DATA_HOST, STATIC_HOST)]
-    known = _served(images)
     for origin in origins:
         # An origin of one's own stands for every host.
         photo = known.get(origin) if options.rules.origin is None else next(iter(known.values()), None)

@@ -36,6 +36,8 @@ _DERIVABLE = (
 
 #: Columns that hold names.
 NAME_COLUMNS = (*LINEAGE, "scientific_name", "common_name")
+# What stands for an unknown number is -1 or 0 where a column has to have one.
+_NUMBERS = ("observation_id", "observer_id", "taxon_id")
 # A position needs both coordinates, on the globe; anything else counts as no position.
 _POSITION = ("latitude", "longitude")
 _ON_GLOBE = "latitude BETWEEN -90 AND 90 AND longitude BETWEEN -180 AND 180"
@@ -303,7 +305,10 @@ def _source_sql(files: RawFiles, folded: Collection[str]) -> str:
     columns = [
         f"{_column_sql(files, c.name, c.type, folded)} AS {identifier(c.name)}" for c in CATALOG.columns
     ]
-    table = f"SELECT {', '.join(columns)} FROM {parquet_source(files.files)}"
+    numbers = ", ".join(f"CASE WHEN {name} >= 1 THEN {name} END AS {name}" for name in _NUMBERS)
+    table = (
+        f"SELECT * REPLACE ({numbers}) FROM (SELECT {', '.join(columns)} FROM {parquet_source(files.files)})"
+    )
     # The ends that nearly every address has are compared as they are; only the others need a pattern. No IN
     # list: DuckDB makes a join of a long one, which then runs for every query, asked or not.
     usual = [spelling for ext in EXTENSIONS for spelling in (ext, ext.upper())]

@@ -130,8 +130,9 @@ class AddressRules:
     def others(self, url: str) -> list[str]:
         """Where else a photo of iNaturalist may lie that is not there, in the order in which to ask.
 
-        A photo whose licence was opened has moved to the bucket of Open Data, and its old address is forbidden
-        (https://github.com/inaturalist/iNaturalistAPI/issues/299). The extension may be spelled otherwise.
+        A photo whose licence was opened has moved to the bucket of Open Data, and its old address is
+        forbidden (https://github.com/inaturalist/iNaturalistAPI/issues/299). The extension may be spelled
+        otherwise.
 
         Args:
             url: a checked address, before any origin override.

@@ -93,6 +93,30 @@ def test_a_store_in_which_most_failed_says_why(tmp_path, origin, plan_of):
     assert "--retry forbidden" in checks["store"].advice
 
 
+@pytest.mark.parametrize(
+    ("images", "saw"),
+    [
+        ("n" * 300, "no store can be made there: File name too long"),
+        ("file/images", "file is not a folder"),
+        ("file", "file holds something else than an image store"),
+        ("loop/images", "loop is not a folder"),
+        ("pipe/images", "pipe is not a folder"),
+        ("/proc/nowhere/images", "/proc holds no files of users"),
+    ],
+)
+def test_a_path_that_no_store_can_have_is_a_problem(tmp_path, origin, images, saw):
+    (tmp_path / "file").write_bytes(b"")
+    (tmp_path / "loop").symlink_to("loop")
+    os.mkfifo(tmp_path / "pipe")
+    level, checks = seen(tmp_path / images, origin.url)
+    assert (level, checks["store"].level) == ("problem", "problem")
+    assert saw in checks["store"].saw
+    assert "--images" in checks["store"].advice
+    # What does not hang on it is looked at all the same.
+    assert checks["answer"].level == "warning"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "loop", "pipe"]
+
+
 def test_a_damaged_store_is_a_problem(tmp_path, origin):
     (tmp_path / "store.json").write_text("{}")
     assert seen(tmp_path, origin.url)[1]["store"].level == "problem"

@@ -9,6 +9,7 @@ import pytest
 from arboretum_tools.catalog import open_catalog
 from arboretum_tools.catalog.building.build import build_catalog
 from arboretum_tools.errors import CatalogError
+from arboretum_tools.split.make import make_split
 
 
 def test_no_catalogue_says_how_to_name_one(tmp_path, monkeypatch):
@@ -181,3 +182,28 @@ def test_the_simple_download_of_gbif_says_which_one_has_photos(tmp_path):
     with pytest.raises(CatalogError, match="simple download") as caught:
         build_catalog(tmp_path / "0005901.csv", tmp_path / "built")
     assert "Darwin Core Archive" in caught.value.hint
+
+
+@pytest.mark.parametrize("layout", ["raw", "built"])
+def test_numbers_below_1_are_unknown(tmp_path, write_catalog, photos, taxa, layout):
+    rows = [
+        row
+        for photo, number in enumerate((-1, -1, 0, -(2**63), 7, 7, 2**63 - 1), start=1)
+        for row in photos(taxa["robin"], photo, observation_id=number, observer_id=number, taxon_id=number)
+    ]
+    folder = write_catalog(rows)
+    if layout == "built":
+        build_catalog(folder, tmp_path / "built")
+        folder = tmp_path / "built"
+    catalog = open_catalog(folder)
+    for column in ("observation_id", "observer_id"):
+        found = catalog.rows(f"SELECT {column} FROM photos ORDER BY photo_id")
+        assert [number for (number,) in found] == [None, None, None, None, 7, 7, 2**63 - 1]
+    # A split by observation keeps what is known together, and each photo of an unknown one by itself.
+    everything = catalog.select(quality_grade="any")
+    split = make_split(
+        everything, profile="natural", val_per_class=1, test_per_class=3, group_by="observation"
+    )
+    held = [set(split.part(part)["photo_id"].to_pylist()) for part in split.parts]
+    assert sum(bool({5, 6} & part) for part in held) <= 1
+    assert sum(bool({1, 2, 3, 4} & part) for part in held) >= 2
