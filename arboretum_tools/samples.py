@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from arboretum_metadata.vocab import STATUSES, WITHDRAWN
 from arboretum_tools import stable_key
@@ -26,6 +25,7 @@ from arboretum_tools.split.files.manifest import Split
 from arboretum_tools.store.locations import Locations
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.store.shards.layout import PENDING, shard_number
+from arboretum_tools.tabular.tables import parquet_file
 from arboretum_tools.wording import counted, one_line
 
 if TYPE_CHECKING:
@@ -221,7 +221,8 @@ def read_index(path: Path, columns: Iterable[str]) -> pa.Table:
     """
     try:
         # With no threads of its own: their memory would add up over thousands of small files.
-        return pq.read_table(path, columns=list(columns), use_threads=False)
+        with parquet_file(path) as file:
+            return file.read(list(columns), use_threads=False)
     except (OSError, pa.ArrowException) as error:
         raise StoreError(
             f"the shard index {path} cannot be read: {one_line(error)}",

@@ -29,7 +29,7 @@ from arboretum_tools.catalog.layouts import built_files
 from arboretum_tools.catalog.layouts.files import default_path
 from arboretum_tools.catalog.sources.containers import file_member
 from arboretum_tools.catalog.sources.convert import spool, uuid_sql
-from arboretum_tools.catalog.sources.delimited import COMMA, TAB, with_header
+from arboretum_tools.catalog.sources.delimited import COMMA, TAB, header, with_header
 from arboretum_tools.display.progress import shows_progress
 from arboretum_tools.errors import BadInputError, CatalogError
 from arboretum_tools.events import StageFinished, StageStarted, UnitDone
@@ -37,6 +37,7 @@ from arboretum_tools.options import takes
 from arboretum_tools.options.catalog import AnnotateOptions
 from arboretum_tools.system.atomic_files import sha256_of_json
 from arboretum_tools.tabular.query import Connection, identifier, literal, parquet_source, rows
+from arboretum_tools.tabular.tables import repeated
 from arboretum_tools.wording import one_line
 
 #: Names of the column that joins, in the order in which they are looked for.
@@ -211,8 +212,9 @@ def _relation(connection: Connection, table: Path, column: str, work: Path) -> t
         raise BadInputError(f"there is no table {table}")
     plain = table.name.removesuffix(".gz")
     if plain.endswith((".csv", ".tsv", ".txt")):
-        text = with_header(file_member(table), COMMA if plain.endswith(".csv") else TAB)
-        key = _key(table, text.names, column)
+        member, dialect = file_member(table), COMMA if plain.endswith(".csv") else TAB
+        text = with_header(member, dialect)
+        key = _key(table, header(member, dialect), column)
         file = work / "table.parquet"
         spool(connection, text, {key: f"@{key}", column: f"@{column}"}, file)
         return key, parquet_source([file])
@@ -227,6 +229,11 @@ def _relation(connection: Connection, table: Path, column: str, work: Path) -> t
 
 
 def _key(table: Path, found: Sequence[str], column: str) -> str:
+    if twice := [name for name in repeated(found) if name in (*KEYS, column)]:
+        raise BadInputError(
+            f"{table} has more than one column {', '.join(twice)}",
+            hint="Write it again with each column once. Nothing was changed.",
+        )
     keys = [key for key in KEYS if key in found]
     if not keys or column not in found:
         missing = [] if keys else [" or ".join(KEYS)]

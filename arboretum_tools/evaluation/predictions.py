@@ -20,11 +20,11 @@ from typing import Any, TypeAlias
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from arboretum_tools.errors import BadInputError, UsageError
 from arboretum_tools.system.regular_files import regular
+from arboretum_tools.tabular.tables import parquet_file, repeated
 from arboretum_tools.wording import counted, does, one_line
 
 #: Predictions a photo that are kept: top-5 is the last that is reported.
@@ -268,7 +268,7 @@ def _joined(parts: list[NDArray[np.float64] | None]) -> NDArray[np.float64] | No
 
 
 def _read_parquet(path: Path, num_classes: int) -> _Rows:
-    with pq.ParquetFile(path) as file:
+    with parquet_file(path) as file:
         names = file.schema_arrow.names
         if "photo_id" not in names or "scores" not in names:
             return _from_columns(file.read(columns=["photo_id", *_label_columns(names)]))
@@ -296,6 +296,8 @@ def _read_text(path: Path, delimiter: str) -> _Rows:
         raise ValueError(
             "scores are read from Parquet or NPZ; a text file has label, or label_1 to label_k, best first"
         )
+    if twice := repeated(names):
+        raise ValueError(f"it has more than one column {', '.join(twice)}")
     requested = ["photo_id", *_label_columns(names)]
     table = pyarrow.csv.read_csv(
         path,

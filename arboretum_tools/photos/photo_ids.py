@@ -136,14 +136,12 @@ def read_ids(path: str | Path, listed: Listed) -> PhotoIds:
     Raises:
         SelectionError: the file cannot be read, or a line of it is no such thing (named by its number).
     """
-    import pyarrow as pa
-
     path, column = _file_and_column(Path(path))
     columns = listed.columns if column is None else (column,)
     try:
         is_parquet = _begins(regular(path)) == b"PAR1" or path.suffix.lower() == ".parquet"
         return (_read_parquet if is_parquet else _read_text)(path, listed, columns)
-    except (OSError, pa.ArrowInvalid, UnicodeDecodeError) as error:
+    except (OSError, ValueError, csv.Error) as error:
         raise SelectionError(f"{listed.noun} ids cannot be read from {path}: {one_line(error)}") from error
 
 
@@ -255,8 +253,14 @@ def _read_text(path: Path, listed: Listed, columns: Sequence[str]) -> PhotoIds:
             header = next(lines, [])
             if columns[0] not in header:
                 raise _no_column(path, listed, columns, header)
-            column = header.index(columns[0])
+            column = _place(header, columns[0])
         return _of_texts(path, listed, "line", _cells(lines, () if asked else columns, column, int(asked)))
+
+
+def _place(header: Sequence[str], name: str) -> int:
+    if header.count(name) > 1:
+        raise ValueError(f"it has more than one column {name}")
+    return header.index(name)
 
 
 def _cells(
@@ -273,6 +277,6 @@ def _cells(
     for number, cells in enumerate(lines, start=1 + before):
         found = [name for name in columns if name in cells] if number == 1 else []
         if found:
-            column = cells.index(found[0])
+            column = _place(cells, found[0])
         elif any(cell.strip() for cell in cells):
             yield number, cells[column] if column < len(cells) else ""

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from arboretum_tools.store.reader import ImageStore, damaged
 from arboretum_tools.tabular.arrays import to_numpy
+from arboretum_tools.tabular.tables import parquet_file
 from arboretum_tools.wording import one_line
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def _columns(store: ImageStore, shard: int, names: Sequence[str]) -> list[NDArra
     """Columns of an index, -1 where they are null; times in microseconds."""
     (path,) = store.index_files([shard])
     try:
-        with pq.ParquetFile(path) as file:
+        with parquet_file(path) as file:
             table = file.read(list(names), use_threads=False)
     except (pa.ArrowException, OSError) as error:
         raise damaged(f"{path} cannot be read: {one_line(error)}") from error

@@ -14,6 +14,7 @@ from arboretum_tools.photos.photo_plan import COLUMNS, ID_DIGITS, PhotoPlan, Sav
 from arboretum_tools.store.shards import layout
 from arboretum_tools.store.storage import Storage, storage_at
 from arboretum_tools.system.atomic_files import parse_json
+from arboretum_tools.tabular.tables import parquet_file
 from arboretum_tools.wording import one_line
 
 # Other names are no plans of ours, and are left alone.
@@ -48,7 +49,7 @@ def of_saved(store: str | Path | Storage, plan_id: str) -> PhotoPlan:
 
     def batches() -> Iterator[pa.RecordBatch]:
         try:
-            with pq.ParquetFile(plan.path) as file:
+            with parquet_file(plan.path) as file:
                 yield from file.iter_batches(columns=list(COLUMNS))
         except (pa.ArrowInvalid, OSError) as error:
             raise StoreError(

@@ -24,6 +24,7 @@ from arboretum_tools.store.reader import ImageStore, damaged
 from arboretum_tools.store.shards.layout import PENDING, shard_number
 from arboretum_tools.store.storage.lock import ALONE, Task
 from arboretum_tools.tabular.arrays import from_numpy, to_numpy
+from arboretum_tools.tabular.tables import parquet_file
 from arboretum_tools.wording import one_line
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def served(store: ImageStore) -> dict[str, str]:
     found: dict[str, str] = {}
     for file in store.index_files()[: -_NEWEST - 1 : -1]:
         try:
-            with pq.ParquetFile(file) as opened:
+            with parquet_file(file) as opened:
                 rows = opened.read(["status", "url"], use_threads=False)
         except (pa.ArrowException, OSError) as error:
             raise damaged(f"{file} cannot be read: {one_line(error)}") from error
@@ -259,7 +260,7 @@ def _positions(ids: NDArray[np.int64], tried: NDArray[np.int64]) -> NDArray[np.i
 
 def _bands(plan: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
     try:
-        with pq.ParquetFile(plan) as file:
+        with parquet_file(plan) as file:
             yield from file.iter_batches(_BAND, columns=list(columns), use_threads=False)
     except (pa.ArrowException, OSError) as error:
         raise _damaged_plan(plan, error) from error
@@ -284,7 +285,7 @@ def _id_groups(plan: Path) -> Iterator[NDArray[np.int64]]:
     while group < groups:
         try:
             # Opened anew each time: there may be more plans than files that a process may hold open.
-            with pq.ParquetFile(plan) as file:
+            with parquet_file(plan) as file:
                 groups = file.num_row_groups
                 rows = file.read_row_group(group, ["photo_id"], use_threads=False) if groups else None
         except (pa.ArrowException, OSError) as error:
@@ -348,7 +349,7 @@ def _range(file: Path) -> tuple[int, int]:
 def _tried(file: Path) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
     """The photo ids of an index, and their states."""
     try:
-        with pq.ParquetFile(file, read_dictionary=["status"]) as opened:
+        with parquet_file(file, read_dictionary=["status"]) as opened:
             table = opened.read(["photo_id", "status"], use_threads=False)
         ids = [to_numpy(chunk) for chunk in table.column("photo_id").chunks]
         codes = []

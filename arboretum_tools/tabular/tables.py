@@ -10,6 +10,7 @@ need none.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from arboretum_tools.wording import one_line
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
 #: Key of our JSON object in a Parquet file's schema metadata.
 METADATA_KEY = b"arboretum"
@@ -151,15 +153,38 @@ def to_frame(table: pa.Table) -> pd.DataFrame:
     return frame.astype(known)
 
 
+def repeated(names: Sequence[str]) -> list[str]:
+    """Names that stand more than once, sorted: which of such columns is meant, nobody knows."""
+    return sorted(name for name, count in Counter(names).items() if count > 1)
+
+
+def parquet_file(path: Path, **how: Any) -> pq.ParquetFile:
+    """A Parquet file, opened.
+
+    Args:
+        path: of a regular file.
+        how: as `pyarrow.parquet.ParquetFile` takes it.
+
+    Raises:
+        OSError, pa.ArrowException: it cannot be read, or two columns have one name.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    file = pq.ParquetFile(regular(path), **how)
+    if twice := repeated(file.schema_arrow.names):
+        file.close()
+        raise pa.ArrowInvalid(f"it has more than one column {', '.join(twice)}")
+    return file
+
+
 def read_columns(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """Some columns of a Parquet file, or all; `pq.read_table` loads pyarrow.dataset, and that pandas.
 
     Raises:
-        OSError, pa.ArrowException: it cannot be read. A column that is not there is passed over.
+        OSError, pa.ArrowException: as `parquet_file`. A column that is not there is passed over.
     """
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(regular(path)) as file:
+    with parquet_file(path) as file:
         return file.read(None if columns is None else list(columns))
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from arboretum_metadata.schema import CATALOG, CATALOG_REQUIRED, Column
 from arboretum_tools.errors import CatalogError
+from arboretum_tools.tabular.tables import repeated
 from arboretum_tools.wording import one_line
 
 if TYPE_CHECKING:
@@ -107,8 +108,7 @@ def _described(root: Path, files: tuple[Path, ...]) -> RawFiles:
     rows = 0
     for file in files:
         schema, count, unknown = _footer(file)
-        twice = sorted({name for name in schema.names if schema.names.count(name) > 1})
-        if twice:
+        if twice := repeated(schema.names):
             raise CatalogError(
                 f"{file} has more than one column {', '.join(twice)}",
                 path=file,

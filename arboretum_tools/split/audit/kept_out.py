@@ -163,6 +163,8 @@ def _listed(path: Path) -> dict[str, list[object]]:
     if not rows:
         raise ValueError("it is empty")
     if set(rows[0]) & set(_KINDS):
+        if twice := [name for name in _KINDS if rows[0].count(name) > 1]:
+            raise ValueError(f"it has more than one column {', '.join(twice)}")
         return {
             name: [row[position] for row in rows[1:] if position < len(row)]
             for position, name in enumerate(rows[0])

@@ -31,7 +31,7 @@ from arboretum_tools.photos.photo_ids import PHOTO_COLUMNS, PhotoIds
 from arboretum_tools.split.files.manifest import open_split
 from arboretum_tools.system.regular_files import regular
 from arboretum_tools.tabular.arrays import from_numpy, texts
-from arboretum_tools.tabular.tables import arrow_schema, read_columns
+from arboretum_tools.tabular.tables import arrow_schema, read_columns, repeated
 from arboretum_tools.taxa.identity import class_key_sql
 from arboretum_tools.taxa.taxonomy import Taxon
 from arboretum_tools.wording import counted, one_line
@@ -327,6 +327,8 @@ def _read_text(path: Path) -> dict[str, list[object]]:
     header = ["photo_id" if (name := cell.strip()) in PHOTO_COLUMNS else name for cell in lines[0][1]]
     if set(header) & {*_COLUMNS, "class_options"}:
         requested, lines = _requested(path, header), lines[1:]
+        if twice := repeated([name for name in header if name in requested]):
+            raise RecipeError(f"{path} has more than one column {', '.join(twice)}")
     else:
         first = header[0]
         requested = ["photo_id" if first.isascii() and first.isdigit() else "taxon"]

@@ -12,8 +12,7 @@ import pyarrow.parquet as pq
 
 from arboretum_metadata.schema import PART
 from arboretum_tools.errors import SplitError
-from arboretum_tools.system.regular_files import regular
-from arboretum_tools.tabular.tables import arrow_schema, read_table
+from arboretum_tools.tabular.tables import arrow_schema, parquet_file, read_table
 from arboretum_tools.wording import one_line
 
 #: Rows of a saved part that are held at a time; shows in no result.
@@ -92,7 +91,7 @@ class SavedParts(PartFiles):
         path = self._path(part)
         try:
             # A small buffer, so that no column of a file of one row group is ever in memory whole.
-            with pq.ParquetFile(regular(path), buffer_size=65_536, pre_buffer=False) as file:
+            with parquet_file(path, buffer_size=65_536, pre_buffer=False) as file:
                 missing = [name for name in PART.names if name not in file.schema_arrow.names]
                 if missing:
                     raise self._refuse(

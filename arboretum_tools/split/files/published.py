@@ -35,7 +35,7 @@ from arboretum_tools.photos.photo_ids import PHOTO_COLUMNS
 from arboretum_tools.split.files.content_hashes import hashed
 from arboretum_tools.split.files.manifest import FORMAT_VERSION, PARTS, Split
 from arboretum_tools.system.regular_files import regular
-from arboretum_tools.tabular.tables import arrow_schema
+from arboretum_tools.tabular.tables import arrow_schema, repeated
 from arboretum_tools.taxa.bands import shot_band
 from arboretum_tools.taxa.identity import folder_names
 from arboretum_tools.version import __version__
@@ -102,7 +102,7 @@ def import_split(files: Iterable[str | Path], *, name: str | None = None) -> Spl
         parsed = _json(path, text) if path.suffix.lower() == ".json" else None
         read.append({"name": path.name, "sha256": hashlib.sha256(text.encode()).hexdigest()})
         if isinstance(parsed, list):
-            extra = {int(row["id"]): row for row in parsed if isinstance(row, dict) and "id" in row}
+            extra = _described(path, parsed)
             continue
         if path.suffix.lower() == ".csv":
             source = _from_table(path, text)
@@ -114,7 +114,13 @@ def import_split(files: Iterable[str | Path], *, name: str | None = None) -> Spl
     if not sources:
         raise SplitError("no list of photos was named", hint="Name the train, val and test files.")
     ordered = [sources[part] for part in PARTS if part in sources]
-    return _split(ordered, extra, read, name or _name(paths))
+    if not any(source.photos for source in ordered):
+        raise SplitError(f"no photo is listed in {', '.join(path.name for path in paths)}")
+    try:
+        return _split(ordered, extra, read, name or _name(paths))
+    except UnicodeEncodeError as error:
+        # JSON can hold half a character.
+        raise SplitError(f"a name or path in the lists is no text: {error.object!r:.80}") from error
 
 
 def _text(path: Path) -> str:
@@ -129,6 +135,23 @@ def _json(path: Path, text: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise SplitError(f"{path} is not JSON: {error}") from error
+
+
+def _label(text: str) -> int | None:
+    """A label as it is written; None of what is none, or larger than a split holds."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
+def _described(path: Path, rows: list[Any]) -> dict[int, Mapping[str, Any]]:
+    """What a categories.json says of the classes, by label."""
+    found: dict[int, Mapping[str, Any]] = {}
+    for row in rows:
+        if isinstance(row, dict) and "id" in row:
+            label = _label(str(row["id"]))
+            if label is None:
+                raise SplitError(f"{path}: the id {row['id']!r:.60} of a category is not a label")
+            found[label] = row
+    return found
 
 
 def _part(path: Path) -> str:
@@ -148,16 +171,22 @@ def _from_list(path: Path, text: str) -> _Source:
             continue
         words = line.split()
         # The label is the last word: a path may hold a space, whatever the loaders make of it.
-        if len(words) < 2 or not (words[-1].isascii() and words[-1].isdigit()):
+        label = _label(words[-1])
+        if len(words) < 2 or label is None:
             raise SplitError(f"{path}, line {number}: {line[:60]!r} is not `path label`")
-        photos.append(_Photo(line.rsplit(maxsplit=1)[0], int(words[-1])))
+        photos.append(_Photo(line.rsplit(maxsplit=1)[0], label))
     return _Source(_part(path), photos, {})
 
 
 def _from_table(path: Path, text: str) -> _Source:
     """A benchmark of Arboretum; labels are its column `idx`, else the order of first appearance."""
-    rows = csv.DictReader(io.StringIO(text.lstrip("\ufeff")))
-    columns = list(rows.fieldnames or ())
+    try:
+        rows = csv.DictReader(io.StringIO(text.lstrip("\ufeff")))
+        columns, lines = list(rows.fieldnames or ()), list(rows)
+    except csv.Error as error:
+        raise SplitError(f"{path} cannot be read: {error}") from error
+    if twice := repeated(columns):
+        raise SplitError(f"{path} has more than one column {', '.join(twice)}")
     name = next((one for one in ("scientific_name", "scientificName") if one in columns), None)
     photo = next((one for one in ("path", *PHOTO_COLUMNS) if one in columns), None)
     if name is None or photo is None:
@@ -169,12 +198,12 @@ def _from_table(path: Path, text: str) -> _Source:
     labels: dict[tuple[str, str], int] = {}
     classes: dict[int, dict[str, Any]] = {}
     pairs: dict[str, list[int]] = {}
-    for number, row in enumerate(rows, start=2):
+    for number, row in enumerate(lines, start=2):
         where, own = (row[photo] or "").strip(), (row[name] or "").strip()
         stage, index = (row.get("life_stages") or "").strip(), (row.get("idx") or "").strip()
-        if not where or not own or (index and not (index.isascii() and index.isdigit())):
+        label = _label(index) if index else labels.setdefault((own, stage), len(labels))
+        if not where or not own or label is None:
             raise SplitError(f"{path}, line {number}: a row without photo or species, or with a bad idx")
-        label = int(index) if index else labels.setdefault((own, stage), len(labels))
         if label not in classes:
             species = (row.get("species") or "").strip() or " ".join(own.split()[1:])
             classes[label] = {
@@ -212,7 +241,8 @@ def _from_competition(path: Path, stated: Any) -> _Source:
         return _Source(_part(path), photos, {labels[row["id"]]: row for row in categories})
     except (KeyError, TypeError, AttributeError) as error:
         raise SplitError(
-            f"{path} is not the annotations of an iNaturalist competition: it lacks {error}",
+            f"{path} is not the annotations of an iNaturalist competition: "
+            f"{'it lacks ' if isinstance(error, KeyError) else ''}{error}",
             hint="It needs images, annotations, categories; test files without annotations have no labels.",
         ) from error
 
@@ -238,8 +268,8 @@ def _split(
     for source in sources:
         for photo in source.photos:
             number.setdefault(photo.path, len(number) + 1)
-    tables = {source.part: _part_table(source.photos, number) for source in sources}
     classes = _classes(sources, extra)
+    tables = {source.part: _part_table(source.photos, number) for source in sources}
     largest, smallest = max(classes["n_train"].to_pylist()), min(classes["n_train"].to_pylist())
     recipe = {"profile": "imported", "files": read}
     meta: dict[str, Any] = {
@@ -320,7 +350,8 @@ def _folders(sources: Sequence[_Source]) -> dict[int, str]:
     first: dict[int, PurePosixPath] = {}
     for photo in sources[0].photos:
         first.setdefault(photo.label, PurePosixPath(photo.path).parent)
-    shared = os.path.commonpath(list(map(str, first.values()))) if len(first) > 1 else ""
+    rooted = {path.is_absolute() for path in first.values()}
+    shared = os.path.commonpath(list(map(str, first.values()))) if len(first) > 1 and len(rooted) == 1 else ""
     return {label: str(path.relative_to(shared)) if shared else str(path) for label, path in first.items()}
 
 

@@ -21,7 +21,7 @@ from arboretum_metadata.schema import CLASSES
 from arboretum_tools.catalog import Selection
 from arboretum_tools.errors import RecipeError
 from arboretum_tools.system.regular_files import regular
-from arboretum_tools.tabular.tables import read_columns, read_table
+from arboretum_tools.tabular.tables import read_columns, read_table, repeated
 from arboretum_tools.taxa.identity import class_key_sql
 from arboretum_tools.wording import counted, does, one_line
 
@@ -174,5 +174,7 @@ def _numbers(path: Path) -> list[Any]:
 def _column(table: pa.Table, name: str) -> list[Any]:
     if name not in table.column_names:
         raise ValueError(f"it has no column {name}")
+    if name in repeated(table.column_names):
+        raise ValueError(f"it has more than one column {name}")
     values: list[Any] = table[name].to_pylist()
     return values

@@ -265,3 +265,51 @@ def test_photos_of_a_published_benchmark_are_kept_out(tmp_path):
     assert read_exclusion(tmp_path / "stages.csv").photos == (21, 22)
     with pytest.raises(RecipeError, match="names photos by UUID alone"):
         read_exclusion(tmp_path / "alike.csv")
+
+
+LISTS = "a/1.jpg 0\na/2.jpg 0\nb/3.jpg 1\n"
+TWO_IMAGES = [{"id": 1, "file_name": "a/1.jpg"}, {"id": 2, "file_name": "b/2.jpg"}]
+TWO_ANNOTATIONS = [{"image_id": 1, "category_id": 0}, {"image_id": 2, "category_id": 1}]
+TABLE = "scientific_name,path,idx\n"
+HOSTILE = {
+    "no photo": ({"train.txt": "\n\n"}, "no photo is listed in train.txt"),
+    "a table of no photo": ({"test.csv": TABLE}, "no photo is listed"),
+    "a label of 5,000 digits": ({"train.txt": f"a/1.jpg {'9' * 5000}\n"}, "is not `path label`"),
+    "a label beyond 32 bits": ({"train.txt": "a/1.jpg 2147483648\n"}, "is not `path label`"),
+    "a label beyond 64 bits": ({"test.csv": f"{TABLE}A b,1.jpg,{10**20}\n"}, "line 2: a row without"),
+    "a field without an end": (
+        {"test.csv": f"{TABLE}A b,{'x' * 200_000},0\n"},
+        "cannot be read: field larger",
+    ),
+    "no images": ({"train.json": {"images": None}}, "competition: 'NoneType' object is not iterable"),
+    "an image that is none": (
+        {"train.json": {"images": TWO_IMAGES[:1], "annotations": TWO_ANNOTATIONS, "categories": []}},
+        "it lacks 2",
+    ),
+    "half a character": (
+        {"train.json": {"images": [{"id": 1, "file_name": "\ud800"}], "annotations": TWO_ANNOTATIONS[:1]}},
+        "is no text: .*ud800",
+    ),
+    "half a character in a name": (
+        {"train.txt": LISTS, "categories.json": [{"id": 0, "name": "A\udfff"}]},
+        "is no text: .*udfff",
+    ),
+    **{
+        f"the category {value}": ({"train.txt": LISTS, "categories.json": [{"id": value}]}, "is not a label")
+        for value in ("x", None, [1], 1e300, -1, float("inf"))
+    },
+}
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_hostile_values_are_one_error(tmp_path, what):
+    files, message = HOSTILE[what]
+    for name, content in files.items():
+        (tmp_path / name).write_text(content if isinstance(content, str) else json.dumps(content))
+    with pytest.raises(SplitError, match=message):
+        import_split([tmp_path / name for name in files])
+
+
+def test_paths_from_the_root_and_others_share_no_folder(tmp_path):
+    (tmp_path / "train.txt").write_text("/a/1.jpg 0\nb/2.jpg 1\n")
+    assert import_split([tmp_path / "train.txt"]).classes["name"].to_pylist() == ["/a", "b"]
