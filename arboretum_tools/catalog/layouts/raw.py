@@ -36,7 +36,7 @@ _DERIVABLE = (
 
 #: Columns that hold names.
 NAME_COLUMNS = (*LINEAGE, "scientific_name", "common_name")
-# What stands for an unknown number is -1 or 0 where a column has to have one.
+# A negative one is unknown, as -1 stands for it where a column has to have a number.
 _NUMBERS = ("observation_id", "observer_id", "taxon_id")
 # A position needs both coordinates, on the globe; anything else counts as no position.
 _POSITION = ("latitude", "longitude")
@@ -305,7 +305,7 @@ def _source_sql(files: RawFiles, folded: Collection[str]) -> str:
     columns = [
         f"{_column_sql(files, c.name, c.type, folded)} AS {identifier(c.name)}" for c in CATALOG.columns
     ]
-    numbers = ", ".join(f"CASE WHEN {name} >= 1 THEN {name} END AS {name}" for name in _NUMBERS)
+    numbers = ", ".join(f"CASE WHEN {name} >= 0 THEN {name} END AS {name}" for name in _NUMBERS)
     table = (
         f"SELECT * REPLACE ({numbers}) FROM (SELECT {', '.join(columns)} FROM {parquet_source(files.files)})"
     )

@@ -242,7 +242,7 @@ def _from_competition(path: Path, stated: Any) -> _Source:
     except (KeyError, TypeError, AttributeError) as error:
         raise SplitError(
             f"{path} is not the annotations of an iNaturalist competition: "
-            f"{'it lacks ' if isinstance(error, KeyError) else ''}{error}",
+            f"{'it lacks ' if isinstance(error, KeyError) else 'what it says is none: '}{error}",
             hint="It needs images, annotations, categories; test files without annotations have no labels.",
         ) from error
 

@@ -56,13 +56,13 @@ CATALOG = Table(
             "observation_id",
             "int64",
             "Number of the observation (one encounter with one organism, often several photos). A UUID is "
-            "read as its first 8 bytes, big-endian, with the top bit cleared. A number below 1 is unknown.",
+            "read as its first 8 bytes, big-endian, with the top bit cleared. A negative number is unknown.",
             True,
         ),
         Column(
             "observer_id",
             "int64",
-            "iNaturalist's number of the person who made the observation; below 1 = unknown.",
+            "iNaturalist's number of the person who made the observation; negative = unknown.",
             True,
         ),
         Column("observer_name", "string", "Name or login of the observer, for the credit line.", True),

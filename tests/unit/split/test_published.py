@@ -153,7 +153,7 @@ def test_the_names_of_2018_come_from_its_categories(tmp_path):
         ("train.json", "{", "not JSON"),
         ("train.json", "{}", "lacks 'images'"),
         ("train.json", '{"images": [], "annotations": [{"image_id": 1}]}', "lacks"),
-        ("train.json", '{"images": 3}', "lacks"),
+        ("train.json", '{"images": 3}', "what it says is none"),
         ("categories.json", "[]", "no list of photos"),
     ],
 )
@@ -281,7 +281,7 @@ HOSTILE = {
         {"test.csv": f"{TABLE}A b,{'x' * 200_000},0\n"},
         "cannot be read: field larger",
     ),
-    "no images": ({"train.json": {"images": None}}, "competition: 'NoneType' object is not iterable"),
+    "no images": ({"train.json": {"images": None}}, "what it says is none: 'NoneType' object is not"),
     "an image that is none": (
         {"train.json": {"images": TWO_IMAGES[:1], "annotations": TWO_ANNOTATIONS, "categories": []}},
         "it lacks 2",

@@ -185,10 +185,10 @@ def test_the_simple_download_of_gbif_says_which_one_has_photos(tmp_path):
 
 
 @pytest.mark.parametrize("layout", ["raw", "built"])
-def test_numbers_below_1_are_unknown(tmp_path, write_catalog, photos, taxa, layout):
+def test_negative_numbers_are_unknown(tmp_path, write_catalog, photos, taxa, layout):
     rows = [
         row
-        for photo, number in enumerate((-1, -1, 0, -(2**63), 7, 7, 2**63 - 1), start=1)
+        for photo, number in enumerate((-1, -1, -2, -(2**63), 7, 7, 0), start=1)
         for row in photos(taxa["robin"], photo, observation_id=number, observer_id=number, taxon_id=number)
     ]
     folder = write_catalog(rows)
@@ -198,7 +198,7 @@ def test_numbers_below_1_are_unknown(tmp_path, write_catalog, photos, taxa, layo
     catalog = open_catalog(folder)
     for column in ("observation_id", "observer_id"):
         found = catalog.rows(f"SELECT {column} FROM photos ORDER BY photo_id")
-        assert [number for (number,) in found] == [None, None, None, None, 7, 7, 2**63 - 1]
+        assert [number for (number,) in found] == [None, None, None, None, 7, 7, 0]
     # A split by observation keeps what is known together, and each photo of an unknown one by itself.
     everything = catalog.select(quality_grade="any")
     split = make_split(
