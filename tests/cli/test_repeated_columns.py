@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from arboretum_tools.errors import SplitError
-from arboretum_tools.split.published import import_split
+from arboretum_tools.split.files.published import import_split
 
 DRAWN = ("make-split", "--taxa", "Aves", "--lt-ratio", "10", "--out", "other")
 TABLES = {
