@@ -1,8 +1,8 @@
 """Photos that a person marked, with a reason each: a CSV file with the columns `photo_id` and `reason`.
 
-`make-split --exclude` keeps these photos out, and `--photo-ids` takes them alone. The file is read
-again and written whole with each mark, and first with the first mark; a file that is something else is never
-touched.
+`make-split --exclude` and `export --exclude` keep these photos out, and `--photo-ids` takes them alone. The
+file is read again and written whole with each mark, and first with the first mark; a file that is something
+else is never touched.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 from collections import Counter
 from dataclasses import replace
@@ -9,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from arboretum_metadata.vocab import RANKS
-from arboretum_tools.tabular.query import Connection, identifier, parquet_source, rows
+from arboretum_tools.catalog.layouts import built_files
+from arboretum_tools.tabular.query import Connection, Error, connect, identifier, parquet_source, rows
 from arboretum_tools.taxa.identity import homonyms_sql
 from arboretum_tools.taxa.taxonomy import Candidate, Known, everyday_names, group_of
 
@@ -131,6 +133,28 @@ def all_names(connection: Connection, parent: str | None = None) -> list[Known]:
         for taxon, name in everyday_names()
         if (taxon.rank, taxon.name) in held
     ]
+
+
+def beginning_with(catalog: Path, begun: str, most: int) -> list[str]:
+    """Names of taxa of a built catalogue that begin with a text: those of most lineages first.
+
+    Its table of taxa is read and nothing else, for a shell that waits. Of a catalogue that is not built, or
+    cannot be read, there are none.
+    """
+    if not built_files.is_built(catalog):
+        return []
+    columns = [identifier(rank) for rank in RANKS if rank != "species"]
+    listed = ", ".join([*columns, "scientific_name", "common_name"])
+    with connect() as connection, contextlib.suppress(Error):
+        found = rows(
+            connection,
+            f"SELECT name FROM (SELECT unnest([{listed}]) AS name FROM "
+            f"{parquet_source([catalog / built_files.TAXA])}) "
+            "WHERE starts_with(lower(name), lower(?)) GROUP BY name ORDER BY count(*) DESC, name LIMIT ?",
+            [begun, most],
+        )
+        return [str(name) for (name,) in found]
+    return []
 
 
 def _of_id(connection: Connection, taxon_id: int) -> list[Candidate]:

@@ -34,6 +34,7 @@ from arboretum_tools.exporting.formats.imagefolder import ImageFolder
 from arboretum_tools.exporting.formats.inat_json import INatJson
 from arboretum_tools.exporting.formats.lists import Lists
 from arboretum_tools.exporting.formats.webdataset import WebDataset
+from arboretum_tools.exporting.kept_out import kept_out
 from arboretum_tools.exporting.photo_records import PhotoRecords
 from arboretum_tools.exporting.report import ExportReport, found_at, made_from, report, write_export_json
 from arboretum_tools.exporting.staging import other_leftovers, staging_for
@@ -42,6 +43,7 @@ from arboretum_tools.options.export import FORMATS as FORMAT_NAMES
 from arboretum_tools.options.export import ExportOptions
 from arboretum_tools.samples import Samples, join, missing_of, require
 from arboretum_tools.split import Split, open_split
+from arboretum_tools.split.drawing.exclusion import read_exclusion
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.system.atomic_files import out_of_space, placed, refuse_existing, sha256_of_json
 from arboretum_tools.tabular.tables import write_table
@@ -98,6 +100,7 @@ def export(what: Split | Selection | Catalog | str | Path, options: ExportOption
     Raises:
         UsageError: there is no such format or option.
         SplitError: the split cannot be read or has no such part.
+        RecipeError: a file of `exclude` cannot be read, or names nothing.
         StoreError: `images` is not an image store.
         MissingPhotosError: the store lacks photos and `allow_missing` is not set.
         ExportError: a part would be empty, a class has no photo in a part and the format needs one, or `to`
@@ -118,6 +121,12 @@ def export(what: Split | Selection | Catalog | str | Path, options: ExportOption
     store = ImageStore.open(options.images)
     _refuse_inside(to, store, split)
     found = {part: join(split, part, store) for part in _parts(split, options.parts)}
+    excluded: dict[str, Any] | None = None
+    if options.exclude is not None:
+        exclusion = read_exclusion(options.exclude, split.meta.get("group_by"))
+        found, counts = kept_out(exclusion, split, found)
+        excluded = {"sha256": exclusion.sha256, "photos": counts}
+        on_event(events.Note(f"{counted(sum(counts.values()), 'photo')} of the split kept out"))
     if not options.allow_missing:
         require(found.values(), split, store.location)
     if options.skip_bad:
@@ -125,7 +134,8 @@ def export(what: Split | Selection | Catalog | str | Path, options: ExportOption
     for part, samples in found.items():
         if not len(samples):
             raise ExportError(
-                f"part {part} would be empty: {store.location} holds none of its photos; nothing was written",
+                f"part {part} would be empty: {store.location} holds none of its photos"
+                f"{'' if excluded is None else ' that are not kept out'}; nothing was written",
                 hint="Download the split first, or choose other parts with --parts.",
             )
     split = beside(split)
@@ -162,7 +172,7 @@ def export(what: Split | Selection | Catalog | str | Path, options: ExportOption
             for part, samples in found.items()
         }
         source = Source(split, store, found, details, options.seed, on_event, evened)
-        return _export(exporter, source, to, dropped, even)
+        return _export(exporter, source, to, dropped, even, excluded)
 
 
 def _evened(exporter: Exporter, found: Mapping[str, Samples], seed: int) -> dict[str, Evened]:
@@ -235,10 +245,19 @@ def _details(samples: Samples, split: Split, store: ImageStore, to: Path) -> Pho
         return PhotoRecords(samples, split, store, folder)
 
 
-def _export(exporter: Exporter, source: Source, to: Path, dropped: list[str], even: pa.Table) -> ExportReport:
+def _export(
+    exporter: Exporter,
+    source: Source,
+    to: Path,
+    dropped: list[str],
+    even: pa.Table,
+    excluded: dict[str, Any] | None,
+) -> ExportReport:
     """Writes what `export` has found out about, unless it is there already."""
     split, on_event = source.split, source.on_event
     made = {**made_from(exporter, source), "dropped_classes": dropped}
+    if excluded is not None:
+        made["excluded"] = excluded
     earlier = found_at(to, made)
     if earlier is not None:
         return report(to, made, earlier, written=False)

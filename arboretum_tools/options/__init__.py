@@ -68,6 +68,7 @@ class Option:
         default: how the default reads where the value does not say it.
         required: whether the command line asks for it.
         recipe: whether it may stand in a recipe file.
+        taxa: whether a value is a taxon, which shells complete from the catalogue.
         on_command_line: what is true of the flag and not of the argument, added to its help.
     """
 
@@ -86,6 +87,7 @@ class Option:
     default: str | None = None
     required: bool = False
     recipe: bool = True
+    taxa: bool = False
     on_command_line: str = ""
 
 

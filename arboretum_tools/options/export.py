@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Protocol, get_args
 from arboretum_tools.errors import UsageError
 from arboretum_tools.events import OnEvent, ignore
 from arboretum_tools.options import Option, check
+from arboretum_tools.options.split import ExcludeOption
 
 #: What iterating over a subset does at a photo that cannot be read or decoded.
 OnError = Literal["raise", "skip"]
@@ -179,6 +180,7 @@ class ExportOptions(WebDatasetOptions, HuggingFaceOptions, ListsOptions, CsvOpti
         str | Iterable[str] | None,
         Option("Only these parts, joined by commas.", metavar="PARTS", many=True, default="all"),
     ] = None
+    exclude: ExcludeOption = None
     drop_classes: Annotated[
         bool,
         Option("Leave out classes that lack photos in one of the parts, and renumber the others."),

@@ -67,11 +67,13 @@ class SelectionOptions:
             "joined by commas; rank:name or parent>name where a name is ambiguous.",
             metavar="NAME",
             many=True,
+            taxa=True,
         ),
     ] = ()
     _: KW_ONLY
     exclude_taxa: Annotated[
-        str | Iterable[str], Option("Taxon to leave out; written as for --taxa.", metavar="NAME", many=True)
+        str | Iterable[str],
+        Option("Taxon to leave out; written as for --taxa.", metavar="NAME", many=True, taxa=True),
     ] = ()
     rarity: Annotated[
         str | Iterable[str],

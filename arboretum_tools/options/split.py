@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 from arboretum_metadata.vocab import BENCHMARKS, CLASS_RANKS, FEW_BELOW, MANY_ABOVE
 from arboretum_tools.errors import UsageError
@@ -20,6 +20,21 @@ GROUP_BY = ("auto", "photo", "observation", "observer-per-species")
 
 #: Of class-balanced weights: Cui et al. 2019 (arXiv 1901.05555) use 0.9999 on iNaturalist and ImageNet.
 BETA = 0.9999
+
+
+#: What is kept out, of a split or of an export.
+ExcludeOption: TypeAlias = Annotated[
+    str | Path | Sequence[str | Path] | None,
+    Option(
+        "Keep out the photos, observations, classes or taxa of this file, or those of this split; may be "
+        "repeated. Parquet or CSV with a column photo_id, observation_id, class_key or taxon; or text "
+        "with one photo id or taxon per line.",
+        metavar="FILE",
+        many=True,
+        commas=False,
+        recipe=False,
+    ),
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,18 +187,7 @@ class DrawOptions:
             recipe=False,
         ),
     ] = None
-    exclude: Annotated[
-        str | Path | Sequence[str | Path] | None,
-        Option(
-            "Keep out the photos, observations, classes or taxa of this file, or those of this split; may be "
-            "repeated. Parquet or CSV with a column photo_id, observation_id, class_key or taxon; or text "
-            "with one photo id or taxon per line.",
-            metavar="FILE",
-            many=True,
-            commas=False,
-            recipe=False,
-        ),
-    ] = None
+    exclude: ExcludeOption = None
     class_list: Annotated[
         str | Path | Sequence[str] | None,
         Option(

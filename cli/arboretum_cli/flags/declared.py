@@ -19,6 +19,7 @@ from typing import Annotated, Any, TypeAlias, get_args, get_type_hints
 
 import typer
 
+from arboretum_cli.flags.completion import completion
 from arboretum_tools.options import Declared, check, declared
 
 #: The options that were given, by the names of the keyword arguments of the public function.
@@ -132,7 +133,7 @@ def _parameter(entry: Declared) -> inspect.Parameter:
     if entry.default_text is not None:
         text += f" [default: {entry.default_text}]"
     option = typer.Option(
-        *names, help=text, metavar=entry.option.metavar, show_default=False, autocompletion=_completion(entry)
+        *names, help=text, metavar=entry.option.metavar, show_default=False, autocompletion=completion(entry)
     )
     kind = _kind(entry)
     default: Any = False if kind is bool else None
@@ -156,14 +157,3 @@ def _kind(entry: Declared) -> Any:
         kinds = (*entry.kinds, *inner)
         one = next((kind for kind in (Path, float, int) if kind in kinds), str)
     return list[one] if entry.option.many else one  # type: ignore[valid-type]
-
-
-def _completion(entry: Declared) -> Callable[[str], list[str]] | None:
-    choices = entry.option.choices
-    if not choices:
-        return None
-
-    def complete(incomplete: str) -> list[str]:
-        return [one for one in choices if one.casefold().startswith(incomplete.casefold())]
-
-    return complete

@@ -20,9 +20,9 @@ function draw(main, about, told, photos) {
       { class: "card wide" },
       el("h2", {}, counted(told.marks.length, "marked photo")),
       told.marks.length
-        ? el("p", {}, "Kept in ", el("code", {}, told.file), ". Make a split without them, or look at them alone:")
+        ? el("p", {}, "Kept in ", el("code", {}, told.file), ". Make a split or an export without them, or look at them alone:")
         : el("p", {}, "Open a photo and press 1 to 5 to mark it. The list will be kept in ", el("code", {}, told.file), "."),
-      told.marks.length > 0 && el("pre", {}, `arboretum make-split --exclude ${told.file} ...\narboretum browse --photo-ids ${told.file}`),
+      told.marks.length > 0 && el("pre", {}, `arboretum make-split --exclude ${told.file} ...\narboretum export SPLIT --exclude ${told.file} ...\narboretum browse --photo-ids ${told.file}`),
     ),
     ...[...byReason].map(([reason, ids]) =>
       el(

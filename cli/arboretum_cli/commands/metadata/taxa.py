@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from arboretum_cli.flags import completion
 from arboretum_cli.flags.declared import takes
 from arboretum_cli.flags.shared import CatalogPath, Json
 from arboretum_cli.printing.output import result, table
@@ -40,6 +41,7 @@ def taxa(
             "one the whole catalogue.",
             metavar="NAME",
             show_default=False,
+            autocompletion=completion.taxa,
         ),
     ] = None,
     *,

@@ -45,6 +45,7 @@ def export(
     Examples:
         arboretum export splits/aves-lt100 --format webdataset --out wds
         arboretum export splits/aves-lt100 --format hf --out hf
+        arboretum export splits/aves-lt100 --exclude marks.csv --out without-marked
         arboretum export splits/aves-lt100 --format lists --name Aves_LT --out lists
         arboretum export splits/aves-lt100 --format inat-json --out inat
         arboretum export splits/aves-lt100 --even drop --world-size 8 --workers 4 --out wds-8x4
