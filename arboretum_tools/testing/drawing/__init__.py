@@ -12,7 +12,7 @@ import io
 from PIL import Image, ImageDraw
 
 from arboretum_metadata.vocab import PHOTO_SIZES
-from arboretum_tools.testing.drawing.canvas import Colour, Dice, Pen, hsl, lighter, mix, polar
+from arboretum_tools.testing.drawing.canvas import WHITE, Colour, Dice, Pen, hsl, mix, polar
 from arboretum_tools.testing.drawing.figures import draw_figure
 from arboretum_tools.testing.drawing.looks import Look, moods, traits
 from arboretum_tools.testing.subjects import Photo
@@ -74,7 +74,7 @@ def _ground(group: str, width: int, height: int, zoom: int, dice: Dice) -> Image
     """Out-of-focus surroundings in the colours of one of the group's moods, `zoom` times as large."""
     shift, tint = dice.between(-0.08, 0.08), hsl(dice.between(0, 360), 0.4, 0.5)
     above, below = (
-        mix(lighter(colour, shift), tint, 0.12) for colour in dice.choose(moods(group) or moods("unknown"))
+        mix(mix(colour, WHITE, shift), tint, 0.12) for colour in dice.choose(moods(group) or moods("unknown"))
     )
     sky = Image.new("RGB", (1, 4))
     for y in range(4):
@@ -91,7 +91,7 @@ def _ground(group: str, width: int, height: int, zoom: int, dice: Dice) -> Image
         colour = mix(above, below, dice.between(-0.8, 1.8))
         spot(dice.between(0.8, 4.5), sketch.height, mix(colour, tint, 0.1))
     if dice.chance(0.3):
-        spot(2, sketch.height / 2, lighter(above, 0.7))
+        spot(2, sketch.height / 2, mix(above, WHITE, 0.7))
     soft = sketch.reduce(_SKETCH).resize((width, height), Image.Resampling.BICUBIC)
     # It holds no detail, so scaling it up smoothly to what is averaged down again would be work for nothing.
     return soft.resize((width * zoom, height * zoom), Image.Resampling.NEAREST) if zoom > 1 else soft

@@ -11,7 +11,6 @@ import hashlib
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import TypeVar
 
 from PIL import ImageDraw
@@ -24,8 +23,13 @@ Points = Sequence[complex]
 BLACK: Colour = (24, 22, 24)
 WHITE: Colour = (250, 249, 244)
 
-#: Straight pieces between two points of a smooth outline.
-_STEPS = 5
+_CIRCLE = [(math.cos(a * math.pi / 14), math.sin(a * math.pi / 14)) for a in range(28)]
+
+# Weights of the four points around a piece of a Catmull-Rom spline, at each of five steps along it.
+_WEIGHTS = [
+    [w / 2 for w in (2 * t**2 - t - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, t**3 - t**2)]
+    for t in (step / 5 for step in range(5))
+]
 
 
 class Dice:
@@ -58,25 +62,23 @@ class Dice:
 
 
 def hsl(hue: float, saturation: float, lightness: float) -> Colour:
-    """A colour by hue (degree), saturation and lightness (0 to 1)."""
-    chroma = (1 - abs(2 * lightness - 1)) * saturation
+    """A colour by hue (degrees), saturation and lightness (0 to 1)."""
+    half = (1 - abs(2 * lightness - 1)) * saturation / 2
+    turns = ((offset + hue / 30) % 12 for offset in (0, 8, 4))
+    red, green, blue = (round(255 * (lightness - half * max(-1, min(k - 3, 9 - k, 1)))) for k in turns)
+    return red, green, blue
 
-    def channel(offset: float) -> int:
-        k = (offset + hue / 30) % 12
-        return round(255 * (lightness - chroma / 2 * max(-1, min(k - 3, 9 - k, 1))))
 
-    return channel(0), channel(8), channel(4)
+def hexed(digits: str) -> Colour:
+    """A colour by its six digits."""
+    red, green, blue = bytes.fromhex(digits)
+    return red, green, blue
 
 
 def mix(one: Colour, other: Colour, share: float) -> Colour:
     """`share` of the other colour in the one."""
     red, green, blue = (round(a + (b - a) * share) for a, b in zip(one, other, strict=True))
     return red, green, blue
-
-
-def lighter(colour: Colour, share: float) -> Colour:
-    """The colour with that share of white."""
-    return mix(colour, WHITE, share)
 
 
 def polar(radius: float, degrees: float) -> complex:
@@ -126,7 +128,7 @@ class Pen:
     ) -> None:
         """A filled ellipse by its half axes, the first turned by `degrees`."""
         turn = polar(1, degrees)
-        self.shape([centre + turn * complex(x * across, y * along) for x, y in _circle()], colour)
+        self.shape([centre + turn * complex(x * across, y * along) for x, y in _CIRCLE], colour)
 
     def disc(self, centre: complex, radius: float, colour: Colour) -> None:
         """A filled circle."""
@@ -159,26 +161,7 @@ class Pen:
         return [(place.real, place.imag) for place in map(self.place, points)]
 
 
-@cache
-def _circle() -> tuple[tuple[float, float], ...]:
-    return tuple((math.cos(a * math.pi / 14), math.sin(a * math.pi / 14)) for a in range(28))
-
-
-@cache
-def _weights() -> tuple[tuple[float, float, float, float], ...]:
-    """Weights of the four points around a piece of a Catmull-Rom spline, at each step along it."""
-    return tuple(
-        (
-            (-t + 2 * t**2 - t**3) / 2,
-            (2 - 5 * t**2 + 3 * t**3) / 2,
-            (t + 4 * t**2 - 3 * t**3) / 2,
-            (t**3 - t**2) / 2,
-        )
-        for t in (step / _STEPS for step in range(_STEPS))
-    )
-
-
 def _through(points: Points) -> list[complex]:
     """The smooth line from the second point to the last but one, as straight pieces, without its end."""
     fours = zip(points, points[1:], points[2:], points[3:], strict=False)
-    return [a * p + b * q + c * r + d * s for p, q, r, s in fours for a, b, c, d in _weights()]
+    return [a * p + b * q + c * r + d * s for p, q, r, s in fours for a, b, c, d in _WEIGHTS]

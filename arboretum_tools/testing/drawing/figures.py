@@ -10,7 +10,7 @@ from functools import cache
 from importlib import resources
 from typing import NamedTuple
 
-from arboretum_tools.testing.drawing.canvas import BLACK, WHITE, Colour, Dice, Pen, mix
+from arboretum_tools.testing.drawing.canvas import BLACK, WHITE, Colour, Dice, Pen, hexed, mix
 from arboretum_tools.testing.drawing.looks import Look
 
 _COLOUR = re.compile(r"(?P<part>#?\w+)(?:\?(?P<chance>\d*))?(?:(?P<sign>[-+~])(?P<share>\d+))?")
@@ -177,8 +177,7 @@ class _Drawing:
         assert found is not None
         part = found["part"]
         if part.startswith("#"):
-            red, green, blue = bytes.fromhex(part[1:])
-            colour = (red, green, blue)
+            colour = hexed(part[1:])
         else:
             default = self._defaults.get(part)
             colour = self._look(part, None if default is None else self._colour(default))

@@ -6,7 +6,7 @@ import csv
 from functools import cache, lru_cache
 from importlib import resources
 
-from arboretum_tools.testing.drawing.canvas import Colour, Dice, hsl, mix
+from arboretum_tools.testing.drawing.canvas import Colour, Dice, hexed, hsl, mix
 from arboretum_tools.testing.subjects import Subject
 
 
@@ -15,16 +15,11 @@ def moods(group: str) -> list[tuple[Colour, Colour]]:
     """Colours of the surroundings far above and far below: several pairs a group; none for one not known."""
     rows = dict(csv.reader(_lines("grounds.csv")))
     pairs = (pair.split(":") for pair in rows.get(group, "").split())
-    return [(_colour(above), _colour(below)) for above, below in pairs]
+    return [(hexed(above), hexed(below)) for above, below in pairs]
 
 
 def _lines(name: str) -> list[str]:
     return (resources.files(__package__) / name).read_text(encoding="utf-8").splitlines()
-
-
-def _colour(digits: str) -> Colour:
-    red, green, blue = bytes.fromhex(digits)
-    return red, green, blue
 
 
 @cache
@@ -59,7 +54,7 @@ class Traits:
                 if not digits:  # relatives have the part, this taxon does not
                     self._colours.pop(part, None)
                     continue
-                colour = _colour(digits)
+                colour = hexed(digits)
                 # What is known of the genus alone is shifted, or two of its species would look the same.
                 own = taxon == subject.name
                 self._colours[part] = colour if own else mix(colour, self._hashed(part), 0.25)
@@ -97,16 +92,13 @@ class Look:
     """One individual of a taxon: its colours are a shade lighter or darker than its kin's."""
 
     def __init__(self, traits: Traits, dice: Dice) -> None:
-        self._traits = traits
-        self.number, self.has = traits.number, traits.has
-        self._tint, self._share = (
-            hsl(dice.between(0, 360), 0.3, dice.between(0.1, 0.9)),
-            dice.between(0, 0.13),
-        )
+        self.number, self.has, self._colour = traits.number, traits.has, traits.colour
+        self._tint = hsl(dice.between(0, 360), 0.3, dice.between(0.1, 0.9))
+        self._share = dice.between(0, 0.13)
 
     def __call__(self, part: str, default: Colour | None = None) -> Colour:
         """The colour of a part, see `Traits.colour`."""
-        return mix(self._traits.colour(part, default), self._tint, self._share)
+        return mix(self._colour(part, default), self._tint, self._share)
 
 
 @lru_cache(maxsize=4096)
