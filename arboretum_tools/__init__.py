@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from arboretum_tools.split import Split, open_split
     from arboretum_tools.split.audit import Audit, audit_split
     from arboretum_tools.split.bias import SplitBias, split_bias
+    from arboretum_tools.split.episodes import EpisodesReport, make_episodes
     from arboretum_tools.split.files.published import import_split
     from arboretum_tools.split.make import make_family, make_split
     from arboretum_tools.split.rebalancing.samplers import LongTailSampler
@@ -83,6 +84,7 @@ _HOME = {
     "DownloadEstimate": "downloading",
     "DownloadFailedError": "downloading",
     "DownloadReport": "downloading",
+    "EpisodesReport": "split.episodes",
     "Evaluation": "evaluation",
     "ExportReport": "exporting.report",
     "ImageStore": "store",
@@ -122,6 +124,7 @@ _HOME = {
     "export": "exporting",
     "import_split": "split.files.published",
     "load_subset": "subset",
+    "make_episodes": "split.episodes",
     "make_family": "split.make",
     "make_split": "split.make",
     "merge_stores": "store.merging",
@@ -155,6 +158,7 @@ __all__ = [
     "DownloadEstimate",
     "DownloadFailedError",
     "DownloadReport",
+    "EpisodesReport",
     "Evaluation",
     "ExportReport",
     "ImageStore",
@@ -194,6 +198,7 @@ __all__ = [
     "export",
     "import_split",
     "load_subset",
+    "make_episodes",
     "make_family",
     "make_split",
     "merge_stores",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 #: What a key chooses. One role never shares its order with another under the same seed.
-Role = Literal["holdout", "train", "limit", "shuffle", "fingerprint", "permutation", "side"]
+Role = Literal["holdout", "train", "limit", "shuffle", "fingerprint", "permutation", "side", "episode"]
 
 _MASK = 0xFFFFFFFF
 

@@ -21,6 +21,9 @@ GROUP_BY = ("auto", "photo", "observation", "observer-per-species")
 #: Of class-balanced weights: Cui et al. 2019 (arXiv 1901.05555) use 0.9999 on iNaturalist and ImageNet.
 BETA = 0.9999
 
+#: Rows of a file of episodes; more would not fit into memory everywhere.
+MOST_ROWS = 20_000_000
+
 
 #: What is kept out, of a split or of an export.
 ExcludeOption: TypeAlias = Annotated[
@@ -315,6 +318,10 @@ class AuditOptions:
             metavar="SHA256",
         ),
     ] = None
+    episodes: Annotated[
+        str | Path | None,
+        Option("Also check these few-shot episodes of the split, and draw them once more.", metavar="FILE"),
+    ] = None
     progress: bool = True
     on_event: OnEvent = ignore
 
@@ -340,4 +347,30 @@ class SplitStatsOptions:
         if self.few_below > self.many_above + 1:
             raise UsageError(
                 f"few-shot below {self.few_below} and many-shot above {self.many_above} leave no band between"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpisodeOptions:
+    """What `make_episodes` takes."""
+
+    to: Annotated[
+        str | Path,
+        Option("Parquet file of the episodes.", metavar="FILE", flag="out", short="o", required=True),
+    ]
+    ways: Annotated[int, Option("Classes of each episode.", metavar="N", least=2)] = 5
+    shots: Annotated[int, Option("Support photos of each of its classes.", metavar="K", least=1)] = 1
+    queries: Annotated[int, Option("Query photos of each of its classes.", metavar="Q", least=1)] = 5
+    episodes: Annotated[int, Option("Number of episodes.", metavar="E", least=1)] = 600
+    seed: Annotated[int, Option("Draw other episodes by the same rules.", metavar="S")] = 0
+    part: Annotated[str, Option("Part of the split that they are drawn from.", metavar="PART")] = "test"
+    overwrite: Annotated[bool, Option("Replace a file that is there.")] = False
+
+    def __post_init__(self) -> None:
+        check(self)
+        rows = self.episodes * self.ways * (self.shots + self.queries)
+        if rows > MOST_ROWS:
+            raise UsageError(
+                f"so many episodes have {rows:,} photos; {MOST_ROWS:,} are the most of a file",
+                hint="Write several files, each under a seed of its own.",
             )

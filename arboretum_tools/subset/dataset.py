@@ -26,6 +26,7 @@ from arboretum_tools.split.files.manifest import Split, open_split
 from arboretum_tools.store.locations import Locations
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.subset.conditions import OF_CLASS, checked, classes_with, is_one_of
+from arboretum_tools.subset.episodes import read_episodes
 from arboretum_tools.subset.hugging_face import to_hugging_face
 from arboretum_tools.subset.rows import Rows
 from arboretum_tools.subset.torch_view import TorchView
@@ -320,6 +321,24 @@ class Subset(Sequence[Item]):
         if not 0 <= requested < self.classes.num_rows:
             raise IndexError(f"there is no label {requested}: there are {self.classes.num_rows} classes")
         return self._taken(np.flatnonzero(self.labels == requested))
+
+    def episodes(self, file: str | Path) -> Iterator[tuple[Subset, Subset]]:
+        """The few-shot episodes of a file of `make_episodes`: support and query, one after the other.
+
+        Photos stand by (way, photo_id); labels are those of the split.
+
+        Raises:
+            SplitError: the file holds no episodes, or photos that are not of this subset.
+
+        >>> import arboretum_tools as at
+        >>> test = at.load_subset("splits/aves-lt100", images="images", part="test")
+        >>> _ = at.make_episodes("splits/aves-lt100", to="two.parquet", ways=5, shots=1, queries=4)
+        >>> support, query = next(test.episodes("two.parquet"))
+        >>> len(support), len(query)
+        (5, 20)
+        """
+        for support, query in read_episodes(Path(file), self.photo_ids, self.labels):
+            yield self._taken(support), self._taken(query)
 
     def in_shard_order(self) -> Subset:
         """The same photos as they lie in the store: the fastest order to go through them all.

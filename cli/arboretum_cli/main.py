@@ -12,7 +12,7 @@ import typer
 from arboretum_cli.commands import config, demo
 from arboretum_cli.commands.images import browse, contact_sheet, doctor, download, status, store, verify
 from arboretum_cli.commands.metadata import catalog, select, species, stats, taxa
-from arboretum_cli.commands.splits import audit_split, make_split, publish
+from arboretum_cli.commands.splits import audit_split, episodes, make_split, publish
 from arboretum_cli.commands.training import compare, evaluate, export, train
 from arboretum_cli.flags import settings
 from arboretum_cli.flags.declared import repeated
@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
     "contact-sheet": (contact_sheet.contact_sheet, "Draw classes as one picture."),
     "make-split": (make_split.make_split, "Make a long-tailed split."),
     "audit-split": (audit_split.audit_split, "Check that a split keeps its promises."),
+    "episodes": (episodes.episodes, "Draw few-shot episodes from a split."),
     "publish": (publish.publish, "Write a split as a folder for publication."),
     "export": (export.export, "Write a split or a selection for training code."),
     "train": (train.train, "Train a long-tailed method on a split."),

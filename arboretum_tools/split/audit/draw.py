@@ -38,7 +38,7 @@ def _fmix32(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return x ^ (x >> np.uint64(16))
 
 
-def stable_keys(ids: NDArray[np.int64], role: str, seed: int) -> NDArray[np.uint64]:
+def stable_keys(ids: NDArray[np.int64] | NDArray[np.uint64], role: str, seed: int) -> NDArray[np.uint64]:
     """The stable key of ids above 0 for a role under a seed."""
     text = f"arboretum-key-v1\0{role}\0{seed}".encode()
     salt = np.uint64(int.from_bytes(hashlib.sha256(text).digest()[:4], "little"))

@@ -15,7 +15,17 @@ from arboretum_tools.display.progress import shows_progress
 from arboretum_tools.errors import SplitError, UsageError
 from arboretum_tools.options import takes
 from arboretum_tools.options.split import AuditOptions
-from arboretum_tools.split.audit import benchmark, draw, hashes, joined, kept_out, pictures, rows, sides
+from arboretum_tools.split.audit import (
+    benchmark,
+    draw,
+    few_shot,
+    hashes,
+    joined,
+    kept_out,
+    pictures,
+    rows,
+    sides,
+)
 from arboretum_tools.split.audit.checks import Check, Files, all_checks, guarded
 from arboretum_tools.store import ImageStore
 from arboretum_tools.system.atomic_files import check_output, read_json, write_json
@@ -157,6 +167,9 @@ def audit_split(path: str | Path, options: AuditOptions) -> Audit:
     checks += guarded({"rows and names": lambda: rows.checks(files)})
     listed = [Path(one) for one in options.exclude]
     checks += guarded({"what is kept out": lambda: kept_out.checks(files, listed)})
+    if options.episodes is not None:
+        drawn = Path(options.episodes)
+        checks += guarded({"episodes": lambda: few_shot.checks(files, drawn)})
     near = None
     if store is not None:
         of_images, near = pictures.checks(

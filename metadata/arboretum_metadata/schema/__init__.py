@@ -26,6 +26,7 @@ from arboretum_metadata.schema.columns import Column, Table
 from arboretum_metadata.schema.export import ATTRIBUTION, EVENED, EXPORT_CLASSES, FOLDER_METADATA, MISSING
 from arboretum_metadata.schema.split import (
     CLASSES,
+    EPISODES,
     EXCLUDED,
     JOINED,
     LEFT_OUT,
@@ -58,6 +59,7 @@ TABLES: dict[str, Table] = {
     "near_duplicates": NEAR_DUPLICATES,
     "unused_classes": UNUSED_CLASSES,
     "published_files": PUBLISHED_FILES,
+    "episodes": EPISODES,
     "export_classes": EXPORT_CLASSES,
     "evened": EVENED,
     "missing": MISSING,
@@ -73,6 +75,7 @@ __all__ = [
     "CATALOG_COUNTS",
     "CATALOG_REQUIRED",
     "CLASSES",
+    "EPISODES",
     "EVENED",
     "EXCLUDED",
     "EXPORT_CLASSES",

@@ -188,6 +188,21 @@ UNUSED_CLASSES = Table(
     ),
 )
 
+EPISODES = Table(
+    name="few-shot episodes",
+    path="<name>.parquet",
+    order="episode, way, role (support, then query), photo_id ascending",
+    meaning="Lists of `arboretum episodes`. The split, its split_sha256, the part, ways, shots, queries, "
+    "episodes, seed and a SHA-256 over the rows are in the file's schema metadata under the key `arboretum`.",
+    columns=(
+        Column("episode", "int32", "Number of the episode, 0 = first."),
+        Column("way", "int32", "Place of the class in its episode, 0 to ways - 1: its label there."),
+        Column("label", "int32", "Label of the class in the split."),
+        Column("role", "string", "support or query."),
+        Column("photo_id", "int64", "iNaturalist's number of the photo."),
+    ),
+)
+
 PUBLISHED_FILES = Table(
     name="files of a published split",
     path="<split>/files.parquet",

@@ -75,6 +75,7 @@ def audit_split(
         arboretum audit-split splits/aves-lt100 --images images
         arboretum audit-split splits/40m-apart --exclude splits/balanced
         arboretum audit-split splits/aves-lt100 --catalog catalog
+        arboretum audit-split splits/aves-lt100 --episodes five-way.parquet
     """
     from arboretum_tools.catalog import open_catalog
     from arboretum_tools.errors import NotWritableError, VerificationError
