@@ -31,7 +31,13 @@ from arboretum_tools.options.evaluation import ComparisonOptions, EvaluationOpti
 from arboretum_tools.options.export import ExportOptions, SubsetOptions
 from arboretum_tools.options.publish import PublishOptions
 from arboretum_tools.options.select import SelectionOptions
-from arboretum_tools.options.split import AuditOptions, FamilyOptions, SplitOptions, SplitStatsOptions
+from arboretum_tools.options.split import (
+    AuditOptions,
+    EpisodeOptions,
+    FamilyOptions,
+    SplitOptions,
+    SplitStatsOptions,
+)
 from arboretum_tools.options.store import MergeOptions, PruneOptions, VerifyOptions
 from arboretum_tools.options.training import RunOptions
 from arboretum_tools.split.recipes.recipe_file import read_recipe
@@ -45,6 +51,7 @@ STAGES = [
     (AuditOptions, ("audit_split",), "audit-split"),
     (ExportOptions, ("export",), "export"),
     (SubsetOptions, ("load_subset",), None),
+    (EpisodeOptions, ("make_episodes",), "episodes"),
     (PublishOptions, ("publish_split",), "publish"),
     (EvaluationOptions, ("evaluate",), "evaluate"),
     (ComparisonOptions, ("compare_predictions",), None),
