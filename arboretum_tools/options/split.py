@@ -137,6 +137,16 @@ class DrawOptions:
             default="10",
         ),
     ] = None
+    min_test_groups: Annotated[
+        int | None,
+        Option(
+            "Test photos of a class are of so many groups (observations, or what --group-by says) or more: "
+            "whole groups go to test until it has these too, and each gives a photo before one gives two. A "
+            "class without so many takes no part.",
+            metavar="N",
+            least=1,
+        ),
+    ] = None
     benchmark: Annotated[
         str | None,
         Option(

@@ -24,7 +24,7 @@ from arboretum_tools.photos.photo_ids import PhotoIds
 from arboretum_tools.split.audit.checks import Check, Outcome, found
 from arboretum_tools.split.drawing.benchmark import class_key_of
 from arboretum_tools.split.files.manifest import PARTS, Split, open_split
-from arboretum_tools.split.reproduce import photos_of, remake_split
+from arboretum_tools.split.reproduce import register_photos, register_rows, remake_split
 from arboretum_tools.tabular.arrays import texts
 from arboretum_tools.tabular.query import identifier
 from arboretum_tools.wording import counted, does
@@ -33,6 +33,15 @@ from arboretum_tools.wording import counted, does
 _SHOWN = 5
 
 _COLUMNS = tuple(name for name in PART.names if name not in ("photo_id", "label"))
+
+# Types of a part in SQL: a catalogue may have narrower ones.
+_SQL_TYPES = {
+    "int32": "INTEGER",
+    "int64": "BIGINT",
+    "float64": "DOUBLE",
+    "string": "VARCHAR",
+    "date32": "DATE",
+}
 
 # Columns of a class that the catalogue alone decides.
 _NAMES = ("scientific_name", "common_name", "taxon_id", *RANKS)
@@ -56,14 +65,18 @@ def against_catalog(
     Raises:
         SplitError: the folder holds no split.
     """
-    split = open_split(path)
+    split = open_split(path, in_memory=False)
     if split.meta["recipe"].get("profile") == "imported":
         return (Check("catalogue", "not checkable", "a published split was made from no catalogue"),)
     return tuple(_Comparison(split, catalog).checks(photo_ids, observation_ids))
 
 
 class _Comparison:
-    """One split beside one catalogue. Makes the tables `audited` and `beside` in it."""
+    """One split beside one catalogue; its rows stay in their files.
+
+    Makes in the catalogue the view `old_photos` of all photos, and the table `beside` of those that are not
+    there as they are in the split, with what differs.
+    """
 
     def __init__(self, split: Split, catalog: Catalog) -> None:
         self.split, self.catalog = split, catalog
@@ -100,25 +113,31 @@ class _Comparison:
         return Check(name, outcome, detail, tuple(map(str, examples))[:_SHOWN])
 
     def _join(self) -> None:
-        keys = self.split.classes["class_key"].combine_chunks()
-        rows = [
-            table.append_column("class_key", keys.take(table["label"].combine_chunks()))
-            for table in map(self.split.part, self.split.parts)
-        ]
-        self.catalog.register("audited", pa.concat_tables(rows))
+        register_photos(self.catalog, "old_photos", self.split)
         columns = [name for name in _COLUMNS if name in ("ext", "url") or self.catalog.has(name)]
+        self.columns = columns
+        key = class_key_of(self.split.meta["recipe"])
+        # Rows that are equal are known by a number each; the others are few, and looked at column by column.
+        sql = f"SELECT photo_id, label, {_digest(columns)} AS digest FROM arriving"
+        register_rows(self.catalog, "audited", self.split, PART.names, sql)
+        self.catalog.run(
+            "CREATE OR REPLACE TABLE suspects AS SELECT DISTINCT photo_id FROM audited a "
+            "JOIN old_photos_classes USING (label) LEFT JOIN (SELECT photo_id, "
+            f"{key} AS key_there, {_digest(columns)} AS digest FROM photos) c USING (photo_id) "
+            "WHERE a.digest IS DISTINCT FROM c.digest OR class_key IS DISTINCT FROM key_there"
+        )
+        sql = "SELECT * FROM arriving WHERE photo_id IN (FROM suspects)"
+        register_rows(self.catalog, "audited", self.split, PART.names, sql)
         differ = "".join(
             f", a.{identifier(name)} IS DISTINCT FROM c.{identifier(name)} AS {identifier(name)}"
             for name in columns
         )
-        self.columns = columns
-        key = class_key_of(self.split.meta["recipe"])
         self.catalog.run(
-            "CREATE OR REPLACE TABLE beside AS SELECT a.photo_id, a.class_key, c.there IS NULL AS gone, "
-            f"coalesce(c.there AND a.class_key IS DISTINCT FROM c.key_there, false) AS renamed{differ} "
-            f"FROM audited a LEFT JOIN (SELECT photo_id, true AS there, {key} AS key_there, "
-            f"{', '.join(map(identifier, columns))} FROM photos "
-            "WHERE photo_id IN (SELECT photo_id FROM audited)) c USING (photo_id)"
+            "CREATE OR REPLACE TABLE beside AS SELECT a.photo_id, class_key, c.there IS NULL AS gone, "
+            f"coalesce(c.there AND class_key IS DISTINCT FROM c.key_there, false) AS renamed{differ} "
+            "FROM audited a JOIN old_photos_classes USING (label) LEFT JOIN (SELECT photo_id, true AS there, "
+            f"{key} AS key_there, {', '.join(map(identifier, columns))} FROM photos "
+            "WHERE photo_id IN (FROM suspects)) c USING (photo_id)"
         )
 
     def _examples(self, condition: str) -> tuple[int, list[object]]:
@@ -158,7 +177,9 @@ class _Comparison:
             known += again.unused_classes["class_key"].to_pylist()
         self.catalog.register("known_classes", pa.table({"class_key": texts(known)}))
         swapped = self.catalog.rows(
-            "SELECT class_key FROM beside WHERE NOT gone GROUP BY class_key HAVING bool_and(renamed) "
+            "SELECT class_key FROM (SELECT class_key, count(*) AS n FROM old_photos GROUP BY class_key) JOIN "
+            "(SELECT class_key, count(*) FILTER (gone) AS gone, count(*) FILTER (renamed) AS renamed "
+            "FROM beside GROUP BY class_key) USING (class_key) WHERE renamed > 0 AND gone + renamed = n "
             "AND class_key IN (SELECT class_key FROM known_classes) ORDER BY class_key"
         )
         detail = "no class was given the photos of another class"
@@ -212,17 +233,23 @@ class _Comparison:
         trained = [key for key in same if after[key] >= before[key]]
         self.catalog.register("same_classes", pa.table({"class_key": texts(same)}))
         self.catalog.register("same_train", pa.table({"class_key": texts(trained)}))
-        self.catalog.register("old_photos", photos_of(self.split))
-        self.catalog.register("new_photos", photos_of(again))
-        unexplained = (
-            "o.class_key IN (SELECT class_key FROM same_classes) AND o.class_key NOT IN "
-            "(SELECT class_key FROM beside WHERE gone OR renamed) AND "
-            f"(o.part <> {PARTS.index('train')} OR o.class_key IN (SELECT class_key FROM same_train))"
+        register_photos(self.catalog, "new_photos", again)
+        self.catalog.run(
+            "CREATE OR REPLACE TABLE elsewhere AS SELECT photo_id, class_key FROM beside "
+            "WHERE gone OR renamed"
         )
+        unexplained = (
+            "c.class_key IN (SELECT class_key FROM same_classes) AND c.class_key NOT IN "
+            "(SELECT class_key FROM elsewhere) AND "
+            f"(o.part <> {PARTS.index('train')} OR c.class_key IN (SELECT class_key FROM same_train))"
+        )
+        # Compared by labels: no name of a class is held for a photo.
         moved = self.catalog.rows(
-            f"SELECT o.photo_id, {unexplained} FROM old_photos o LEFT JOIN new_photos n USING (photo_id) "
-            "JOIN beside USING (photo_id) WHERE NOT gone AND NOT renamed "
-            "AND (o.part, o.class_key) IS DISTINCT FROM (n.part, n.class_key) ORDER BY o.photo_id"
+            f"SELECT o.photo_id, {unexplained} FROM old_photos_rows o "
+            "JOIN old_photos_classes c USING (label) LEFT JOIN new_photos_classes a USING (class_key) "
+            "LEFT JOIN new_photos_rows n USING (photo_id) "
+            "WHERE (o.part IS DISTINCT FROM n.part OR a.label IS DISTINCT FROM n.label) "
+            "AND o.photo_id NOT IN (SELECT photo_id FROM elsewhere) ORDER BY o.photo_id"
         )
         chosen = [photo for photo, forged in moved if forged or self.original]
         detail = "drawing the split again puts every photo into the same part"
@@ -235,6 +262,13 @@ class _Comparison:
         )
         outcome: Outcome = "broken" if broken else "not promised" if moved else "kept"
         return Check("catalogue: drawn", outcome, detail, tuple(map(str, chosen[:_SHOWN])))
+
+
+def _digest(columns: Sequence[str]) -> str:
+    """SQL of the MD5 of a row as a number: of these columns, each behind its length."""
+    values = (f"{identifier(name)}::{_SQL_TYPES[PART[name].type]}::VARCHAR" for name in columns)
+    written = (f"coalesce(length({value}) || ':' || {value}, '-')" for value in values)
+    return f"md5_number({' || '.join(written)})"
 
 
 def _numbers(split: Split) -> dict[str, tuple[int, int]]:

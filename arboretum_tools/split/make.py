@@ -24,6 +24,7 @@ from arboretum_tools.split.drawing.exclusion import Exclusion, read_exclusion
 from arboretum_tools.split.drawing.groups import resolve_group_by
 from arboretum_tools.split.drawing.joined import Joined, find_joined
 from arboretum_tools.split.drawing.pool import Available
+from arboretum_tools.split.encounters import with_encounters
 from arboretum_tools.split.files.content_hashes import hashed, with_joined
 from arboretum_tools.split.files.manifest import FORMAT_VERSION, Split
 from arboretum_tools.split.recipes import benchmarks
@@ -315,7 +316,7 @@ def _split(
 ) -> Split:
     """The split that was drawn; `more` is what its split.json says besides."""
     rank = LIFE_STAGE_RANK if recipe.benchmark == "life-stage" else recipe.rank
-    classes = _classes(drawn, rank)
+    classes = with_encounters(_classes(drawn, rank), drawn.parts)
     options = {"selection": selection.recipe(), **recipe.to_json()}
     largest, smallest = classes["n_train"][0].as_py(), classes["n_train"][-1].as_py()
     meta: dict[str, Any] = {
@@ -362,10 +363,11 @@ def _classes(drawn: Drawn, rank: str) -> pa.Table:
         "rank": [rank] * len(names),
         "shot": [shot_band(n) for n in found["n_train"].to_pylist()],
     }
+    schema = arrow_schema(CLASSES)
     return pa.table(
         [
-            texts(made[field.name]) if field.name in made else found[field.name].cast(field.type)
-            for field in arrow_schema(CLASSES)
+            texts(made[name]) if name in made else found[name].cast(schema.field(name).type)
+            for name in CLASSES.hashed
         ],
-        schema=arrow_schema(CLASSES),
+        schema=pa.schema([schema.field(name) for name in CLASSES.hashed]),
     )

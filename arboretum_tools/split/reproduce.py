@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from arboretum_metadata.schema import EXCLUDED, JOINED, LEFT_OUT
+from arboretum_metadata.schema import EXCLUDED, JOINED, LEFT_OUT, PART
 from arboretum_tools.catalog import Catalog, Selection
 from arboretum_tools.errors import ArboretumError, RecipeError, SplitError
 from arboretum_tools.options.split import GROUP_BY
@@ -22,12 +22,13 @@ from arboretum_tools.split.drawing.exclusion import Exclusion
 from arboretum_tools.split.drawing.joined import STORED
 from arboretum_tools.split.drawing.pool import Available
 from arboretum_tools.split.files.manifest import PARTS, Split, open_split
+from arboretum_tools.split.files.part_files import part_batches
 from arboretum_tools.split.make import Excluded, draw_recipes, exclusion_of
 from arboretum_tools.split.recipes.class_list import Fixed
 from arboretum_tools.split.recipes.recipe import SplitRecipe
 from arboretum_tools.system.atomic_files import read_json
 from arboretum_tools.tabular.arrays import from_numpy, texts
-from arboretum_tools.tabular.tables import read_table
+from arboretum_tools.tabular.tables import arrow_schema, read_table
 from arboretum_tools.wording import one_line
 
 
@@ -181,8 +182,8 @@ def selection_of(
 
 def compare(old: Split, new: Split, catalog: Catalog) -> Differences:
     """What became of every photo of a split in another one made from the same recipe."""
-    catalog.register("old_photos", photos_of(old))
-    catalog.register("new_photos", photos_of(new))
+    register_photos(catalog, "old_photos", old)
+    register_photos(catalog, "new_photos", new)
     catalog.run(
         "CREATE OR REPLACE TABLE lost_photos AS SELECT photo_id, o.class_key FROM old_photos o "
         "LEFT JOIN new_photos n USING (photo_id) "
@@ -209,17 +210,51 @@ def compare(old: Split, new: Split, catalog: Catalog) -> Differences:
     )
 
 
-def photos_of(split: Split) -> pa.Table:
-    """photo_id, part (its place in PARTS) and class_key of every photo."""
-    keys = split.classes["class_key"].combine_chunks()
+def register_photos(catalog: Catalog, name: str, split: Split) -> None:
+    """Makes a view of a split's photos in the catalogue: photo_id, part (its place in PARTS), class_key.
 
-    def of(part: str) -> pa.Table:
-        table = split.part(part)
-        position = np.full(len(table), PARTS.index(part), np.int8)
-        class_key = keys.take(table["label"].combine_chunks())
-        return pa.table({"photo_id": table["photo_id"], "part": from_numpy(position), "class_key": class_key})
+    Raises:
+        SplitError: a file of the split cannot be read.
+    """
+    labels = from_numpy(np.arange(split.num_classes, dtype=np.int32))
+    keys = pa.table({"label": labels, "class_key": split.classes["class_key"]})
+    catalog.register(f"{name}_classes", keys)
+    register_rows(catalog, f"{name}_rows", split, ("photo_id", "label"), "SELECT * FROM arriving")
+    catalog.run(
+        f"CREATE OR REPLACE VIEW {name} AS SELECT photo_id, part, class_key FROM {name}_rows "
+        f"JOIN {name}_classes USING (label)"
+    )
 
-    return pa.concat_tables(map(of, split.parts))
+
+def register_rows(catalog: Catalog, name: str, split: Split, columns: Sequence[str], sql: str) -> None:
+    """Makes a table of all rows of a split, as they are read; none of them is kept here.
+
+    Args:
+        catalog: where the table is made.
+        name: of the table.
+        split: its parts in files stay there.
+        columns: of PART.
+        sql: a query over `arriving`, which has these columns and `part`, its place in PARTS.
+
+    Raises:
+        SplitError: a file of the split cannot be read.
+    """
+    schema = pa.schema([*(arrow_schema(PART).field(one) for one in columns), pa.field("part", pa.int8())])
+    unreadable: list[SplitError] = []
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        try:
+            for part in split.parts:
+                for batch in part_batches(split.tables, part, columns):
+                    position = from_numpy(np.full(batch.num_rows, PARTS.index(part), np.int8))
+                    yield pa.RecordBatch.from_arrays([*batch.columns, position], schema=schema)
+        except SplitError as error:
+            # What reads the batches would tell of it as of a catalogue that cannot be read.
+            unreadable.append(error)
+
+    catalog.register(name, pa.RecordBatchReader.from_batches(schema, batches()), sql)
+    if unreadable:
+        raise unreadable[0]
 
 
 def _with_lists(criteria: Mapping[str, Any], lists: Mapping[str, PhotoIds | None]) -> dict[str, Any]:

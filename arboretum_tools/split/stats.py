@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from arboretum_metadata.schema import CLASSES
 from arboretum_metadata.vocab import GROUPS, RANKS
 from arboretum_tools.imaging import figures
 from arboretum_tools.options import takes
 from arboretum_tools.options.split import SplitStatsOptions
+from arboretum_tools.split.encounters import with_encounters
 from arboretum_tools.split.files.manifest import Split, open_split
 from arboretum_tools.taxa.bands import BANDS
 from arboretum_tools.wording import counted
@@ -59,6 +61,8 @@ class SplitStats:
         groups: classes and photos by group of Arboretum, most photos first; `other` is none of them.
         ranks: by rank, how many taxa of it the classes belong to (told apart by their whole lineage).
         counts: photos a class, descending.
+        test_observations: observations of the test photos of a class, ascending; a photo without one counts
+            as one. Empty where none is known.
         split_sha256: the hash over everything that split.json states; None in a split that states none.
     """
 
@@ -76,6 +80,7 @@ class SplitStats:
     groups: Mapping[str, BandStats]
     ranks: Mapping[str, int]
     counts: tuple[int, ...]
+    test_observations: tuple[int, ...] = ()
     split_sha256: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -143,8 +148,19 @@ def split_stats(split: Split | str | Path, options: SplitStatsOptions) -> SplitS
         },
         ranks={rank: len(found) for rank, found in lineages.items() if found},
         counts=tuple(counts),
+        test_observations=_test_observations(split),
         split_sha256=split.meta.get("split_sha256"),
     )
+
+
+def _test_observations(split: Split) -> tuple[int, ...]:
+    if "test" not in split.parts:
+        return ()
+    classes = split.classes
+    if classes["observations_test"].null_count == len(classes):
+        # As an earlier release wrote it, or as none is known.
+        classes = with_encounters(classes.select(CLASSES.hashed), split.tables, ["test"])
+    return tuple(sorted(n for n in classes["observations_test"].to_pylist() if n))
 
 
 def group_of_class(row: Mapping[str, Any]) -> str:

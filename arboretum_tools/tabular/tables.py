@@ -108,6 +108,8 @@ def write_table(
 def read_table(path: Path, table: Table, refuse: Callable[[str], ArboretumError]) -> pa.Table:
     """Reads a Parquet file that should have the columns of `table`; extra columns are dropped.
 
+    Columns that are counted from others may be missing; they are null then.
+
     Args:
         path: the file.
         table: gives names, types and order of the columns.
@@ -121,12 +123,17 @@ def read_table(path: Path, table: Table, refuse: Callable[[str], ArboretumError]
         raise refuse(f"{path} is not there") from None
     except (pa.ArrowInvalid, OSError) as error:
         raise refuse(f"{path} cannot be read as Parquet: {one_line(error)}") from error
-    missing = [name for name in table.names if name not in found.column_names]
+    missing = [name for name in table.hashed if name not in found.column_names]
     if missing:
         raise refuse(f"{path} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}")
     expected = arrow_schema(table)
     try:
-        columns = [found.column(field.name).cast(field.type) for field in expected]
+        columns = [
+            found.column(field.name).cast(field.type)
+            if field.name in found.column_names
+            else pa.chunked_array([pa.nulls(found.num_rows, field.type)])
+            for field in expected
+        ]
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise refuse(f"{path} has a column of another type: {one_line(error)}") from error
     holed = [

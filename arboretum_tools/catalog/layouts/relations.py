@@ -157,12 +157,22 @@ class Relations:
         with self._asking() as connection:
             yield from arrow_batches(connection, sql, parameters, size=size)
 
-    def register(self, name: str, table: pa.Table) -> None:
-        """Copies an Arrow table into the connection under `name`, replacing what was there."""
+    def register(
+        self, name: str, table: pa.Table | pa.RecordBatchReader, sql: str = "SELECT * FROM arriving"
+    ) -> None:
+        """Copies an Arrow table, or batches as they come, into the connection, replacing what was there.
+
+        Args:
+            name: of the table that is made.
+            table: what arrives.
+            sql: a query over it, `arriving`, and tables of the connection: what is kept.
+        """
         with self._asking() as connection:
             connection.register("arriving", table)
-            connection.execute(f"CREATE OR REPLACE TABLE {identifier(name)} AS SELECT * FROM arriving")
-            connection.unregister("arriving")
+            try:
+                connection.execute(f"CREATE OR REPLACE TABLE {identifier(name)} AS {sql}")
+            finally:
+                connection.unregister("arriving")
 
     def run(self, sql: str, parameters: Sequence[object] = ()) -> None:
         """A statement that makes or drops a table of the connection."""

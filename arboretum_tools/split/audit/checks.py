@@ -6,7 +6,6 @@ import hashlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -45,7 +44,8 @@ class Files:
     Attributes:
         meta: split.json.
         classes: classes.parquet.
-        parts: the parts that split.json names.
+        parts: the parts that split.json names, but for the columns that only the hashes ask for.
+        batches: all columns of a part, in the order of its rows, a batch at a time.
         parts_there: the part files that are in the folder.
         unused: unused_classes.parquet, where there is one.
         excluded: excluded.parquet, where there is one.
@@ -55,6 +55,7 @@ class Files:
     meta: Mapping[str, Any]
     classes: pa.Table
     parts: Mapping[str, pa.Table]
+    batches: Callable[[str], Iterator[pa.RecordBatch]]
     parts_there: tuple[str, ...]
     unused: pa.Table | None
     excluded: pa.Table | None = None
@@ -123,7 +124,7 @@ def _labels(files: Files) -> Check:
     outside = [
         label
         for table in files.parts.values()
-        for label in set(table["label"].to_pylist())
+        for label in table["label"].unique().to_pylist()
         if label is None or not 0 <= label < len(labels)
     ]
     broken = labels != list(range(len(labels))) or bool(outside)
@@ -139,8 +140,8 @@ def _labels(files: Files) -> Check:
 def _order(files: Files) -> Check:
     wrong = []
     for part, table in files.parts.items():
-        rows = list(zip(table["label"].to_pylist(), table["photo_id"].to_pylist(), strict=True))
-        if any(later <= earlier for earlier, later in pairwise(rows)):
+        label, photo = (np.diff(to_numpy(table[name])) for name in ("label", "photo_id"))
+        if ((label < 0) | ((label == 0) & (photo <= 0))).any():
             wrong.append(part)
     counts, keys = files.classes["n_train"].to_pylist(), files.classes["class_key"].to_pylist()
     ranked = [(-count, key.encode()) for count, key in zip(counts, keys, strict=True)]
@@ -212,11 +213,11 @@ def _counts(files: Files) -> Check:
     wrong = []
     for part in ("train", "val", "test"):
         table = files.parts.get(part)
-        labels = [] if table is None else table["label"].to_pylist()
-        numbers = np.bincount([n for n in labels if n is not None and n >= 0], minlength=len(files.classes))
+        labels = np.array([], np.int32) if table is None else to_numpy(table["label"].drop_null())
+        numbers = np.bincount(labels[labels >= 0], minlength=len(files.classes))
         stated = files.classes[f"n_{part}"].to_pylist()
         wrong += [f"{part} of class {i}" for i, n in enumerate(stated) if n != numbers[i]]
-        if table is not None and files.meta.get("counts", {}).get(part) != len(labels):
+        if table is not None and files.meta.get("counts", {}).get(part) != len(table):
             wrong.append(f"counts.{part} of split.json")
     stated = files.meta.get("counts", {})
     photos = [n for name, n in stated.items() if name not in ("selected", "classes_left_out")]

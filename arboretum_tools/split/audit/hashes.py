@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from arboretum_metadata.schema import CLASSES, JOINED, PART
 from arboretum_tools.split.audit.checks import Check, Files, found
-from arboretum_tools.tabular.arrays import text, texts
+from arboretum_tools.tabular.arrays import from_numpy, text, texts
 
 # Rows that are hashed at a time.
-_ROWS = 100_000
+_ROWS = 50_000
 
 #: Name of the comparison with a published hash, which is no promise of the split.
 EXPECTED = "split_sha256 as expected"
@@ -33,13 +34,12 @@ def checks(files: Files, expected: str | None) -> Iterator[Check]:
     meta, recipe = files.meta, _of_json(files.recipe)
     yield _compared("hash of the recipe", recipe, meta.get("recipe_sha256"))
     narrow, whole = {}, {}
-    for part, table in files.parts.items():
-        narrow[part] = _of_ids(table, ["photo_id", "label"])
-        whole[part] = _of_rows(table, PART.names)
+    for part in files.parts:
+        narrow[part], whole[part] = _of_batches(files.batches(part), ("photo_id", "label"), PART.names)
         yield _compared(f"hash of {part}", narrow[part], meta["sha256"].get(part))
         yield _compared(f"hash of all columns of {part}", whole[part], _stated(meta, "rows_sha256", part))
-    narrow["classes"] = _of_ids(files.classes, ["label", "class_key", "n_train", "n_val", "n_test"])
-    classes = _of_rows(files.classes, CLASSES.names)
+    hashed = ("label", "class_key", "n_train", "n_val", "n_test")
+    narrow["classes"], classes = _of_batches(files.classes.to_batches(_ROWS), hashed, CLASSES.hashed)
     yield _compared("hash of classes", narrow["classes"], meta["sha256"].get("classes"))
     yield _compared("hash of all columns of classes", classes, meta.get("classes_sha256_all"))
     covered: dict[str, Any] = {
@@ -50,7 +50,7 @@ def checks(files: Files, expected: str | None) -> Iterator[Check]:
         "classes_sha256_all": classes,
     }
     if files.joined is not None:
-        covered["joined_sha256"] = _of_rows(files.joined, JOINED.names)
+        covered["joined_sha256"] = _of_batches(files.joined.to_batches(_ROWS), (), JOINED.names)[1]
         yield _compared("hash of joined groups", covered["joined_sha256"], meta.get("joined_sha256"))
     everything = _of_json(covered)
     stated = meta.get("split_sha256")
@@ -80,24 +80,29 @@ def _of_json(value: object) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _of_ids(table: pa.Table, columns: list[str]) -> str:
-    digest = hashlib.sha256()
-    for row in zip(*(table[column].to_pylist() for column in columns), strict=True):
-        digest.update(("\t".join(str(value) for value in row) + "\n").encode())
-    return digest.hexdigest()
+def _of_batches(
+    batches: Iterable[pa.RecordBatch], some: Sequence[str], every: Sequence[str]
+) -> tuple[str, str]:
+    """The hashes over some columns, as they are, and over all of them, escaped."""
+    narrow, whole = hashlib.sha256(), hashlib.sha256()
+    for rows in batches:
+        _add(narrow, [rows.column(name).cast(pa.string()) for name in some])
+        _add(whole, [_escaped(rows.column(name)) for name in every])
+    return narrow.hexdigest(), whole.hexdigest()
 
 
-def _of_rows(table: pa.Table, columns: Sequence[str]) -> str:
-    digest = hashlib.sha256()
-    for start in range(0, len(table), _ROWS):
-        rows = table.slice(start, _ROWS)
-        values = [_lines(rows[name].combine_chunks()) for name in columns]
-        lines = pc.binary_join_element_wise(*values, text("\t"))
-        digest.update("".join(f"{line}\n" for line in lines.to_pylist()).encode())
-    return digest.hexdigest()
+def _add(digest: hashlib._Hash, columns: Sequence[pa.Array]) -> None:
+    """Adds a line a row: its values with tabs between them."""
+    if not columns or not len(columns[0]):
+        return
+    lines = pc.binary_join_element_wise(*columns, text("\t"))
+    ends = from_numpy(np.array([0, len(lines)], np.int32))
+    (block,) = pc.binary_join(pa.ListArray.from_arrays(ends, lines), text("\n"))
+    digest.update(block.as_buffer())
+    digest.update(b"\n")
 
 
-def _lines(column: pa.Array) -> pa.Array:
+def _escaped(column: pa.Array) -> pa.Array:
     """A column as it stands in the lines; of a text each value is escaped once, however often it stands."""
     if pa.types.is_string(column.type):
         coded = column.dictionary_encode()

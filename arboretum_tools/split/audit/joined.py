@@ -1,15 +1,16 @@
-"""The promise that what shows the same is in one part: by addresses, and by the pairs that a split lists."""
+"""The promises about groups: what shows the same is in one part, and of how many encounters each class is."""
 
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from arboretum_metadata.schema import CLASSES
 from arboretum_metadata.vocab import INATURALIST_PHOTO
 from arboretum_tools.split.audit.checks import Check, Files, found
 from arboretum_tools.tabular.arrays import from_numpy, to_numpy
@@ -24,11 +25,12 @@ _ADDRESS = re.compile(INATURALIST_PHOTO, re.ASCII | re.IGNORECASE)
 
 
 def checks(files: Files) -> Iterator[Check]:
-    """The checks of addresses and pairs."""
+    """The checks of addresses, pairs and encounters."""
     if not files.imported:
         yield _addresses(files)
     if files.joined is not None or "joined" in files.meta:
         yield from _pairs(files)
+    yield from _encounters(files)
 
 
 def groups_of(files: Files, table: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -137,3 +139,68 @@ def _pairs(files: Files) -> Iterator[Check]:
     if drawn:
         detail = f"{counted(len(drawn), 'photo')} of images in two classes {does(len(drawn), 'are')} drawn"
     yield found("no image in two classes", bool(drawn), detail, sorted(drawn))
+
+
+def _encounters(files: Files) -> Iterator[Check]:
+    """That classes.parquet counts the encounters that the parts hold, and that a test part has so many."""
+    name = "observations and observers of classes"
+    if missing := [
+        one.name for one in CLASSES.columns if one.counted and one.name not in files.classes.schema.names
+    ]:
+        yield Check(
+            name, "not promised", f"classes.parquet does not say {missing[0]}: an earlier release wrote it"
+        )
+    else:
+        wrong = [
+            f"{kind}s_{part} of class {label}: {stated}, not {there}"
+            for kind in ("observation", "observer")
+            for part in ("train", "val", "test")
+            for label, (stated, there) in enumerate(
+                zip(
+                    files.classes[f"{kind}s_{part}"].to_pylist(),
+                    _counts(files, part, f"{kind}_id"),
+                    strict=True,
+                )
+            )
+            if stated != there
+        ]
+        yield found(name, bool(wrong), "classes.parquet counts those of the parts", wrong)
+    least = files.recipe.get("min_test_groups")
+    if least is not None:
+        groups = _test_groups(files)
+        few = [
+            key for label, key in enumerate(files.classes["class_key"].to_pylist()) if groups[label] < least
+        ]
+        detail = f"the test photos of every class are of {counted(least, 'group')} or more"
+        if few:
+            detail = (
+                f"the test photos of {counted(len(few), 'class')} are of fewer than {counted(least, 'group')}"
+            )
+        yield found("groups of a test class", bool(few), detail, few)
+
+
+def _counts(files: Files, part: str, column: str) -> list[int | None]:
+    """Different values by label, and photos without one; None where all photos of a class are without."""
+    if part not in files.parts:
+        return [0] * len(files.classes)
+    grouped = files.parts[part].select(["label", column]).group_by("label")
+    rows = grouped.aggregate([(column, "count_distinct"), ([], "count_all"), (column, "count")]).to_pylist()
+    of = {row["label"]: row for row in rows}
+    return [
+        0
+        if label not in of
+        else None
+        if not (row := of[label])[f"{column}_count"]
+        else row[f"{column}_count_distinct"] + row["count_all"] - row[f"{column}_count"]
+        for label in range(len(files.classes))
+    ]
+
+
+def _test_groups(files: Files) -> Counter[int]:
+    """Groups of the test photos by label, joined ones as one."""
+    table = files.parts["test"]
+    group, kind = groups_of(files, table)
+    labels = to_numpy(table["label"])
+    return Counter(
+        label for label, *_ in set(zip(labels.tolist(), kind.tolist(), group.tolist(), strict=True))
+    )

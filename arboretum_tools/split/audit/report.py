@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from arboretum_tools.split.audit import (
 from arboretum_tools.split.audit.checks import Check, Files, all_checks, guarded
 from arboretum_tools.store import ImageStore
 from arboretum_tools.system.atomic_files import check_output, read_json, write_json
-from arboretum_tools.tabular.tables import arrow_schema, read_columns, write_table
+from arboretum_tools.tabular.tables import arrow_schema, parquet_file, read_columns, write_table
 from arboretum_tools.version import __version__
 from arboretum_tools.wording import one_line
 
@@ -38,6 +39,12 @@ REPORT = "audit.json"
 
 #: Name of the list of near-duplicates, beside the report.
 NEAR = "near_duplicates.parquet"
+
+# Columns of a part that checks hold all rows of; the others are only hashed.
+_ASKED = tuple(name for name in PART.names if name not in ("ext", "observer_name", "width", "height"))
+
+# Rows that are hashed at a time; shows in no result.
+_ROWS = 50_000
 
 _SHA256 = re.compile("[0-9a-f]{64}")
 
@@ -161,7 +168,7 @@ def audit_split(path: str | Path, options: AuditOptions) -> Audit:
     checks = [check for check in of_hashes if check is not as_expected]
     checks += all_checks(files)
     checks += guarded({"benchmark": lambda: benchmark.checks(files)})
-    checks += guarded({"joined groups": lambda: joined.checks(files)})
+    checks += guarded({"groups": lambda: joined.checks(files)})
     checks += guarded({"drawn": lambda: draw.checks(files)})
     checks += guarded({"sides": lambda: sides.checks(files)})
     checks += guarded({"rows and names": lambda: rows.checks(files)})
@@ -194,7 +201,9 @@ def _read(path: Path) -> Files:
     if not isinstance(hashes, dict) or not isinstance(meta.get("recipe"), dict):
         raise _refuse(f"{path / 'split.json'} lacks recipe and sha256")
     parts = {
-        name: _table(path / f"{name}.parquet", PART) for name in ("train", "val", "test") if name in hashes
+        name: _table(path / f"{name}.parquet", PART, _ASKED)
+        for name in ("train", "val", "test")
+        if name in hashes
     }
     there = sorted(file.stem for file in path.glob("*.parquet") if file.stem in ("train", "val", "test"))
     unused, excluded = path / "unused_classes.parquet", path / "excluded.parquet"
@@ -205,6 +214,7 @@ def _read(path: Path) -> Files:
         meta=meta,
         classes=_table(path / "classes.parquet", CLASSES),
         parts=parts,
+        batches=lambda part: _batches(path / f"{part}.parquet"),
         parts_there=tuple(there),
         unused=_table(unused, UNUSED_CLASSES) if unused.is_file() else None,
         excluded=_table(excluded, EXCLUDED) if excluded.is_file() else None,
@@ -212,11 +222,31 @@ def _read(path: Path) -> Files:
     )
 
 
-def _table(path: Path, table: Table) -> pa.Table:
+def _table(path: Path, table: Table, columns: Sequence[str] | None = None) -> pa.Table:
     expected = arrow_schema(table)
+    with _readable(path):
+        found = read_columns(path, columns)
+        # What is counted from other files stands where it is there: an earlier release wrote none.
+        counted = [
+            column.name for column in table.columns if column.counted and column.name in found.column_names
+        ]
+        names = columns or (*table.hashed, *counted)
+        return pa.table({name: found.column(name).cast(expected.field(name).type) for name in names})
+
+
+def _batches(path: Path) -> Iterator[pa.RecordBatch]:
+    """All columns of a part, some ten thousand rows at a time."""
+    expected = arrow_schema(PART)
+    with _readable(path), parquet_file(path) as file:
+        for batch in file.iter_batches(_ROWS, use_threads=False):
+            arrays = [batch.column(field.name).cast(field.type) for field in expected]
+            yield pa.RecordBatch.from_arrays(arrays, schema=expected)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
     try:
-        found = read_columns(path)
-        return pa.table({f.name: found.column(f.name).cast(f.type) for f in expected})
+        yield
     except (OSError, KeyError, pa.ArrowException) as error:
         raise _refuse(f"{path} is not a file of a split that can be read: {one_line(error)}") from error
 

@@ -146,6 +146,10 @@ def _capacities(pool: Pool, recipe: SplitRecipe, group_by: str) -> pa.Table:
             "CREATE OR REPLACE TABLE capacities AS SELECT c.* REPLACE (least(n_available, n_left) AS "
             "n_available) FROM capacities c JOIN remaining USING (class_id)"
         )
+    if recipe.benchmark and recipe.min_test_groups:
+        # Nothing is trained on, so that a class whose every group is in test would still take part.
+        enough = f"SELECT class_id FROM held GROUP BY class_id HAVING count(*) >= {recipe.min_test_groups}"
+        run(f"UPDATE capacities SET n_drawable = 0 WHERE class_id NOT IN ({enough})")
     return pool.catalog.table("SELECT * FROM capacities ORDER BY class_id")
 
 
@@ -211,7 +215,7 @@ def find_ends(pool: Pool, recipe: SplitRecipe) -> None:
     # A class that gives all it has left needs no order.
     run(
         f"CREATE OR REPLACE TABLE ends AS SELECT label, {_TRAIN}::TINYINT AS part, n_train AS n, "
-        f"{KEYS - 1}::UINTEGER AS key, {2**63 - 1} AS photo_id FROM limits WHERE NOT partly AND n_train > 0"
+        f"{KEYS - 1}::UBIGINT AS key, {2**63 - 1} AS photo_id FROM limits WHERE NOT partly AND n_train > 0"
     )
     run(_ends_sql(pool, recipe, f"partly OR part <> {_TRAIN}"), pool.parameters)
     missed = f"partly AND n_train > 0 AND label NOT IN (SELECT label FROM ends WHERE part = {_TRAIN})"
@@ -238,7 +242,7 @@ def _near_sql(pool: str, recipe: SplitRecipe) -> str:
     nothing_held = recipe.val_per_class + recipe.test_per_class == 0
     keys = f"{key}::UINTEGER AS key" + ("" if nothing_held else f", {group}::UINTEGER AS group_key")
     near = "key < below" + ("" if nothing_held else " OR group_key <= last_held")
-    return (
+    photos = (
         f"SELECT *, coalesce(held_part, {_TRAIN})::TINYINT AS part FROM ("
         f"SELECT p.*, label, n_train, partly, below, last_held, {keys} FROM ({pool}) p "
         f"JOIN limits USING (class_id) WHERE taken AND available {KEYS_FIRST}) "
@@ -246,6 +250,12 @@ def _near_sql(pool: str, recipe: SplitRecipe) -> str:
         f"USING (class_id, kind, group_id) WHERE ({near}) AND (held_part IS NOT NULL OR key < below) "
         f"AND coalesce(held_part, {_TRAIN}) < {SET_ASIDE}"
     )
+    if not recipe.min_test_groups:
+        return photos
+    # In rounds: of each test group its first photo by key, then its second one, and so on.
+    order = "row_number() OVER (PARTITION BY label, part, kind, group_id ORDER BY key, photo_id) - 1"
+    in_rounds = f"CASE WHEN part = {_TEST} THEN {KEYS} * ({order}) ELSE 0 END"
+    return f"SELECT * REPLACE ((key + {in_rounds})::UBIGINT AS key) FROM ({photos})"
 
 
 def _parts(pool: Pool, recipe: SplitRecipe) -> DrawnParts:

@@ -1,7 +1,8 @@
 """Hold-out: whole groups of photos to test and validation, so that no group has photos in two parts.
 
 Per class the groups stand in the order of (key_holdout(group id), group id). Whole groups go to test until
-it has at least k_test photos, then to val until k_val. Only the k_test + k_val first groups of a class can
+it has at least k_test photos (and so many groups, where the recipe asks for a number of them), then to val
+until k_val. Only the k_test + k_val first groups of a class can
 matter, because each holds a photo. So only groups whose key lies under a limit are counted, which the class
 passes almost surely; a class that has too few under it is asked again with a wider one, until it has them or
 the limit takes in every group. The limit never changes a result, and the work is bounded by the number of
@@ -84,7 +85,7 @@ def hold_out(pool: Pool, recipe: SplitRecipe, group_by: str) -> None:
             "GROUP BY class_id) USING (class_id) "
             f"WHERE coalesce(groups, 0) < {first} AND below < {KEYS}"
         )
-        run(_held_sql(recipe.test_per_class, recipe.val_per_class))
+        run(_held_sql(recipe.test_per_class, recipe.val_per_class, recipe.min_test_groups or 1))
         run(
             f"INSERT INTO held SELECT *, {SET_ASIDE} FROM mixed "
             f"SEMI JOIN (FROM held WHERE part = {SET_ASIDE}) USING (kind, group_id)"
@@ -112,10 +113,11 @@ def _find_mixed(pool: Pool, key: str, *, possible: bool) -> None:
     )
 
 
-def _held_sql(k_test: int, k_val: int) -> str:
+def _held_sql(k_test: int, k_val: int, groups: int) -> str:
     """Holds out of `counted` what the classes give that are not `short`."""
     order = "PARTITION BY class_id ORDER BY key, group_id, kind"
     test, val = PARTS.index("test"), PARTS.index("val")
+    first_to_test = f"(before < {k_test} OR ({k_test} > 0 AND groups_before < {groups}))"
     return f"""
     INSERT INTO held
     WITH first AS (
@@ -126,12 +128,15 @@ def _held_sql(k_test: int, k_val: int) -> str:
         QUALIFY count(*) FILTER (NOT aside) OVER ({order} ROWS UNBOUNDED PRECEDING) <= {k_test + k_val}
     ), running AS (
         SELECT *, coalesce(sum(n) FILTER (NOT aside) OVER ({order} ROWS UNBOUNDED PRECEDING), 0)
-            - CASE WHEN aside THEN 0 ELSE n END AS before FROM first
+            - CASE WHEN aside THEN 0 ELSE n END AS before,
+            count(*) FILTER (NOT aside) OVER ({order} ROWS UNBOUNDED PRECEDING)
+            - CASE WHEN aside THEN 0 ELSE 1 END AS groups_before FROM first
     ), tested AS (
-        SELECT *, coalesce(sum(n) FILTER (NOT aside AND before < {k_test}) OVER (PARTITION BY class_id), 0)
-            AS in_test FROM running
+        SELECT *, {first_to_test} AS to_test,
+            coalesce(sum(n) FILTER (NOT aside AND {first_to_test}) OVER (PARTITION BY class_id), 0) AS in_test
+        FROM running
     )
     SELECT class_id, kind, group_id, key, n,
-        CASE WHEN aside THEN {SET_ASIDE} WHEN before < {k_test} THEN {test} ELSE {val} END
-    FROM tested WHERE before < {k_test} OR before - in_test < {k_val}
+        CASE WHEN aside THEN {SET_ASIDE} WHEN to_test THEN {test} ELSE {val} END
+    FROM tested WHERE to_test OR before - in_test < {k_val}
     """

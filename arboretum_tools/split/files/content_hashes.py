@@ -2,7 +2,8 @@
 
 One line a row, values tab-separated, LF at the end. `sha256` is over what training depends on: `photo_id
 label` of a part, `label class_key n_train n_val n_test` of the classes. `rows_sha256` and
-`classes_sha256_all` are over all columns, in the order of the data dictionary; `split_sha256` is over all of
+`classes_sha256_all` are over all columns, in the order of the data dictionary, but for those that are counted
+from the parts; `split_sha256` is over all of
 these and the recipe.
 """
 
@@ -51,7 +52,7 @@ def hashed(meta: Mapping[str, Any], classes: pa.Table, tables: Mapping[str, pa.T
     narrow, whole = hashlib.sha256(), hashlib.sha256()
     for batch in classes.to_batches(max_chunksize=_BLOCK):
         _update(narrow, [batch.column(name).cast(pa.string()) for name in _OF_CLASSES])
-        _update(whole, [_escaped(batch.column(name)) for name in CLASSES.names])
+        _update(whole, [_escaped(batch.column(name)) for name in CLASSES.hashed])
     sha256["classes"] = narrow.hexdigest()
     found = {
         **meta,

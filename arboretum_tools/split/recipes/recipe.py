@@ -14,6 +14,7 @@ from arboretum_tools.options import declared
 from arboretum_tools.options.split import RATIO_PROFILES, DrawOptions
 from arboretum_tools.split.recipes import benchmarks
 from arboretum_tools.split.recipes.split_by import TEST_SHARE, VAL_SHARE, Rule, parse_rule
+from arboretum_tools.wording import counted
 
 #: See `arboretum_tools.split.drawing.profiles`; `all` is one part `train` with every photo and no hold-out,
 #: `benchmark` one part `test` (`arboretum_tools.split.recipes.benchmarks`).
@@ -33,6 +34,7 @@ _SOMETIMES = (
     "split_by",
     "test_share",
     "val_share",
+    "min_test_groups",
 )
 
 # No catalogue has more photos of a class, or more classes; above it doubles lose whole numbers.
@@ -82,6 +84,7 @@ class SplitRecipe:
             by itself.
         class_list: SHA-256 of the classes that take part (`recipes.class_list`), or None.
         counts: SHA-256 of the train photos of the classes, of the profile `counts`.
+        min_test_groups: of how many groups the test photos of a class are at least; None = of one.
         near_duplicates: whether photos that show nearly the same were kept in one part; only over a store.
         split_by: how a split by place, time or person is made (`recipes.split_by`), or None.
         test_share: of such a split, percent of the photos whose units go to test; None by time.
@@ -113,6 +116,7 @@ class SplitRecipe:
     split_by: str | None = None
     test_share: int | None = None
     val_share: int | None = None
+    min_test_groups: int | None = None
 
     def __post_init__(self) -> None:
         _one_of("profile", self.profile, PROFILES)
@@ -141,6 +145,12 @@ class SplitRecipe:
         stages = benchmarks.parse_stages(self.stages) if self.stages else ()
         object.__setattr__(self, "stages", stages)
         object.__setattr__(self, "pairs", benchmarks.parse_pairs(self.pairs))
+        least = min([self.test_per_class, *(photos for _, photos in self.stages)])
+        if self.min_test_groups and self.min_test_groups > least:
+            raise RecipeError(
+                f"{counted(least, 'test photo')} a class cannot be of {self.min_test_groups} groups",
+                hint="Lower --min-test-groups, or ask for more photos with --test-per-class.",
+            )
         benchmarks.check({f.name: getattr(self, f.name) for f in fields(self)})
 
     def _check_lists(self) -> None:
@@ -177,6 +187,10 @@ class SplitRecipe:
             raise RecipeError(f"a split by {rule} has a train and a test part, and this one has not both")
         if not self.test_per_class:
             raise RecipeError(f"a split by {rule} has a test part", hint="Give --test-per-class 1 or more.")
+        if self.min_test_groups:
+            raise RecipeError(
+                f"a split by {rule} holds out no groups of a class", hint="Leave --min-test-groups out."
+            )
         if rule.kind == "time" and self.test_share is not None:
             raise RecipeError("by time the date says what is tested", hint="Leave --test-share out.")
         if not self.val_per_class and self.val_share is not None:
@@ -292,6 +306,7 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
     "split_by": (str, NoneType),
     "test_share": (int, NoneType),
     "val_share": (int, NoneType),
+    "min_test_groups": (int, NoneType),
 }
 
 

@@ -16,6 +16,8 @@ class Column:
         nullable: whether a null may stand in it; what a null means is said in `meaning`.
         unit: the unit of a number, or "" where it has none.
         also: other spellings that are read as this column.
+        counted: whether it follows from other files of the same folder. No hash covers it, as one covers
+            those, and what an earlier release wrote lacks it.
     """
 
     name: str
@@ -24,6 +26,7 @@ class Column:
     nullable: bool = False
     unit: str = ""
     also: tuple[str, ...] = ()
+    counted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,11 @@ class Table:
     def names(self) -> tuple[str, ...]:
         """The column names in their order."""
         return tuple(column.name for column in self.columns)
+
+    @property
+    def hashed(self) -> tuple[str, ...]:
+        """The column names that a hash over all columns covers: those that are not counted from others."""
+        return tuple(column.name for column in self.columns if not column.counted)
 
     def __getitem__(self, name: str) -> Column:
         """The column called `name`; KeyError if there is none."""

@@ -14,7 +14,7 @@ EXPORT_CLASSES = Table(
     "what was written, so that they descend; 0 for parts that were not exported. What the split says stands "
     "beside them.",
     columns=(
-        *CLASSES.columns,
+        *(column for column in CLASSES.columns if not column.counted),
         Column("split_label", "int32", "Label of the class in the split."),
         *(
             Column(f"split_n_{part}", "int64", f"Photos in {part}.parquet of the split.", unit="photo")

@@ -87,6 +87,20 @@ CLASSES = Table(
         Column("n_val", "int64", "Photos in val.parquet.", unit="photo"),
         Column("n_test", "int64", "Photos in test.parquet.", unit="photo"),
         Column("shot", "string", "Shot band by n_train: many (> 100), medium (20 to 100), few (< 20)."),
+        *(
+            Column(
+                f"{group}s_{part}",
+                "int64",
+                f"Different {group}s of the photos in {part}.parquet; a photo without one counts as one. "
+                "Null where none of them is known. In no hash, as it is counted from that file; not there "
+                "in splits of earlier releases.",
+                True,
+                unit=group,
+                counted=True,
+            )
+            for group in ("observation", "observer")
+            for part in ("train", "val", "test")
+        ),
     ),
 )
 

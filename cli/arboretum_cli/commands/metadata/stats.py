@@ -16,7 +16,7 @@ from arboretum_cli.printing.progress import Progress
 from arboretum_tools.options import Option
 from arboretum_tools.options.catalog import CatalogStatsOptions
 from arboretum_tools.options.split import BETA, SplitStatsOptions
-from arboretum_tools.wording import counted
+from arboretum_tools.wording import counted, does
 
 if TYPE_CHECKING:
     from arboretum_tools.split import Split
@@ -114,6 +114,8 @@ def stats(
     if weights is not None:
         written += save_weights(opened, weights, beta=own.beta, overwrite=overwrite)
     result(json, {**found.to_dict(), "written": [str(path) for path in written]}, _split_lines(found))
+    if note := _one_encounter(found):
+        say(note)
     for path in written:
         say(f"written to {path}")
     return None
@@ -158,6 +160,29 @@ def _of_catalogue(
         say(f"written to {path}")
 
 
+# Numbers of observations a class that have a line each; those above share one.
+_LINES = 10
+
+
+def _encounter_lines(found: SplitStats) -> list[str]:
+    """Test classes by how many observations their photos are of."""
+    there = found.test_observations
+    rows: list[tuple[object, int]] = [(n, there.count(n)) for n in range(1, _LINES + 1) if n in there]
+    rows += [(f"more than {_LINES}", more)] if (more := sum(n > _LINES for n in there)) else []
+    return [*table(("observations of a class in test", "classes"), rows), ""] if rows else []
+
+
+def _one_encounter(found: SplitStats) -> str:
+    one, classes = found.test_observations.count(1), len(found.test_observations)
+    if not one:
+        return ""
+    return (
+        f"warning: all test photos of {one:,} of {counted(classes, 'class')} {does(one, 'are')} of one "
+        "observation, so that one animal decides; make-split --min-test-groups N asks for more, and "
+        "--photos-per-observation 1 takes one photo of each"
+    )
+
+
 def _split_lines(found: SplitStats) -> list[str]:
     from arboretum_tools.split.stats import text_figure
 
@@ -172,6 +197,7 @@ def _split_lines(found: SplitStats) -> list[str]:
         *table(("part", "photos"), found.photos.items()),
         "",
         *([*bands, ""] if found.bands else []),
+        *_encounter_lines(found),
         *table(("group", *columns), [(name, b.classes, b.photos) for name, b in found.groups.items()]),
         "",
         *table(("rank", "taxa"), found.ranks.items()),

@@ -109,6 +109,7 @@ def make_split(
         arboretum make-split --lt-ratio 100
         arboretum make-split --lt-ratio 2,5,10 --group-by observer-per-species --name birds
         arboretum make-split --taxa Insecta --lt-ratio 10 --val-per-class 2 --test-per-class 2
+        arboretum make-split --taxa Aves --lt-ratio 20 --min-test-groups 5 --name birds-met
         arboretum make-split --taxa Aves --lt-ratio 50 --images images --name birds-on-disk
         arboretum make-split --preset arboretum-40m --exclude splits/balanced --name 40m-apart
         arboretum make-split --benchmark balanced --taxa Aves,Insecta --test-per-class 20 --name balanced

@@ -15,12 +15,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from arboretum_metadata.sample import catalog_path
+from arboretum_metadata.schema import CLASSES
 from arboretum_tools.catalog import open_catalog
-from arboretum_tools.errors import UsageError
+from arboretum_tools.errors import SplitError, UsageError
 from arboretum_tools.split import open_split
 from arboretum_tools.split.against_catalog import against_catalog
 from arboretum_tools.split.audit import audit_split
 from arboretum_tools.split.make import make_split
+
+COUNTED = [column.name for column in CLASSES.columns if column.counted]
 
 
 @pytest.fixture(scope="module")
@@ -67,9 +70,18 @@ class Forged:
     def criteria(self):
         return self.meta["recipe"]["selection"]["any_of"]
 
+    def encounters(self, label, name):
+        """Different observations or observers of a class in a part; a photo without one is one."""
+        kind, _, part = name.partition("s_")
+        values = [row[f"{kind}_id"] for row in self.rows[part] if row["label"] == label]
+        known = [value for value in values if value is not None]
+        return len(set(known)) + len(values) - len(known) if known or not values else None
+
     def save(self):
         """Writes it all with every hash computed anew, as a careful forger would."""
         columns = ("label", "class_key", "n_train", "n_val", "n_test")
+        for row in self.rows["classes"]:
+            row.update({name: self.encounters(row["label"], name) for name in row if name in COUNTED})
         for name, rows in self.rows.items():
             if name != "classes":
                 rows.sort(key=lambda row: (row["label"], row["photo_id"]))
@@ -79,7 +91,8 @@ class Forged:
             shown = columns if name == "classes" else ("photo_id", "label")
             lines = "".join("\t".join(str(row[one]) for one in shown) + "\n" for row in rows)
             self.meta["sha256"][name] = sha256(lines)
-            whole = sha256("".join("\t".join(map(shown_as, row.values())) + "\n" for row in rows))
+            lines = ["\t".join(shown_as(row[one]) for one in row if one not in COUNTED) for row in rows]
+            whole = sha256("".join(f"{line}\n" for line in lines))
             if name == "classes":
                 self.meta["classes_sha256_all"] = whole
             else:
@@ -282,6 +295,29 @@ def test_what_its_files_cannot_show_the_catalogue_does(folder, forge, broken):
     forged.save()
     found = against_catalog(folder, open_catalog(catalog_path()))
     assert broken in {check.name for check in found if check.outcome == "broken"}
+
+
+def test_every_column_of_a_photo_is_compared_with_the_catalogue(folder):
+    forged = Forged(folder)
+    numbers = ["observation_id", "observer_id", "width", "height"]
+    others = {**dict.fromkeys(["ext", "observer_name", "license", "life_stage"], "other")}
+    others |= {**dict.fromkeys(numbers, 1), "observed_on": dt.date(1999, 1, 1), "latitude": 0.5}
+    for row, (name, value) in zip(forged.rows["train"], others.items(), strict=False):
+        row[name] = value
+    forged.save()
+    found = {check.name: check for check in against_catalog(folder, open_catalog(catalog_path()))}
+    assert found[COLUMNS].outcome == "broken"
+    told = found[COLUMNS].detail.partition(": ")[2].split(", ")
+    assert sorted(told) == sorted(f"{name} of 1 photo" for name in others)
+
+
+def test_a_part_that_cannot_be_read_is_an_error_of_the_split_and_not_of_the_catalogue(folder):
+    table = pq.read_table(folder / "train.parquet")
+    place = table.schema.get_field_index("observer_id")
+    named = pa.array([f"observer {number}" for number in range(len(table))])
+    pq.write_table(table.set_column(place, "observer_id", named), folder / "train.parquet")
+    with pytest.raises(SplitError, match=r"train\.parquet cannot be read"):
+        against_catalog(folder, open_catalog(catalog_path()))
 
 
 def test_two_classes_of_equal_count_that_were_exchanged_are_seen(tmp_path):

@@ -1,5 +1,6 @@
 """make_split against its rules (docs/design.md) written down once more, slowly, over random catalogues."""
 
+import itertools
 import math
 from collections import Counter, defaultdict
 
@@ -97,6 +98,8 @@ def wishes(draw):
         "hybrids": draw(st.booleans()),
         "seed": draw(st.integers(0, 3)),
     }
+    if wish["test_per_class"] and draw(st.booleans()):
+        wish["min_test_groups"] = draw(st.integers(1, wish["test_per_class"]))
     ratio = 1
     if profile in ("exp", "step", "pareto"):
         ratio = wish["lt_ratio"] = draw(st.sampled_from([1, 1.5, 2, 5, 20]))
@@ -184,14 +187,18 @@ def held_out(members, wish, group_by, mixed, aside):
 
     parts = {}
     for part in ("test", "val"):
-        taken = []
-        while len(taken) < wish[f"{part}_per_class"] and ordered:
+        taken, photos = [], wish[f"{part}_per_class"]
+        least = wish.get("min_test_groups", 0) if part == "test" else 0
+        while (sum(map(len, taken)) < photos or len(taken) < least) and ordered:
             _, group, kind = position = ordered.pop(0)
             if kind == 0 and group in mixed:
                 aside.add(group)
             else:
-                taken += groups[position]
-        parts[part] = order(taken)[: wish[f"{part}_per_class"]]
+                taken.append(order(groups[position]))
+        # In rounds where so many groups are asked for: each gives one photo before any gives two.
+        rounds = itertools.zip_longest(*taken) if least else [[photo for group in taken for photo in group]]
+        in_order = [one for photos_of_it in rounds for one in order(filter(None, photos_of_it))]
+        parts[part] = in_order[:photos]
     return parts | {"left": order(one for position in ordered for one in groups[position])}
 
 
