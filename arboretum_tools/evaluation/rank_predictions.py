@@ -78,8 +78,8 @@ def _columns(source: Source) -> dict[str, list[Any]]:
     names = getattr(
         source, "column_names", getattr(source, "columns", source if isinstance(source, Mapping) else ())
     )
-    wanted = [str(name) for name in names if str(name).startswith(_PREFIX)]
-    return {name: np.asarray(source[name]).tolist() for name in ("photo_id", *wanted)} if wanted else {}
+    columns = [str(name) for name in names if str(name).startswith(_PREFIX)]
+    return {name: np.asarray(source[name]).tolist() for name in ("photo_id", *columns)} if columns else {}
 
 
 def _of_file(path: Path) -> dict[str, list[Any]]:
@@ -95,10 +95,10 @@ def _of_file(path: Path) -> dict[str, list[Any]]:
         )
     with path.open(newline="", encoding="utf-8-sig") as file:
         rows = csv.DictReader(file, delimiter="\t" if kind == ".tsv" else ",")
-        wanted = [name for name in rows.fieldnames or () if name.startswith(_PREFIX)]
-        if not wanted:
+        columns = [name for name in rows.fieldnames or () if name.startswith(_PREFIX)]
+        if not columns:
             return {}
-        found: dict[str, list[Any]] = {name: [] for name in ("photo_id", *wanted)}
+        found: dict[str, list[Any]] = {name: [] for name in ("photo_id", *columns)}
         for row in rows:
             for name, values in found.items():
                 values.append(row[name])

@@ -300,7 +300,7 @@ def takes(stage: Callable[_P, _Options]) -> _Takes[_P, _Options]:
         called.__annotations__ = {p.name: p.annotation for p in (*things, *shown)}
         called.__annotations__["return"] = signature.return_annotation
         called.__doc__ = re.sub(
-            r"( *)options: \{options\}", lambda place: documented(stage, place[1]), function.__doc__ or ""
+            r"( *)options: \{options\}", lambda match: documented(stage, match[1]), function.__doc__ or ""
         )
         return called
 

@@ -107,23 +107,25 @@ def prune_store(
     1
     """
     ids = read_photo_ids(photo_ids) if isinstance(photo_ids, str | Path) else PhotoIds.of(photo_ids)
-    wanted = to_numpy(ids.array)
+    listed = to_numpy(ids.array)
     store = ImageStore.open(images)
     if not options.apply:
-        return _counted(store, wanted)
+        return _counted(store, listed)
     with StoreWriter.create(store.storage, store.config) as writer:
         # Again, under the lock: a run that was cut short has just been repaired.
-        report = _counted(ImageStore.open(images), wanted)
-        withdraw(writer, wanted, options.reason, options.on_event)
+        report = _counted(ImageStore.open(images), listed)
+        withdraw(writer, listed, options.reason, options.on_event)
     return replace(report, applied=True)
 
 
-def withdraw(writer: StoreWriter, wanted: NDArray[np.int64], reason: str, on_event: OnEvent = ignore) -> None:
+def withdraw(
+    writer: StoreWriter, photo_ids: NDArray[np.int64], reason: str, on_event: OnEvent = ignore
+) -> None:
     """Removes photos from the store of a writer, whose finished shards are written anew where they hold one.
 
     Args:
         writer: of the store; has finished what it had begun.
-        wanted: photo ids, ascending, each once.
+        photo_ids: photo ids, ascending, each once.
         reason: for the tombstones.
         on_event: gets a UnitDone for each shard that was written anew.
 
@@ -132,46 +134,46 @@ def withdraw(writer: StoreWriter, wanted: NDArray[np.int64], reason: str, on_eve
         OutOfSpaceError: the disk is full; nothing is lost.
     """
     store = ImageStore.open(writer.storage)
-    holding = States(store).holding(wanted)
+    holding = States(store).holding(photo_ids)
     on_event(StageStarted("prune", len(holding), "shard"))
     for shard in holding:
-        _rewrite(store, shard, wanted, reason)
+        _rewrite(store, shard, photo_ids, reason)
         on_event(UnitDone(1))
-    rest = wanted[States(store).of(wanted) != _WITHDRAWN]
+    rest = photo_ids[States(store).of(photo_ids) != _WITHDRAWN]
     for photo_id in rest.tolist():
         writer.add(_tombstone(photo_id, reason))
     on_event(StageFinished("prune"))
 
 
-def _counted(store: ImageStore, wanted: NDArray[np.int64]) -> PruneReport:
+def _counted(store: ImageStore, photo_ids: NDArray[np.int64]) -> PruneReport:
     known = States(store)
-    states, holding = known.of(wanted), known.holding(wanted)
+    states, holding = known.of(photo_ids), known.holding(photo_ids)
     removed, before = int((states == _OK).sum()), int((states == _WITHDRAWN).sum())
     return PruneReport(
         path=store.location,
-        asked=len(wanted),
+        asked=len(photo_ids),
         removed=removed,
-        removed_bytes=sum(_held_bytes(store, shard, wanted) for shard in holding),
-        not_held=len(wanted) - removed - before,
+        removed_bytes=sum(_held_bytes(store, shard, photo_ids) for shard in holding),
+        not_held=len(photo_ids) - removed - before,
         withdrawn_before=before,
-        never_asked=never_asked(layout.plan_files(store.storage), wanted[states == _PENDING]),
+        never_asked=never_asked(layout.plan_files(store.storage), photo_ids[states == _PENDING]),
         shards=len(holding),
         open_shards=len(layout.open_shards(store.storage)),
         applied=False,
     )
 
 
-def _held_bytes(store: ImageStore, shard: int, wanted: NDArray[np.int64]) -> int:
+def _held_bytes(store: ImageStore, shard: int, photo_ids: NDArray[np.int64]) -> int:
     """The bytes of the images of a shard that are to be withdrawn."""
     index = store.index(shard)
-    held = np.isin(to_numpy(index["photo_id"].combine_chunks()), wanted)
+    held = np.isin(to_numpy(index["photo_id"].combine_chunks()), photo_ids)
     # Only images have a size.
     return int(pc.sum(index["size_bytes"].filter(from_numpy(held))).as_py() or 0)
 
 
-def _rewrite(store: ImageStore, number: int, wanted: NDArray[np.int64], reason: str) -> None:
+def _rewrite(store: ImageStore, number: int, photo_ids: NDArray[np.int64], reason: str) -> None:
     """Replaces a shard by one without the images of some photos; the caller holds the store's lock."""
-    withdrawn = set(wanted.tolist())
+    withdrawn = set(photo_ids.tolist())
     records = sorted(from_arrow(store.index(number)), key=lambda record: record.offset or 0)
     shard = OpenShard(store.storage, number)
     try:

@@ -89,10 +89,10 @@ def to_fetch(
     Raises:
         StoreError: an index or the plan is damaged.
     """
-    wanted, states = _requested(retry), States(store)
+    retried, states = _requested(retry), States(store)
     fresh = _requested(())
     # Photos that failed come last: if they fail again, everything else is there by then.
-    turns = [(fresh, False), (wanted & ~fresh, False), (fresh, True), (wanted & ~fresh, True)]
+    turns = [(fresh, False), (retried & ~fresh, False), (fresh, True), (retried & ~fresh, True)]
     due = [True, False, False, False]
     for turn, (asked, later) in enumerate(turns):
         if not due[turn]:

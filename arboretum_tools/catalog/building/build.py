@@ -3,7 +3,7 @@
 1. What is not Parquet is spooled as Parquet; the first source lists the photos, the others add columns.
 2. Duplicates are resolved and names counted as for a raw catalogue (the same code); the distinct names,
    sorted as lineages, become the taxa table.
-3. One pass deals the photos into buckets: ranges of `tax` with about `bucket_photos` photos each.
+3. One pass partitions the photos into buckets: ranges of `tax` with about `bucket_photos` photos each.
 4. Bucket by bucket: join what the other sources bring, sort by (tax, photo_id), write the part.
 5. The finished folder takes the catalogue's name; the catalogue that was there stays whole until then.
 
@@ -24,7 +24,12 @@ from arboretum_metadata.schema import TAXA as TAXA_TABLE
 from arboretum_tools.catalog import sources
 from arboretum_tools.catalog.building import name_changes, parts, rejected
 from arboretum_tools.catalog.building.joins import joined, shared_name
-from arboretum_tools.catalog.building.partitions import DEALT_ROWS, MOST_BUCKETS, deal, dealt
+from arboretum_tools.catalog.building.partitions import (
+    MOST_BUCKETS,
+    PARTITIONED_ROWS,
+    partition,
+    read_bucket,
+)
 from arboretum_tools.catalog.building.staging import refuse_foreign, replace_catalog, work_folder, working
 from arboretum_tools.catalog.layouts import built_files, raw
 from arboretum_tools.catalog.layouts.built import TAXON_COLUMNS
@@ -224,7 +229,7 @@ class _Build:
             to = self._new / built_files.REJECTED
             parts.write_parquet(self._connection, rejected.listed_sql(), REJECTED, to, taxonomy)
         parts.write_shared(self._connection, "shared_photos", self._new / built_files.SHARED, taxonomy)
-        self._say("dealing photos into buckets", defects.photos, "photo")
+        self._say("partitioning photos into buckets", defects.photos, "photo")
         buckets = self._deal(base, defects.photos)
         self._done()
         self._state = {
@@ -271,7 +276,7 @@ class _Build:
             for kind, join in self._state["joins"].items()
         }
         bucket = f"bucket_{number}"
-        with self._connection.cursor() as cursor, dealt(cursor, file, f"{bucket}_dealt") as photos:
+        with self._connection.cursor() as cursor, read_bucket(cursor, file, f"{bucket}_photos") as photos:
             columns, known = joined(
                 cursor,
                 photos,
@@ -372,11 +377,11 @@ class _Build:
         )
 
         def told() -> Iterator[pa.RecordBatch]:
-            for batch in arrow_batches(self._connection, sql, size=DEALT_ROWS):
+            for batch in arrow_batches(self._connection, sql, size=PARTITIONED_ROWS):
                 yield batch
                 self._on_event(UnitDone(batch.num_rows))
 
-        return [bucket.file.name for bucket in deal(told(), self._work / "buckets").values()]
+        return [bucket.file.name for bucket in partition(told(), self._work / "buckets").values()]
 
     def _refuse_rejected(self, ready: Sequence[Source], defects: raw.Defects) -> None:
         listed = "; ".join(f"{count:,} {what}" for what, count in rejected.counts(defects).items())

@@ -25,7 +25,7 @@ MOST_BUCKETS = 500
 _BUCKET = "bucket"
 
 #: Rows a batch: large enough that a bucket's share of one is not a handful.
-DEALT_ROWS = 500_000
+PARTITIONED_ROWS = 500_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,8 @@ class Bucket:
     rows: int
 
 
-def deal(batches: Iterator[pa.RecordBatch], folder: Path) -> dict[int, Bucket]:
-    """Writes the rows of each bucket as one Arrow stream; see `dealt` for reading it.
+def partition(batches: Iterator[pa.RecordBatch], folder: Path) -> dict[int, Bucket]:
+    """Writes the rows of each bucket as one Arrow stream; see `read_bucket` for reading it.
 
     Args:
         batches: rows with a column `bucket`, a whole number from 0 to MOST_BUCKETS - 1.
@@ -80,7 +80,7 @@ def _file(folder: Path, number: int) -> Path:
 
 
 @contextlib.contextmanager
-def dealt(connection: Connection, file: Path, name: str) -> Iterator[str]:
+def read_bucket(connection: Connection, file: Path, name: str) -> Iterator[str]:
     """Gives the rows of a bucket as the relation `name`, which can be read once; and its name."""
     with pa.OSFile(str(file)) as source, pa.ipc.open_stream(source) as reader:
         connection.register(name, reader)

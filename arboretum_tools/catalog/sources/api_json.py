@@ -203,8 +203,8 @@ def _rows(observation: Mapping[str, Any], line: int | None) -> Iterator[dict[str
 
 def _position(observation: Mapping[str, Any]) -> tuple[Any, Any]:
     """Latitude and longitude: a text with a comma, or, as pyinaturalist converts it, a pair."""
-    place = observation.get("location")
-    pair = place.split(",") if isinstance(place, str) else place
+    location = observation.get("location")
+    pair = location.split(",") if isinstance(location, str) else location
     return (pair[0], pair[1]) if isinstance(pair, list) and len(pair) == 2 else (None, None)
 
 

@@ -167,7 +167,7 @@ def batches(text: Text, columns: Sequence[str], losses: Losses | None = None) ->
             ),
         )
         for batch in reader:
-            numbers = lines.of_next(batch.num_rows, wanted=LINE in columns)
+            numbers = lines.of_next(batch.num_rows, numbered=LINE in columns)
             arrays = [
                 batch.column(name)
                 if name in present
@@ -194,10 +194,10 @@ class _Lines:
         #: Lines of rows that are in no batch, ascending; told before the batch in which they would stand.
         self.malformed: list[int] = []
 
-    def of_next(self, count: int, *, wanted: bool) -> pa.Array:
-        """The lines of the next `count` rows, int64; none unless they are wanted."""
+    def of_next(self, count: int, *, numbered: bool) -> pa.Array:
+        """The lines of the next `count` rows, int64; none unless rows are numbered."""
         self.rows += count
-        if not wanted:
+        if not numbered:
             return pa.array([], pa.int64())
         bad = self.malformed[bisect.bisect_left(self.malformed, self._next) :]
         end = self._next + count

@@ -135,7 +135,7 @@ def _lose(reading: Reading, label: str, relation: str) -> None:
             [reason],
         )
         for line, detail in listed:
-            place = int(str(line)) if line is not None else None
-            reading.losses.add(str(reason), label, line=place, detail=str(detail))
+            line_number = int(str(line)) if line is not None else None
+            reading.losses.add(str(reason), label, line=line_number, detail=str(detail))
         if (more := int(str(count)) - len(listed)) > 0:
             reading.losses.add(str(reason), label, detail="more rows of this file", rows=more)

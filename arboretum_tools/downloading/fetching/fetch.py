@@ -152,24 +152,24 @@ class Fetcher:
                 self._hosts.of(answer.url).served = answer.url
         photo.attempts += 1
         photo.here += 1
-        photo.place, photo.redirects = photo.asked, 0
+        photo.current_url, photo.redirects = photo.asked, 0
         return answer, verdict
 
     async def _follow(self, photo: Fetch) -> Answer:
         while True:
-            host = self._hosts.of(photo.place)
-            target = host.asked_at + photo.place[len(host.base_url) :]
+            host = self._hosts.of(photo.current_url)
+            target = host.asked_at + photo.current_url[len(host.base_url) :]
             reply = await self._hosts.ask(host, target, photo)
             if reply.status not in _REDIRECTS or reply.location is None:
-                return _answer(reply, photo.place)
+                return _answer(reply, photo.current_url)
             if photo.redirects == MOST_REDIRECTS:
                 refused = f"redirected more than {MOST_REDIRECTS} times"
-                return Answer(reply.status, photo.place, refused=refused)
+                return Answer(reply.status, photo.current_url, refused=refused)
             try:
-                photo.place = self._rules.redirect(target, reply.location)
+                photo.current_url = self._rules.redirect(target, reply.location)
             except AddressRefusedError as error:
                 refused = f"redirected to where nothing is asked: {error}"
-                return Answer(reply.status, photo.place, refused=refused)
+                return Answer(reply.status, photo.current_url, refused=refused)
             photo.redirects += 1
 
 

@@ -36,8 +36,8 @@ class Fetch:
         attempts: requests so far, those that failed for the host's sake not counted.
         asked: the address that it is asked for at; "" before the first request.
         here: of the attempts, those at this address.
-        place: where the request leads to now: `asked`, or what that redirects to.
-        redirects: that were followed from `asked` to `place`.
+        current_url: where the request leads to now: `asked`, or what that redirects to.
+        redirects: that were followed from `asked` to `current_url`.
         first: what came of the address in the metadata, while others are asked.
         others: where else it may lie, still to be asked.
         failed_after: photos that its host had served when it failed last; None = it did not fail yet.
@@ -53,7 +53,7 @@ class Fetch:
     attempts: int = 0
     asked: str = ""
     here: int = 0
-    place: str = ""
+    current_url: str = ""
     redirects: int = 0
     first: tuple[Answer | None, Verdict] | None = None
     others: list[str] = field(default_factory=list)
@@ -63,7 +63,7 @@ class Fetch:
 
     def turn_to(self, address: str) -> None:
         """Asks for it at another address from now on."""
-        self.asked = self.place = address
+        self.asked = self.current_url = address
         self.here = self.redirects = 0
 
 

@@ -207,11 +207,11 @@ def _rows(source: Source, named: _Names) -> Iterator[dict[str, Any]]:
             some = order[start : start + _STEP]
             about, numbers = details.about(some), details.numbers(some)
             columns = {name: values.to_pylist() for name, values in numbers.items()}
-            for place, (photo_id, label) in enumerate(
+            for position, (photo_id, label) in enumerate(
                 zip(samples.photo_ids[some].tolist(), samples.labels[some].tolist(), strict=True)
             ):
-                license_name, observer = about.license[place], about.observer_name[place]
-                stage, day = about.life_stage[place], columns["observed_on"][place]
+                license_name, observer = about.license[position], about.observer_name[position]
+                stage, day = about.life_stage[position], columns["observed_on"][position]
                 sample = Sample(photo_id, label, b"", "", "jpeg", 0, 0, license_name, observer, stage)
                 names = named.of_class[label]
                 ranks = dict(names.ranks)
@@ -224,8 +224,8 @@ def _rows(source: Source, named: _Names) -> Iterator[dict[str, Any]]:
                     **{rank: ranks.get(rank) for rank in RANKS if rank != "species"},
                     "life_stage": stage,
                     "observed_on": None if day is None else day.isoformat(),
-                    "latitude": columns["latitude"][place],
-                    "longitude": columns["longitude"][place],
+                    "latitude": columns["latitude"][position],
+                    "longitude": columns["longitude"][position],
                     "observer_name": observer,
                     "license": license_name,
                     "credit": credit_line(observer, license_name),

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.ipc
 
 from arboretum_metadata.schema import PART
-from arboretum_tools.catalog.building.partitions import Bucket, deal
+from arboretum_tools.catalog.building.partitions import Bucket, partition
 from arboretum_tools.split.files.part_files import PartFiles
 from arboretum_tools.system.atomic_files import out_of_space
 from arboretum_tools.system.temporary_folders import TemporaryFolder
@@ -49,10 +49,10 @@ class DrawnParts(PartFiles):
         """
         folder = TemporaryFolder("split")
         with out_of_space(folder.path):
-            dealt = deal(batches, folder.path / "buckets")
+            buckets = partition(batches, folder.path / "buckets")
         return cls(
             folder,
-            {part: [dealt[n] for n in numbers if n in dealt] for part, numbers in parts.items()},
+            {part: [buckets[n] for n in numbers if n in buckets] for part, numbers in parts.items()},
         )
 
     def batches(self, part: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:

@@ -284,8 +284,8 @@ class RemoteFile:
     def read_many(self, places: Sequence[Place], before: int) -> Iterator[tuple[bytes, bytes]]:
         """Places a window at a time."""
         for window in _windows(places):
-            wanted = [(offset - before, before + size) for offset, size in window]
-            for data in self._fetched(wanted):
+            ranges = [(offset - before, before + size) for offset, size in window]
+            for data in self._fetched(ranges):
                 yield data[:before], data[before:]
 
     def read_into(

@@ -155,7 +155,7 @@ def test_each_stage_of_a_build_counts_to_its_total_as_it_goes(tmp_path):
             counted[list(totals)[-1]].append(event.count)
 
     build_catalog(catalog_path(), tmp_path / "built", on_event=watch)
-    for stage in ("counting names and duplicates", "dealing photos into buckets"):
+    for stage in ("counting names and duplicates", "partitioning photos into buckets"):
         assert sum(counted[stage]) == totals[stage]
     # It is seen to move before it is over.
     assert len(counted["counting names and duplicates"]) > 3
