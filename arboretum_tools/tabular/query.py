@@ -67,7 +67,9 @@ def connect(
         config["threads"] = threads
     connection = duckdb.connect(":memory:", config=config)
     # Where it finds a notebook or a prompt, DuckDB draws a bar of its own on standard output.
-    connection.execute("SET enable_progress_bar = false")
+    # Where it cannot, it is off, and must not be set.
+    if connection.execute("SELECT current_setting('enable_progress_bar')").fetchone() == (True,):
+        connection.execute("SET enable_progress_bar = false")
     for macro in SQL_MACROS:
         connection.execute(macro)
     return connection

@@ -221,10 +221,12 @@ def test_markup_in_names_never_runs(chromium, tmp_path, view):
     labels.write_text(
         "photo_id,label\n" + "".join(f"{one},{position % 4}\n" for position, one in enumerate(ids))
     )
+    others = tmp_path / "others.csv"
+    others.write_text(labels.read_text().replace(",0\n", ",1\n"))
     with at.browse(
         split,
         images=tmp_path / "images",
-        predictions=labels,
+        predictions=[labels, others],
         marks=tmp_path / "m.csv",
         port=0,
         open=False,
