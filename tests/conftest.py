@@ -58,8 +58,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Two workers for folders of tests; for a file or two they take longer to start than they save."""
-    return 2 if all(Path(argument).is_dir() for argument in config.args) else 0
+    """One more than there are cores, as many tests wait for something, and no more than have enough to do.
+
+    For a file or two workers take longer to start than they save.
+    """
+    workers = min((os.cpu_count() or 1) + 1, 5)
+    return workers if all(Path(argument).is_dir() for argument in config.args) else 0
 
 
 _skipped: list[str] = []
@@ -147,6 +151,25 @@ def _photos_are_drawn_once(request: pytest.FixtureRequest) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(origins, "_drawn_once", functools.lru_cache(4_096)(render))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_disk_is_waited_for() -> Iterator[None]:
+    """What is written outlives every process that a test kills, flushed or not.
+
+    What is flushed, and when, is asked by tests that put a list in this place.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
+@pytest.fixture
+def flushed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The inodes of what is flushed to the disk, in order."""
+    inodes: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: inodes.append(os.fstat(descriptor).st_ino))
+    return inodes
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 from collections.abc import Callable
 
@@ -11,6 +12,7 @@ from PIL import Image
 
 @pytest.fixture(scope="session")
 def image() -> Callable[..., bytes]:
+    @functools.cache
     def draw(photo_id: int, kind: str = "jpeg") -> bytes:
         buffer = io.BytesIO()
         color = (photo_id * 37 % 256, photo_id * 91 % 256, photo_id * 13 % 256)

@@ -70,9 +70,11 @@ def test_more_shards_than_files_may_be_open(large, image):
 
 
 def test_threads_may_read_while_files_are_closed(large, image):
+    images = [image(shard + 1) for shard in range(SHARDS)]
+
     def wrong(start: int) -> list[int]:
-        shards = [(start + n * 7) % SHARDS for n in range(400)]
-        return [s for s in shards if large.read_bytes(s, 512, len(image(s + 1)), s + 1) != image(s + 1)]
+        shards = [(start + n * 7) % SHARDS for n in range(200)]
+        return [s for s in shards if large.read_bytes(s, 512, len(images[s]), s + 1) != images[s]]
 
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(wrong, (0, 13, 26, 39))) == [[], [], [], []]

@@ -2,6 +2,7 @@ import json
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,33 @@ def test_a_file_appears_whole_under_its_name(tmp_path):
         assert not (tmp_path / "deep" / "a.txt").exists()
     assert (tmp_path / "deep" / "a.txt").read_text() == "whole"
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["a.txt"]
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name_and_its_name_is_there_when_it_is_done(
+    tmp_path, flushed
+):
+    path = tmp_path / "a.txt"
+    with atomic_files.whole_file(path) as temporary:
+        temporary.write_text("whole")
+        assert flushed == []
+    assert flushed == [path.stat().st_ino, tmp_path.stat().st_ino]
+
+
+def test_all_of_a_folder_is_on_the_disk_before_it_has_its_name(tmp_path, flushed, monkeypatch):
+    target = tmp_path / "out"
+    rename, before = Path.rename, []
+
+    def noted(path, to):
+        before.extend(flushed)
+        return rename(path, to)
+
+    monkeypatch.setattr(Path, "rename", noted)
+    with atomic_files.whole_folder(target) as folder:
+        (folder / "sub").mkdir()
+        (folder / "sub" / "a").write_text("x")
+        (folder / "b").write_text("y")
+    assert set(before) == {path.stat().st_ino for path in (target, *target.rglob("*"))}
+    assert flushed == [*before, tmp_path.stat().st_ino]
 
 
 def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path):
