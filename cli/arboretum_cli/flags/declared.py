@@ -39,6 +39,7 @@ def takes(*, only: tuple[str, ...] | None = None, **stages: type) -> Callable[[C
     def decorate(command: Command) -> Command:
         parameters: list[inspect.Parameter] = []
         of_stage: dict[str, list[Declared]] = {}
+        typed: dict[str, type] = {}
         for parameter in own_parameters(command):
             stage = stages.get(parameter.name)
             if stage is None:
@@ -46,12 +47,9 @@ def takes(*, only: tuple[str, ...] | None = None, **stages: type) -> Callable[[C
                 continue
             options = [entry for entry in declared(stage) if only is None or entry.name in only]
             of_stage[parameter.name] = options
+            if parameter.annotation != Given:
+                typed[parameter.name] = stage
             parameters += [_parameter(entry) for entry in options]
-        as_values = [
-            parameter.name
-            for parameter in own_parameters(command)
-            if parameter.name in stages and parameter.annotation != Given
-        ]
 
         def called(**values: Any) -> None:
             found: dict[str, Any] = {
@@ -63,8 +61,8 @@ def takes(*, only: tuple[str, ...] | None = None, **stages: type) -> Callable[[C
                 }
                 for stage, options in of_stage.items()
             }
-            for name in as_values:
-                found[name] = stages[name](**found[name])
+            for name, stage in typed.items():
+                found[name] = stage(**found[name])
                 check(found[name])
             command(**found, **values)
 
