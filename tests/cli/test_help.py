@@ -25,9 +25,12 @@ HEAVY = (
     "rich",
 )
 
-# Of the library, what flags are made of and what commands say their numbers with; the rest is loaded by the
-# command that runs.
-LIGHT = {"arboretum_tools", *(f"arboretum_tools.{name}" for name in ("errors", "events", "wording"))}
+# Of the library, what flags are made of, what commands say their numbers with, and their bars; the rest
+# is loaded by the command that runs.
+LIGHT = {
+    "arboretum_tools",
+    *(f"arboretum_tools.{name}" for name in ("errors", "events", "wording", "display", "display.progress")),
+}
 
 
 @pytest.mark.parametrize("arguments", [[], ["download"], ["make-split"], ["export"], ["demo"]])
