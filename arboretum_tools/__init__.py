@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from arboretum_tools.split.reproduce import RemadeSplit, remake_split
     from arboretum_tools.split.stats import SplitStats, split_stats
     from arboretum_tools.store import ImageStore, open_store
+    from arboretum_tools.store.copying import CopyReport, copy_store
     from arboretum_tools.store.merging import MergeReport, merge_stores
     from arboretum_tools.store.pruning import PruneReport, prune_store
     from arboretum_tools.store.verify import Verification, verify_store
@@ -80,6 +81,7 @@ _HOME = {
     "CatalogStats": "catalog.stats",
     "CheckReport": "catalog.check",
     "Comparison": "evaluation",
+    "CopyReport": "store.copying",
     "ComparedMethod": "training.comparison",
     "DownloadEstimate": "downloading",
     "DownloadFailedError": "downloading",
@@ -115,6 +117,7 @@ _HOME = {
     "compare_predictions": "evaluation",
     "compare_runs": "training.comparison",
     "contact_sheet": "contact_sheets",
+    "copy_store": "store.copying",
     "describe_taxon": "catalog.overview",
     "download": "downloading",
     "download_async": "downloading",
@@ -155,6 +158,7 @@ __all__ = [
     "CheckReport",
     "ComparedMethod",
     "Comparison",
+    "CopyReport",
     "DownloadEstimate",
     "DownloadFailedError",
     "DownloadReport",
@@ -189,6 +193,7 @@ __all__ = [
     "compare_predictions",
     "compare_runs",
     "contact_sheet",
+    "copy_store",
     "describe_taxon",
     "download",
     "download_async",

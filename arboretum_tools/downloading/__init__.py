@@ -13,7 +13,6 @@ import asyncio
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from arboretum_tools.display.progress import shows_progress
@@ -31,6 +30,7 @@ from arboretum_tools.options import takes
 from arboretum_tools.options.download import DownloadArguments
 from arboretum_tools.photos import photo_plan
 from arboretum_tools.photos.photo_plan import PhotoSource
+from arboretum_tools.store.storage import as_named
 
 __all__ = [
     "DownloadArguments",
@@ -219,7 +219,7 @@ def _job(what: Any, options: DownloadArguments) -> Job:
         photos = photo_plan.NotEmpty(photos, "nothing was downloaded")
     return Job(
         photos=photos,
-        images=Path(options.images),
+        images=as_named(options.images),
         size=options.size,
         resize=None if options.resize is None else Resize(options.resize, options.resize_filter or "area"),
         options=DownloadOptions.of(options),

@@ -34,7 +34,7 @@ class DownloadEstimate:
     """What a download would do.
 
     Attributes:
-        store: folder of the image store.
+        store: the image store, as it was named.
         size: photo size, one of `vocab.PHOTO_SIZES`.
         english: what was asked for, in words.
         plan_id: id of the plan in the store's `requests/`.
@@ -44,8 +44,8 @@ class DownloadEstimate:
         size_bytes: about how many bytes come, by `photo_bytes` each.
         photo_bytes: what one photo is taken to have: the mean of the store's own, or by its pixels.
         kept_bytes: what is kept of it: as much, or less where it is resized.
-        disk_bytes: about what they take on the disk.
-        free_bytes: what the disk has left.
+        disk_bytes: about what they take on the disk, of a store in a bucket at one time.
+        free_bytes: what the disk has left, of a store in a bucket that of its scratch folder.
         shards: about how many shards they make.
         seconds: about how long it takes on a line of 100 Mbit/s where a host answers within `ANSWER_S`, and
             within `budget_left`.
@@ -57,7 +57,7 @@ class DownloadEstimate:
         licenses: photos asked for by licence, most first; None likewise.
     """
 
-    store: Path
+    store: str | Path
     size: str
     english: str
     plan_id: str
@@ -84,7 +84,7 @@ class DownloadEstimate:
 
 def make_plan(
     *,
-    store: Path,
+    store: str | Path,
     size: str,
     english: str,
     plan_id: str,
@@ -99,14 +99,16 @@ def make_plan(
     allowance: ByteAllowance = _ALLOWANCE,
     measured_bytes_s: float | None = None,
     open_bytes: int = 0,
+    most_bytes: int | None = None,
 ) -> DownloadEstimate:
     """The plan that follows from what was asked for and what the store holds; see DownloadEstimate.
 
     `open_bytes` is what a run that was cut short left in open shards: its photos count as still to be
-    fetched, but what they take is on the disk already.
+    fetched, but what they take is on the disk already. More than `most_bytes` never lies there.
     """
     to_fetch = sum(by_status[state] for state in {PENDING, *retry})
     size_bytes = to_fetch * photo_bytes
+    disk_bytes = max(0, to_fetch * (kept_bytes + OVERHEAD_BYTES) - open_bytes)
     held_up = seconds_within(allowance, budget_left, budgeted * photo_bytes) if budget_left else 0.0
     return DownloadEstimate(
         store=store,
@@ -119,7 +121,7 @@ def make_plan(
         size_bytes=size_bytes,
         photo_bytes=photo_bytes,
         kept_bytes=kept_bytes,
-        disk_bytes=max(0, to_fetch * (kept_bytes + OVERHEAD_BYTES) - open_bytes),
+        disk_bytes=disk_bytes if most_bytes is None else min(disk_bytes, most_bytes),
         free_bytes=free_bytes,
         shards=math.ceil(max(to_fetch / SHARD_PHOTOS, to_fetch * kept_bytes / SHARD_BYTES)),
         # Small photos wait for answers, large ones for the line.

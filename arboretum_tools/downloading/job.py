@@ -21,7 +21,7 @@ class Job:
 
     Attributes:
         photos: what to fetch.
-        images: folder of the store.
+        images: the store, as it was named.
         size: one of `vocab.PHOTO_SIZES`.
         resize: how photos are shrunk as they come; None = they are stored as they came.
         options: how to behave.
@@ -31,7 +31,7 @@ class Job:
     """
 
     photos: PhotoSource
-    images: Path
+    images: str | Path
     size: str = "medium"
     resize: Resize | None = None
     options: DownloadOptions = field(default_factory=DownloadOptions)

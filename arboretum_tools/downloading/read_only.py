@@ -11,12 +11,13 @@ from arboretum_tools.downloading.report import DownloadFailedError, DownloadRepo
 from arboretum_tools.errors import StoreError
 from arboretum_tools.events import Note
 from arboretum_tools.store.shards import layout
+from arboretum_tools.store.storage import is_address
 from arboretum_tools.wording import counted
 
 
-def is_read_only(images: Path) -> bool:
+def is_read_only(images: str | Path) -> bool:
     """Whether a folder is a store in which this process may not write, by its rights or its disk's."""
-    return layout.is_store(images) and not os.access(images, os.W_OK | os.X_OK)
+    return not is_address(images) and layout.is_store(images) and not os.access(images, os.W_OK | os.X_OK)
 
 
 def report(job: Job, plan: DownloadEstimate) -> DownloadReport:

@@ -40,7 +40,7 @@ class Tally:
             self.shards += 1
 
     def report(
-        self, store: Path, *, size: str, plan_id: str, by_status: Mapping[str, int], seconds: float
+        self, store: str | Path, *, size: str, plan_id: str, by_status: Mapping[str, int], seconds: float
     ) -> DownloadReport:
         """What it comes to: the report of a download that leaves its photos in these states."""
         return DownloadReport(
@@ -62,7 +62,7 @@ class DownloadReport:
     """What a download did, and where that leaves what was asked for.
 
     Attributes:
-        store: folder of the image store.
+        store: the image store, as it was named.
         size: photo size.
         plan_id: id of the plan in the store's `requests/`.
         requested: photos that were asked for.
@@ -74,7 +74,7 @@ class DownloadReport:
         seconds: how long it took.
     """
 
-    store: Path
+    store: str | Path
     size: str
     plan_id: str
     requested: int

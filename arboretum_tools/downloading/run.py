@@ -26,8 +26,9 @@ from arboretum_tools.store import measured, plans, states
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.store.shards import layout
 from arboretum_tools.store.shards.layout import PENDING, StoreConfig
+from arboretum_tools.store.storage import as_named, storage_at
 from arboretum_tools.store.storage.lock import ALONE
-from arboretum_tools.store.writer import StoreWriter
+from arboretum_tools.store.writer import SHARD_BYTES, StoreWriter
 from arboretum_tools.system.temporary_folders import TemporaryFolder
 from arboretum_tools.tabular.arrays import memory_of_the_system
 
@@ -94,7 +95,7 @@ def _carry_out(
     specs: Sequence[TaskSpec], plan: SavedPlan, on_event: OnEvent, stopper: Stopper, began: float
 ) -> DownloadReport:
     """Has tasks of one plan carried out, all of them or one, and reports on their photos."""
-    spec, images, tally = specs[0], Path(specs[0].images), Tally()
+    spec, images, tally = specs[0], as_named(specs[0].images), Tally()
     task = spec.writer if len(specs) == 1 else ALONE
 
     def told(event: Event) -> None:
@@ -127,7 +128,7 @@ def _carry_out(
     return report
 
 
-def _most_frequent(images: Path) -> str:
+def _most_frequent(images: str | Path) -> str:
     """Why most of a store's failures are some."""
     # Not before it is needed: it costs the import of DuckDB.
     from arboretum_tools.store import inventory
@@ -145,14 +146,14 @@ def _saved(job: Job) -> Iterator[SavedPlan]:
     nothing; on the file system of the store, so that its ids are written once.
     """
     layout.check_place(job.images)
-    near: Path | None = _nearest(job.images)
+    near: Path | None = _nearest(storage_at(job.images).scratch)
     if near is not None and not os.access(near, os.W_OK | os.X_OK):
         near = None  # the writer says so
     with TemporaryFolder("plan", near) as folder:
         unsaved = _written_down(job, folder)
         check_plan(_estimate_of(job, unsaved), yes=job.yes)
-        with StoreWriter.create(job.images, job.config, on_event=job.on_event):
-            yield plans.keep(unsaved, job.images)
+        with StoreWriter.create(job.images, job.config, on_event=job.on_event) as writer:
+            yield plans.keep(unsaved, writer.storage)
 
 
 def _written_down(job: Job, folder: Path) -> SavedPlan:
@@ -176,19 +177,19 @@ def _estimate_of(job: Job, plan: SavedPlan) -> DownloadEstimate:
 
 
 def _estimate(spec: TaskSpec, plan: SavedPlan, config: StoreConfig, photos: PhotoSource) -> DownloadEstimate:
-    images, options, task = Path(spec.images), spec.own_options(), spec.writer
-    layout.check_place(images)
+    storage, options, task = storage_at(spec.images), spec.own_options(), spec.writer
+    layout.check_place(storage)
     store = None
-    if layout.is_store(images):
-        layout.check_config(images, config)
-        store = ImageStore.open(images)
+    if layout.is_store(storage):
+        layout.check_config(storage, config)
+        store = ImageStore.open(storage)
     budget = options.budget()
     slow = 0
     if budget is not None:
         slow = states.count_of_host(store, plan.path, STATIC_HOST, retry=spec.retry, task=task)
     photo_bytes, kept_bytes = _photo_bytes(photos, config, store)
     return make_plan(
-        store=images,
+        store=as_named(spec.images),
         size=config.size,
         english=str(plan.source.get("english", "")),
         plan_id=plan.id,
@@ -196,7 +197,9 @@ def _estimate(spec: TaskSpec, plan: SavedPlan, config: StoreConfig, photos: Phot
         retry=spec.retry,
         photo_bytes=photo_bytes,
         kept_bytes=kept_bytes,
-        free_bytes=shutil.disk_usage(_nearest(images)).free,
+        free_bytes=shutil.disk_usage(_nearest(storage.scratch)).free,
+        # Of each process one shard that is filled, and one that is on its way.
+        most_bytes=2 * SHARD_BYTES * spec.side_by_side if storage.remote else None,
         connections=options.connections,
         budgeted=slow,
         # Where nothing is asked of that host, its file is not even looked for.

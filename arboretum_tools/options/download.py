@@ -137,7 +137,11 @@ class DownloadArguments(TaskOptions):
     """
 
     images: Annotated[
-        str | Path, Option("The image store: a folder, created if it does not exist.", metavar="DIR")
+        str | Path,
+        Option(
+            "The image store: a folder, created if it does not exist, or s3://BUCKET/PREFIX.",
+            metavar="STORE",
+        ),
     ] = "images"
     size: Annotated[
         str,

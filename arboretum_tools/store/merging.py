@@ -8,7 +8,6 @@ it. Every image is proved by its hash on its way.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -22,18 +21,14 @@ from arboretum_tools.errors import StoreError, UsageError, VerificationError
 from arboretum_tools.events import StageFinished, StageStarted, UnitDone
 from arboretum_tools.options import takes
 from arboretum_tools.options.store import MergeOptions
-from arboretum_tools.photos.photo_plan import SavedPlan
-from arboretum_tools.store import plans
+from arboretum_tools.store.copying import check_source, copy_plans
 from arboretum_tools.store.pruning import whole_image, withdraw
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.store.shards import layout
 from arboretum_tools.store.shards.record import PhotoRecord, from_arrow
 from arboretum_tools.store.states import CODES, States
-from arboretum_tools.store.storage import Storage, storage_at
 from arboretum_tools.store.writer import StoreWriter
-from arboretum_tools.system.temporary_folders import TemporaryFolder
 from arboretum_tools.tabular.arrays import to_numpy
-from arboretum_tools.wording import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -75,7 +70,7 @@ def merge_stores(sources: Iterable[str | Path], to: str | Path, options: MergeOp
 
     Args:
         sources: image stores of one size, the first one first where several have an image of a photo.
-        to: the folder of the merged store, which is made if it does not exist, and else added to.
+        to: where the merged store lies, which is made if it does not exist, and else added to.
         options: {options}
         progress: draw bars where somebody watches and no `on_event` is given.
         on_event: gets a UnitDone for each shard of a source that was copied.
@@ -97,7 +92,8 @@ def merge_stores(sources: Iterable[str | Path], to: str | Path, options: MergeOp
     if not stores:
         raise UsageError("there is no store to merge")
     for store in stores:
-        _check_source(store, stores[0], to)
+        layout.check_config(store.storage, stores[0].config)
+        check_source(store, to, "merged")
     with StoreWriter.create(
         to, stores[0].config, shard_photos=options.shard_photos, shard_bytes=options.shard_bytes
     ) as writer:
@@ -114,30 +110,9 @@ def merge_stores(sources: Iterable[str | Path], to: str | Path, options: MergeOp
             withdraw(
                 writer, np.unique(np.concatenate(merge.withdrawn)), "withdrawn in a store merged into it"
             )
-        copied = sum(_copy_plans(store.storage, target) for store in stores)
+        copied = sum(copy_plans(store.storage, target) for store in stores)
         on_event(StageFinished("merge"))
     return replace(merge.report, path=target.location, plans=copied)
-
-
-def _check_source(store: ImageStore, first: ImageStore, to: str | Path) -> None:
-    """Refuses a store of which something would be left out, before anything is made.
-
-    Raises:
-        UsageError: it is the merged store itself.
-        StoreError: it holds another size than the first one, or has an open shard.
-    """
-    layout.check_config(store.storage, first.config)
-    if store.storage.absolute() == storage_at(to).absolute():
-        raise UsageError(
-            f"{store.location} cannot be merged into itself", hint="Name another folder with --out."
-        )
-    if unfinished := layout.open_shards(store.storage):
-        raise StoreError(
-            f"{store.location} has {counted(len(unfinished), 'open shard')}, of a run that goes on or was "
-            "cut short; what is in it would be left out, and nothing was merged",
-            hint="Let that run end, or give its command (the download, or store prune) again, which finishes "
-            "the shard; then merge.",
-        )
 
 
 class _Merge:
@@ -216,19 +191,3 @@ def _version(store: ImageStore, shard: int) -> str | None:
         return store.storage.version(layout.index_name(shard))
     except OSError:
         return None
-
-
-def _copy_plans(source: Storage, target: Storage) -> int:
-    there = {plan.id for plan in plans.saved(target)}
-    copied = 0
-    for plan in plans.saved(source):
-        if plan.id in there:
-            continue
-        # On the file system of the store, so that they take their names in one step.
-        with TemporaryFolder("plan", target.scratch) as folder:
-            for suffix in (".parquet", ".json"):
-                file = plan.path.with_suffix(suffix)
-                shutil.copyfile(file, folder / file.name)
-            plans.keep(SavedPlan(folder / plan.path.name, plan.id, plan.photos, plan.source), target)
-        copied += 1
-    return copied

@@ -190,7 +190,7 @@ def _rewrite(store: ImageStore, number: int, photo_ids: NDArray[np.int64], reaso
         raise
     store.storage.remove(layout.index_name(number))
     # From here on it is an open shard: whatever comes between, recovery finishes it.
-    shard.finish()
+    shard.finish(replace=True)
 
 
 def whole_image(store: ImageStore, shard: int, record: PhotoRecord) -> bytes:

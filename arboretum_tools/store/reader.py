@@ -92,6 +92,10 @@ class ImageStore:
         Raises:
             StoreError: it lies in object storage.
         """
+        if self.storage.remote:
+            raise StoreError(
+                f"{self.location} is object storage, and has no folder", hint="Ask `location` where it is."
+            )
         return self.storage.scratch
 
     def shards(self) -> list[int]:

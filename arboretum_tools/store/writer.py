@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import numpy as np
+
+from arboretum_metadata.vocab import WITHDRAWN
 from arboretum_tools.errors import ArboretumError, OutOfSpaceError, StoreError
 from arboretum_tools.events import Note, OnEvent, ShardFinished, ignore
 from arboretum_tools.imaging import image_format
 from arboretum_tools.options.store import SHARD_BYTES, SHARD_PHOTOS
+from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.store.shards import layout
 from arboretum_tools.store.shards.layout import StoreConfig
 from arboretum_tools.store.shards.record import PhotoRecord
 from arboretum_tools.store.shards.recovery import recover
 from arboretum_tools.store.shards.shard import OpenShard, ShardSummary
+from arboretum_tools.store.states import CODES, States
 from arboretum_tools.store.storage import Storage, storage_at
 from arboretum_tools.store.storage.lock import ALONE, Task
 from arboretum_tools.system.atomic_files import out_of_space
@@ -27,10 +33,12 @@ class StoreWriter:
     """Adds photos to a store; a context manager that holds the store's lock.
 
     On leaving, the open shard is finished, after an exception too, so that what came can be read at once.
-    Only a full disk may leave it open; the next writer finishes it.
+    Only a full disk, or a bucket out of reach, may leave it open; the next writer finishes it.
+
+    Into a bucket a shard is uploaded by a thread of its own, while the next one is filled.
 
     Attributes:
-        storage: where the store's files go.
+        storage: where the store's files go; to be written once this is entered.
         config: what it holds.
         summaries: the shards that this writer finished, in order.
     """
@@ -57,6 +65,9 @@ class StoreWriter:
         self._next_number = 0
         # A shard may be finished by another thread, which a second Ctrl-C does not wait for.
         self._rolling = threading.Lock()
+        # Of a store that is somewhere else: the shard that is on its way.
+        self._uploader = ThreadPoolExecutor(1, "arboretum-upload")
+        self._upload: Future[ShardSummary | None] | None = None
 
     @classmethod
     def create(
@@ -98,17 +109,20 @@ class StoreWriter:
             StoreError: another process writes into the store, or the folder cannot be written.
             OutOfSpaceError: the disk is full.
         """
-        storage = self.storage
-        with _writable(storage), ExitStack() as stack:
-            storage.scratch.mkdir(parents=True, exist_ok=True)
-            let_in = stack.enter_context(storage.lock(self._task))
+        with _writable(self.storage), ExitStack() as stack:
+            tell = lambda text: self._on_event(Note(text))  # noqa: E731
+            storage, let_in = stack.enter_context(self.storage.lock(self._task, tell))
+            self.storage = storage
             # Again, now that nobody else can make it at the same time.
             layout.check_place(storage)
             if layout.is_store(storage):
                 layout.check_config(storage, self.config)
             else:
                 layout.write_config(storage, self.config)
-            salvaged = recover(storage, self._task if let_in is None else ALONE)
+            salvaged = []
+            for behind, task in storage.left_behind():
+                salvaged += recover(behind, task, known=self._known)
+            salvaged += recover(storage, self._task if let_in is None else ALONE, known=self._known)
             if salvaged:
                 photos = sum(summary.images for summary in salvaged)
                 self._on_event(Note(f"kept {photos} photos of a run that was cut short"))
@@ -130,7 +144,7 @@ class StoreWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._stack:
+        with self._stack, self._uploader:
             if error is None:
                 self.roll()
                 return
@@ -138,7 +152,7 @@ class StoreWriter:
             self.abandon()
             # Where the disk is full or gone, the next writer does it, and says what is wrong.
             with self._rolling, suppress(OutOfSpaceError, StoreError), _still_there(self.storage):
-                self.summaries += recover(self.storage, self._task)
+                self.summaries += recover(self.storage, self._task, known=self._known)
 
     @property
     def full(self) -> bool:
@@ -173,11 +187,18 @@ class StoreWriter:
             raise _no_longer(self.storage, error) from error
 
     def _next_shard(self) -> OpenShard:
-        self.roll()
+        self.roll(wait=False)
         with _still_there(self.storage):
-            self._shard = OpenShard(self.storage, self._next_number)
-        self._next_number += self._task.of
+            number = self.storage.reserve(self._next_number, self._task.of)
+            self._shard = OpenShard(self.storage, number)
+        self._next_number = number + self._task.of
         return self._shard
+
+    def _known(self, photo_ids: list[int]) -> set[int]:
+        """Of some photos those that the store has an image of, or has withdrawn."""
+        ids = np.unique(np.array(photo_ids, np.int64))
+        codes = States(ImageStore.open(self.storage)).of(ids)
+        return set(ids[(codes == CODES.index("ok")) | (codes == CODES.index(WITHDRAWN))].tolist())
 
     def add_image(self, photo_id: int, data: bytes, *, url: str = "") -> None:
         """Adds the bytes of a whole image as an `ok` photo.
@@ -187,27 +208,53 @@ class StoreWriter:
         """
         self.add(PhotoRecord.of_image(photo_id, data, image_format.inspect(data), url=url), data)
 
-    def roll(self) -> ShardSummary | None:
+    def roll(self, *, wait: bool = True) -> None:
         """Finishes the open shard, if there is one; may take seconds, for the bytes go to the disk.
+
+        Args:
+            wait: whether it is to be in the store when this returns. Without, it may still be on its way to a
+                bucket, and what goes wrong is raised by the next call.
 
         Raises:
             OutOfSpaceError: the disk is full; the shard stays open on disk.
-            StoreError: the folder can no longer be written.
+            StoreError: the folder can no longer be written, or the bucket; likewise.
         """
         with self._rolling, _still_there(self.storage):
+            self._arrived()
             shard, self._shard = self._shard, None
-            summary = shard.finish() if shard is not None else None
+            if shard is None:
+                return
+            if self.storage.remote:
+                self._upload = self._uploader.submit(shard.finish)
+                if wait:
+                    self._arrived()
+            else:
+                self._finished(shard.finish())
+
+    def _arrived(self) -> None:
+        """Waits for the shard that is on its way."""
+        upload = self._upload
+        if upload is not None:
+            try:
+                self._finished(upload.result())
+            finally:
+                # Not where a signal ended the waiting.
+                if upload.done():
+                    self._upload = None
+
+    def _finished(self, summary: ShardSummary | None) -> None:
         if summary is not None:
             self.summaries.append(summary)
             name = layout.tar_name(summary.number)
             self._on_event(ShardFinished(name, summary.images, summary.size_bytes))
-        return summary
 
     def abandon(self) -> None:
         """Leaves the open shard as a killed process would: on disk, for the next writer to finish."""
         shard, self._shard = self._shard, None
         if shard is not None:
             shard.close()
+        with suppress(ArboretumError, OSError):
+            self._arrived()
 
 
 @contextmanager
@@ -220,7 +267,7 @@ def _writable(storage: Storage) -> Iterator[None]:
         raise
     except OSError as error:
         raise StoreError(
-            f"no store can be written at {storage.location}: {error.strerror or error}",
+            f"no store can be written at {_place(storage)}: {error.strerror or error}",
             hint="Choose another folder with --images, or ask for the right to write there.",
         ) from error
 
@@ -238,8 +285,13 @@ def _still_there(storage: Storage) -> Iterator[None]:
 
 def _no_longer(storage: Storage, error: OSError) -> StoreError:
     return StoreError(
-        f"{storage.location} can no longer be written: {error.strerror or error}; what is finished in it is "
+        f"{_place(storage)} can no longer be written: {error.strerror or error}; what is finished in it is "
         "left as it is",
         hint="Was it moved or removed, its disk taken away, or may too few files be open (`ulimit -n`)? "
         "Run the same command again when that is mended: it goes on where it stopped.",
     )
+
+
+def _place(storage: Storage) -> str:
+    """The store, or the folder by way of which it is written, which is what the system speaks of."""
+    return str(storage.scratch) if storage.remote else storage.location

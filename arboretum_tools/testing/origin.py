@@ -13,20 +13,18 @@ import asyncio
 import functools
 import gzip
 import ssl
-import threading
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from aiohttp import web
 
 from arboretum_metadata.vocab import EXTENSIONS, PHOTO_SIZES
 from arboretum_tools.testing import drawing
 from arboretum_tools.testing.faults import Fault
+from arboretum_tools.testing.server import LoopbackServer
 from arboretum_tools.testing.subjects import UNNAMED, Photo, Subjects, read_subjects
 from arboretum_tools.testing.wire import (
     LAST_MODIFIED,
@@ -42,7 +40,8 @@ from arboretum_tools.testing.wire import (
 #: No photo is as large as this; downloads refuse a body of more than 64 MiB.
 OVERSIZE_BYTES = 64 * 2**20 + 1
 
-_STATUS_OF_KIND = {
+#: The status of a fault that is no more than an answer.
+STATUS_OF_KIND = {
     "not_found": 404,
     "forbidden": 403,
     "throttled": 429,
@@ -85,7 +84,7 @@ class Request:
     at: float
 
 
-class Origin:
+class Origin(LoopbackServer):
     """Serves `/photos/<id>/<size>.<ext>` like the iNaturalist bucket, in a thread of its own.
 
     A context manager; or `start()` and `stop()`.
@@ -124,106 +123,32 @@ class Origin:
         Raises:
             CatalogError: `catalog` has no photos or cannot be read.
         """
+        super().__init__(host, port, ssl_context)
         self.faults: dict[int, Fault] = dict(faults or {})
         self.everywhere: Fault | None = None
         self.requests: list[Request] = []
         self.peak_requests = 0
         self._subjects: Subjects | None = None if catalog is None else read_subjects(Path(catalog))
-        self._host, self._port, self._ssl = host, port, ssl_context
-        self._url = ""
         self._in_flight = 0
         self._answered = 0
         self._played: dict[int, tuple[Fault, int]] = {}
-        self._thread: threading.Thread | None = None
-        self._ready = threading.Event()
-        self._failure: BaseException | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stopping: asyncio.Event | None = None
         self._pool: ThreadPoolExecutor | None = None
-
-    @property
-    def url(self) -> str:
-        """Scheme, host and port, no slash at the end.
-
-        Raises:
-            RuntimeError: the server is not running.
-        """
-        if self._thread is None:
-            raise RuntimeError("the origin server is not running; call start() or use it in a `with`")
-        return self._url
 
     def clear(self) -> None:
         """Forgets the requests so far and the peak; the counts of `Fault.times` go on."""
         self.requests = []
         self.peak_requests = 0
 
-    def start(self) -> Self:
-        """Binds the port and serves until `stop()`.
-
-        Raises:
-            OSError: the address cannot be bound.
-            RuntimeError: it is running already.
-        """
-        if self._thread is not None:
-            raise RuntimeError("the origin server is running already")
-        self._ready.clear()
-        self._thread = threading.Thread(target=self._run, name="arboretum-origin", daemon=True)
-        self._thread.start()
-        self._ready.wait()
-        if self._failure is not None:
-            self._thread.join()
-            self._thread = None
-            raise self._failure
-        return self
-
-    def stop(self) -> None:
-        """Closes the port and every connection, stalled ones too. A stopped server may be started again."""
-        if self._thread is None:
-            return
-        assert self._loop is not None
-        assert self._stopping is not None
-        self._loop.call_soon_threadsafe(self._stopping.set)
-        self._thread.join()
-        self._thread = None
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-    def _run(self) -> None:
-        self._failure = None
-        try:
-            asyncio.run(self._serve())
-        except OSError as error:
-            self._failure = error
-        finally:
-            self._ready.set()
-
-    async def _serve(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stopping = asyncio.Event()
-        app = web.Application()
+    def _route(self, app: web.Application) -> None:
         app.router.add_get("/photos/{photo_id:[0-9]+}/{size:[a-z]+}.{ext:[A-Za-z]+}", self._photo)
         app.router.add_route("*", "/{rest:.*}", self._other)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0, handler_cancellation=True)
-        await runner.setup()
+        app.cleanup_ctx.append(self._drawing)
+
+    async def _drawing(self, _app: web.Application) -> AsyncIterator[None]:
         # Two threads: drawing holds the interpreter lock most of the time, so more would only wait.
         self._pool = ThreadPoolExecutor(2, "arboretum-origin-draw")
-        try:
-            site = web.TCPSite(runner, self._host, self._port, ssl_context=self._ssl, backlog=1024)
-            await site.start()
-            host, port = runner.addresses[0][:2]
-            scheme = "https" if self._ssl else "http"
-            self._url = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
-            self._ready.set()
-            await self._stopping.wait()
-        finally:
-            await runner.cleanup()
-            self._pool.shutdown(cancel_futures=True)
+        yield
+        self._pool.shutdown(cancel_futures=True)
 
     async def _other(self, request: web.Request) -> web.StreamResponse:
         self._note(request, 403, None)
@@ -240,8 +165,8 @@ class Origin:
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         fault = self._fault_of(int(request.match_info["photo_id"]))
         kind = fault.kind if fault else None
-        if fault is not None and kind in _STATUS_OF_KIND:
-            status = _STATUS_OF_KIND[fault.kind]
+        if fault is not None and kind in STATUS_OF_KIND:
+            status = STATUS_OF_KIND[fault.kind]
             self._note(request, status, kind)
             return self._error(request, status, fault)
         if kind == "reset":
@@ -414,11 +339,6 @@ class Origin:
                 return cut(request)
             case _:  # pragma: no cover - every kind is played above, and a test plays them all
                 raise AssertionError(fault.kind)
-
-    async def _stall(self) -> None:
-        """Waits until the server stops; a client that leaves cancels the handler."""
-        assert self._stopping is not None
-        await self._stopping.wait()
 
     async def _stopped_within(self, seconds: float) -> bool:
         assert self._stopping is not None

@@ -14,7 +14,9 @@ import re
 
 import pytest
 
+from arboretum_tools.errors import StoreError
 from arboretum_tools.store.storage import Storage
+from arboretum_tools.store.storage.lock import ALONE, Task
 
 #: What the fixture `filled` holds: a tar (in name), an index, a plan, and what a store says of itself.
 FILES = {
@@ -29,7 +31,7 @@ _PLACES = [(1_024, 5_000), (100_000, 1), (200_000, 30_000)]
 
 
 class StorageTests:
-    """Reading: names, whole files, pieces of files, and what is not there."""
+    """Names, whole files, pieces of files, what is not there; what is put, and who may."""
 
     def test_files_are_found_by_name(self, filled: Storage) -> None:
         """Files are found by name."""
@@ -88,6 +90,43 @@ class StorageTests:
         memory = memoryview(bytearray(100))
         assert list(file.read_into([(end - 10, 100)], bytearray(512), [memory])) == [522]
         assert list(file.read(end + 512, 512, 100)) == [b"", b""]
+
+    def test_what_is_put_is_whole_and_stays_what_it_is(self, filled: Storage) -> None:
+        """What is put is whole and stays what it is."""
+        with filled.lock(ALONE, print) as (held, _):
+            for name, data in (("shard-000001.tar", b"images"), ("requests/00112233aabb.parquet", b"rows")):
+                file = held.scratch / f".{name.rpartition('/')[2]}"
+                file.write_bytes(data)
+                held.put(file, name)
+                assert (held.read(name), held.size(name)) == (data, len(data))
+                assert filled.fresh().read(name) == data
+            assert held.reserve(2, 1) == 2
+            assert list(held.left_behind()) == []
+            assert held.version("shard-000001.tar") != held.version("shard-000000.tar")
+            held.remove("shard-000001.tar")
+            held.remove("shard-000001.tar")
+            assert not held.has("shard-000001.tar")
+
+    def test_one_writes_at_a_time(self, filled: Storage) -> None:
+        """One writes at a time."""
+        with filled.lock(ALONE, print):
+            for task in (ALONE, Task(0, 2)):
+                with (
+                    pytest.raises(StoreError, match="another download writes into"),
+                    filled.lock(task, print),
+                ):
+                    pass
+        with filled.lock(Task(0, 2), print) as (_, let_in):
+            if let_in is not None:
+                let_in()
+            with filled.lock(Task(1, 2), print):
+                pass
+            for task in (ALONE, Task(0, 2), Task(0, 3)):
+                with (
+                    pytest.raises(StoreError, match="another download writes into"),
+                    filled.lock(task, print),
+                ):
+                    pass
 
     def test_it_goes_to_other_processes(self, filled: Storage) -> None:
         """It goes to other processes."""

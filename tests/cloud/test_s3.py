@@ -14,11 +14,11 @@ import pytest
 
 from arboretum_cli.main import app
 from arboretum_cli.printing import errors
-from arboretum_tools import download, export, load_subset, open_store, verify_store
+from arboretum_tools import copy_store, export, load_subset, open_store, verify_store
 from arboretum_tools.errors import StoreError
-from arboretum_tools.photos.photo_plan import PhotoPlan
 from arboretum_tools.store import inventory
-from arboretum_tools.store.storage import storage_at
+from arboretum_tools.store.storage import lease, storage_at
+from arboretum_tools.store.storage.objects import Objects
 from arboretum_tools.store.verify import DamagedStoreError
 from arboretum_tools.testing.storage_conformance import FILES, StorageTests
 from arboretum_tools.testing.tiny import tiny_split, tiny_store
@@ -53,7 +53,9 @@ def files(upload, tmp_path_factory):
 
 class TestBucket(StorageTests):
     @pytest.fixture
-    def filled(self, files):
+    def filled(self, files, monkeypatch, tmp_path):
+        monkeypatch.setenv("ARBORETUM_SCRATCH", str(tmp_path))
+        monkeypatch.setattr(lease, "RENEW_S", 0.2)
         return storage_at(files)
 
 
@@ -144,7 +146,7 @@ def test_what_was_read_is_read_again_without_the_server(remote, monkeypatch):
     subset = load_subset(SPLIT, images=remote, allow_missing=True)
     numbers = list(range(len(subset)))
     first = subset.read_many(numbers)
-    monkeypatch.setattr(type(subset.store.storage), "ranges", None)  # a request would fail
+    monkeypatch.setattr(Objects, "ranges", None)  # a request would fail
     assert subset.read_many(numbers) == first
 
 
@@ -170,14 +172,6 @@ def test_the_command_line_takes_an_address_and_a_server(remote, server, monkeypa
     with redirect_stdout(out):
         assert errors.run(app, ["verify", "--images", remote, "--endpoint", server]) == 0
     assert remote in out.getvalue()
-
-
-def test_nothing_is_written_to_a_bucket(remote, client):
-    before = client.list_objects_v2(Bucket="photos")["KeyCount"]
-    for images in (remote, "s3://photos/elsewhere"):
-        with pytest.raises(StoreError, match="is read and not written; nothing was changed"):
-            download(PhotoPlan(list, {}), images=images, allow_empty=True)
-    assert client.list_objects_v2(Bucket="photos")["KeyCount"] == before
 
 
 def test_a_bucket_that_is_not_there_is_told_as_that():
@@ -222,3 +216,25 @@ def test_credentials_may_stand_in_a_profile(remote, monkeypatch, tmp_path):
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     assert open_store(remote).config.size == "small"
+
+
+def test_a_store_is_copied_from_anywhere_to_anywhere(local, client, tmp_path, monkeypatch):
+    monkeypatch.setenv("ARBORETUM_SCRATCH", str(tmp_path / "scratch"))
+    client.create_bucket(Bucket="copies")
+    first, second = "s3://copies/first", "s3://copies/second"
+    shards = len(local.shards())
+    assert copy_store(local.path, first).shards == shards
+    assert copy_store(local.path, first).there_before == shards
+    assert copy_store(first, second).shards == shards
+    copy_store(second, tmp_path / "back")
+    for path in local.path.glob("s*"):
+        assert (tmp_path / "back" / path.name).read_bytes() == path.read_bytes()
+    assert verify_store(second).to_dict() | {"path": "", "seconds": 0} == verify_store(
+        local.path
+    ).to_dict() | {
+        "path": "",
+        "seconds": 0,
+    }
+    assert list((tmp_path / "scratch").rglob("*shard*")) == []
+    with pytest.raises(StoreError, match="is object storage, and has no folder"):
+        _ = open_store(first).path

@@ -90,7 +90,7 @@ async def run(
             on_event(PhotoDone(photo.photo_id, record.status, record.size_bytes or 0))
             if writer.full:
                 async with finishing:
-                    await asyncio.to_thread(writer.roll)
+                    await asyncio.to_thread(writer.roll, wait=False)
             queue.done()
 
     async with Fetcher(writer.config.size, options, on_event, served) as fetcher:

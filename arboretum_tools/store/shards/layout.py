@@ -135,14 +135,21 @@ def _shard_file(name: str) -> re.Match[str] | None:
     return match if match is not None and int(match[1]) <= MAX_SHARD else None
 
 
-def shard_files(storage: Storage) -> dict[int, frozenset[str]]:
+def shard_files(storage: Storage, *, to_write: bool = False) -> dict[int, frozenset[str]]:
     """Which files each shard has, by number in ascending order: a set of tar, parquet, tar.part, journal.
+
+    Args:
+        storage: of the store.
+        to_write: count those in the scratch folder too, where that is another place.
 
     Raises:
         StoreError: what has the name of one is no file.
     """
     found: dict[int, set[str]] = {}
-    for name in storage.names(_SHARD):
+    names = storage.names(_SHARD)
+    if to_write and storage.remote:
+        names += storage_at(storage.scratch).names(_SHARD)
+    for name in names:
         match = _shard_file(name)
         if match is not None:
             found.setdefault(int(match[1]), set()).add(match[2])
@@ -245,7 +252,6 @@ def check_place(location: str | Path | Storage) -> None:
         StoreError: nothing can be written to such a place.
     """
     storage = storage_at(location)
-    _ = storage.scratch
     if is_store(storage):
         return
     storage.check_new()
@@ -261,6 +267,7 @@ def write_config(storage: Storage, config: StoreConfig) -> None:
     file = storage.scratch / f".{CONFIG}{PARTIAL}{secrets.token_hex(4)}"
     write_json(file, asdict(config))
     storage.put(file, CONFIG)
+    file.unlink(missing_ok=True)
 
 
 def _in_words(config: StoreConfig) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from arboretum_tools.errors import StoreError
@@ -22,13 +22,19 @@ from arboretum_tools.store.storage import Storage, storage_at
 from arboretum_tools.store.storage.folder import LocalFile, check_own, open_own
 from arboretum_tools.store.storage.lock import ALONE, Task
 
+#: Of the photos of some images those that the store has elsewhere by now, or has withdrawn.
+Known = Callable[[list[int]], set[int]]
 
-def recover(location: str | Path | Storage, task: Task = ALONE) -> list[ShardSummary]:
+
+def recover(
+    location: str | Path | Storage, task: Task = ALONE, *, known: Known | None = None
+) -> list[ShardSummary]:
     """Finishes or removes every open shard, and removes temporary files; what was salvaged, by shard.
 
     Args:
         location: of the store.
         task: only the shards of this one are touched, because others may be at work.
+        known: asked where others may have written since the run was cut short, as into a bucket.
 
     Raises:
         StoreError: there is a tar that has neither index nor journal, which no run leaves behind; or a
@@ -38,10 +44,10 @@ def recover(location: str | Path | Storage, task: Task = ALONE) -> list[ShardSum
     storage = storage_at(location)
     scratch = storage.scratch
     check_own(scratch / layout.REQUESTS, folder=True)
-    for path in layout.leftovers(scratch) if task.of == 1 else ():
+    for path in layout.leftovers(scratch) if task.of == 1 or storage.remote else ():
         path.unlink(missing_ok=True)
     salvaged = []
-    for number, files in layout.shard_files(storage).items():
+    for number, files in layout.shard_files(storage, to_write=True).items():
         if not task.owns(number):
             continue
         if "parquet" not in files:
@@ -53,9 +59,12 @@ def recover(location: str | Path | Storage, task: Task = ALONE) -> list[ShardSum
             layout.journal_path(scratch, number).unlink(missing_ok=True)
             layout.part_path(scratch, number).unlink(missing_ok=True)
         elif "journal" in files:
-            summary = _salvage(storage, number)
+            summary = _salvage(storage, number, known if storage.remote else None)
             if summary is not None:
                 salvaged.append(summary)
+        elif "tar" in files and storage.remote:
+            # Uploaded by a machine that is gone with the journal.
+            storage.remove(layout.tar_name(number))
         elif "tar" in files:
             raise StoreError(
                 f"{storage.where(layout.tar_name(number))} has no index, so it cannot be told what is in it; "
@@ -64,20 +73,22 @@ def recover(location: str | Path | Storage, task: Task = ALONE) -> list[ShardSum
                 "then downloaded again.",
             )
         else:
-            layout.part_path(scratch, number).unlink()
+            layout.part_path(scratch, number).unlink(missing_ok=True)
     return salvaged
 
 
-def _salvage(storage: Storage, number: int) -> ShardSummary | None:
+def _salvage(storage: Storage, number: int, known: Known | None) -> ShardSummary | None:
     part, tar_file = layout.part_path(storage.scratch, number), layout.tar_path(storage.scratch, number)
     if not os.path.lexists(part) and os.path.lexists(tar_file):
         # Killed between tar and index: without an index it is an open shard still.
         tar_file.rename(part)
     entries = LocalFile(open_own(part, os.O_RDONLY | os.O_CREAT))
     kept = IndexBuilder()
-    ids: set[int] = set()
+    journal = layout.journal_path(storage.scratch, number)
+    # A photo that the store has by now ends it like one that came before.
+    ids = known([one.photo_id for one, _ in _lines(journal) if one.status == "ok"]) if known else set()
     end = 0
-    for record, line in _lines(layout.journal_path(storage.scratch, number)):
+    for record, line in _lines(journal):
         if record.photo_id in ids:
             break
         if record.status == "ok":
@@ -86,7 +97,7 @@ def _salvage(storage: Storage, number: int) -> ShardSummary | None:
             end += tar.entry_bytes(record.size_bytes or 0)
         ids.add(record.photo_id)
         kept.add(record, line)
-    return finish(storage, number, kept, end)
+    return finish(storage, number, kept, end, replace=True)
 
 
 def _lines(journal: Path) -> Iterator[tuple[PhotoRecord, bytes]]:

@@ -108,17 +108,23 @@ class OpenShard:
                 os.close(descriptor)
         self._tar = self._journal = -1
 
-    def finish(self) -> ShardSummary | None:
+    def finish(self, *, replace: bool = False) -> ShardSummary | None:
         """Turns the shard into a finished one; None if nothing was added, and then no file is left.
+
+        Args:
+            replace: whether there may be another tar of this number, without an index.
 
         Raises:
             OutOfSpaceError: the disk is full; the shard stays open on disk.
+            StoreError: it cannot be uploaded; likewise.
         """
         self.close()
-        return finish(self.storage, self.number, self.index, self.tar_bytes)
+        return finish(self.storage, self.number, self.index, self.tar_bytes, replace=replace)
 
 
-def finish(storage: Storage, number: int, index: IndexBuilder, tar_bytes: int) -> ShardSummary | None:
+def finish(
+    storage: Storage, number: int, index: IndexBuilder, tar_bytes: int, *, replace: bool
+) -> ShardSummary | None:
     """Publishes an open shard: tar, then index, then the journal goes.
 
     Args:
@@ -126,6 +132,7 @@ def finish(storage: Storage, number: int, index: IndexBuilder, tar_bytes: int) -
         number: of the shard, whose images are in `.tar.part`.
         index: its rows.
         tar_bytes: where its last entry ends; what lies behind is cut off.
+        replace: whether there may be another tar of this number, without an index.
     """
     scratch = storage.scratch
     part, journal = layout.part_path(scratch, number), layout.journal_path(scratch, number)
@@ -142,13 +149,15 @@ def finish(storage: Storage, number: int, index: IndexBuilder, tar_bytes: int) -
             sync(descriptor)
         finally:
             os.close(descriptor)
-        storage.put(part, layout.tar_name(number))
+        storage.put(part, layout.tar_name(number), replace=replace)
     name = layout.index_name(number)
     rows = scratch / f".{name}{PARTIAL}{secrets.token_hex(4)}"
     write_table(rows, index.batches(), INDEX, {"shard": number}, dictionary=False)
     with out_of_space(rows):
         storage.put(rows, name)
-    journal.unlink(missing_ok=True)
+    # Moved files are gone; a tar that was uploaded stays here for as long as its journal, which speaks of it.
+    for path in (journal, part, rows):
+        path.unlink(missing_ok=True)
     # What sorting and writing took goes back to the system, so that memory does not grow with the shards.
     pa.default_memory_pool().release_unused()
     return ShardSummary(number, index.rows, index.images, tar_bytes + len(tar.END))

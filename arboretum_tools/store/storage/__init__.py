@@ -52,6 +52,8 @@ class Storage(Protocol):
 
     A file is whole or not there. What has its name never changes, but for `store.json`, which is made once,
     and a shard out of which photos are pruned.
+
+    Only the storage that `lock` gives is written to.
     """
 
     @property
@@ -63,12 +65,12 @@ class Storage(Protocol):
         """How many files are best read at the same time."""
 
     @property
-    def scratch(self) -> Path:
-        """The folder on this machine where a writer fills its shards before they are put here.
+    def remote(self) -> bool:
+        """Whether what is put here leaves this machine, so that `scratch` is another place."""
 
-        Raises:
-            StoreError: nothing can be written to this storage.
-        """
+    @property
+    def scratch(self) -> Path:
+        """The folder on this machine where a writer fills its shards before they are put here."""
 
     def check_new(self) -> None:
         """Refuses a place where no store can be made.
@@ -141,18 +143,50 @@ class Storage(Protocol):
             OSError: one is not there (FileNotFoundError), or cannot be read.
         """
 
-    def put(self, file: Path, name: str) -> None:
-        """Moves a whole file of this machine, synced already, to this place.
+    def put(self, file: Path, name: str, *, replace: bool = False) -> None:
+        """Gives a whole file of this machine, synced already, a name at this place; it may be moved there.
+
+        Args:
+            file: lies in the scratch folder.
+            name: what it is called from then on.
+            replace: whether what has this name, and no index, may be another file. A folder does not look.
 
         Raises:
-            OSError: it cannot be written.
+            OSError, StoreError: it cannot be written, or may not.
         """
 
     def remove(self, name: str) -> None:
         """Removes a file, if it is there."""
 
-    def lock(self, task: Task) -> AbstractContextManager[Callable[[], None] | None]:
-        """Holds the right to write here; see `lock.writer_lock`."""
+    def reserve(self, number: int, step: int) -> int:
+        """The number of the next shard: the first from `number` in steps that no other writer may have begun.
+
+        Raises:
+            StoreError: the right to write was lost.
+        """
+
+    def left_behind(self) -> Iterator[tuple[Storage, Task]]:
+        """Places where dead writers of other sets of tasks left open shards on this machine, and their tasks.
+
+        Each is held until the next one is asked for.
+        """
+
+    def lock(
+        self, task: Task, tell: Callable[[str], object]
+    ) -> AbstractContextManager[tuple[Storage, Callable[[], None] | None]]:
+        """Holds the right to write here.
+
+        Args:
+            task: which of several writers this is.
+            tell: is told what is waited for.
+
+        Yields:
+            This place as it may be written, its scratch folder made; and what lets the other tasks of a set
+            in, see `lock.writer_lock`.
+
+        Raises:
+            StoreError: another process holds it; the message names it.
+        """
 
 
 # What `pathlib` makes of an address has one slash.
@@ -164,6 +198,12 @@ def is_address(location: str | Path) -> bool:
     return _ADDRESS.fullmatch(str(location)) is not None
 
 
+def as_named(location: str | Path) -> str | Path:
+    """A location as its user means it: the path of a folder, or the address of a bucket as text."""
+    address = _ADDRESS.fullmatch(str(location))
+    return f"{address[1]}://{address[2]}" if address else Path(location)
+
+
 def storage_at(location: str | Path | Storage) -> Storage:
     """The storage that a location means: a folder, or a prefix in object storage (`s3://`, `gs://`, `az://`).
 
@@ -172,10 +212,11 @@ def storage_at(location: str | Path | Storage) -> Storage:
     """
     if not isinstance(location, str | Path):
         return location
-    if address := _ADDRESS.fullmatch(str(location)):
-        from arboretum_tools.store.storage.objects import Bucket
+    named = as_named(location)
+    if isinstance(named, str):
+        from arboretum_tools.store.storage.bucket import Bucket
 
-        return Bucket(f"{address[1]}://{address[2]}")
+        return Bucket(named)
     from arboretum_tools.store.storage.folder import Folder
 
-    return Folder(Path(location))
+    return Folder(named)

@@ -11,7 +11,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +35,11 @@ class Folder:
     def location(self) -> str:
         """The path as it was named."""
         return str(self.path)
+
+    @property
+    def remote(self) -> bool:
+        """It stays on this machine."""
+        return False
 
     @property
     def parallel(self) -> int:
@@ -126,7 +131,7 @@ class Folder:
         """Their paths; that they are there is found out by whoever opens them."""
         return [self.path / name for name in names]
 
-    def put(self, file: Path, name: str) -> None:
+    def put(self, file: Path, name: str, *, replace: bool = False) -> None:  # noqa: ARG002 - renaming does
         """Gives a file of this file system its name, in one step, and syncs the folder."""
         target = self.path / name
         if target.parent != self.path:
@@ -135,17 +140,30 @@ class Folder:
         file.replace(target)
         sync(target.parent)
 
+    def reserve(self, number: int, _step: int) -> int:
+        """That number: who holds the lock of a folder is its only writer."""
+        return number
+
+    def left_behind(self) -> Iterator[tuple[Folder, Task]]:
+        """Nothing: all open shards lie in the one folder."""
+        return iter(())
+
     def remove(self, name: str) -> None:
         """Removes a file; a link to one, not what it leads to."""
         (self.path / name).unlink(missing_ok=True)
 
-    def lock(self, task: Task = ALONE) -> AbstractContextManager[Callable[[], None] | None]:
+    def lock_file(self, name: str) -> int:
+        """Opens, and makes, a lock file of the folder."""
+        return open_own(self.path / name, os.O_RDWR | os.O_CREAT)
+
+    @contextmanager
+    def lock(
+        self, task: Task = ALONE, _tell: Callable[[str], object] = str
+    ) -> Iterator[tuple[Folder, Callable[[], None] | None]]:
         """The lock of the folder, by `flock`."""
-
-        def lock_file(name: str) -> int:
-            return open_own(self.path / name, os.O_RDWR | os.O_CREAT)
-
-        return writer_lock(self.location, lock_file, task)
+        self.path.mkdir(parents=True, exist_ok=True)
+        with writer_lock(self.location, self.lock_file, task) as let_in:
+            yield self, let_in
 
 
 class LocalFile:

@@ -39,6 +39,12 @@ def _use_endpoint(url: str | None) -> None:
         os.environ["AWS_ENDPOINT_URL"] = url
 
 
+def _use_scratch(folder: Path | None) -> None:
+    """So does everything that writes there."""
+    if folder is not None:
+        os.environ["ARBORETUM_SCRATCH"] = str(folder.absolute())
+
+
 Endpoint = Annotated[
     str | None,
     typer.Option(
@@ -47,6 +53,19 @@ Endpoint = Annotated[
         metavar="URL",
         show_default=False,
         callback=_use_endpoint,
+        expose_value=False,
+    ),
+]
+
+Scratch = Annotated[
+    Path | None,
+    typer.Option(
+        "--scratch",
+        help="Folder where shards of a store in a bucket are filled before they are uploaded. "
+        "[default: $ARBORETUM_SCRATCH]",
+        metavar="DIR",
+        show_default=False,
+        callback=_use_scratch,
         expose_value=False,
     ),
 ]

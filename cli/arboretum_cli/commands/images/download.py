@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from arboretum_cli.flags.declared import Given, takes
 from arboretum_cli.flags.selection import SelectionFlags, takes_selection
-from arboretum_cli.flags.shared import Json
+from arboretum_cli.flags.shared import Endpoint, Json, Scratch
 from arboretum_cli.printing.output import duration, result, table
 from arboretum_cli.printing.progress import Progress
 from arboretum_tools.options import Option, declared
@@ -43,12 +43,16 @@ def download(
     flags: SelectionFlags,
     options: Given,
     own: OwnOptions,
+    endpoint: Endpoint = None,  # noqa: ARG001 - its callback sets the environment
+    scratch: Scratch = None,  # noqa: ARG001 - likewise
     json: Json = False,
 ) -> None:
     """Fetch the photos of a selection or a split into an image store, and verify each one.
 
     After an interruption, the same command continues where it stopped; photos in the store are not fetched
     again. In Python: `arboretum_tools.download(selection, images="images")`.
+
+    A store in a bucket (extra `cloud`): `--images s3://photos/aves --endpoint https://minio.example`.
 
     \b
     Examples:
@@ -59,6 +63,7 @@ def download(
         arboretum download --taxa Aves --resize 256 --images images-256
         arboretum download --taxa Aves --processes 4 --connections 64
         arboretum download --taxa Aves --plan-only
+        arboretum download --taxa Aves --images s3://photos/aves --scratch /big/disk
     """
     from arboretum_tools import download as fetch
     from arboretum_tools import estimate_download
@@ -66,6 +71,7 @@ def download(
     from arboretum_tools.errors import UsageError
     from arboretum_tools.split import open_split
     from arboretum_tools.store.plans import of_saved
+    from arboretum_tools.store.storage import as_named
 
     split, plan_id, task_id, num_tasks = own.split, own.plan_id, own.task_id, own.num_tasks
     if (task_id is None) != (num_tasks is None) or (task_id is not None and plan_id is None):
@@ -78,7 +84,7 @@ def download(
         raise UsageError("--dry-run changes nothing, and --plan-only saves a plan: leave one of them out")
     if split is not None and flags.given:
         raise UsageError("--split names the photos already; leave the selection flags out")
-    images = Path(options.get("images", DownloadArguments.images))
+    images = as_named(options.get("images", DownloadArguments.images))
     if plan_id is not None:
         options |= _of_the_store(images, options)
     with Progress() as progress, _told_all_the_same(json):
@@ -118,7 +124,7 @@ def _told_all_the_same(as_json: bool) -> Iterator[None]:
         raise
 
 
-def _of_the_store(images: Path, options: Given) -> Given:
+def _of_the_store(images: str | Path, options: Given) -> Given:
     """The options that a store has settled; refuses others, where they are given all the same."""
     from arboretum_tools.downloading.resize import Resize
     from arboretum_tools.errors import UsageError

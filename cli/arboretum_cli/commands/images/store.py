@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from arboretum_cli.flags.declared import Given, takes
-from arboretum_cli.flags.shared import Json
+from arboretum_cli.flags.shared import Endpoint, Json, Scratch
 from arboretum_cli.flags.volume import with_volume
 from arboretum_cli.printing.output import result
 from arboretum_cli.printing.progress import Progress
@@ -34,12 +34,20 @@ class Pruned:
             required=True,
         ),
     ]
-    images: Annotated[Path, Option("The image store.", metavar="DIR")] = Path("images")
+    images: Annotated[Path, Option("The image store: a folder, or s3://BUCKET/PREFIX.", metavar="STORE")] = (
+        Path("images")
+    )
     apply: Annotated[bool, Option("Remove them; without it, only say what would be removed.")] = False
 
 
 @takes(own=Pruned, options=PruneOptions)
-def prune(own: Pruned, options: Given, json: Json = False) -> None:
+def prune(
+    own: Pruned,
+    options: Given,
+    endpoint: Endpoint = None,  # noqa: ARG001 - its callback sets the environment
+    scratch: Scratch = None,  # noqa: ARG001 - likewise
+    json: Json = False,
+) -> None:
     """Remove photos from an image store for good, for example at a photographer's request.
 
     Shards that hold them are rewritten, and a tombstone remains for each photo: id, time and reason. No
@@ -93,7 +101,7 @@ class Merged:
         Path,
         Option(
             "The merged store: made if need be, else added to.",
-            metavar="DIR",
+            metavar="STORE",
             flag="out",
             short="o",
             required=True,
@@ -106,6 +114,8 @@ def merge(
     sources: Annotated[list[Path], typer.Argument(help="The stores to merge.", metavar="STORE")],
     own: Merged,
     options: Given,
+    endpoint: Endpoint = None,  # noqa: ARG001 - its callback sets the environment
+    scratch: Scratch = None,  # noqa: ARG001 - likewise
     json: Json = False,
 ) -> None:
     """Merge several image stores into one, or copy one store into shards of another size.
@@ -133,9 +143,54 @@ def merge(
     result(json, report.to_dict(), lines)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Copied:
+    """Where the copy lies."""
+
+    to: Annotated[
+        Path,
+        Option(
+            "Where the copy lies: made if need be.", metavar="STORE", flag="out", short="o", required=True
+        ),
+    ]
+
+
+@takes(own=Copied)
+def copy(
+    source: Annotated[Path, typer.Argument(help="The store to copy.", metavar="STORE")],
+    own: Copied,
+    endpoint: Endpoint = None,  # noqa: ARG001 - its callback sets the environment
+    scratch: Scratch = None,  # noqa: ARG001 - likewise
+    json: Json = False,
+) -> None:
+    """Copy an image store to another place, byte for byte: a folder, or a bucket (extra `cloud`).
+
+    Every shard keeps its number, tar first, then its index, so the copy is a store at every moment. Shards it
+    already has are skipped: after an interruption, or when the source has grown, the same command continues.
+    In Python: `copy_store(source, to)`.
+
+    \b
+    Examples:
+        arboretum store copy images --out s3://photos/aves
+        arboretum store copy s3://photos/aves --out images --endpoint https://minio.example
+        arboretum store copy images --out s3://photos/aves --scratch /big/disk
+    """
+    from arboretum_tools.store.copying import copy_store
+
+    with Progress() as progress:
+        report = copy_store(source, own.to, on_event=progress)
+    lines = [
+        f"{report.path}: {counted(report.shards, 'shard')} ({size(report.size_bytes)}) copied",
+        *([f"there before: {counted(report.there_before, 'shard')}"] if report.there_before else []),
+        *([f"plans: {report.plans:,}"] if report.plans else []),
+    ]
+    result(json, report.to_dict(), lines)
+
+
 #: Every command of the group with its line in the overview.
 COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
     "prune": (prune, "Remove photos for good."),
+    "copy": (copy, "Copy a store to another place."),
     "merge": (merge, "Copy several stores into one, or one into other shards."),
 }
 
@@ -144,7 +199,7 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 @app.callback()
 def store() -> None:
-    """Change image stores: remove photos for good, merge several into one."""
+    """Change image stores: remove photos for good, copy them, merge several into one."""
 
 
 for _name, (_command, _line) in COMMANDS.items():

@@ -125,10 +125,10 @@ def test_saving_a_plan_fetches_nothing_and_gives_the_same_rows(tmp_path, server,
 
 
 def test_tasks_of_one_set_share_a_store_and_nobody_else_does(tmp_path):
-    with Folder(tmp_path).lock(Task(0, 4)) as let_in:
+    with Folder(tmp_path).lock(Task(0, 4)) as (_, let_in):
         assert let_in is not None
         let_in()
-        with Folder(tmp_path).lock(Task(1, 4)) as repaired:
+        with Folder(tmp_path).lock(Task(1, 4)) as (_, repaired):
             assert repaired is None
             for other in (Task(), Task(0, 3)):
                 with pytest.raises(StoreError, match="another download"), Folder(tmp_path).lock(other):
