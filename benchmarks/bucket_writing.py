@@ -2,9 +2,9 @@
 
     python benchmarks/bucket_writing.py [--photos 4000] [--shard-photos 1000] [--rounds 3]
 
-moto on loopback, a process of its own, is the bucket: an S3 server in Python, slower than the line to a real
-one. Photos of 90 kB, added as fast as the writer takes them, by one process; folder and bucket take turns. The
-least seconds and their CPU count; moto's CPU is not counted. Peak memory is that of the process that writes.
+moto on loopback, a process of its own, is the bucket: an S3 server in Python, slower than a real one. Photos
+of 90 kB, added as fast as the writer takes them, by one process; folder and bucket take turns. The least
+seconds and their CPU count; moto's CPU is not counted. Peak memory is that of the process that writes.
 """
 
 from __future__ import annotations

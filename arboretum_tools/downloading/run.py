@@ -20,6 +20,7 @@ from arboretum_tools.downloading.report import FAILURES, DownloadFailedError, Do
 from arboretum_tools.downloading.tasks.cancel import Stopper
 from arboretum_tools.downloading.tasks.task import TaskSpec
 from arboretum_tools.events import Event, OnEvent, StageFinished, StageStarted, UnitDone
+from arboretum_tools.options.store import SHARD_BYTES
 from arboretum_tools.photos import photo_plan
 from arboretum_tools.photos.photo_plan import PhotoSource, SavedPlan
 from arboretum_tools.store import measured, plans, states
@@ -28,7 +29,7 @@ from arboretum_tools.store.shards import layout
 from arboretum_tools.store.shards.layout import PENDING, StoreConfig
 from arboretum_tools.store.storage import as_named, storage_at
 from arboretum_tools.store.storage.lock import ALONE
-from arboretum_tools.store.writer import SHARD_BYTES, StoreWriter
+from arboretum_tools.store.writer import StoreWriter
 from arboretum_tools.system.temporary_folders import TemporaryFolder
 from arboretum_tools.tabular.arrays import memory_of_the_system
 

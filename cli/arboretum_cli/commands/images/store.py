@@ -150,7 +150,11 @@ class Copied:
     to: Annotated[
         Path,
         Option(
-            "Where the copy lies: made if need be.", metavar="STORE", flag="out", short="o", required=True
+            "Where the copy lies: a folder, or s3://BUCKET/PREFIX.",
+            metavar="STORE",
+            flag="out",
+            short="o",
+            required=True,
         ),
     ]
 
