@@ -54,8 +54,8 @@ class RemoteFile:
     def read_many(self, places: Sequence[Place], before: int) -> Iterator[tuple[bytes, bytes]]:
         """Places a window at a time."""
         for window in _windows(places):
-            pieces = [(offset - before, before + size) for offset, size in window]
-            for data in self._fetched(pieces):
+            ranges = [(offset - before, before + size) for offset, size in window]
+            for data in self._fetched(ranges):
                 yield data[:before], data[before:]
 
     def read_into(
