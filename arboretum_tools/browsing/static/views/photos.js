@@ -85,6 +85,9 @@ export async function show(main, { about, filter, alive }) {
   function draw() {
     frame = 0;
     const top = scrolled();
+    // All that is measured is measured before anything is moved: else the browser lays the list out for each cell.
+    const offset = list.scrollTop - top;
+    const across = (space.clientWidth + 10) / columns;
     const from = Math.max(0, Math.floor(top / row) - 2) * columns;
     const to = Math.min(total, (Math.ceil((top + list.clientHeight) / row) + 2) * columns);
     const side = size > 110 ? 320 : 96;
@@ -95,6 +98,7 @@ export async function show(main, { about, filter, alive }) {
       }
     }
     const missing = new Set();
+    const added = [];
     for (let position = from; position < to; position += 1) {
       const photo = at(position);
       if (!photo) missing.add(Math.floor(position / PAGE));
@@ -106,12 +110,13 @@ export async function show(main, { about, filter, alive }) {
       if (!one) {
         one = cell(position, photo, side);
         cells.set(position, one);
-        space.append(one);
+        added.push(one);
       }
-      const y = Math.floor(position / columns) * row - top + list.scrollTop;
-      one.style.transform = `translate(${(position % columns) * ((space.clientWidth + 10) / columns)}px, ${y}px)`;
+      const y = Math.floor(position / columns) * row + offset;
+      one.style.transform = `translate(${(position % columns) * across}px, ${y}px)`;
       one.classList.toggle("here", position === cursor);
     }
+    space.append(...added);
     for (const page of missing) {
       if (!pages.has(page)) load(page).then(soon, () => {});
     }

@@ -44,7 +44,6 @@ def browse(
         arboretum browse --taxa Turdus --out thrushes
     """
     from arboretum_tools import browse as serve
-    from arboretum_tools import save_gallery
     from arboretum_tools.errors import UsageError
 
     if what is not None and flags.given:
@@ -58,6 +57,8 @@ def browse(
                 entry.flag for entry in declared(BrowseOptions) if entry.name in {*options} - known
             ]:
                 raise UsageError(f"{', '.join(others)} says how a page is served, and --out serves none")
+            from arboretum_tools import save_gallery
+
             page = save_gallery(shown, catalog=flags.catalog, on_event=progress, **options)
             say(f"written: {page}")
             return
