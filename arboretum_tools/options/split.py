@@ -40,6 +40,27 @@ ExcludeOption: TypeAlias = Annotated[
 ]
 
 
+#: Which photos of the selection take part, by the image store that holds them.
+StoreOption: TypeAlias = Annotated[
+    str | Path | Iterable[int] | None,
+    Option(
+        "Only photos that this image store holds.",
+        metavar="DIR",
+        flag="images",
+        text=True,
+        on_command_line="`none` for the whole catalogue. [default: without selection flags ./images if "
+        "it is a store]",
+        recipe=False,
+    ),
+]
+
+#: What a split is called.
+NameOption: TypeAlias = Annotated[
+    str | None,
+    Option("Name of the split, under splits/.", metavar="NAME", default="from taxa and ratio"),
+]
+
+
 @dataclass(frozen=True, kw_only=True)
 class DrawOptions:
     """What `make_split` and `make_family` take alike. None = the default of the profile or the benchmark."""
@@ -188,18 +209,7 @@ class DrawOptions:
     ] = None
     hybrids: Annotated[bool, Option("Include hybrids.")] = False
     seed: Annotated[int, Option("Seed: another one draws other photos by the same rules.", metavar="N")] = 0
-    store: Annotated[
-        str | Path | Iterable[int] | None,
-        Option(
-            "Only photos that this image store holds.",
-            metavar="DIR",
-            flag="images",
-            text=True,
-            on_command_line="`none` for the whole catalogue. [default: without selection flags ./images if "
-            "it is a store]",
-            recipe=False,
-        ),
-    ] = None
+    store: StoreOption = None
     exclude: ExcludeOption = None
     class_list: Annotated[
         str | Path | Sequence[str] | None,
@@ -226,10 +236,7 @@ class DrawOptions:
             "With --images: keep near-duplicates (bursts, crops, mirrored or rotated copies) in one part."
         ),
     ] = False
-    name: Annotated[
-        str | None,
-        Option("Name of the split, under splits/.", metavar="NAME", default="from taxa and ratio"),
-    ] = None
+    name: NameOption = None
 
     def __post_init__(self) -> None:
         check(self)
@@ -249,6 +256,19 @@ class SplitOptions(DrawOptions):
             default="100",
         ),
     ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WholeOptions:
+    """What `whole` takes: a selection as one part."""
+
+    hybrids: Annotated[bool, Option("Leave hybrids out.", flag="no-hybrids")] = True
+    store: StoreOption = None
+    exclude: ExcludeOption = None
+    name: NameOption = None
+
+    def __post_init__(self) -> None:
+        check(self)
 
 
 @dataclass(frozen=True, kw_only=True)

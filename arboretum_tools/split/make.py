@@ -16,7 +16,13 @@ from arboretum_tools.catalog import Catalog, Selection
 from arboretum_tools.errors import RecipeError
 from arboretum_tools.near_duplicates import near_duplicate_pairs
 from arboretum_tools.options import declared, takes
-from arboretum_tools.options.split import RATIO_PROFILES, DrawOptions, FamilyOptions, SplitOptions
+from arboretum_tools.options.split import (
+    RATIO_PROFILES,
+    DrawOptions,
+    FamilyOptions,
+    SplitOptions,
+    WholeOptions,
+)
 from arboretum_tools.photos.photo_ids import PhotoIds
 from arboretum_tools.split.drawing.benchmark import draw_benchmark, prepared
 from arboretum_tools.split.drawing.draw import Drawn, draw
@@ -151,33 +157,30 @@ def _drawn(
     )
 
 
-def whole(
-    selection: Selection | Catalog,
-    *,
-    hybrids: bool = True,
-    store: str | Path | PhotoIds | None = None,
-    exclude: Excluded = None,
-    name: str | None = None,
-) -> Split:
+@takes(WholeOptions)
+def whole(selection: Selection | Catalog, options: WholeOptions) -> Split:
     """All photos of a selection as one part `train`, with the classes found; nothing is held out.
 
     Photos in no species class (identified to a genus only, say) cannot be labelled: they are counted in
     `meta["counts"]["no_class"]`.
 
-    Args: as `make_split`.
+    Args:
+        selection: the photos; a catalogue stands for all of them.
+        options: {options}
     """
-    exclusion = exclusion_of(exclude, None)
+    exclusion = exclusion_of(options.exclude, None)
     recipe = SplitRecipe(
         profile="all",
         val_per_class=0,
         test_per_class=0,
         group_by="photo",
-        hybrids=hybrids,
-        store=store is not None,
+        hybrids=options.hybrids,
+        store=options.store is not None,
         exclude=_hash_of(exclusion),
     )
-    held, _ = _of_store(store, near_duplicates=False)
-    (split,) = draw_recipes(selection, [recipe], Available(only=held), name, exclusion=exclusion)
+    held, _ = _of_store(options.store, near_duplicates=False)
+    available = Available(only=held)
+    (split,) = draw_recipes(selection, [recipe], available, options.name, exclusion=exclusion)
     return split
 
 

@@ -37,6 +37,7 @@ from arboretum_tools.options.split import (
     FamilyOptions,
     SplitOptions,
     SplitStatsOptions,
+    WholeOptions,
 )
 from arboretum_tools.options.store import MergeOptions, PruneOptions, VerifyOptions
 from arboretum_tools.options.training import RunOptions
@@ -48,6 +49,7 @@ STAGES = [
     (DownloadArguments, ("download", "download_async", "estimate_download", "save_plan"), "download"),
     (SplitOptions, ("make_split",), "make-split"),
     (FamilyOptions, ("make_family",), None),
+    (WholeOptions, ("split.make.whole",), None),
     (AuditOptions, ("audit_split",), "audit-split"),
     (ExportOptions, ("export",), "export"),
     (SubsetOptions, ("load_subset",), None),
