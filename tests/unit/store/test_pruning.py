@@ -121,12 +121,13 @@ def test_subsets_and_exports_leave_out_what_was_withdrawn_without_being_told_to(
     assert (missing["photo_id"].to_pylist(), missing["status"].to_pylist()) == ([photo_id], ["withdrawn"])
 
 
+#: Prunes the stores that it is told, each in a fork: a process takes longer to start than to prune.
 _PRUNE = """
 import os, signal, sys
+import pyarrow.parquet
 from arboretum_tools import prune_store
 
-calls = 0
-dies_at = int(sys.argv[2])
+calls = dies_at = 0
 
 def dies(event, arguments):
     # Every change of the disk is such an event: the process dies right before the one that is asked for.
@@ -136,13 +137,38 @@ def dies(event, arguments):
         if calls == dies_at:
             os.kill(os.getpid(), signal.SIGKILL)
 
-sys.addaudithook(dies)
-prune_store(sys.argv[1], [2, 6], reason="x")
-print(calls)
+for line in sys.stdin:
+    number, store = line.rstrip().split(" ", 1)
+    child = os.fork()
+    if not child:
+        dies_at = int(number)
+        sys.addaudithook(dies)
+        try:
+            prune_store(store, [2, 6], reason="x")
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
+            os._exit(1)
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
 
-def test_killed_before_any_change_of_the_disk_the_same_call_goes_on(store, tmp_path):
+@pytest.fixture
+def prune_until():
+    """Prunes a store in a process that is killed before so many accesses to it; how that ended."""
+    with subprocess.Popen(
+        [sys.executable, "-c", _PRUNE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+
+        def prune(store, number: int) -> int:
+            print(number, store, file=process.stdin, flush=True)
+            return int(process.stdout.readline())
+
+        yield prune
+        process.stdin.close()
+
+
+def test_killed_before_any_change_of_the_disk_the_same_call_goes_on(store, tmp_path, prune_until):
     """The process is killed before its first, second, ... access to the store, until it comes through."""
     before = held(store)
     kept = {photo_id: data for photo_id, data in before.items() if photo_id not in (2, 6)}
@@ -153,10 +179,10 @@ def test_killed_before_any_change_of_the_disk_the_same_call_goes_on(store, tmp_p
         for path in store.iterdir():
             if path.is_file():
                 os.link(path, copy / path.name)
-        run = subprocess.run([sys.executable, "-c", _PRUNE, str(copy), str(number)], capture_output=True)
-        if run.returncode == 0:
+        ended = prune_until(copy, number)
+        if ended == 0:
             break
-        assert run.returncode == -signal.SIGKILL, run.stderr.decode()
+        assert ended == -signal.SIGKILL
         kills += 1
         with StoreWriter.create(copy):
             pass  # what the next download does first
@@ -165,7 +191,7 @@ def test_killed_before_any_change_of_the_disk_the_same_call_goes_on(store, tmp_p
         assert held(copy) == kept
         assert verify_store(copy).photos == 10
         assert not [path for path in copy.iterdir() if path.suffix in (".part", ".journal")]
-    assert run.returncode == 0
+    assert ended == 0
     assert kills > 3
 
 
