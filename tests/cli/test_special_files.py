@@ -1,6 +1,7 @@
 """Named pipes, devices and places that hold no files: one error each, and nothing is waited for."""
 
 import ctypes
+import json
 import os
 import subprocess
 import sys
@@ -93,20 +94,32 @@ def test_what_cannot_be_written_there_is_named_by_what_was_asked_for(arboretum, 
     assert "cannot be written" in outcome.err
 
 
-def restricted(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Runs the command line as somebody whom rights hold back, which they do not with root."""
+#: Runs commands one after the other, and tells what became of each: to start once for each would take longer.
+COMMANDS = """
+import contextlib, io, json, sys
+from arboretum_cli import main
+for arguments in json.loads(sys.argv[1]):
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
+        code = main.run(arguments)
+    print(json.dumps([code, out.getvalue(), err.getvalue()]))
+"""
+
+
+def restricted(*commands: tuple[str, ...], cwd: Path) -> list[tuple[int, str, str]]:
+    """Runs command lines as somebody whom rights hold back, which they do not with root."""
 
     def give_up_override() -> None:
         ctypes.CDLL(None).prctl(24, 1)  # PR_CAPBSET_DROP, CAP_DAC_OVERRIDE; without it for anyone else
 
-    return subprocess.run(
-        [sys.executable, "-m", "arboretum_cli", *map(str, arguments)],
+    done = subprocess.run(
+        [sys.executable, "-c", COMMANDS, json.dumps(commands)],
         cwd=cwd,
-        capture_output=True,
+        stdout=subprocess.PIPE,
         text=True,
-        check=False,
+        check=True,
         preexec_fn=give_up_override,
     )
+    return [tuple(json.loads(line)) for line in done.stdout.splitlines()]
 
 
 def test_a_store_that_may_only_be_read_is_enough_where_nothing_is_left_to_fetch(arboretum, workdir):
@@ -118,18 +131,19 @@ def test_a_store_that_may_only_be_read_is_enough_where_nothing_is_left_to_fetch(
     for folder in folders:
         folder.chmod(0o555)
     try:
-        again = restricted(*flags, cwd=workdir)
-        assert (again.returncode, "nothing is left to fetch" in again.stderr) == (0, True)
-        assert "0 tried" in again.stdout
-        for command in (
-            ["verify"],
-            ["status"],
-            ["download", "--taxa", "Testudines", "--size", "small", "--dry-run"],
-        ):
-            assert restricted(*command, cwd=workdir).returncode == 0
-        more = restricted("download", "--taxa", "Reptilia", "--size", "small", cwd=workdir)
-        assert more.returncode == 3
-        assert "may only be read" in more.stderr
+        again, *asked, more = restricted(
+            flags,
+            ("verify",),
+            ("status",),
+            (*flags, "--dry-run"),
+            ("download", "--taxa", "Reptilia", "--size", "small"),
+            cwd=workdir,
+        )
+        assert (again[0], "nothing is left to fetch" in again[2]) == (0, True)
+        assert "0 tried" in again[1]
+        assert [code for code, _, _ in asked] == [0, 0, 0]
+        assert more[0] == 3
+        assert "may only be read" in more[2]
     finally:
         for folder in folders:
             folder.chmod(0o755)

@@ -81,12 +81,13 @@ def _spend(path, times):
 
 def test_processes_share_one_budget(tmp_path):
     path = tmp_path / "host.json"
-    spawn = multiprocessing.get_context("spawn")
-    processes = [spawn.Process(target=_spend, args=(path, 30)) for _ in range(2)]
+    fork = multiprocessing.get_context("fork")
+    processes = [fork.Process(target=_spend, args=(path, 30)) for _ in range(2)]
     for process in processes:
         process.start()
     for process in processes:
         process.join()
+        assert process.exitcode == 0
     assert ByteBudget(path, SMALL).used() == (60, 60)
 
 

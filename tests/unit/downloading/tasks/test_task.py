@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import pickle
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -26,7 +27,13 @@ from arboretum_tools.testing.origin import Origin
 
 PHOTOS = range(1, 121)
 FAULTS = {3: Fault("not_found"), 8: Fault("forbidden"), 13: Fault("wrong_content"), 21: Fault("wrong_type")}
-SPAWN = multiprocessing.get_context("spawn")
+
+# A process that does one task, and tells its report.
+TASK = """
+import json, sys
+from arboretum_tools.downloading import TaskSpec, run_task
+print(json.dumps(run_task(TaskSpec.from_dict(json.loads(sys.argv[1]))).to_dict()))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -50,19 +57,16 @@ def specs(images, server, plan_of, of):
     ]
 
 
-def work(spec: TaskSpec, told) -> None:
-    told.put(run_task(spec).to_dict() | {"task": spec.task_id})
+def start(spec: TaskSpec) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", TASK, json.dumps(spec.to_dict())]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
 def test_four_tasks_side_by_side_give_the_store_of_one_run(tmp_path, server, plan_of, undisturbed):
-    images, told = tmp_path / "images", SPAWN.Queue()
-    tasks = [SPAWN.Process(target=work, args=(spec, told)) for spec in specs(images, server, plan_of, 4)]
-    for task in tasks:
-        task.start()
-    reports = [told.get(timeout=60) for _ in tasks]
-    for task in tasks:
-        task.join(60)
-        assert task.exitcode == 0
+    images = tmp_path / "images"
+    tasks = [start(spec) for spec in specs(images, server, plan_of, 4)]
+    reports = [json.loads(task.communicate(timeout=120)[0]) for task in tasks]
+    assert [task.returncode for task in tasks] == [0] * 4
     assert sum(report["requested"] for report in reports) == len(PHOTOS)
     assert sum(report["tried"] for report in reports) == len(PHOTOS)
     store = ImageStore.open(images)
@@ -75,17 +79,15 @@ def test_four_tasks_side_by_side_give_the_store_of_one_run(tmp_path, server, pla
 def test_a_task_that_is_killed_and_started_again_loses_and_repeats_nothing(
     tmp_path, server, plan_of, undisturbed
 ):
-    images, told = tmp_path / "images", SPAWN.Queue()
+    images = tmp_path / "images"
     first, second = specs(images, server, plan_of, 2)
-    victim = SPAWN.Process(target=work, args=(second, told))
-    victim.start()
+    victim = start(second)
     journal = layout.journal_path(images, 1)
-    while victim.is_alive() and not (journal.exists() and journal.read_bytes().count(b"\n") >= 10):
+    while victim.poll() is None and not (journal.exists() and journal.read_bytes().count(b"\n") >= 10):
         time.sleep(0.001)
-    assert victim.pid is not None
     victim.kill()
-    victim.join(60)
-    assert victim.exitcode == -signal.SIGKILL
+    victim.communicate(timeout=60)
+    assert victim.returncode == -signal.SIGKILL
     run_task(first)
     again = run_task(second)
     assert again.tried <= again.requested - 10
