@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -66,18 +66,21 @@ class Comparison:
     """Two models, or two sets of runs of two models, over one part.
 
     Attributes:
-        split: name of the split.
+        split: name of the split; of a set over seeds all names.
         part: which of its parts was predicted.
-        photos: of the part.
+        photos: of the part; of all splits of a set, those that are in several counted each time.
         grouped_by: what is exchanged as a whole: observation, observer or photo.
         num_groups: how many of these the part has.
+            A group that is in several splits of a set is one.
         differing_groups: in how many of these the two are not right to the same extent.
-        runs: how many predictions of the first and of the second were averaged.
+        runs: how many predictions of the first and of the second were averaged; of a set, of all its splits.
         top1: `overall`, `class_balanced`, and the shot bands of a split with a train part.
         top5: the same; None where fewer than five were given by one of them and there are more classes.
         seed: of the exchanges that were drawn.
         names: of the files of the first and of the second; empty what was in memory.
         predictions_sha256: of each run of the first and of the second, what was predicted.
+        splits: the name of each split.
+        by_split: of a set, the difference of each measure of `top1` in each of its splits; else empty.
     """
 
     split: str
@@ -92,6 +95,8 @@ class Comparison:
     seed: int
     names: tuple[tuple[str, ...], tuple[str, ...]]
     predictions_sha256: tuple[tuple[str, ...], tuple[str, ...]]
+    splits: tuple[str, ...] = ()
+    by_split: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as JSON."""
@@ -100,9 +105,9 @@ class Comparison:
 
 @takes(ComparisonOptions)
 def compare_predictions(
-    split: Split | str | Path,
-    first: Source | Sequence[str | Path],
-    second: Source | Sequence[str | Path],
+    split: Split | str | Path | Sequence[Split | str | Path],
+    first: Source | Sequence[str | Path] | Sequence[Source | Sequence[str | Path]],
+    second: Source | Sequence[str | Path] | Sequence[Source | Sequence[str | Path]],
     options: ComparisonOptions,
 ) -> Comparison:
     """Compares two models by their predictions for the same photos.
@@ -110,9 +115,12 @@ def compare_predictions(
     Of several runs of a model (seeds of its training) a photo counts by the share of them that are right. The
     interval and p then speak of these very runs and other photos, not of other runs.
 
+    Over the splits of a set (`make_family(..., seeds=...)`) the difference is the mean of those in its
+    splits. The answers to a group are exchanged at once in all splits that have it: its photos are the same.
+
     Args:
-        split: a split, or its folder.
-        first: predictions of one model, or those of its runs.
+        split: a split, or its folder; a list of them is a set over seeds.
+        first: predictions of one model, or those of its runs; of a set a list with these for each split.
         second: of the other.
         options: {options}
 
@@ -126,12 +134,22 @@ def compare_predictions(
     >>> at.compare_predictions("splits/aves-lt100", test, test).differing_groups
     0
     """
-    tested, seed = EvaluatedPart.of(split, options.part), options.seed
-    a, b = (_Hits.of(tested, side, options.missing) for side in (first, second))
+    seed = options.seed
+    splits: Sequence[Any] = split if isinstance(split, list | tuple) else [split]
+    sides: list[Any] = [first, second] if isinstance(split, list | tuple) else [[first], [second]]
+    if not splits or any(not isinstance(side, list | tuple) or len(side) != len(splits) for side in sides):
+        raise UsageError("a set of splits is compared by predictions of both models for each of them")
+    parts = [EvaluatedPart.of(one, options.part) for one in splits]
+    tested = EvaluatedPart.pooled(parts)
+    hits = [
+        [_Hits.of(part, own, options.missing) for part, own in zip(parts, side, strict=True)]
+        for side in sides
+    ]
+    a, b = (_Hits.pooled(each) for each in hits)
     apart = np.bincount(tested.sample.groups, weights=np.abs(a.first - b.first))
     top5 = None if a.five is None or b.five is None else _differences(tested, a.five, b.five, seed)
     return Comparison(
-        split=tested.split.name,
+        split=", ".join(part.split.name for part in parts),
         part=tested.name,
         photos=len(tested.labels),
         grouped_by=tested.grouped_by,
@@ -143,6 +161,8 @@ def compare_predictions(
         seed=seed,
         names=(a.names, b.names),
         predictions_sha256=(a.sha256, b.sha256),
+        splits=tuple(part.split.name for part in parts),
+        by_split=_by_split(parts, *hits) if len(parts) > 1 else {},
     )
 
 
@@ -177,18 +197,49 @@ class _Hits:
         names = tuple(map(name_of, runs))
         return cls(first / len(runs), among / len(runs) if five else None, names, tuple(hashes))
 
+    @classmethod
+    def pooled(cls, each: Sequence[_Hits]) -> _Hits:
+        """Those of several splits, one after the other."""
+        fives = [one.five for one in each if one.five is not None]
+        return cls(
+            np.concatenate([one.first for one in each]),
+            np.concatenate(fives) if len(fives) == len(each) else None,
+            tuple(name for one in each for name in one.names),
+            tuple(sha256 for one in each for sha256 in one.sha256),
+        )
+
+
+def _by_split(
+    parts: Sequence[EvaluatedPart], first: Sequence[_Hits], second: Sequence[_Hits]
+) -> dict[str, tuple[float | None, ...]]:
+    """The differences of top-1 in each split of a set."""
+    found: dict[str, list[float | None]] = {}
+    for part, a, b in zip(parts, first, second, strict=True):
+        for name, (weights, _) in _weights(part).items():
+            apart = math.fsum(weights * (a.first - b.first)) if (weights > 0).any() else None
+            found.setdefault(name, []).append(apart)
+    return {name: tuple(values) for name, values in found.items()}
+
 
 def _differences(
     tested: EvaluatedPart, first: NDArray[np.float64], second: NDArray[np.float64], seed: int
 ) -> dict[str, Difference]:
     """The measures that papers report, each as a sum over photos of weight times share of right runs."""
+    return {
+        name: _difference(tested, first, second, weights, n, seed)
+        for name, (weights, n) in _weights(tested).items()
+    }
+
+
+def _weights(tested: EvaluatedPart) -> dict[str, tuple[NDArray[np.float64], int]]:
+    """By measure, what each photo weighs in it, and what it is a mean over: photos, or classes."""
     photos = np.bincount(tested.labels, minlength=len(tested.classes))
-    weights = {"overall": np.full(len(first), 1 / len(first))}
-    sizes = {"overall": len(first)}
+    n = len(tested.labels)
+    found = {"overall": (np.full(n, 1 / n), n)}
     for name, inside in tested.means_over_classes():
-        sizes[name] = len(np.unique(tested.labels[inside]))
-        weights[name] = inside / (max(sizes[name], 1) * photos[tested.labels])
-    return {name: _difference(tested, first, second, weights[name], sizes[name], seed) for name in weights}
+        size = len(np.unique(tested.labels[inside]))
+        found[name] = inside / (max(size, 1) * photos[tested.labels]), size
+    return found
 
 
 def _difference(

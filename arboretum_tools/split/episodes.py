@@ -21,7 +21,7 @@ from arboretum_metadata.schema import EPISODES
 from arboretum_tools.errors import InfeasibleSplitError
 from arboretum_tools.options import takes
 from arboretum_tools.options.split import EpisodeOptions
-from arboretum_tools.split.drawing.joined import components
+from arboretum_tools.split.components import components
 from arboretum_tools.split.files.manifest import Split, open_split
 from arboretum_tools.stable_key import keys, text_id
 from arboretum_tools.system.atomic_files import check_output

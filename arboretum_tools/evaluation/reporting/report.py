@@ -92,6 +92,11 @@ def comparison_markdown(found: Comparison) -> str:
             ["difference", *map(_difference, each)],
             ["p", *("–" if one.p is None else f"{one.p:.4f}" for one in each)],
         ]
+        if found.by_split and measures is found.top1:
+            rows += [
+                [text_cell(f"in {split}"), *("–" if one is None else f"{100 * one:+.1f}" for one in values)]
+                for split, *values in zip(found.splits, *found.by_split.values(), strict=True)
+            ]
         lines += ["", *table(names, rows)]
     return "\n".join(lines) + "\n"
 

@@ -10,9 +10,9 @@ Only pairs are ever in Python. DuckDB finds them by what repeats, and a catalogu
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -20,6 +20,7 @@ from arboretum_metadata.schema import JOINED
 from arboretum_metadata.vocab import INATURALIST_PHOTO
 from arboretum_tools.catalog import Selection
 from arboretum_tools.photos.photo_ids import PhotoIds
+from arboretum_tools.split.components import Group, components
 from arboretum_tools.split.drawing.groups import group_sql
 from arboretum_tools.split.recipes.recipe import SplitRecipe
 from arboretum_tools.tabular.arrays import rows_to_table
@@ -33,11 +34,6 @@ STORED = ("near-duplicate", "sha256")
 
 # Pairs of these are one image; near-duplicates are only alike.
 _IDENTICAL = ("address", "sha256")
-
-_Node = TypeVar("_Node", bound=Hashable)
-
-#: Class (None where a group is one of all classes), whether the photo is alone, and the number of the group.
-_Group: TypeAlias = tuple[str | None, bool, int]
 
 _GROUPS = pa.schema(
     {
@@ -128,7 +124,7 @@ def find_joined(
     )
 
 
-def _group(photo: _Photo, *, own_class: bool) -> _Group:
+def _group(photo: _Photo, *, own_class: bool) -> Group:
     return photo.class_key if own_class else None, photo.alone, photo.group
 
 
@@ -146,18 +142,6 @@ def _among(pairs: Iterable[tuple[str, int, int]], photos: Mapping[int, _Photo]) 
             first, *others = sorted(photo for photo in members if photo in photos) or [0]
             found.update((reason, first, other) for other in others)
     return sorted(found)
-
-
-def components(pairs: Iterable[tuple[_Node, _Node]]) -> dict[_Node, list[_Node]]:
-    """The connected components of some pairs, by each of their members."""
-    of: dict[_Node, list[_Node]] = {}
-    for one, other in pairs:
-        first, second = of.setdefault(one, [one]), of.setdefault(other, [other])
-        if first is not second:
-            small, large = sorted((first, second), key=len)
-            large += small
-            of.update(dict.fromkeys(small, large))
-    return of
 
 
 def _of_one_address(selection: Selection) -> list[tuple[int, int]]:
@@ -236,7 +220,7 @@ def _in_two_classes(pairs: Iterable[tuple[str, int, int]], photos: Mapping[int, 
     return left_out
 
 
-def _groups_table(found: Mapping[_Group, list[_Group]]) -> pa.Table:
+def _groups_table(found: Mapping[Group, list[Group]]) -> pa.Table:
     firsts = {group: min(members, key=lambda one: one[1:]) for group, members in found.items()}
     rows = [
         (key, int(alone), own, int(first[1]), first[2])

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import pytest
 
 
 def test_it_prints_the_table_and_writes_the_report(arboretum, workdir, monkeypatch):
@@ -114,8 +115,33 @@ def test_a_set_over_seeds_is_averaged_and_compared_split_by_split(arboretum, wor
     assert not Path("ratios").exists()
     outcome = arboretum("evaluate", *zero, *one, *two, "--against", zero[1], one[1], two[1])
     assert outcome.code == 2
-    assert "and 3 are named" in outcome.err
-    assert "arboretum evaluate splits/set-lt20-s0 A --against B" in outcome.err
+    assert "predictions of only one of them for splits/set-lt20-s1, splits/set-lt20-s2" in outcome.err
+    assert "SPLIT A SPLIT2 A2 --against SPLIT B SPLIT2 B2" in outcome.err
+    worse = pq.read_table("splits/set-lt20-s1/test.parquet").select(["photo_id", "label"]).to_pandas()
+    worse.loc[::3, "label"] = 0
+    worse.to_csv("worse.csv", index=False)
+    command = (
+        "evaluate",
+        *zero,
+        *one,
+        "--against",
+        *zero,
+        one[0],
+        "worse.csv",
+        "--out",
+        "compared",
+        "--json",
+    )
+    outcome = arboretum(*command)
+    assert outcome.code == 0
+    other = json.loads(outcome.out)["against"]
+    assert other["splits"] == ["set-lt20-s0", "set-lt20-s1"]
+    first, second = other["by_split"]["overall"]
+    assert (first, second) == (0, pytest.approx(2 * other["top1"]["overall"]["value"]))
+    assert outcome.err.count("note: the same predictions are in set-lt20-s0.csv and set-lt20-s0.csv") == 1
+    assert "| in set-lt20-s1 | +" in Path("compared/report.md").read_text()
+    outcome = arboretum("evaluate", *zero, *apart, "--against", *zero, *apart)
+    assert outcome.code == 3
     outcome = arboretum("evaluate", *zero, "--against", zero[1])
     assert outcome.code == 0
     assert outcome.err.count("note: the same predictions are in set-lt20-s0.csv and set-lt20-s0.csv") == 1

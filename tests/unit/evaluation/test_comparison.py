@@ -1,17 +1,23 @@
 """Two models over one part: against every exchange, tried one by one."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import permutation_test
 
+from arboretum_metadata.schema import JOINED
 from arboretum_tools.errors import UsageError
 from arboretum_tools.evaluation import PredictionsError, compare_predictions, evaluate
 from arboretum_tools.evaluation.comparison import DRAWS, permutation_p
+from arboretum_tools.evaluation.evaluated_part import EvaluatedPart
 from arboretum_tools.evaluation.reporting.report import comparison_markdown
+from arboretum_tools.split.files.content_hashes import hashed
+from arboretum_tools.tabular.tables import arrow_schema
 from arboretum_tools.testing.tiny import tiny_split
 
 SPLIT = tiny_split({"train": (120, 50, 20, 5), "test": (6, 5, 4, 1)})
@@ -66,6 +72,109 @@ def test_few_terms_are_tried_one_by_one(terms):
     p, exchanges = permutation_p(values)
     assert p == pytest.approx(np.mean(np.array(sums) >= abs(values.sum()) - 1e-12))
     assert exchanges == 2 ** np.count_nonzero(terms)
+
+
+def of_seed(seed):
+    """The splits of one set: the same classes and counts, other photos, of which some are in several."""
+    rows = ROWS.to_pylist()
+    for row in rows:
+        if row["photo_id"] % 3:
+            row["photo_id"] += 1_000_000 * seed
+            row["observation_id"] += 1_000 * seed
+    rows.sort(key=lambda row: (row["label"], row["photo_id"]))
+    tables = {**SPLIT.tables, "test": pa.Table.from_pylist(rows, schema=ROWS.schema)}
+    return replace(
+        SPLIT,
+        name=f"s{seed}",
+        tables=tables,
+        meta=hashed({**SPLIT.meta, "seed": seed}, SPLIT.classes, tables),
+    )
+
+
+def answers(split, share, seed):
+    truth = split.part("test")["label"].to_numpy()
+    right = np.random.default_rng(seed).random(len(truth)) < share
+    return np.where(right, truth, (truth + 1) % 4)
+
+
+def test_over_a_set_of_seeds_the_answers_to_a_group_are_exchanged_in_all_splits_at_once():
+    splits = [of_seed(seed) for seed in range(2)]
+    first = [[answers(one, 0.8, 10 + seed)] for seed, one in enumerate(splits)]
+    second = [[answers(one, 0.4, 20 + seed)] for seed, one in enumerate(splits)]
+    found = compare_predictions(splits, first, second)
+    terms = {}
+    for split, (a,), (b,) in zip(splits, first, second, strict=True):
+        rows = split.part("test").to_pylist()
+        sizes = np.bincount([row["label"] for row in rows])
+        for row, one, other in zip(rows, a, b, strict=True):
+            apart = int(one == row["label"]) - int(other == row["label"])
+            group = row["label"], row["observation_id"]
+            terms[group] = terms.get(group, 0) + apart / (2 * 4 * sizes[row["label"]])
+    assert found.num_groups == len(terms)
+    assert len(terms) < 2 * compare_predictions(splits[0], first[0], second[0]).num_groups
+    one = found.top1["class_balanced"]
+    assert one.value == pytest.approx(sum(terms.values()))
+    assert one.p == permutation_p(np.array([terms[group] for group in sorted(terms)]))[0]
+    alone = [compare_predictions(*each) for each in zip(splits, first, second, strict=True)]
+    assert one.value == pytest.approx(np.mean([each.top1["class_balanced"].value for each in alone]))
+    by_split = [each.top1["overall"].value for each in alone]
+    assert found.by_split["overall"] == pytest.approx(by_split)
+    assert (found.splits, found.runs) == (("s0", "s1"), (2, 2))
+    lines = comparison_markdown(found).splitlines()
+    assert f"| in s1 | {100 * by_split[1]:+.1f} |" in "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda split: split, "they are the same split"),
+        (lambda split: tiny_split({"train": (120, 50, 21, 5), "test": (6, 5, 4, 1)}), "other train photos"),
+        (lambda split: tiny_split({"train": (120, 50, 20, 5), "test": (6, 5, 3, 2)}), "other photos"),
+        (lambda split: tiny_split({"train": (120, 50, 20), "test": (6, 5, 5)}), "other classes"),
+        (
+            lambda split: replace(of_seed(1), meta={**of_seed(1).meta, "group_by": "photo"}),
+            "grouped by other",
+        ),
+    ],
+)
+def test_splits_that_are_no_set_are_not_averaged(change, message):
+    splits = [SPLIT, change(SPLIT)]
+    predicted = [[one.part("test")["label"].to_numpy()] for one in splits]
+    with pytest.raises(PredictionsError, match=message):
+        compare_predictions(splits, predicted, predicted)
+    with pytest.raises(UsageError, match="predictions of both models for each"):
+        compare_predictions(splits, predicted, predicted[:1])
+
+
+def test_photos_that_show_the_same_are_one_draw():
+    """Two observations are joined in one class, and the same two are not where they stand in another."""
+    rows = ROWS.to_pylist()
+    other = sorted({row["observation_id"] for row in rows if row["label"] == 0})[:2]
+    pair = {"by": "photo", "photo_id": 1, "group": other[0], "other_group": other[1], "alone": False}
+    pair |= {"other_alone": False, "left_out": False, "other_id": None, "class_key": None}
+    joined = pa.Table.from_pylist([{**pair, "other_class_key": None}], schema=arrow_schema(JOINED))
+    one = replace(SPLIT, joined=joined, meta={**SPLIT.meta, "group_by": "observation"})
+    plain, found = (EvaluatedPart.of(split, "test") for split in (SPLIT, one))
+    assert found.sample.num_groups == plain.sample.num_groups - 1
+    inside = np.array([row["label"] == 0 and row["observation_id"] in other for row in rows])
+    assert len(set(found.sample.groups[inside].tolist())) == 1
+    assert evaluate(one, TRUTH).num_groups == found.sample.num_groups
+    # Pairs that are left out join nothing.
+    out = pa.Table.from_pylist([{**pair, "other_class_key": None, "left_out": True}], schema=joined.schema)
+    assert EvaluatedPart.of(replace(one, joined=out), "test").sample.num_groups == plain.sample.num_groups
+
+
+def test_two_copies_in_a_split_by_photos_join_their_observations():
+    rows = ROWS.to_pylist()
+    first = rows[0]
+    copy = next(r for r in rows if r["label"] == 0 and r["observation_id"] != first["observation_id"])
+    pair = {"by": "address", "photo_id": first["photo_id"], "other_id": copy["photo_id"], "left_out": False}
+    pair |= {"class_key": None, "other_class_key": None, "alone": False, "other_alone": False}
+    pair |= {"group": first["photo_id"], "other_group": copy["photo_id"]}
+    joined = pa.Table.from_pylist([pair], schema=arrow_schema(JOINED))
+    split = replace(SPLIT, joined=joined, meta={**SPLIT.meta, "group_by": "photo"})
+    plain = EvaluatedPart.of(SPLIT, "test").sample
+    assert EvaluatedPart.of(split, "test").sample.num_groups == plain.num_groups - 1
 
 
 def test_many_terms_agree_with_scipy_and_with_themselves():

@@ -25,7 +25,8 @@ class OwnOptions:
         Sequence[Path],
         Option(
             "Predictions of another model for the same photos: the difference, its interval, and p. "
-            "Several are runs of that model: every file up to the next option belongs to --against.",
+            "Several are runs of that model: every file up to the next option belongs to --against; a folder "
+            "among them is the split of those behind it, as among PREDICTIONS.",
             metavar="PREDICTIONS...",
             many=True,
             commas=False,
@@ -68,6 +69,7 @@ def evaluate(
     Examples:
         arboretum evaluate splits/aves-lt100 splits/aves-lt100/test.parquet --cuts 2,5 --out perfect
         arboretum evaluate splits/balanced splits/balanced/test.parquet --against splits/balanced/test.parquet
+        arboretum evaluate splits/s0 a0.npz splits/s1 a1.npz --against splits/s0 b0.npz splits/s1 b1.npz
     """
     from arboretum_tools import compare_predictions, open_split, summarize_runs
     from arboretum_tools import evaluate as run
@@ -75,28 +77,33 @@ def evaluate(
     from arboretum_tools.evaluation.reporting.report import report, save
 
     against, out = own.against, own.out
-    splits = dict.fromkeys([split, *(path for path in [*predictions, *(against or ())] if path.is_dir())])
-    if against and len(splits) > 1:
+    mine, theirs = _by_split(split, predictions), _by_split(split, against)
+    if against and list(mine) != list(theirs):
+        alone = [str(path) for path in dict.fromkeys([*mine, *theirs]) if (path in mine) != (path in theirs)]
         raise UsageError(
-            f"--against compares over one split, and {len(splits)} are named",
-            hint=f"Compare split by split: arboretum evaluate {split} A --against B, where A and B are what "
-            "the two models predict of that split.",
+            "two models are compared over the same splits, in one order"
+            + (f"; there are predictions of only one of them for {', '.join(alone)}" if alone else ""),
+            hint="Name the split before what is predicted of it, on both sides: SPLIT A SPLIT2 A2 --against "
+            "SPLIT B SPLIT2 B2.",
         )
-    opened, files, evaluations = open_split(split), [], []
-    for path in predictions:
-        if path.is_dir():
-            opened = open_split(path)
-            continue
-        files.append(path)
-        evaluations.append(run(opened, path, **options))
+    splits = {path: open_split(path) for path in mine}
+    files = [file for own in mine.values() for file in own]
+    others = [file for own in theirs.values() for file in own]
     if not files:
         raise UsageError("no predictions are named, only splits")
+    evaluations = [run(splits[path], file, **options) for path, own in mine.items() for file in own]
     found = evaluations[0] if len(evaluations) == 1 else summarize_runs(evaluations)
     predicted = {name: value for name, value in options.items() if name not in ("cuts", "bias")}
-    other = compare_predictions(opened, files, against, **predicted) if against else None
+    other = None
+    if len(splits) > 1 and theirs:
+        sides = [list(mine.values()), list(theirs.values())]
+        other = compare_predictions(list(splits.values()), *sides, **predicted)
+    elif theirs:
+        other = compare_predictions(splits[next(iter(mine))], files, others, **predicted)
     answers = [(one.sha256[one.part], one.predictions_sha256) for one in evaluations]
-    answers += [(answers[0][0], sha256) for sha256 in (other.predictions_sha256[1] if other else ())]
-    for names in _same([*files, *(against or ())], answers):
+    photos = [splits[path].sha256[evaluations[0].part] for path, own in theirs.items() for _ in own]
+    answers += zip(photos, other.predictions_sha256[1] if other else (), strict=True)
+    for names in _same([*files, *others], answers):
         say(f"note: the same predictions are in {' and '.join(names)}, as if one model had been taken twice")
     folder, written = out or files[0].with_name(f"{files[0].stem}-report"), []
     drawn = find_spec("matplotlib") is not None
@@ -114,6 +121,17 @@ def evaluate(
         say(f"written to {path}")
     if written and not drawn:
         say("no figure: matplotlib is not installed (pip install '.[plots]' in the clone)")
+
+
+def _by_split(split: Path, paths: Sequence[Path]) -> dict[Path, list[Path]]:
+    """Files of predictions by the folder of their split: the last one named before them."""
+    found: dict[Path, list[Path]] = {}
+    for path in paths:
+        if path.is_dir():
+            split = path
+        else:
+            found.setdefault(split, []).append(path)
+    return found
 
 
 def _same(files: Sequence[Path], answers: Sequence[tuple[str, str]]) -> Iterator[list[str]]:
