@@ -30,6 +30,7 @@ from arboretum_tools.catalog.layouts.files import default_path
 from arboretum_tools.catalog.sources.containers import file_member
 from arboretum_tools.catalog.sources.convert import spool, uuid_sql
 from arboretum_tools.catalog.sources.delimited import COMMA, TAB, header, with_header
+from arboretum_tools.display import notebook_views
 from arboretum_tools.display.progress import shows_progress
 from arboretum_tools.errors import BadInputError, CatalogError
 from arboretum_tools.events import StageFinished, StageStarted, UnitDone
@@ -75,6 +76,8 @@ class AnnotateReport:
     kept: int
     known_before: int
     known: int
+
+    _repr_html_ = notebook_views.report
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""

@@ -13,6 +13,7 @@ from arboretum_tools.catalog.layouts.files import default_path
 from arboretum_tools.catalog.layouts.layout import open_layout
 from arboretum_tools.catalog.layouts.relations import Relations
 from arboretum_tools.catalog.selection import Selection
+from arboretum_tools.display import notebook_views
 from arboretum_tools.errors import SeveralTaxaError, TaxonError, UnknownTaxonError
 from arboretum_tools.events import Note, OnEvent, ignore
 from arboretum_tools.options import takes
@@ -31,6 +32,13 @@ class Catalog(Relations):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (open_catalog, (self.path,))
+
+    def _repr_html_(self) -> str:
+        rows: list[tuple[str, object]] = [("layout", self.layout)]
+        if self.counted:
+            # A raw one would have to be read for it.
+            rows.append(("photos", len(self)))
+        return notebook_views.card(f"Catalogue {self.path}", notebook_views.table(("", ""), rows))
 
     # -- names
 

@@ -16,6 +16,7 @@ from arboretum_metadata.vocab import RANKS, VOCABULARIES
 from arboretum_tools.catalog.building import rejected
 from arboretum_tools.catalog.building.losses import REASONS as LOSSES
 from arboretum_tools.catalog.catalog import Catalog
+from arboretum_tools.display import notebook_views
 from arboretum_tools.system.atomic_files import check_output
 from arboretum_tools.tabular.query import identifier, literal
 from arboretum_tools.tabular.tables import write_table
@@ -68,6 +69,8 @@ class CheckReport:
     def sound(self) -> bool:
         """Whether nothing fatal was found."""
         return not any(finding.fatal for finding in self.findings)
+
+    _repr_html_ = notebook_views.report
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""

@@ -10,6 +10,7 @@ from typing import Any
 from arboretum_metadata.vocab import COMMON_NAMES, RANKS
 from arboretum_tools.catalog.catalog import Catalog
 from arboretum_tools.catalog.inactive import InactiveName
+from arboretum_tools.display import notebook_views
 from arboretum_tools.options.catalog import TaxonOptions
 from arboretum_tools.options.select import RARITIES
 from arboretum_tools.tabular.query import identifier
@@ -77,6 +78,8 @@ class TaxonReport:
     grades: Mapping[str, int]
     iucn: Mapping[str, int]
     branches: tuple[Branch, ...]
+
+    _repr_html_ = notebook_views.report
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""

@@ -14,6 +14,7 @@ from typing import Any
 from arboretum_metadata.vocab import GROUPS, RANKS
 from arboretum_tools.catalog.catalog import Catalog
 from arboretum_tools.catalog.selection import Selection, SpeciesCount
+from arboretum_tools.display import notebook_views
 from arboretum_tools.errors import BadInputError
 from arboretum_tools.imaging import figures as drawing
 from arboretum_tools.options import takes
@@ -68,6 +69,8 @@ class CatalogStats:
     def counts(self) -> tuple[int, ...]:
         """Photos of every species, most first; made of `tail` each time that it is asked for."""
         return tuple(chain.from_iterable(repeat(photos, species) for photos, species in self.tail))
+
+    _repr_html_ = notebook_views.report
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON; the long tail is left to the tables."""

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import base64
 import html
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from arboretum_tools.taxa.bands import Band, shot_band
 from arboretum_tools.wording import counted
@@ -20,6 +23,51 @@ _COLORS: dict[Band, str] = {"many": "#2a8c9a", "medium": "#d99320", "few": "#cf5
 _MOST_BARS = 400
 
 _HEIGHT = 90
+
+# Rows of a report that are shown.
+_MOST_ROWS = 60
+
+
+class Reported(Protocol):
+    """A report: what it says as JSON."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Something that a notebook shows where it is the last line of a cell.
+
+    Attributes:
+        html: what is shown.
+    """
+
+    html: str
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+
+def report(said: Reported, *views: str) -> str:
+    """What a report says, as a small table: numbers and texts, and those of its groups beside their names."""
+    title = re.sub(r"(?<=[a-z])([A-Z])", lambda letter: f" {letter[1].lower()}", type(said).__name__)
+    rows = list(_rows(said.to_dict()))
+    more = line(f"and {len(rows) - _MOST_ROWS:,} more in to_dict()") if len(rows) > _MOST_ROWS else ""
+    return card(title, *views, table(("", ""), rows[:_MOST_ROWS]), more)
+
+
+def _rows(said: Mapping[str, Any], within: str = "") -> Iterable[tuple[str, object]]:
+    for key, value in said.items():
+        name = f"{within}{str(key).replace('_', ' ')}"
+        if isinstance(value, Mapping):
+            # Groups in groups are for programs.
+            yield from _rows(value, f"{name}, ") if not within else ()
+        elif isinstance(value, list | tuple):
+            if value:
+                yield name, counted(len(value), "entry") if len(value) != 1 else str(value[0])
+        elif value is not None and value != "":
+            yield name, f"{value:.4g}" if isinstance(value, float) else value
 
 
 def card(title: str, *parts: str) -> str:
@@ -40,7 +88,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def _cell(value: object) -> str:
-    if isinstance(value, int):
+    if isinstance(value, int) and not isinstance(value, bool):
         return f'<td style="text-align:right">{value:,}</td>'
     return f'<td style="text-align:left">{html.escape("" if value is None else str(value))}</td>'
 

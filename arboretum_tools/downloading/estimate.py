@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from arboretum_tools.display import notebook_views
 from arboretum_tools.downloading.network.budget import ByteAllowance, seconds_within
 from arboretum_tools.errors import BadInputError, OutOfSpaceError
 from arboretum_tools.options.store import SHARD_BYTES, SHARD_PHOTOS
@@ -76,6 +77,8 @@ class DownloadEstimate:
     budget_left: tuple[int, int] | None = None
     classes: int | None = None
     licenses: Mapping[str, int] | None = None
+
+    _repr_html_ = notebook_views.report
 
     def to_dict(self) -> dict[str, Any]:
         """The same, JSON-able."""

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from arboretum_tools.display import notebook_views
 from arboretum_tools.errors import TooManyFailuresError
 from arboretum_tools.events import Event, PhotoDone, ShardFinished
 
@@ -94,6 +95,8 @@ class DownloadReport:
     def failure_rate(self) -> float:
         """Share of the photos asked for that failed, 0 to 1."""
         return self.failures / self.requested if self.requested else 0.0
+
+    _repr_html_ = notebook_views.report
 
     def to_dict(self) -> dict[str, Any]:
         """The same, JSON-able."""

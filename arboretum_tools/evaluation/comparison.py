@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from arboretum_tools.display import notebook_views
 from arboretum_tools.errors import UsageError
 from arboretum_tools.evaluation.evaluated_part import EvaluatedPart
 from arboretum_tools.evaluation.measures.intervals import score_interval
@@ -97,6 +98,8 @@ class Comparison:
     predictions_sha256: tuple[tuple[str, ...], tuple[str, ...]]
     splits: tuple[str, ...] = ()
     by_split: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
+
+    _repr_html_ = notebook_views.report
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as JSON."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from arboretum_tools.display import notebook_views
 from arboretum_tools.errors import UsageError
 from arboretum_tools.evaluation.evaluated_part import NO_BAND, EvaluatedPart
 from arboretum_tools.evaluation.measures.by_traits import by_traits
@@ -139,6 +140,8 @@ class Evaluation:
     per_class: tuple[Mapping[str, Any], ...]
     sha256: Mapping[str, str]
     predictions_sha256: str
+
+    _repr_html_ = notebook_views.report
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as JSON."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from arboretum_tools.display import notebook_views
 from arboretum_tools.errors import UsageError
 from arboretum_tools.evaluation.evaluation import Evaluation
 from arboretum_tools.evaluation.measures.intervals import Estimate
@@ -64,6 +65,8 @@ class Runs:
     ranks: Mapping[str, Spread]
     others: Mapping[str, Spread]
     evaluations: tuple[Evaluation, ...]
+
+    _repr_html_ = notebook_views.report
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as JSON."""

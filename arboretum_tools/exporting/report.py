@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from arboretum_tools.display import notebook_views
 from arboretum_tools.exporting.base import Exporter, Source
 from arboretum_tools.system.atomic_files import read_json, sha256_of_json, write_json
 from arboretum_tools.version import __version__
@@ -42,6 +43,8 @@ class ExportReport:
     files: int
     size_bytes: int
     details: Mapping[str, Any]
+
+    _repr_html_ = notebook_views.report
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON-able values."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from arboretum_metadata.schema import CLASSES, PART
+from arboretum_tools.display import notebook_views
 from arboretum_tools.errors import ExportError
 from arboretum_tools.options import takes
 from arboretum_tools.options.publish import PublishOptions
@@ -45,6 +46,8 @@ class Publication:
     files: dict[str, int]
     split_sha256: str | None
     doi: str | None
+
+    _repr_html_ = notebook_views.report
 
     def to_dict(self) -> dict[str, Any]:
         """The same, JSON-able."""

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from arboretum_tools.display import notebook_views
 from arboretum_tools.imaging import figures
 from arboretum_tools.split.files.manifest import Split, open_split
 from arboretum_tools.split.stats import gini
@@ -91,6 +92,8 @@ class SplitBias:
     classes: tuple[ClassBias, ...]
     cells: Mapping[str, Mapping[tuple[int, int], int]]
     lorenz: Mapping[str, tuple[int, ...]]
+
+    _repr_html_ = notebook_views.report
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from arboretum_metadata.schema import CLASSES
 from arboretum_metadata.vocab import GROUPS, RANKS
+from arboretum_tools.display import notebook_views
 from arboretum_tools.imaging import figures
 from arboretum_tools.options import takes
 from arboretum_tools.options.split import SplitStatsOptions
@@ -82,6 +83,18 @@ class SplitStats:
     counts: tuple[int, ...]
     test_observations: tuple[int, ...] = ()
     split_sha256: str | None = None
+
+    def _repr_html_(self) -> str:
+        return notebook_views.report(self, notebook_views.curve(self.counts))
+
+    def plot(self) -> notebook_views.View:
+        """The long tail as a curve, for notebooks; figures as files are drawn by the extra `plots`.
+
+        >>> import arboretum_tools as at
+        >>> at.split_stats("splits/aves-lt100").plot().html[:4]
+        '<svg'
+        """
+        return notebook_views.View(notebook_views.curve(self.counts))
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as JSON."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from arboretum_metadata.vocab import WITHDRAWN
+from arboretum_tools.display import notebook_views
 from arboretum_tools.display.progress import shows_progress
 from arboretum_tools.errors import StoreError, UsageError, VerificationError
 from arboretum_tools.events import StageFinished, StageStarted, UnitDone
@@ -55,6 +56,8 @@ class MergeReport:
     others: int
     passed_over: int
     plans: int
+
+    _repr_html_ = notebook_views.report
 
     def to_dict(self) -> dict[str, Any]:
         """The same, JSON-able."""

@@ -21,6 +21,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from arboretum_metadata.vocab import WITHDRAWN
+from arboretum_tools.display import notebook_views
 from arboretum_tools.display.progress import shows_progress
 from arboretum_tools.errors import VerificationError
 from arboretum_tools.events import OnEvent, StageFinished, StageStarted, UnitDone, ignore
@@ -69,6 +70,8 @@ class PruneReport:
     shards: int
     open_shards: int
     applied: bool
+
+    _repr_html_ = notebook_views.report
 
     def to_dict(self) -> dict[str, Any]:
         """The same, JSON-able."""

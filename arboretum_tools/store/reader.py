@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from arboretum_metadata.schema import INDEX
+from arboretum_tools.display import notebook_views
 from arboretum_tools.errors import MissingPhotosError, StoreError, VerificationError
 from arboretum_tools.store.locations import Locations
 from arboretum_tools.store.shards import layout, tar
@@ -79,6 +80,10 @@ class ImageStore:
 
     def __repr__(self) -> str:
         return f"ImageStore({self.location!r}, size={self.config.size!r})"
+
+    def _repr_html_(self) -> str:
+        rows: list[tuple[str, object]] = [("size", self.config.size), ("shards", len(self.shards()))]
+        return notebook_views.card(f"Image store {self.location}", notebook_views.table(("", ""), rows))
 
     @property
     def location(self) -> str:

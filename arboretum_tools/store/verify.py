@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from arboretum_tools.display import notebook_views
 from arboretum_tools.display.progress import shows_progress
 from arboretum_tools.errors import ArboretumError, StoreError, VerificationError
 from arboretum_tools.events import ShardFinished, StageFinished, StageStarted
@@ -76,6 +77,8 @@ class Verification:
     damages: tuple[Damage, ...]
     damaged: int
     seconds: float
+
+    _repr_html_ = notebook_views.report
 
     def to_dict(self) -> dict[str, Any]:
         """The same, JSON-able."""

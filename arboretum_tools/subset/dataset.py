@@ -194,10 +194,52 @@ class Subset(Sequence[Item]):
         )
 
     def _repr_html_(self) -> str:
+        counts = np.bincount(self.labels, minlength=self.classes.num_rows).tolist()
+        return notebook_views.card(
+            repr(self),
+            notebook_views.curve(counts),
+            notebook_views.strip(self._thumbnails(self._spread(_SHOWN))),
+        )
+
+    def show(self, n: int = 24, by: str | None = None) -> notebook_views.View:
+        """Photos side by side, for notebooks.
+
+        Args:
+            n: how many.
+            by: `class` deals them out over the classes from head to tail; None spreads them over the subset,
+                which shows large classes more often.
+
+        Raises:
+            UsageError: `n` is below 1, or there is no such `by`.
+
+        >>> import arboretum_tools as at
+        >>> train = at.load_subset("splits/aves-lt100", images="images", part="train")
+        >>> train.show(21, by="class").html.count("<img")
+        21
+        """
+        if n < 1:
+            raise UsageError(f"n must be 1 or more, not {n}")
+        if by not in (None, "class"):
+            raise UsageError(f"photos cannot be shown by {by!r}", hint='There is by="class".')
+        positions = self._spread(n) if by is None else self._by_class(n)
+        return notebook_views.View(notebook_views.strip(self._thumbnails(positions)))
+
+    def _spread(self, n: int) -> NDArray[np.int64]:
+        """Positions evenly over the subset, so that a sorted one shows its head and its tail."""
+        return np.unique(np.linspace(0, len(self) - 1, min(n, len(self))).round().astype(np.int64))
+
+    def _by_class(self, n: int) -> NDArray[np.int64]:
+        """The first photos of each class in turn, until there are so many; in the order of the classes."""
+        order = np.argsort(self.labels, kind="stable")
+        labels = self.labels[order]
+        # Which one of its class each photo is.
+        nth = np.arange(len(order)) - np.searchsorted(labels, labels)
+        chosen = np.lexsort((labels, nth))[:n]
+        return order[np.sort(chosen)]
+
+    def _thumbnails(self, positions: NDArray[np.int64]) -> list[tuple[bytes, str]]:
         from arboretum_tools.imaging.images import thumbnail
 
-        # Evenly over the subset, so that a sorted one shows its head and its tail.
-        positions = np.unique(np.linspace(0, len(self) - 1, min(_SHOWN, len(self))).round().astype(int))
         photos = []
         for position in positions.tolist():
             _, scientific, common = self._names[self.labels[position]]
@@ -206,8 +248,7 @@ class Subset(Sequence[Item]):
                 photos.append((thumbnail(self.read_bytes(position), 120, name=name), common or scientific))
             except ArboretumError as error:
                 photos.append((b"", error.message))
-        counts = np.bincount(self.labels, minlength=self.classes.num_rows).tolist()
-        return notebook_views.card(repr(self), notebook_views.curve(counts), notebook_views.strip(photos))
+        return photos
 
     @property
     def class_names(self) -> list[str]:

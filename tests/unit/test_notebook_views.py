@@ -7,6 +7,7 @@ import pytest
 import arboretum_tools as at
 from arboretum_metadata.sample import catalog_path
 from arboretum_tools.display.notebook_views import curve
+from arboretum_tools.errors import UsageError
 from arboretum_tools.store.shards.layout import tar_path
 from arboretum_tools.testing.tiny import MARKUP, tiny_split, tiny_store, with_markup
 
@@ -81,6 +82,44 @@ def test_names_stay_text(tmp_path):
         assert MARKUP in shown.text
         assert "script" not in shown.tags
         assert "x" not in shown.sources
+
+
+def test_a_part_shows_as_many_photos_as_are_asked_for_of_every_class(tmp_path):
+    split = tiny_split()
+    store = tiny_store(tmp_path / "images", split)
+    train = at.load_subset(split, images=store.path, part="train")
+    for n, by in ((8, "class"), (9, "class"), (4, None), (500, "class")):
+        shown = Shown(train.show(n, by=by).html)
+        assert len(shown.sources) == min(n, len(train))
+    two_each = Shown(train.show(8, by="class").html).text
+    assert [two_each.count(name) for name in ("American Robin", "Raven")] == [2, 2]
+    with pytest.raises(UsageError, match="n must be 1 or more"):
+        train.show(0)
+    with pytest.raises(UsageError, match="cannot be shown by 'colour'"):
+        train.show(3, by="colour")
+
+
+def test_reports_catalogues_stores_and_audits_show_what_they_say(tmp_path):
+    split = tiny_split()
+    store = tiny_store(tmp_path / "images", split)
+    split.save(tmp_path / "split")
+    found = Shown(at.verify_store(store.path)._repr_html_())
+    assert "Verification" in found.text
+    assert f"photos{sum(split.num_photos(part) for part in split.parts)}" in found.text
+    report = at.export(split, images=store.path, to=tmp_path / "csv", format="csv")
+    assert "Export report" in Shown(report._repr_html_()).text
+    assert "photos, train58" in Shown(report._repr_html_()).text
+    stats = at.split_stats(split)
+    assert Shown(stats._repr_html_()).tags.count("rect") == split.num_classes
+    assert stats.plot()._repr_html_() == split.plot().html
+    audit = at.audit_split(tmp_path / "split")
+    assert audit.checks[0].name in Shown(audit._repr_html_()).text
+    assert "shards" in Shown(store._repr_html_()).text
+    catalog = at.open_catalog(catalog_path())
+    assert "raw" in Shown(catalog._repr_html_()).text
+    built = at.build_catalog(catalog_path(), tmp_path / "built")
+    assert "Build report" in Shown(built._repr_html_()).text
+    assert f"photos{built.photos:,}" in Shown(at.open_catalog(tmp_path / "built")._repr_html_()).text
 
 
 @pytest.mark.parametrize(("classes", "bars"), [(0, 0), (1, 1), (400, 400), (300_000, 400)])

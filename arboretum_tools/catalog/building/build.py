@@ -35,6 +35,7 @@ from arboretum_tools.catalog.layouts import built_files, raw
 from arboretum_tools.catalog.layouts.built import TAXON_COLUMNS
 from arboretum_tools.catalog.layouts.files import default_path
 from arboretum_tools.catalog.sources import Source
+from arboretum_tools.display import notebook_views
 from arboretum_tools.display.progress import shows_progress
 from arboretum_tools.errors import CatalogError, UsageError
 from arboretum_tools.events import Note, StageFinished, StageStarted, UnitDone
@@ -93,6 +94,8 @@ class BuildReport:
     coverage: Mapping[str, Mapping[str, int]]
     notes: tuple[str, ...]
     resumed_parts: int
+
+    _repr_html_ = notebook_views.report
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from arboretum_metadata.schema import CLASSES, EXCLUDED, JOINED, NEAR_DUPLICATES, PART, UNUSED_CLASSES, Table
+from arboretum_tools.display import notebook_views
 from arboretum_tools.display.progress import shows_progress
 from arboretum_tools.errors import SplitError, UsageError
 from arboretum_tools.options import takes
@@ -68,6 +69,13 @@ class Audit:
     near_duplicates: pa.Table | None = None
     split_sha256: str | None = None
     as_expected: Check | None = None
+
+    def _repr_html_(self) -> str:
+        rows = [(check.name, check.outcome, check.detail) for check in self.checks]
+        verdict = "every promise is kept" if self.ok else f"{len(self.broken):,} of its promises are broken"
+        return notebook_views.card(
+            f"{self.path}: {verdict}", notebook_views.table(("promise", "outcome", "found"), rows)
+        )
 
     @property
     def ok(self) -> bool:

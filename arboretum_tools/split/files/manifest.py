@@ -81,6 +81,15 @@ class Split:
             notebook_views.table(("part", "photos"), rows),
         )
 
+    def plot(self) -> notebook_views.View:
+        """The long tail of what is trained on as a curve, from head to tail, for notebooks.
+
+        >>> import arboretum_tools as at
+        >>> at.open_split("splits/aves-lt100").plot().html[:4]
+        '<svg'
+        """
+        return notebook_views.View(notebook_views.curve(self.class_counts))
+
     @property
     def parts(self) -> tuple[str, ...]:
         """The parts that exist, train first."""
