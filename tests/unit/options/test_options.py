@@ -11,6 +11,7 @@ from typing import Annotated
 
 import pytest
 import typer.main
+from typer.models import OptionInfo
 
 import arboretum_tools
 from arboretum_cli import main
@@ -80,7 +81,9 @@ SHARED = {"--help", "-h"} | {
     for module in (shared, volume)
     for declaration in vars(module).values()
     for mark in getattr(declaration, "__metadata__", ())
-    for name in getattr(mark, "param_decls", None) or ()
+    if isinstance(mark, OptionInfo)
+    # Typer keeps the first name of an annotation as its default.
+    for name in (mark.default, *(mark.param_decls or ()))
 }
 
 #: What public functions take by name besides options: how they tell of their progress, things they work on
