@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import hmac
 import json
+import logging
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from arboretum_tools.browsing.columns import MOST_ROWS
 from arboretum_tools.browsing.filters import Filter
@@ -62,6 +64,11 @@ _MOST_BYTES = 1 << 20
 
 _COOKIE = "arboretum_token"
 
+_LOG = logging.getLogger(__name__)
+# Whoever sends what is no question (an address of 9 kB, half a header) is told so by the answer; on the
+# terminal it would be a traceback each time.
+_LOG.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError)))
+
 # Images that are read and shrunk at the same time.
 _WORKERS = 4
 
@@ -97,7 +104,7 @@ class Answers:
 
     async def begin(self, socket_: socket.socket) -> Callable[[], Awaitable[None]]:
         """Answers at a socket that listens, and gives what ends that; now the photos are looked up."""
-        runner = web.AppRunner(self._application(), access_log=None)
+        runner = web.AppRunner(self._application(), access_log=None, logger=_LOG)
         await runner.setup()
         await web.SockSite(runner, socket_).start()
         self._filling = self._pool.submit(self._fill)

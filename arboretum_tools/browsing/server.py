@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import ipaddress
-import os
 import secrets
 import socket
 import threading
@@ -214,8 +213,10 @@ def _bound(host: str, port: int | None) -> socket.socket:
             if error.errno != errno.EADDRINUSE:
                 break
     assert problem is not None
+    # What cannot be looked up has a number below 0 of its own, and Python adds where it was while it tried.
+    why = str(problem.strerror or problem).partition(" (while ")[0]
     where = f"{host}:{port}" if port is not None else host
     raise BadInputError(
-        f"the page cannot be served at {where}: {os.strerror(problem.errno) if problem.errno else problem}",
+        f"the page cannot be served at {where}: {why}",
         hint="Name another --port (0 = any that is free) or --host.",
     )

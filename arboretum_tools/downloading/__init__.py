@@ -62,7 +62,7 @@ def download(what: PhotoSource | Iterable[int], options: DownloadArguments) -> D
 
     Raises:
         DownloadFailedError: it is finished, with more failures than `max_failure_rate`; what came is kept.
-        StoreError: the store has another size or resize, is damaged, or another download writes into it.
+        StoreError: the store has another size or resize, is damaged, or another command writes into it.
         TargetExistsError: `images` holds something else.
         OutOfSpaceError: the disk is too small, or ran full; what came is kept.
         ProcessDiedError: processes of it are killed again and again; what came is kept.

@@ -42,9 +42,22 @@ class Box:
 
     def __post_init__(self) -> None:
         if not (-90 <= self.south <= self.north <= 90):
-            raise UsageError(f"box: south {self.south} and north {self.north} must rise from -90 to 90")
+            raise UsageError(
+                f"box: south {self.south} and north {self.north} must rise from -90 to 90", hint=self._other
+            )
         if not (-180 <= self.west <= 180 and -180 <= self.east <= 180):
-            raise UsageError(f"box: west {self.west} and east {self.east} must lie between -180 and 180")
+            raise UsageError(
+                f"box: west {self.west} and east {self.east} must lie between -180 and 180", hint=self._other
+            )
+
+    @property
+    def _other(self) -> str:
+        """What to do about a box that is none: it may have latitude first, as many maps say it."""
+        text = "A box is west,south,east,north: longitude first."
+        west, south, east, north = self.south, self.west, self.north, self.east
+        if -90 <= south <= north <= 90 and -180 <= west <= 180 and -180 <= east <= 180:
+            text += f" With latitude first it would be {west:g},{south:g},{east:g},{north:g}."
+        return text
 
     @classmethod
     def parse(cls, text: str) -> Box:

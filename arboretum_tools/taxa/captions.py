@@ -196,7 +196,7 @@ class Templates:
             UsageError: it says something else.
         """
         try:
-            payload = tomllib.loads(regular(path).read_text("utf-8"))
+            payload = tomllib.loads(regular(path).read_text("utf-8-sig"))
         except (OSError, ValueError, RecursionError) as error:
             raise BadInputError(f"the caption templates {path} cannot be read: {one_line(error)}") from error
         if not payload:

@@ -460,3 +460,23 @@ def test_an_error_cannot_move_the_cursor(arboretum, workdir):
     outcome = arboretum("select", "--taxa", "Aves\x1b[2J")
     assert outcome.code == 5
     assert "\x1b" not in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("make-split", "--val-per-class", "0.5"), "'--val-per-class': '0.5' is not a whole number"),
+        (("make-split", "--seed", "9" * 5000), "is not a whole number"),
+        (("download", "--max-failure-rate", "few"), "'few' is not a number"),
+        (("select", "--limit", ""), "'' is not a whole number"),
+        (("select", "--bbox", "47,-122,48,-121"), "With latitude first it would be -122,47,-121,48."),
+        (("select", "--bbox", "1,95,2,96"), "longitude first"),
+        (("select", "--bbox", "nan,0,1,1"), "west nan"),
+    ],
+    ids=lambda value: " ".join(value)[:40] if isinstance(value, tuple) else None,
+)
+def test_a_number_that_is_none_is_named(arboretum, workdir, flags, said):
+    outcome = arboretum(*flags)
+    assert outcome.code == 2
+    assert said in " ".join(outcome.err.split())
+    assert len(outcome.err) < 600

@@ -91,6 +91,22 @@ def test_a_bad_file_is_one_error_that_names_it(arboretum, text, told):
     assert told in outcome.err
 
 
+def test_a_byte_order_mark_is_no_part_of_a_file(arboretum, tmp_path):
+    Path("arboretum.toml").write_text(f'catalog = "{catalog_path()}"\n', "utf-8-sig")
+    Path("recipe.toml").write_text('taxa = "Mollusca"\nlt-ratio = 2\n', "utf-8-sig")
+    small = ("--val-per-class", "1", "--test-per-class", "1", "--out", "split")
+    outcome = arboretum("make-split", "--recipe", "recipe.toml", *small)
+    assert outcome.code == 0, outcome.err
+    # What is split is said first, unless nothing but the result is asked for.
+    assert outcome.out.startswith("from the catalogue at ")
+    quiet = arboretum("make-split", "--recipe", "recipe.toml", *small, "--quiet")
+    assert "from the catalogue" not in quiet.out
+    assert quiet.out.splitlines() == [
+        *outcome.out.splitlines()[1:-1],
+        "split was there already, the same split; nothing written",
+    ]
+
+
 def test_quiet_leaves_the_result_and_the_errors(arboretum):
     common = ("catalog", "build", catalog_path(), "--out", "built")
     outcome = arboretum(*common, "--quiet")

@@ -55,10 +55,16 @@ _STEP = 500
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f/\\:*?"<>|\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]+')
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 
+# How the names of the files end that lie beside the photos: no folder takes one of them.
+_OWN = re.compile(r"\.(csv|html|json|md|parquet)$", re.IGNORECASE)
+
 _FORMULA = " .=+-@'＝＋－＠"
 
 # File systems take 255 bytes; the suffix and what a copy adds need room.
 _NAME_BYTES = 180
+
+# So many of them, one in the other, and the folder of the export stay below the 4,096 bytes of a path.
+_MOST_FOLDERS = 10
 
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:64em;margin:2em auto;padding:0 1em}"
@@ -111,11 +117,20 @@ def _check_template(template: str) -> None:
                 f"the file template names ${asked}, which no photo has",
                 hint=f"There are {', '.join(f'${known}' for known in TEMPLATE_FIELDS)}.",
             )
+    if len(_folders_and_name(template)) - 1 > _MOST_FOLDERS:
+        raise UsageError(
+            f"the file template has {len(_folders_and_name(template)) - 1} folders, one in the other",
+            hint=f"At most {_MOST_FOLDERS} fit into a path.",
+        )
     if "photo_id" not in string.Template(template.rpartition("/")[2]).get_identifiers():
         raise UsageError(
             "the name of a file needs $photo_id, by which no two are the same",
             hint="Such as '$scientific_name/$common_name $photo_id'.",
         )
+
+
+def _folders_and_name(template: str) -> list[str]:
+    return [part for part in template.split("/") if part.strip()]
 
 
 class _Names:
@@ -134,7 +149,7 @@ class _Names:
                 known["scientific_name"] += f" ({ranks.get('kingdom', 'no kingdom')})"
             known["common_name"] = names.common
             self._known.append(known)
-        self._parts = [string.Template(part) for part in template.split("/") if part.strip()]
+        self._parts = list(map(string.Template, _folders_and_name(template)))
 
     def file(self, part: str, sample: Sample, observed_on: object) -> str:
         """Where a photo lies in the export."""
@@ -148,6 +163,8 @@ class _Names:
         }
         known = dict.fromkeys(TEMPLATE_FIELDS, "") | known
         names = [_safe(form.substitute(known)) for form in self._parts]
+        if len(names) > 1 and _OWN.search(names[0]):
+            names[0] = f"_{names[0]}"
         # Were it cut off, two photos might share a name.
         if str(sample.photo_id) not in names[-1]:
             names[-1] = f"{names[-1]} {sample.photo_id}"

@@ -78,7 +78,7 @@ def read_recipe(path: str | Path) -> RecipeFile:
         RecipeError: it cannot be read, or has a key that no recipe has (the nearest is named).
     """
     try:
-        found = tomllib.loads(regular(Path(path)).read_text("utf-8"))
+        found = tomllib.loads(regular(Path(path)).read_text("utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise RecipeError(
             f"the recipe {path} cannot be read: {one_line(error)}", hint=_instead(path, error)

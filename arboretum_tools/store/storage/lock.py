@@ -111,8 +111,8 @@ def _join(store: str, descriptor: int, task: Task) -> None:
 
 def _refused(store: str, descriptor: int) -> StoreError:
     return StoreError(
-        f"another download writes into {store}: {holder(descriptor)}; nothing was changed",
-        hint="Wait for it to end, stop it, or download into another folder with --images.",
+        f"another command writes into {store}: {holder(descriptor)}; nothing was changed",
+        hint="Wait for it to end, or stop it; a download can go into another folder with --images.",
     )
 
 

@@ -130,10 +130,15 @@ def _parameter(entry: Declared) -> inspect.Parameter:
     text = " ".join(filter(None, (entry.option.help, entry.option.on_command_line)))
     if entry.default_text is not None:
         text += f" [default: {entry.default_text}]"
-    option = typer.Option(
-        *names, help=text, metavar=entry.option.metavar, show_default=False, autocompletion=completion(entry)
-    )
     kind = _kind(entry)
+    option = typer.Option(
+        *names,
+        help=text,
+        metavar=entry.option.metavar,
+        show_default=False,
+        autocompletion=completion(entry),
+        parser=_NUMBERS.get(kind),
+    )
     default: Any = False if kind is bool else None
     if entry.option.required:
         default = ...  # Typer's sign of what must be given.
@@ -155,3 +160,21 @@ def _kind(entry: Declared) -> Any:
         kinds = (*entry.kinds, *inner)
         one = next((kind for kind in (Path, float, int) if kind in kinds), str)
     return list[one] if entry.option.many else one  # type: ignore[valid-type]
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text.removesuffix(".0"))
+    except ValueError:
+        raise typer.BadParameter(f"{text!r:.60} is not a whole number") from None
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r:.60} is not a number") from None
+
+
+# Typer speaks of integers that it is "unable to parse", and does not say what was typed.
+_NUMBERS: dict[Any, Callable[[str], Any]] = {int: _whole, float: _number}

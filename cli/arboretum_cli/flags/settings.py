@@ -121,7 +121,7 @@ def _read(file: Path) -> dict[str, Found]:
             return {}
         if not file.is_file():
             raise BadInputError(f"the settings {file} are not a file")
-        stated = tomllib.loads(file.read_text("utf-8"))
+        stated = tomllib.loads(file.read_text("utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         raise BadInputError(f"the settings {file} cannot be read: {one_line(error)}") from error
     except (tomllib.TOMLDecodeError, RecursionError) as error:

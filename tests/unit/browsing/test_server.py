@@ -7,7 +7,7 @@ import re
 import socket
 from collections import Counter
 from functools import partial
-from urllib.parse import quote, urljoin
+from urllib.parse import quote, urljoin, urlsplit
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -539,6 +539,36 @@ def test_a_port_that_is_taken_is_named(tmp_path, split, page):
     port = int(page.url.split(":")[2].strip("/"))
     with pytest.raises(BadInputError, match=f"127.0.0.1:{port}"):
         at.browse(split, images=tmp_path / "images", port=port, open=False, marks=tmp_path / "m.csv")
+
+
+def test_a_host_that_has_no_address_is_named(tmp_path, split, monkeypatch):
+    def refuse(*_args, **_named):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    with pytest.raises(BadInputError, match=r"at nowhere\.invalid:0: Name or service not known"):
+        at.browse(split, images=tmp_path / "images", host="nowhere.invalid", port=0, open=False)
+
+
+NO_QUESTIONS = {
+    "a long query": b"GET /api/photos?x=" + b"a" * 9_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "a long header": b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 200_000 + b"\r\n\r\n",
+    "many headers": b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 5_000 + b"\r\n",
+    "a length of 20 digits": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: " + b"9" * 20 + b"\r\n\r\n",
+    "chunks that are none": b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nZZZ\r\n",
+    "no text": b"GET /\xff\xfe HTTP/1.1\r\nHost: x\r\n\r\n",
+    "no method": b"GET\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("what", NO_QUESTIONS)
+def test_what_is_no_question_is_answered_by_400_and_told_nobody_else(page, ask, caplog, what):
+    parts = urlsplit(page.url)
+    with socket.create_connection((parts.hostname, parts.port), timeout=30) as connection:
+        connection.sendall(NO_QUESTIONS[what])
+        assert connection.recv(100).split(b" ")[1] == b"400"
+    assert not caplog.records
+    assert ask("/api/about").status == 200
 
 
 def test_nothing_is_left_in_the_temporary_folder(tmp_path, split, monkeypatch):

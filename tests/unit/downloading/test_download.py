@@ -207,7 +207,7 @@ def test_another_size_is_refused_before_anything_is_asked(tmp_path, plan_of, ori
 
 
 def test_a_store_in_use_is_refused_and_its_user_is_named(tmp_path, plan_of, origin):
-    with StoreWriter.create(tmp_path), pytest.raises(StoreError, match="another download writes into"):
+    with StoreWriter.create(tmp_path), pytest.raises(StoreError, match="another command writes into"):
         download(plan_of(1), images=tmp_path, origin=origin.url)
     assert origin.requests == []
 

@@ -127,12 +127,28 @@ def test_a_template_of_ones_own(tmp_path: Path) -> None:
         ("$photo_id/$scientific_name", r"needs \$photo_id"),
         ("$photo_id $colour", r"names \$colour"),
         ("$photo_id $", "begins no name"),
+        ("a/" * 11 + "$photo_id", "11 folders, one in the other"),
     ],
 )
 def test_templates_that_cannot_be(tmp_path: Path, template: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         made(tmp_path, file_template=template)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "folder", ["metadata.csv", "Classes.Parquet", "export.json", "README.md", "$part.html"]
+)
+def test_no_folder_takes_the_place_of_a_file_of_the_export(tmp_path: Path, folder: str) -> None:
+    made_ = made(tmp_path, file_template=f"{folder}/$photo_id")
+    names = [row["file_name"] for row in rows(made_)]
+    assert all(name.startswith("_") and (made_ / name).is_file() for name in names)
+    assert (made_ / "classes.parquet").is_file()
+
+
+def test_the_longest_names_that_a_template_can_make_are_written(tmp_path: Path) -> None:
+    out = made(tmp_path, file_template="/".join(["n" * 300] * 10 + ["$photo_id"]))
+    assert all((out / row["file_name"]).is_file() for row in rows(out))
 
 
 def test_credits_stand_in_the_photo(tmp_path: Path) -> None:

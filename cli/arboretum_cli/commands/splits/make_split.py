@@ -13,7 +13,8 @@ from arboretum_cli.flags.declared import Given, takes
 from arboretum_cli.flags.selection import SelectionFlags, takes_selection
 from arboretum_cli.flags.shared import Json
 from arboretum_cli.flags.split import all_pairs, checked_name, inverted, merged, ratios, what_to_split
-from arboretum_cli.printing.output import result, say
+from arboretum_cli.printing import output
+from arboretum_cli.printing.output import printable, result, say
 from arboretum_cli.printing.progress import Progress
 from arboretum_cli.printing.split_lines import again_lines, grouping_note, imported_lines, split_lines
 from arboretum_tools.options import Option
@@ -155,8 +156,8 @@ def make_split(
         selection, held, source = what_to_split(
             flags, store, progress, of_pairs=arguments.get("benchmark") == "confounding"
         )
-        if not json:
-            typer.echo(source)
+        if not json and output.volume is not output.Volume.QUIET:
+            typer.echo(printable(source))
         if asked_ratio is not None and (inverse := inverted(asked_ratio)):
             say(inverse)
         made: list[dict[str, Any]] = []

@@ -216,7 +216,7 @@ def scripts(tmp_path, server, plan_of) -> Scripts:
 def test_a_script_needs_no_guard_and_a_second_download_is_refused(scripts, arguments, plan_of, undisturbed):
     process = scripts.start()
     scripts.wait_for(process, 1)
-    with pytest.raises(StoreError, match="another download writes into"):
+    with pytest.raises(StoreError, match="another command writes into"):
         download(plan_of(*PHOTOS), **arguments, processes=3)
     out, complaint = process.communicate(timeout=100)
     assert (out.count("script ends"), complaint) == (1, "")

@@ -133,9 +133,9 @@ def test_tasks_of_one_set_share_a_store_and_nobody_else_does(tmp_path):
         with Folder(tmp_path).lock(Task(1, 4)) as (_, repaired):
             assert repaired is None
             for other in (Task(), Task(0, 3)):
-                with pytest.raises(StoreError, match="another download"), Folder(tmp_path).lock(other):
+                with pytest.raises(StoreError, match="another command"), Folder(tmp_path).lock(other):
                     pass
-            with pytest.raises(StoreError, match="another download"), Folder(tmp_path).lock(Task(1, 4)):
+            with pytest.raises(StoreError, match="another command"), Folder(tmp_path).lock(Task(1, 4)):
                 pass
     with Folder(tmp_path).lock() as let_in, pytest.raises(StoreError), Folder(tmp_path).lock(Task(2, 4)):
         pass
