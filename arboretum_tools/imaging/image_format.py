@@ -19,6 +19,10 @@ from arboretum_metadata.vocab import MAX_PIXELS
 #: No image has more pixels on one side; JPEG and GIF cannot have more.
 MAX_SIDE = 65_535
 
+#: Scans of a progressive JPEG. Encoders make about ten; each takes a decoder a walk over all pixels, though
+#: it may have but a thousand bytes, so that 64 MiB of them would hold one for an hour.
+MOST_SCANS = 100
+
 #: Bytes that some cameras and editors leave after the end of an image, and how many of them are accepted.
 _FILLING = b"\0 \t\r\n"
 _MOST_FILLING = 64
@@ -81,6 +85,7 @@ def _jpeg(data: bytes) -> ImageInfo:
     if data[end - 2 : end] != b"\xff\xd9":
         raise NotWholeError(f"a jpeg without its end-of-image marker, cut off after {len(data)} bytes")
     width = height = 0
+    progressive = False
     at = 2
     while True:
         if data[at] != 0xFF:
@@ -93,17 +98,25 @@ def _jpeg(data: bytes) -> ImageInfo:
         elif marker in _SOF:
             height = data[at + 5] << 8 | data[at + 6]
             width = data[at + 7] << 8 | data[at + 8]
+            progressive = marker in _PROGRESSIVE
             at += 2 + _u16(data, at + 2)
         elif marker == 0xDA:
             if at + 2 + _u16(data, at + 2) > end - 2:
                 raise NotWholeError("a jpeg that ends before its pixels")
             if not width:
                 raise NotWholeError("a jpeg whose pixels begin before its size is told")
+            if progressive and (scans := count_scans(data, at)) > MOST_SCANS:
+                raise NotWholeError(f"a jpeg of {scans:,} scans; at most {MOST_SCANS} are taken")
             return ImageInfo("jpeg", width, height)
         elif marker == 0xD9:
             raise NotWholeError("a jpeg without pixels")
         else:
             at += 2 + _u16(data, at + 2)
+
+
+def count_scans(data: bytes, at: int = 0) -> int:
+    """Scans of a JPEG from a byte on: among pixels, an FF that is none has a 00 behind it."""
+    return data.count(b"\xff\xda", at)
 
 
 # EXIF 2.3: where the turn of an image stands.
@@ -145,6 +158,7 @@ def _turn(tiff: bytes) -> int:
 
 # Start-of-frame markers; C4, C8 and CC in between mean other things.
 _SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 
 
 def _u16(data: bytes, at: int) -> int:

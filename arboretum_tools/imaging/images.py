@@ -29,6 +29,7 @@ from PIL import (
 from arboretum_metadata.vocab import MAX_PIXELS
 from arboretum_tools.errors import BadInputError
 from arboretum_tools.imaging.area import shrink_rows
+from arboretum_tools.imaging.image_format import MOST_SCANS, count_scans
 from arboretum_tools.imaging.jpeg_segments import SEGMENT_BYTES, printable, with_segments, xmp_segment
 
 # The formats of an image store by their first bytes. Pillow's own `open` warns on standard error from half of
@@ -86,7 +87,8 @@ def open_image(data: bytes, *, name: str) -> Image.Image:
         name: what to call the image in an error, such as `photo 123`.
 
     Raises:
-        UndecodableImageError: it is none of these, or has more pixels than `image_format.MAX_PIXELS`.
+        UndecodableImageError: it is none of these, or has more pixels than `image_format.MAX_PIXELS`, or more
+            scans than `image_format.MOST_SCANS`.
     """
     opener = next((opener for magic, opener in _OPENERS if data.startswith(magic)), None)
     if opener is None:
@@ -95,6 +97,8 @@ def open_image(data: bytes, *, name: str) -> Image.Image:
         image: Image.Image = opener(io.BytesIO(data))
     except (OSError, ValueError, SyntaxError, RuntimeError) as error:
         raise _refused(name, "it is not a readable JPEG, PNG, GIF or WebP") from error
+    if opener is JpegImagePlugin.JpegImageFile and (scans := count_scans(data)) > MOST_SCANS:
+        raise _refused(name, f"{scans:,} scans are more than {MOST_SCANS}")
     if image.width * image.height > MAX_PIXELS:
         raise _refused(name, f"{image.width} x {image.height} pixels are more than {MAX_PIXELS:,}")
     return image

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import simplejpeg
 
-from arboretum_tools.imaging.image_format import scan_damage
+from arboretum_tools.imaging.image_format import MOST_SCANS, count_scans, scan_damage
 from arboretum_tools.imaging.images import UndecodableImageError, decode_rgb
 
 # How warnings of libjpeg begin that mean damage; others are about oddities of who wrote the file, or ours for
@@ -29,8 +29,11 @@ def pixel_damage(data: bytes) -> str:
     Args:
         data: the bytes of a whole JPEG, PNG, GIF or WebP file.
     """
-    if data.startswith(b"\xff\xd8") and (damage := scan_damage(data) or _warning(data)):
-        return damage
+    if data.startswith(b"\xff\xd8"):
+        if (scans := count_scans(data)) > MOST_SCANS:
+            return f"a jpeg of {scans:,} scans, which nobody decodes in time"
+        if damage := scan_damage(data) or _warning(data):
+            return damage
     try:
         decode_rgb(data, name="the image")
     except UndecodableImageError as error:

@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from arboretum_tools.imaging.image_format import ImageInfo, NotWholeError, inspect, scan_damage
+from arboretum_tools.imaging.image_format import MOST_SCANS, ImageInfo, NotWholeError, inspect, scan_damage
+from arboretum_tools.imaging.images import UndecodableImageError, open_image
+from arboretum_tools.imaging.pixel_damage import pixel_damage
 
 RULES = settings(deadline=None, derandomize=True, max_examples=200)
 
@@ -211,3 +213,20 @@ def test_damaged_markers_never_crash(at, other):
     data = drawn("jpeg", restart_marker_blocks=1)
     at %= len(data)
     assert isinstance(scan_damage(data[:at] + other + data[at + 1 :]), str)
+
+
+@pytest.mark.parametrize("start_of_frame", [0xC2, 0xCA])
+def test_a_jpeg_of_more_scans_than_anybody_makes_is_never_decoded(start_of_frame):
+    """Each scan takes a decoder a walk over all pixels; 1.5 kB hold one for 13,376 x 13,376 of them."""
+    sound = drawn("JPEG", progressive=True)
+    assert inspect(sound).width == 37
+    last = sound.rindex(b"\xff\xda")
+    end = sound.rindex(b"\xff\xd9")
+    body = sound[:last] + sound[last:end] * MOST_SCANS + sound[end:]
+    body = body.replace(b"\xff\xc2", bytes([0xFF, start_of_frame]), 1)
+    with pytest.raises(NotWholeError, match="scans; at most 100 are taken"):
+        inspect(body)
+    assert "scans" in pixel_damage(body)
+    if start_of_frame == 0xC2:
+        with pytest.raises(UndecodableImageError, match="scans are more than 100"):
+            open_image(body, name="it")
