@@ -23,9 +23,11 @@ from arboretum_tools.evaluation.measures.metrics import (
     geometric_mean,
     per_class,
 )
+from arboretum_tools.evaluation.measures.open_set import OpenSet
 from arboretum_tools.evaluation.measures.pairs import PairAccuracy, accuracies
 from arboretum_tools.evaluation.predictions import Predictions, Source, name_of, read_predictions
 from arboretum_tools.evaluation.rank_predictions import asked_ranks
+from arboretum_tools.evaluation.unknown import read_with_unknown
 from arboretum_tools.options import takes
 from arboretum_tools.options.evaluation import EvaluationOptions
 from arboretum_tools.split.files.manifest import Split
@@ -106,6 +108,8 @@ class Evaluation:
         traits: by trait (years, months, licences; observers and cells: in the train part or not) and value,
             top-1 share; empty unless asked for.
         groups: mean over classes of top-1 by group of Arboretum.
+        open_set: known classes against those of `unknown`; None where there are none. All other measures are
+            over the known ones alone.
         pairs: of a benchmark of look-alikes, how well those of each pair are told apart.
         per_class: one row a class, in label order: label, class_key, n_train, n_test, top1, f1.
         sha256: content hashes of the split.
@@ -136,6 +140,7 @@ class Evaluation:
     life_stages: Mapping[str, Estimate]
     traits: Mapping[str, Mapping[str, Estimate]]
     groups: Mapping[str, Estimate]
+    open_set: OpenSet | None
     pairs: tuple[PairAccuracy, ...]
     per_class: tuple[Mapping[str, Any], ...]
     sha256: Mapping[str, str]
@@ -161,7 +166,7 @@ def evaluate(split: Split | str | Path, predictions: Source, options: Evaluation
     Raises:
         SplitError: the split cannot be read, has no such part, or no photo in it.
         PredictionsError: the predictions do not answer the photos of the part.
-        UsageError: an invalid value.
+        UsageError: an invalid value, or classes of `unknown` that the split knows.
 
     >>> import arboretum_tools as at
     >>> found = at.evaluate("splits/aves-lt100", "splits/aves-lt100/test.parquet")
@@ -170,7 +175,11 @@ def evaluate(split: Split | str | Path, predictions: Source, options: Evaluation
     """
     tested, cuts = EvaluatedPart.of(split, options.part), options.cuts
     classes, truth, sample = tested.classes, tested.labels, tested.sample
-    found = read_predictions(predictions, tested.photo_ids, len(classes), missing=options.missing)
+    open_set = None
+    if options.unknown is None:
+        found = read_predictions(predictions, tested.photo_ids, len(classes), missing=options.missing)
+    else:
+        found, open_set = read_with_unknown(predictions, tested, options.unknown, missing=options.missing)
     predicted = found.top[:, 0]
     hits = predicted == truth
     answered = None if found.confidence is None else ~np.isnan(found.confidence)
@@ -212,6 +221,7 @@ def evaluate(split: Split | str | Path, predictions: Source, options: Evaluation
         life_stages=_life_stages(tested, hits),
         traits=by_traits(tested, hits) if options.bias else {},
         groups=_groups(tested, hits),
+        open_set=open_set,
         pairs=accuracies(tested.split.meta.get("pairs"), classes, sample, predicted),
         per_class=tuple(
             {

@@ -53,7 +53,7 @@ class Runs:
         top1: `overall`, `class_balanced`, the shot bands, and the given cuts.
         top5: the same without cuts; empty where a run has none.
         ranks: accuracy by rank, narrowest first.
-        others: macro_f1, geometric_mean, worst_class, calibration_error, asked_RANK,
+        others: macro_f1, geometric_mean, worst_class, calibration_error, auroc, oscr, asked_RANK,
             mistake_severity and hierarchical_distance_K; what a run does not have is left out.
         evaluations: of each run, in order.
     """
@@ -138,6 +138,9 @@ def _others(found: Evaluation) -> Iterator[tuple[str, float | None]]:
     yield "geometric_mean", found.geometric_mean
     yield "worst_class", found.worst_class
     yield "calibration_error", found.calibration_error
+    if found.open_set is not None:
+        yield "auroc", found.open_set.auroc
+        yield "oscr", found.open_set.oscr
     for rank, one in found.asked_ranks.items():
         yield f"asked_{rank}", one.accuracy.value
     yield "mistake_severity", found.mistake_severity

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from arboretum_tools.errors import UsageError
 from arboretum_tools.options import Option, check
@@ -59,6 +59,16 @@ class EvaluationOptions(PredictedOptions):
             "photo has train photos too."
         ),
     ] = False
+
+    unknown: Annotated[
+        Any,
+        Option(
+            "A split of classes that the model does not know, predicted in the same file with probabilities "
+            "of the known ones: how well the two are told apart (AUROC, OSCR).",
+            metavar="SPLIT",
+            text=True,
+        ),
+    ] = None
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -5,6 +5,8 @@ from __future__ import annotations
 _HEADINGS = {
     "class_balanced": "class-balanced",
     "macro_f1": "macro-F1",
+    "auroc": "AUROC, known against unknown classes",
+    "oscr": "OSCR",
     "calibration_error": "expected calibration error",
 }
 

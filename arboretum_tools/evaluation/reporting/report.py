@@ -39,6 +39,7 @@ def markdown(found: Evaluation) -> str:
         *_over_classes(found.top1),
         f"Macro-F1 {cell(found.macro_f1)}. {_severity(found)}",
         _others(found),
+        *_open_set(found),
         *_left_out(found),
         "",
         *_ranks(found),
@@ -164,6 +165,16 @@ def _others(found: Evaluation) -> str:
         each = ", ".join(f"{one:.2f} at {k}" for k, one in found.hierarchical_distance.items())
         text += f"; hierarchical distance {each}"
     return f"{text}."
+
+
+def _open_set(found: Evaluation) -> list[str]:
+    one = found.open_set
+    if one is None:
+        return []
+    return [
+        f"Against {counted(one.photos, 'photo')} of {counted(one.classes, 'unknown class')} "
+        f"({text_cell(one.split)}): AUROC {_percent(one.auroc)}, OSCR {_percent(one.oscr)}."
+    ]
 
 
 def runs_markdown(found: Runs) -> str:

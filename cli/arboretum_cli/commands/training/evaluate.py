@@ -77,6 +77,8 @@ def evaluate(
     from arboretum_tools.evaluation.reporting.report import report, save
 
     against, out = own.against, own.out
+    if against and options.get("unknown") is not None:
+        raise UsageError("--against compares over known classes alone: leave --unknown out, or --against")
     mine, theirs = _by_split(split, predictions), _by_split(split, against)
     if against and list(mine) != list(theirs):
         alone = [str(path) for path in dict.fromkeys([*mine, *theirs]) if (path in mine) != (path in theirs)]
@@ -93,7 +95,7 @@ def evaluate(
         raise UsageError("no predictions are named, only splits")
     evaluations = [run(splits[path], file, **options) for path, own in mine.items() for file in own]
     found = evaluations[0] if len(evaluations) == 1 else summarize_runs(evaluations)
-    predicted = {name: value for name, value in options.items() if name not in ("cuts", "bias")}
+    predicted = {name: value for name, value in options.items() if name not in ("cuts", "bias", "unknown")}
     other = None
     if len(splits) > 1 and theirs:
         sides = [list(mine.values()), list(theirs.values())]
