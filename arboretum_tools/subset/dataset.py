@@ -25,6 +25,7 @@ from arboretum_tools.samples import Samples, join, require
 from arboretum_tools.split.files.manifest import Split, open_split
 from arboretum_tools.store.locations import Locations
 from arboretum_tools.store.reader import ImageStore
+from arboretum_tools.subset import shown
 from arboretum_tools.subset.conditions import OF_CLASS, checked, classes_with, is_one_of
 from arboretum_tools.subset.episodes import read_episodes
 from arboretum_tools.subset.hugging_face import to_hugging_face
@@ -38,9 +39,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
     from PIL import Image
-
-# Photos that a notebook shows.
-_SHOWN = 8
 
 
 class Item(TypedDict):
@@ -194,12 +192,7 @@ class Subset(Sequence[Item]):
         )
 
     def _repr_html_(self) -> str:
-        counts = np.bincount(self.labels, minlength=self.classes.num_rows).tolist()
-        return notebook_views.card(
-            repr(self),
-            notebook_views.curve(counts),
-            notebook_views.strip(self._thumbnails(self._spread(_SHOWN))),
-        )
+        return shown.card(self)
 
     def show(self, n: int = 24, by: str | None = None) -> notebook_views.View:
         """Photos side by side, for notebooks.
@@ -217,38 +210,7 @@ class Subset(Sequence[Item]):
         >>> train.show(21, by="class").html.count("<img")
         21
         """
-        if n < 1:
-            raise UsageError(f"n must be 1 or more, not {n}")
-        if by not in (None, "class"):
-            raise UsageError(f"photos cannot be shown by {by!r}", hint='There is by="class".')
-        positions = self._spread(n) if by is None else self._by_class(n)
-        return notebook_views.View(notebook_views.strip(self._thumbnails(positions)))
-
-    def _spread(self, n: int) -> NDArray[np.int64]:
-        """Positions evenly over the subset, so that a sorted one shows its head and its tail."""
-        return np.unique(np.linspace(0, len(self) - 1, min(n, len(self))).round().astype(np.int64))
-
-    def _by_class(self, n: int) -> NDArray[np.int64]:
-        """The first photos of each class in turn, until there are so many; in the order of the classes."""
-        order = np.argsort(self.labels, kind="stable")
-        labels = self.labels[order]
-        # Which one of its class each photo is.
-        nth = np.arange(len(order)) - np.searchsorted(labels, labels)
-        chosen = np.lexsort((labels, nth))[:n]
-        return order[np.sort(chosen)]
-
-    def _thumbnails(self, positions: NDArray[np.int64]) -> list[tuple[bytes, str]]:
-        from arboretum_tools.imaging.images import thumbnail
-
-        photos = []
-        for position in positions.tolist():
-            _, scientific, common = self._names[self.labels[position]]
-            try:
-                name = f"photo {self.photo_ids[position]}"
-                photos.append((thumbnail(self.read_bytes(position), 120, name=name), common or scientific))
-            except ArboretumError as error:
-                photos.append((b"", error.message))
-        return photos
+        return shown.photos(self, n, by)
 
     @property
     def class_names(self) -> list[str]:
