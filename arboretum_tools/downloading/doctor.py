@@ -34,6 +34,7 @@ from arboretum_tools.store import inventory, states
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.store.shards import layout
 from arboretum_tools.store.shards.layout import MAX_IMAGE_BYTES
+from arboretum_tools.store.storage import as_named, storage_at
 from arboretum_tools.version import __version__
 from arboretum_tools.wording import one_line
 
@@ -98,7 +99,7 @@ def examine(images: str | Path, options: DownloadOptions) -> Diagnosis:
         images: folder of the store, which need not be there.
         options: with the origin, the contact and the connections of the download that fails.
     """
-    images = Path(images)
+    images = as_named(images)
     try:
         here, known = [*_disk(images), *_store(images)], _served(images)
     except OSError as error:
@@ -118,7 +119,7 @@ def examine(images: str | Path, options: DownloadOptions) -> Diagnosis:
     return Diagnosis(tuple(checks))
 
 
-def _served(images: Path) -> dict[str, str]:
+def _served(images: str | Path) -> dict[str, str]:
     """A photo that each host has served, by the store; nothing where that cannot be read."""
     try:
         return states.served(ImageStore.open(images)) if layout.is_store(images) else {}
@@ -151,12 +152,14 @@ def _files(connections: int) -> Check:
     return Check("open files", "ok", saw)
 
 
-def _disk(images: Path) -> Iterator[Check]:
-    folder = images.absolute()
+def _disk(images: str | Path) -> Iterator[Check]:
+    # Of a store in a bucket it is the disk where shards are filled.
+    written = storage_at(images).scratch
+    folder = written.absolute()
     while not folder.exists():
         folder = folder.parent
     free = shutil.disk_usage(folder).free
-    saw = f"{free / 1e9:.1f} GB are free for {images}"
+    saw = f"{free / 1e9:.1f} GB are free for {written}"
     if free < _ROOM_BYTES:
         yield Check("disk", "warning", saw, "Free some space, or choose another disk with --images.")
     else:
@@ -179,7 +182,7 @@ def _disk(images: Path) -> Iterator[Check]:
         )
 
 
-def _store(images: Path) -> Iterator[Check]:
+def _store(images: str | Path) -> Iterator[Check]:
     try:
         layout.check_place(images)
     except ArboretumError as error:

@@ -15,11 +15,14 @@ import pytest
 from arboretum_cli.main import app
 from arboretum_cli.printing import errors
 from arboretum_tools import copy_store, export, load_subset, open_store, verify_store
+from arboretum_tools.downloading import doctor
+from arboretum_tools.downloading.options import DownloadOptions
 from arboretum_tools.errors import StoreError
 from arboretum_tools.store import inventory
 from arboretum_tools.store.storage import lease, storage_at
 from arboretum_tools.store.storage.objects import Objects
 from arboretum_tools.store.verify import DamagedStoreError
+from arboretum_tools.testing.origin import Origin
 from arboretum_tools.testing.storage_conformance import FILES, StorageTests
 from arboretum_tools.testing.tiny import tiny_split, tiny_store
 
@@ -238,3 +241,13 @@ def test_a_store_is_copied_from_anywhere_to_anywhere(local, client, tmp_path, mo
     assert list((tmp_path / "scratch").rglob("*shard*")) == []
     with pytest.raises(StoreError, match="is object storage, and has no folder"):
         _ = open_store(first).path
+
+
+def test_doctor_looks_at_the_disk_where_shards_are_filled(remote, monkeypatch, tmp_path):
+    monkeypatch.setenv("ARBORETUM_SCRATCH", str(tmp_path / "scratch"))
+    with Origin() as origin:
+        checks = doctor.examine(remote, DownloadOptions(origin=origin.url)).checks
+    (disk,) = [check for check in checks if check.name == "disk"]
+    assert str(tmp_path / "scratch") in disk.saw
+    (store,) = [check for check in checks if check.name == "store"]
+    assert store.level == "ok"

@@ -207,11 +207,11 @@ class Bucket:
                     if not replace:
                         raise self._taken(name)
                     self._objects.overwrite(name, file.read_bytes())
-            except UnansweredError:
+            except UnansweredError as error:
                 if self._is(name, file):
                     return
                 if pause is None:
-                    raise
+                    raise error.given_up() from None
                 time.sleep(pause)
             else:
                 return

@@ -44,6 +44,10 @@ _METADATA_SERVICE = "169.254.169.254"
 class UnansweredError(StoreError):
     """A request that may be made again: the server could not be reached, failed, or was too busy."""
 
+    def given_up(self) -> StoreError:
+        """The same once it is not made again."""
+        return StoreError(self.message, hint=self.hint)
+
 
 @dataclass(frozen=True, slots=True)
 class Version:
@@ -171,9 +175,9 @@ class Objects:
             try:
                 with self._told(name, "written"):
                     return Version.of(obstore.put(self._objects, name, data, mode=mode, use_multipart=False))
-            except UnansweredError:
+            except UnansweredError as error:
                 if pause is None:
-                    raise
+                    raise error.given_up() from None
                 time.sleep(pause)
         raise AssertionError
 
@@ -231,7 +235,8 @@ class Objects:
                 raise self._no_bucket() from None
             if _METADATA_SERVICE in text:
                 raise self._refused("there are none in the environment", done) from None
-            raise UnansweredError(
+            kind = UnansweredError if done == "written" else StoreError
+            raise kind(
                 f"{self.where(name)} cannot be {done}: {_code(error) or 'the server cannot be reached'}",
                 hint="Is the network up, and AWS_ENDPOINT_URL, where it is set, right? Run it again.",
             ) from None

@@ -1,6 +1,6 @@
 """What a photo costs to write into a bucket, against a folder; needs the extra `cloud` and moto[server].
 
-    python benchmarks/bucket_writing.py [--photos 4000] [--shard-photos 1000] [--rounds 3]
+    python benchmarks/exports/bucket_writing.py [--photos 4000] [--shard-photos 1000] [--rounds 3]
 
 moto on loopback, a process of its own, is the bucket: an S3 server in Python, slower than a real one. Photos
 of 90 kB, added as fast as the writer takes them, by one process; folder and bucket take turns. The least
