@@ -339,6 +339,9 @@ def _classes(sources: Sequence[_Source], extra: Mapping[int, Mapping[str, Any]])
         row["class_key"] = f"published|{row['name']}"
         for part in PARTS:
             row[f"n_{part}"] = counts.get(part, Counter())[label]
+            # Lists name no encounters; of no photos there are none.
+            for group in ("observations", "observers"):
+                row[f"{group}_{part}"] = None if row[f"n_{part}"] else 0
         row["n_catalog"] = row["n_selected"] = row["n_train"] + row["n_val"] + row["n_test"]
         row["n_available"] = row["n_train"]
         row["shot"] = shot_band(row["n_train"])
