@@ -21,7 +21,7 @@ import numpy as np
 
 from arboretum_tools.browsing.columns import LINEAGE, MOST_ROWS, NO_LABEL, PHOTO
 from arboretum_tools.browsing.filters import BAND, FACETS, Filter
-from arboretum_tools.browsing.sources import Source
+from arboretum_tools.browsing.sources import Source, split_files
 from arboretum_tools.errors import BadInputError, StoreError
 from arboretum_tools.photos.credit import credit_line
 from arboretum_tools.store.inventory import index_source
@@ -34,6 +34,7 @@ from arboretum_tools.tabular.query import (
     OwnError,
     connect,
     literal,
+    parquet_source,
     plain_errors,
 )
 from arboretum_tools.wording import one_line
@@ -377,7 +378,7 @@ class PhotoTable:
         if photo["observed_on"] is not None:
             photo["observed_on"] = photo["observed_on"].isoformat()
         photo["credit"] = credit_line(photo["observer_name"], photo["license"])
-        photo["split"] = self.source.name if self.source.split is not None else None
+        photo["splits"] = self._splits_with(photo_id)
         of_class = self.records("SELECT * FROM classes WHERE label = ?", [photo["label"]])
         photo["taxon"] = of_class[0] if of_class else None
         same = np.array([], np.int32)
@@ -389,6 +390,17 @@ class PhotoTable:
             same = np.array([row for (row,) in others], np.int32)
         photo["same_observation"] = self._photos(same)
         return photo
+
+    def _splits_with(self, photo_id: int) -> list[list[str]]:
+        """Name and part of each split that a photo is in: the one that is shown and those beside it."""
+        found = []
+        for name, part, file in split_files(self.source):
+            # What cannot be read says nothing of this photo, and is no reason to show nothing of it.
+            with contextlib.suppress(Error):
+                sql = f"SELECT 1 FROM {parquet_source([file])} WHERE photo_id = ? LIMIT 1"
+                if self.rows(sql, [photo_id]):
+                    found.append([name, part])
+        return found
 
     def some_of(self, label: int, most: int, *, parts: Sequence[str] = ()) -> list[dict[str, Any]]:
         """Stored photos of a class, evenly spread over it."""

@@ -19,7 +19,7 @@ from arboretum_metadata.schema import ATTRIBUTION, EXPORT_CLASSES, PART
 from arboretum_tools.browsing.columns import CLASS, NO_LABEL, PHOTO
 from arboretum_tools.errors import BadInputError, CatalogError, UsageError
 from arboretum_tools.options.browse import ShownOptions
-from arboretum_tools.split.files.manifest import Split, open_split
+from arboretum_tools.split.files.manifest import PARTS, Split, open_split
 from arboretum_tools.store import plans
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.store.shards import layout
@@ -90,6 +90,22 @@ def source_of(what: Split | Selection | ImageStore | str | Path | None, options:
     if hasattr(what, "species_sql"):
         return _of_selection(what, _store(options.images), whole_store=False)
     raise UsageError(f"a {type(what).__name__} cannot be shown")
+
+
+def split_files(source: Source) -> list[tuple[str, str, Path]]:
+    """Name, part and file of the split that is shown, and of those beside it; of others those in splits/."""
+    own = source.split.path.absolute() if source.split is not None and source.split.path is not None else None
+    folder = own.parent if own is not None else Path("splits")
+    if not folder.is_dir():
+        return []
+    folders = sorted(one for one in folder.iterdir() if (one / "split.json").is_file())
+    folders.sort(key=lambda one: one != own)
+    return [
+        (one.name, part, file)
+        for one in folders
+        for part in PARTS
+        if (file := one / f"{part}.parquet").is_file()
+    ]
 
 
 def _store(location: str | Path) -> ImageStore | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import shutil
 import socket
 from collections import Counter
 from functools import partial
@@ -436,6 +437,21 @@ def test_predictions_are_told_beside_the_truth(tmp_path, split, asking):
         assert len(pair["wrong"]["second_as_first"]) == 3
         assert {photo["part"] for photo in pair["examples"][0]} == {"train"}
         assert ask("/api/confusion?rank=x").status == 400
+
+
+def test_a_photo_names_the_splits_that_it_is_in(tmp_path, split, asking):
+    store = tiny_store(tmp_path / "images", split)
+    split.save(tmp_path / "splits" / "mine")
+    shutil.copytree(tmp_path / "splits" / "mine", tmp_path / "splits" / "another")
+    (tmp_path / "splits" / "another" / "val.parquet").write_bytes(b"no parquet")
+    (tmp_path / "splits" / "notes").mkdir()
+    with at.browse(
+        tmp_path / "splits" / "mine", images=store.path, port=0, open=False, marks=tmp_path / "m.csv"
+    ) as page:
+        ask = asking(page.url)
+        for part, splits in (("test", ["mine", "another"]), ("val", ["mine"])):
+            photo = split.part(part)["photo_id"][0].as_py()
+            assert ask(f"/api/photo/{photo}").json["splits"] == [[name, part] for name in splits]
 
 
 def test_two_models_are_told_apart_by_band_class_and_photo(tmp_path, split, asking):
