@@ -119,7 +119,9 @@ def arboretum(capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _photos_are_drawn_once(request: pytest.FixtureRequest) -> Iterator[None]:
+def _photos_are_drawn_once(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
     """What origins draw is kept beside pytest's own cache, for all workers and later runs.
 
     A photo is the same as long as the code that draws it and Pillow are; of others nothing is kept.
@@ -129,7 +131,8 @@ def _photos_are_drawn_once(request: pytest.FixtureRequest) -> Iterator[None]:
     for path in (*sorted(drawer.iterdir()), drawer.with_name("subjects.py")):
         if path.is_file():
             digest.update(path.read_bytes())
-    every = request.config.cache.mkdir("drawn")
+    cache = getattr(request.config, "cache", None)  # not there under `-p no:cacheprovider`
+    every = tmp_path_factory.mktemp("drawn") if cache is None else cache.mkdir("drawn")
     kept = every / digest.hexdigest()[:16]
     for other in every.iterdir():
         if other != kept:

@@ -78,19 +78,25 @@ def test_a_note_is_said_once_and_within_a_stage_each_time(message):
 
 
 def test_on_a_terminal_the_bar_tells_states_and_moves_by_itself(capsys, monkeypatch):
+    def until(seen) -> str:
+        """What is drawn from now on, until that is seen in it."""
+        drawn, give_up = "", time.monotonic() + 10
+        while not seen(drawn):
+            assert time.monotonic() < give_up, drawn
+            time.sleep(0.01)
+            drawn += capsys.readouterr().err
+        return drawn
+
     monkeypatch.setattr(output, "is_terminal", lambda: True)
     monkeypatch.setattr("arboretum_tools.display.progress.BAR_EVERY_S", 0.05)
     with Progress() as progress:
         progress(StageStarted("download", 10))
         progress(PhotoDone(1, "ok", 90_000))
         progress(PhotoDone(2, "forbidden", 0))
-        time.sleep(0.3)
-        drawn = capsys.readouterr().err
+        drawn = until(lambda drawn: "kB/s, 1 forbidden" in drawn)
         assert "download:  20%" in drawn
         assert "2/10" in drawn
-        assert "kB/s, 1 forbidden" in drawn
-        time.sleep(0.3)
-        assert "2/10" in capsys.readouterr().err
+        until(lambda drawn: "2/10" in drawn)
 
 
 def test_the_command_itself_says_where_it_stands_while_a_host_stalls(workdir, arboretum, monkeypatch):
