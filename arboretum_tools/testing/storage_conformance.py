@@ -112,7 +112,7 @@ class StorageTests:
         with filled.lock(ALONE, print):
             for task in (ALONE, Task(0, 2)):
                 with (
-                    pytest.raises(StoreError, match="another download writes into"),
+                    pytest.raises(StoreError, match="another command writes into"),
                     filled.lock(task, print),
                 ):
                     pass
@@ -123,7 +123,7 @@ class StorageTests:
                 pass
             for task in (ALONE, Task(0, 2), Task(0, 3)):
                 with (
-                    pytest.raises(StoreError, match="another download writes into"),
+                    pytest.raises(StoreError, match="another command writes into"),
                     filled.lock(task, print),
                 ):
                     pass

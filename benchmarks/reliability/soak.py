@@ -150,7 +150,7 @@ class Soak:
         code = process.returncode if process.returncode >= 0 else 128 - process.returncode
         if code == 0:
             return dict(json.loads(out))
-        if code == 3 and "another download writes" in err:
+        if code == 3 and "another command writes" in err:
             # Started at once after a kill, while the processes of the dead one were still ending.
             self.counted["refused, started too soon"] += 1
             time.sleep(0.2)

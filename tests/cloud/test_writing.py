@@ -2,17 +2,16 @@
 
 import io
 import json
-import os
 import random
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import urllib.request
 from contextlib import redirect_stderr
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -30,13 +29,14 @@ from arboretum_tools import (
     verify_store,
 )
 from arboretum_tools.errors import OutOfSpaceError, StoreError, TargetExistsError
+from arboretum_tools.events import PhotoDone
 from arboretum_tools.photos.photo_plan import PhotoPlan
 from arboretum_tools.store import inventory
-from arboretum_tools.store.storage import bucket, lease, objects
+from arboretum_tools.store.storage import bucket, objects
 from arboretum_tools.store.storage.lock import Task
 from arboretum_tools.store.writer import StoreWriter
 from arboretum_tools.testing.faults import Fault
-from arboretum_tools.testing.meddler import Meddler, Meddling
+from arboretum_tools.testing.meddler import Meddling
 from arboretum_tools.testing.origin import Origin
 
 pytestmark = pytest.mark.cloud
@@ -71,34 +71,6 @@ except ArboretumError as error:
 def origin():
     with Origin(faults=FAULTS) as running:
         yield running
-
-
-@pytest.fixture
-def meddler(server, monkeypatch):
-    """Stands between this process and the S3 server."""
-    with Meddler(server) as running:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", running.url)
-        yield running
-
-
-@pytest.fixture
-def image():
-    def draw(photo_id: int) -> bytes:
-        buffer = io.BytesIO()
-        Image.new("RGB", (20 + photo_id % 7, 16), (photo_id * 37 % 256, 9, 9)).save(buffer, "jpeg")
-        return buffer.getvalue()
-
-    return draw
-
-
-@pytest.fixture
-def images(client, request):
-    """The address of a place in a bucket of its own where nothing is."""
-    bucket = (
-        re.sub(r"[^a-z0-9]+", "-", request.node.name.lower())[:50].strip("-") + f"-{random.getrandbits(24)}"
-    )
-    client.create_bucket(Bucket=bucket)
-    return f"s3://{bucket}/aves"
 
 
 @pytest.fixture(autouse=True)
@@ -349,92 +321,6 @@ def _first(origin, photo_id) -> bytes:
         return answer.read()
 
 
-@pytest.fixture
-def hurried(monkeypatch):
-    """Leases that last five seconds."""
-    monkeypatch.setattr(lease, "LASTS_S", 5)
-    monkeypatch.setattr(lease, "RENEW_S", 0.3)
-
-
-@pytest.fixture
-def elsewhere(monkeypatch, tmp_path):
-    """Makes this process another machine: of another scratch folder."""
-
-    def move(name: str = "elsewhere") -> None:
-        monkeypatch.setenv("ARBORETUM_SCRATCH", str(tmp_path / name))
-
-    return move
-
-
-def test_two_writers_are_refused_with_who_holds_it(images, hurried, elsewhere, image):
-    with StoreWriter.create(images) as writer:
-        writer.add_image(1, image(1))
-        with pytest.raises(StoreError, match=rf"another download writes into .*process {os.getpid()} on"):
-            StoreWriter.create(images).__enter__()
-        elsewhere()
-        told = []
-        refused = (
-            rf"another download writes into {images}: process {os.getpid()} on {socket.gethostname()}, since"
-        )
-        with pytest.raises(StoreError, match=refused):
-            StoreWriter.create(images, on_event=told.append).__enter__()
-        assert "waiting at most" in told[0].text
-        with pytest.raises(StoreError, match=refused):
-            StoreWriter.create(images, task=Task(0, 2)).__enter__()
-    with StoreWriter.create(images, task=Task(0, 2)), StoreWriter.create(images, task=Task(1, 2)):
-        with pytest.raises(StoreError, match="another download"):
-            StoreWriter.create(images).__enter__()
-        with pytest.raises(StoreError, match="another download"):
-            StoreWriter.create(images, task=Task(2, 3)).__enter__()
-    assert open_store(images).shards() == [0]
-
-
-@pytest.mark.parametrize("since", ["1999-01-01T00:00:00+00:00", "2199-01-01T00:00:00+00:00"])
-def test_clocks_that_are_wrong_neither_take_a_lease_over_nor_keep_one(images, client, hurried, since, image):
-    about = {"host": "elsewhere", "pid": 7, "since": since, "scratch": "another", "token": "its"}
-    key, bucket_name = "aves/.lock/0-of-1.json", bucket_of(images)
-
-    def renew(number: int, lasts_s: int = 30) -> None:
-        body = json.dumps(about | {"renewals": number, "lasts_s": lasts_s}).encode()
-        client.put_object(Bucket=bucket_name, Key=key, Body=body)
-
-    renew(0)
-    alive = threading.Timer(0.5, renew, (1,))
-    alive.start()
-    with pytest.raises(StoreError, match="process 7 on elsewhere"):
-        StoreWriter.create(images).__enter__()
-    alive.join()
-    renew(2, lasts_s=1)
-    with StoreWriter.create(images) as writer:
-        writer.add_image(1, image(1))
-    assert open_store(images).shards() == [0]
-
-
-def test_who_was_taken_over_publishes_nothing(
-    images, hurried, elsewhere, image, client, monkeypatch, tmp_path
-):
-    monkeypatch.setattr(lease, "RENEW_S", 3_600.0)
-    stale = StoreWriter.create(images)
-    with pytest.raises(StoreError, match="was lost, another process has taken it over"), stale:
-        stale.add_image(1, image(1))
-        stale.add_image(2, image(2))
-        elsewhere()
-        with StoreWriter.create(images) as other:
-            # Shard 0 may be on its way.
-            other.add_image(1, image(1))
-            other.roll()
-            assert [summary.number for summary in other.summaries] == [1]
-    assert {key for key in listed(client, images) if "shard" in key} == {
-        "aves/shard-000001.tar",
-        "aves/shard-000001.parquet",
-    }
-    # Back on its machine: what the other one has not fetched would be kept, but a journal ends where it has.
-    monkeypatch.setenv("ARBORETUM_SCRATCH", str(tmp_path / "scratch"))
-    with StoreWriter.create(images) as writer:
-        writer.add_image(2, image(2))
-    assert verify_store(images).photos == 2
-
-
 def test_a_machine_that_is_lost_costs_its_open_shard(
     images, origin, check, elsewhere, client, meddler, tmp_path
 ):
@@ -485,3 +371,44 @@ def test_a_prune_that_was_killed_after_its_old_index_went_is_finished(images, im
     prune_store(images, [5])
     assert verify_store(images).photos == 9
     assert inventory.status(images).photos["withdrawn"] == 1
+
+
+def test_a_download_that_is_interrupted_keeps_what_came(images, origin, check, tmp_path):
+    left = 30
+
+    def interrupt(event) -> None:
+        nonlocal left
+        left -= isinstance(event, PhotoDone)
+        if not left:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fetch(images, origin, on_event=interrupt)
+    assert on_scratch(tmp_path) == set()
+    assert sum(inventory.status(images).photos.values()) >= 30
+    assert inventory.status(images).photos["pending"] <= 30
+    fetch(images, origin)
+    check(images)
+
+
+def test_parts_of_an_upload_fail_in_its_middle(images, meddler, monkeypatch):
+    monkeypatch.setitem(objects._CLIENT, "timeout", "5s")
+    draw = np.random.default_rng(0)
+    pictures = []
+    for _ in range(3):
+        buffer = io.BytesIO()
+        Image.fromarray(draw.integers(0, 256, (1400, 1500, 3), np.uint8)).save(
+            buffer, "png", compress_level=0
+        )
+        pictures.append(buffer.getvalue())
+    meddler.meddlings = [
+        Meddling(Fault("stall_before_headers", times=1), path="partNumber=2"),
+        Meddling(Fault("reset", times=2), path="partNumber=3", after=True),
+        Meddling(Fault("unavailable", times=1), path="partNumber=1"),
+    ]
+    with StoreWriter.create(images) as writer:
+        for photo_id, data in enumerate(pictures, 1):
+            writer.add_image(photo_id, data)
+    assert all(meddling.played for meddling in meddler.meddlings)
+    assert [open_store(images).bytes_of(photo_id) for photo_id in (1, 2, 3)] == pictures
+    assert verify_store(images).open_shards == 0

@@ -26,7 +26,7 @@ from datetime import UTC, datetime
 from typing import Self
 
 from arboretum_tools.errors import StoreError
-from arboretum_tools.store.storage.lock import LOCK, Task
+from arboretum_tools.store.storage.lock import LOCK, Task, refused
 from arboretum_tools.store.storage.objects import Found, Objects, Version
 
 #: Seconds after which a lease that was not renewed may be taken over, and after which its holder renews it.
@@ -194,11 +194,7 @@ class Lease:
             if again is None:
                 return
             if again.version != found.version:
-                raise StoreError(
-                    f"another download writes into {self._objects.location}: {Holder.read(again.data)}; "
-                    "nothing was changed",
-                    hint="Wait for it to end, stop it, or name another place with --images.",
-                )
+                raise refused(self._objects.location, str(Holder.read(again.data)))
 
     def reserve(self, number: int, step: int) -> int:
         """The number of the next shard, from `number` in steps, that no earlier writer may have begun.

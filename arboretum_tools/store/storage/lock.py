@@ -77,12 +77,12 @@ def writer_lock(
         if task.of > 1:
             own = lock_file(f"{LOCK}-{task.number}")
             if not try_lock(own):
-                raise _refused(store, own)
+                raise refused(store, holder(own))
             if not alone:
                 _join(store, descriptor, task)
             sign(own, tasks=task.of)
         elif not alone:
-            raise _refused(store, descriptor)
+            raise refused(store, holder(descriptor))
         if alone:
             sign(descriptor, tasks=task.of)
         yield (lambda: _join(store, descriptor, task)) if alone else None
@@ -103,15 +103,16 @@ def _join(store: str, descriptor: int, task: Task) -> None:
         holders = _of(descriptor)
         now = time.monotonic()
         if holders not in (None, task.of) or now > give_up or (holders is None and now > unsigned):
-            raise _refused(store, descriptor)
+            raise refused(store, holder(descriptor))
         time.sleep(0.05)
     if _of(descriptor) != task.of:
-        raise _refused(store, descriptor)
+        raise refused(store, holder(descriptor))
 
 
-def _refused(store: str, descriptor: int) -> StoreError:
+def refused(store: str, holder: str) -> StoreError:
+    """The error of who comes second to a store, with who holds it."""
     return StoreError(
-        f"another command writes into {store}: {holder(descriptor)}; nothing was changed",
+        f"another command writes into {store}: {holder}; nothing was changed",
         hint="Wait for it to end, or stop it; a download can go into another folder with --images.",
     )
 
