@@ -243,9 +243,9 @@ def draw_recipes(
     if kept_out is not None:
         available = _but(available, kept_out)
     if recipes[0].benchmark:
-        split = _benchmark(selection, recipes[0], available, name, group_by)
-        yield _accounted(split, exclusion, kept_out, None)
-        return
+        name = name or selection.label + recipes[0].suffix
+        selection, recipe = prepared(selection, recipes[0])
+        recipes = [recipe]
     group_by = resolve_group_by(selection, group_by or recipes[0].group_by)
     for column in recipes[0].rule.columns if recipes[0].rule else ():
         selection.catalog.require(column)
@@ -255,6 +255,12 @@ def draw_recipes(
         joined = find_joined(selection, recipes[0], group_by, stored=stored, without=kept_out)
     if joined is not None:
         available = replace(_but(available, joined.left_out), joined=joined.groups)
+    if recipes[0].benchmark:
+        drawn, pairs = draw_benchmark(selection, recipes[0], group_by, available)
+        more = {"pairs": pairs} if pairs else {}
+        split = _split(selection, recipes[0], group_by, drawn, str(name), more)
+        yield _accounted(split, exclusion, kept_out, joined)
+        return
     for recipe, drawn in zip(recipes, draw(selection, recipes, group_by, available, fixed), strict=True):
         own = name and (name if len(recipes) == 1 else f"{name}{recipe.suffix}")
         split = _split(selection, recipe, group_by, drawn, own or selection.label + recipe.suffix)
@@ -297,16 +303,6 @@ def _accounted(
         excluded=None if exclusion is None else exclusion.to_table(),
         joined=joined.pairs if joined else None,
     )
-
-
-def _benchmark(
-    selection: Selection, recipe: SplitRecipe, available: Available, name: str | None, group_by: str | None
-) -> Split:
-    name = name or selection.label + recipe.suffix
-    selection, recipe = prepared(selection, recipe)
-    group_by = resolve_group_by(selection, group_by or recipe.group_by)
-    drawn, pairs = draw_benchmark(selection, recipe, group_by, available)
-    return _split(selection, recipe, group_by, drawn, name, {"pairs": pairs} if pairs else {})
 
 
 def _split(

@@ -22,6 +22,16 @@ _COLORS = {
 }
 
 
+# What a trait is called where photos are counted by it.
+_TRAITS = {
+    "years": "year",
+    "months": "month",
+    "licences": "licence",
+    "observers": "observer",
+    "cells": "5-degree cell",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Bar:
     """A value with its two ends, from 0 to 1: of an interval, or a standard deviation to either side."""
@@ -44,7 +54,8 @@ class Bar:
 def draw(found: Evaluation | Runs, path: Path, *, against: Comparison | None = None) -> Path:
     """Draws accuracy by shot band and by rank; of two models their differences too.
 
-    Without a train part groups or life stages stand where the bands would. Lines at the bars are 95 %
+    With `bias` a second row has a panel a trait. Without a train part groups or life stages stand where the
+    bands would. Lines at the bars are 95 %
     intervals of one run, and a standard deviation to either side of several.
 
     Args:
@@ -56,8 +67,17 @@ def draw(found: Evaluation | Runs, path: Path, *, against: Comparison | None = N
         BadInputError: matplotlib is not installed.
     """
     panels = 2 + (against is not None)
-    figure = figures.figure_class()(figsize=(3.6 * panels, 3.6), layout="constrained")
-    left, right, *third = figure.subplots(1, panels)
+    traits = found.traits if isinstance(found, Evaluation) else {}
+    columns = max(panels, len(traits))
+    size = (3.6 * columns, 3.6 * (1 + bool(traits)))
+    figure = figures.figure_class()(figsize=size, layout="constrained")
+    grid = figure.add_gridspec(1 + bool(traits), columns)
+    left, right, *third = (figure.add_subplot(grid[0, column]) for column in range(panels))
+    for column, (trait, estimates) in enumerate(traits.items()):
+        axes = figure.add_subplot(grid[1, column])
+        _bars(axes, {name: Bar.of(one) for name, one in estimates.items()})
+        axes.set_title(f"top-1 by {_TRAITS[trait]}", fontsize=9)
+        axes.set_ylabel("share of photos (%)", fontsize=9)
     ranks: dict[str, Bar | None]
     if isinstance(found, Runs):
         title = f"{', '.join(dict.fromkeys(found.splits))}, {found.part}"

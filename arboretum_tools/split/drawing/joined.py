@@ -21,12 +21,12 @@ from arboretum_metadata.vocab import INATURALIST_PHOTO
 from arboretum_tools.catalog import Selection
 from arboretum_tools.photos.photo_ids import PhotoIds
 from arboretum_tools.split.components import Group, components
+from arboretum_tools.split.drawing.benchmark import class_key_of
 from arboretum_tools.split.drawing.groups import group_sql
 from arboretum_tools.split.recipes.recipe import SplitRecipe
 from arboretum_tools.tabular.arrays import rows_to_table
 from arboretum_tools.tabular.query import literal
 from arboretum_tools.tabular.tables import arrow_schema
-from arboretum_tools.taxa.identity import class_key_sql
 
 #: What two photos may share, besides what they are grouped by; those of STORED only an image store can tell.
 REASONS = ("address", "near-duplicate", "photo", "sha256")
@@ -111,9 +111,12 @@ def find_joined(
         if (one in left_out) == (other in left_out)
     ]
     own_class = group_by == "observer-per-species"
+    if recipe.benchmark == "life-stage":
+        # Stages are drawn one by one, each by the groups of its species.
+        photos = {photo: one._replace(class_key=_species(one.class_key)) for photo, one in photos.items()}
     together = [
-        (_group(first, own_class=own_class), _group(second, own_class=own_class))
-        for *_, first, second, out in rows
+        (_group(photos[one], own_class=own_class), _group(photos[other], own_class=own_class))
+        for _, one, other, _, _, out in rows
         if not out
     ]
     together += [((None, False, first), (None, False, other)) for _, first, other in shared]
@@ -122,6 +125,10 @@ def find_joined(
         groups=_groups_table(components(together)),
         left_out=PhotoIds.of(left_out),
     )
+
+
+def _species(class_key: str) -> str:
+    return "|".join(class_key.split("|")[:2])
 
 
 def _group(photo: _Photo, *, own_class: bool) -> Group:
@@ -194,10 +201,12 @@ def _photos(
     catalog = selection.catalog
     table = catalog.register_ids(PhotoIds.of(ids))
     kind, group = group_sql(group_by)
-    key = class_key_sql(recipe.rank)
+    key = class_key_of(recipe.to_json())
     taken = f"photo_id IN (FROM {table}) AND {key} IS NOT NULL"
     if not recipe.hybrids:
         taken += " AND hybrid IS NOT TRUE"
+    if recipe.stages:
+        taken += f" AND life_stage IN ({', '.join(literal(stage) for stage, _ in recipe.stages)})"
     if without is not None:
         taken += f" AND photo_id NOT IN (FROM {catalog.register_ids(without)})"
     sql, parameters = selection.query(f"photo_id, {key}, ({kind}) <> 0, {group}", where=taken)

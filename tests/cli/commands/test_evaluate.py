@@ -96,6 +96,28 @@ def test_several_runs_two_models_and_cuts(arboretum, workdir):
     assert arboretum("evaluate", split, split).code == 2
 
 
+def test_a_figure_of_bias_has_a_panel_for_every_trait_of_the_report(arboretum, workdir, monkeypatch):
+    from matplotlib.figure import Figure
+
+    titles = []
+    saved = Figure.savefig
+
+    def remember(figure, *arguments, **keywords):
+        titles.append([axes.get_title() for axes in figure.axes])
+        return saved(figure, *arguments, **keywords)
+
+    monkeypatch.setattr(Figure, "savefig", remember)
+    monkeypatch.setenv("MPLCONFIGDIR", str(workdir / "mpl"))
+    assert arboretum("make-split", "--taxa", "Aves", "--lt-ratio", "20").code == 0
+    command = ("evaluate", "splits/aves-lt20", "splits/aves-lt20/test.parquet", "--out", "r", "--json")
+    found = json.loads(arboretum(*command, "--bias").out)
+    traits = ("year", "month", "licence", "observer", "5-degree cell")
+    assert set(found["traits"]) == {"years", "months", "licences", "observers", "cells"}
+    assert titles.pop()[2:] == [f"top-1 by {trait}" for trait in traits]
+    assert arboretum(*command).code == 0
+    assert len(titles.pop()) == 2
+
+
 def test_a_set_over_seeds_is_averaged_and_compared_split_by_split(arboretum, workdir):
     made = ("make-split", "--taxa", "Aves", "--seeds", "0,1,2", "--name", "set", "--lt-ratio")
     assert arboretum(*made, "20").code == arboretum(*made, "10").code == 0

@@ -187,6 +187,55 @@ def test_a_catalogue_without_such_pairs_gives_the_split_that_it_gave(bird_catalo
     assert open_split(folder).joined is None
 
 
+@pytest.mark.parametrize("group_by", ["photo", "observation", "observer-per-species"])
+@pytest.mark.parametrize("benchmark", ["balanced", "life-stage"])
+def test_a_benchmark_has_no_image_in_two_classes_and_joins_what_shows_the_same(
+    bird_catalog, tmp_path, bird_photos, benchmark, group_by
+):
+    """Each tenth photo has the address of one before it, of the same class or of another one."""
+    rows = addressed(bird_photos(), lambda photo: photo - 12 if photo > 20 else photo + 12)
+    catalog = bird_catalog(rows)
+    asked = {"benchmark": benchmark, "group_by": group_by}
+    asked |= {"stages": "adult=6,juvenile=6"} if benchmark == "life-stage" else {"test_per_class": 8}
+    split = make_split(catalog, **asked)
+
+    def class_of(photo):
+        row = rows[photo - 1]
+        return row["species"], row["life_stage"] if benchmark == "life-stage" else None
+
+    def drawable(photo):
+        return benchmark != "life-stage" or rows[photo - 1]["life_stage"] is not None
+
+    pairs = [(p, p - 12 if p > 20 else p + 12) for p in range(10, len(rows) + 1, 10)]
+    pairs = [pair for pair in pairs if all(map(drawable, pair))]
+    other = [pair for pair in pairs if class_of(pair[0]) != class_of(pair[1])]
+    assert other
+    taken = set(split.part("test")["photo_id"].to_pylist())
+    assert not taken & {photo for pair in other for photo in pair}
+    assert split.meta["joined"]["address"] >= len(pairs) - 1
+    listed = split.joined.to_pylist()
+    assert any(not row["left_out"] for row in listed) == (benchmark == "balanced" or len(other) < len(pairs))
+    audited(split, tmp_path / "split")
+    assert remake_split(tmp_path / "split", catalog).same
+
+
+def test_joined_observations_of_a_benchmark_are_one_group_of_its_test(bird_catalog, bird_photos):
+    """All observations of a species share an address: however many there are, they are one group."""
+    rows = bird_photos()
+    first = {}
+    for row in rows:
+        start = first.setdefault(row["species"], row["photo_id"])
+        row["photo_url"] = None
+        if row["species"] == "pilaris" and row["photo_id"] % 2:
+            row["photo_url"] = f"https://static.inaturalist.org/photos/{start}/large.jpg"
+    asked = {"benchmark": "balanced", "test_per_class": 4, "group_by": "observation"}
+    catalog = bird_catalog(rows)
+    assert "Animalia|Turdus pilaris" in make_split(catalog, **asked).classes["class_key"].to_pylist()
+    split = make_split(catalog, **asked, min_test_groups=2)
+    assert "Animalia|Turdus pilaris" not in split.classes["class_key"].to_pylist()
+    assert "Animalia|Turdus merula" in split.classes["class_key"].to_pylist()
+
+
 def test_components_are_the_same_in_any_order():
     pairs = [(1, 2), (3, 4), (2, 3), (8, 9)]
     for order in (pairs, pairs[::-1]):
