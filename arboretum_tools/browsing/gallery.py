@@ -26,7 +26,7 @@ from arboretum_tools.photos.credit import credit_html
 from arboretum_tools.publication.origin import Origin
 from arboretum_tools.split import Split
 from arboretum_tools.store.reader import ImageStore
-from arboretum_tools.system.atomic_files import refuse_existing, whole_folder
+from arboretum_tools.system.atomic_files import refuse_existing, refuse_inside, whole_folder
 from arboretum_tools.wording import counted
 
 if TYPE_CHECKING:
@@ -72,6 +72,8 @@ def save_gallery(what: Split | Selection | ImageStore | str | Path | None, optio
     source = source_of(what, options)
     if source.store is None:
         raise BadInputError(f"{options.images} is no image store, so there is no photo to show")
+    read = [what] if isinstance(what, str | Path) else []
+    refuse_inside(to, [Path(one) for one in (*read, source.store.location) if "://" not in str(one)])
     with closing(PhotoTable(source)) as table:
         photos = _shared_out(table, asked, options.most)
         if not photos:

@@ -117,10 +117,11 @@ def check_source(store: ImageStore, to: str | Path, done: str) -> None:
         done: what is to be done with it, `copied`.
 
     Raises:
-        UsageError: it is the target itself.
+        UsageError: it is the target itself, or the target lies in it.
         StoreError: it has an open shard.
     """
-    if store.storage.absolute() == storage_at(to).absolute():
+    source, target = store.storage.absolute().rstrip("/"), storage_at(to).absolute().rstrip("/")
+    if f"{target}/".startswith(f"{source}/"):
         raise UsageError(
             f"{store.location} cannot be {done} into itself", hint="Name another folder with --out."
         )

@@ -134,6 +134,21 @@ def refuse_existing(path: Path, what: str = "something else") -> None:
         )
 
 
+def refuse_inside(path: Path, inputs: Iterable[Path]) -> None:
+    """Refuses to write over or into what is being read.
+
+    Raises:
+        TargetExistsError: `path` is one of the inputs, or lies in one.
+    """
+    real = path.resolve()
+    for source in inputs:
+        if real == source.resolve() or source.resolve() in real.parents:
+            raise TargetExistsError(
+                f"{path} lies in {source}, which is being read; nothing was written",
+                hint="Choose a place outside of it.",
+            )
+
+
 def check_output(path: Path, *, overwrite: bool = False, inputs: Iterable[Path] = ()) -> None:
     """Refuses to put a file where something is that the caller did not name as replaceable.
 
@@ -145,13 +160,7 @@ def check_output(path: Path, *, overwrite: bool = False, inputs: Iterable[Path] 
     Raises:
         TargetExistsError: `path` lies in an input, is a folder, or is there and may not be replaced.
     """
-    real = path.resolve()
-    for source in inputs:
-        if real == source.resolve() or source.resolve() in real.parents:
-            raise TargetExistsError(
-                f"{path} lies in {source}, which is being read; nothing was written",
-                hint="Choose a file outside of it.",
-            )
+    refuse_inside(path, inputs)
     if path.is_dir():
         raise TargetExistsError(f"{path} is a folder; nothing was written", hint="Name a file in it.")
     if (path.exists() or path.is_symlink()) and not overwrite:

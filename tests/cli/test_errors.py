@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from arboretum_metadata.sample import catalog_path
 from arboretum_tools.split import open_split
 from arboretum_tools.testing.faults import Fault
 from arboretum_tools.testing.origin import Origin
@@ -480,3 +481,23 @@ def test_a_number_that_is_none_is_named(arboretum, workdir, flags, said):
     assert outcome.code == 2
     assert said in " ".join(outcome.err.split())
     assert len(outcome.err) < 600
+
+
+def test_no_folder_is_put_into_what_is_being_read(arboretum, workdir):
+    shutil.copytree(catalog_path(), "own")
+    made = ("make-split", "--catalog", "own", "--taxa", "Mollusca", "--lt-ratio", "2")
+    made += ("--val-per-class", "1", "--test-per-class", "1", "--out")
+    assert arboretum(*made, "split").code == 0
+    assert arboretum("download", "--split", "split", "--size", "thumb").code == 0
+    before = sorted(workdir.rglob("*"))
+    for command in (
+        (*made, "own/split"),
+        ("browse", "split", "--out", "split/page"),
+        ("browse", "split", "--out", "images/page"),
+        ("browse", "images", "--out", "images/page"),
+        ("store", "merge", "images", "--out", "images/all"),
+    ):
+        outcome = arboretum(*command)
+        assert outcome.code in (2, 3), outcome
+        assert "which is being read" in outcome.err or "into itself" in outcome.err
+    assert sorted(workdir.rglob("*")) == before

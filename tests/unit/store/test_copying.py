@@ -69,6 +69,9 @@ def test_what_would_be_left_out_is_refused(store, tmp_path, image):
         copy_store(store, tmp_path / "copy")
     with pytest.raises(UsageError, match="cannot be copied into itself"):
         copy_store(store, store)
+    with pytest.raises(UsageError, match="cannot be copied into itself"):
+        copy_store(store, store / "copy")
+    assert not (store / "copy").exists()
     assert not (tmp_path / "copy").exists()
 
 

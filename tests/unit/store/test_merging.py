@@ -124,6 +124,9 @@ def test_stores_of_two_sizes_or_a_store_into_itself_are_refused(tmp_path):
     (tmp_path / "link").symlink_to(medium)
     with pytest.raises(UsageError, match="cannot be merged into itself"):
         merge_stores([tmp_path / "link"], medium)
+    with pytest.raises(UsageError, match="cannot be merged into itself"):
+        merge_stores([medium], tmp_path / "link" / "all")
+    assert not (medium / "all").exists()
     with pytest.raises(UsageError, match="no store to merge"):
         merge_stores([], tmp_path / "all")
     with pytest.raises(StoreError, match="there is no image store"):

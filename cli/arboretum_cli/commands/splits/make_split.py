@@ -122,6 +122,7 @@ def make_split(
         arboretum make-split --from splits/aves-lt100/split.json --name again
     """
     from arboretum_tools.split.files.manifest import saving
+    from arboretum_tools.system.atomic_files import refuse_inside
 
     preset, recipe, again, out = own.preset, own.recipe, own.again, own.out
     store, exclude = options.pop("store", None), options.pop("exclude", None)
@@ -168,6 +169,7 @@ def make_split(
         with saving() as save:
             for split in _draw(selection, {**arguments, **beside_it}):
                 folder = _folder(split, out, family=family)
+                refuse_inside(folder, [selection.catalog.path])
                 there = save(split, folder)
                 note = grouping_note(split)
                 if note and not made:
