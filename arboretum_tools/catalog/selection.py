@@ -390,6 +390,10 @@ class Selection:
 
         return pa.Table.from_batches(self.batches(), schema=_photo_schema())
 
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """What polars, DuckDB and others read `to_arrow` by: `polars.DataFrame(selection)`."""
+        return self.to_arrow().__arrow_c_stream__(requested_schema)
+
     def to_pandas(self) -> pd.DataFrame:
         """`to_arrow` as a data frame; whole numbers that may be unknown are `Int64` and `Int32`.
 

@@ -377,6 +377,10 @@ class Subset(Sequence[Item]):
             table = table.append_column(name, of_class[name])
         return table
 
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """What polars, DuckDB and others read `to_arrow` by: `polars.DataFrame(subset)`."""
+        return self.to_arrow().__arrow_c_stream__(requested_schema)
+
     def to_pandas(self) -> pd.DataFrame:
         """`to_arrow` as a data frame; whole numbers that may be unknown are `Int64` and `Int32`.
 

@@ -2,6 +2,7 @@
 
 from html.parser import HTMLParser
 
+import pyarrow as pa
 import pytest
 
 import arboretum_tools as at
@@ -127,3 +128,12 @@ def test_a_curve_has_no_more_bars_than_can_be_seen(classes, bars):
     drawn = curve(list(range(classes, 0, -1)))
     assert drawn.count("<rect") == bars
     assert len(drawn) < 60_000
+
+
+def test_selections_and_subsets_are_read_by_whatever_reads_arrow(tmp_path):
+    split = tiny_split()
+    subset = at.load_subset(split, images=tiny_store(tmp_path / "images", split).path, part="test")
+    owls = at.open_catalog(catalog_path()).select("Strigiformes")
+    for one in (subset, owls):
+        assert pa.table(one).equals(one.to_arrow())
+        assert len(one.to_arrow())
