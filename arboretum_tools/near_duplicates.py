@@ -5,10 +5,15 @@ Three looks, each at fewer pairs than the one before:
 1. **A hash**: what stands out of its surroundings, at 16 x 16 points, of the whole photo and of five crops of
    it. Photos whose hashes correlate are candidates. Mirrored copies are found by the same products, since a
    mirror changes the sign of what is odd and nothing else.
-2. **Alignment**: at 64 x 64 pixels, by scale, angle and shift, as far as copies differ in them.
-3. **Small crops**: at 192 x 192 pixels, the windows with the most detail must correlate with what lies at
-   their place in the other photo. Rows and columns of a window are centred, so that a horizon or a gradient
-   says nothing: two skies are alike only if the birds in them are.
+2. **Layout**: at 64 x 64 pixels they are aligned, by scale, angle and shift, as far as copies differ in them.
+   The colors of what is aligned must then agree over the whole picture, but for exposure and white balance:
+   the same bird before another background is another photo.
+3. **Small crops**: at 192 x 192 pixels, the windows with the most detail must agree, in their colors, with
+   what lies at their place in the other photo. Rows and columns of a window are centred, so that a horizon or
+   a gradient says nothing: two skies are alike only if the birds in them are.
+
+How well two things agree is 2 ab / (aa + bb): their correlation where both stand out equally, and less where
+one is the paler.
 
 The hashes of all photos are compared, in blocks whose products numpy hands to BLAS; the pixels of a photo
 only with those of the `MOST_ALIKE` others whose hashes are most like its own. That bounds what takes time
@@ -47,14 +52,14 @@ PAIRS = pa.schema(
 #: With so many others, whose hashes are most like its own, a photo is compared by pixels.
 MOST_ALIKE = 16
 
-#: The least correlation of the small crops of near-duplicates; more where there is one alone to go by.
-LEAST_SIMILARITY, LEAST_OF_ONE = 0.92, 0.94
+#: The least agreement of the small crops of near-duplicates; more where there is one alone to go by.
+LEAST_SIMILARITY, LEAST_OF_ONE = 0.88, 0.92
 
-# The least correlation of candidates, and of two photos that are aligned.
-_LEAST_HASH, _LEAST_ALIGNED = 0.72, 0.8
+# The least correlation of candidates, and of two photos that are aligned; the least agreement of layouts.
+_LEAST_HASH, _LEAST_ALIGNED, _LEAST_LAYOUT = 0.72, 0.8, 0.96
 
-# Pixels of a side: of what is decoded, of what is aligned, of a hash.
-_FULL, _SMALL, _POINTS = 192, 64, 16
+# Pixels of a side: of what is decoded, of what is aligned, of a layout, of a hash.
+_FULL, _SMALL, _LAYOUT, _POINTS = 192, 64, 32, 16
 
 # The whole photo, and crops of 11/12 of its sides: pixels from the top and from the left.
 _CROPPED = 176
@@ -67,8 +72,15 @@ _SHIFT = 5
 # Pixels of a window, by how many it may lie elsewhere, and how many windows are compared.
 _WINDOW, _ELSEWHERE, _MOST_WINDOWS = 32, 6, 6
 
-# A window with less detail than this says nothing (standard deviation of the logarithm of the grey).
+# A window with less detail than this says nothing, and layouts may differ by as much (standard deviation of
+# the logarithm of a color).
 _LEAST_DETAIL = 0.02
+
+# What is added to values of 0 to 255 before the logarithm is taken, so that the noise of shadows says little.
+_DARK = 32
+
+# What red, green and blue add to grey.
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 # Photos whose hashes are multiplied at a time.
 _BLOCK = 1024
@@ -77,6 +89,7 @@ _BLOCK = 1024
 _KEPT = 256
 
 _Pixels = NDArray[np.float32]
+_Colors = NDArray[np.uint8]
 
 
 def near_duplicate_pairs(store: ImageStore, photo_ids: PhotoIds, *, on_event: OnEvent = ignore) -> pa.Table:
@@ -88,7 +101,7 @@ def near_duplicate_pairs(store: ImageStore, photo_ids: PhotoIds, *, on_event: On
         on_event: progress.
 
     Returns:
-        The columns of PAIRS, ascending: the two photos, photo_id the smaller one; the mean correlation of
+        The columns of PAIRS, ascending: the two photos, photo_id the smaller one; the mean agreement of
         their small crops, LEAST_SIMILARITY to 1; whether one is the mirror image of the other.
 
     Raises:
@@ -131,17 +144,20 @@ class _Photos:
         shape = (count, 1 + len(_CROPS), _POINTS * _POINTS)
         self._hashes = self._file("hashes", shape, np.float16)
         self._thumbnails = self._file("thumbnails", (count, _SMALL, _SMALL), np.uint8)
-        self._grey = lru_cache(_KEPT)(self._decoded)
+        self._layouts = self._file("layouts", (count, 3, _LAYOUT, _LAYOUT), np.uint8)
+        self._colors = lru_cache(_KEPT)(self._decoded)
         readable = np.zeros(count, np.bool_)
         on_event(StageStarted("reading photos", count, "photo"))
         for row in range(count):
             try:
-                grey = self._decoded(row)
+                colors = self._decoded(row)
             except images.UndecodableImageError:
                 continue
             readable[row] = True
+            grey = np.tensordot(_LUMA, colors, 1).astype(np.float32)
             self._hashes[row] = _hashes(grey)
             self._thumbnails[row] = _shrunk(grey, _SMALL).round()
+            self._layouts[row] = _shrunk(colors, _LAYOUT).round()
             on_event(PhotoDone(int(self.ids[row]), "written", int(self._place(row)[2])))
         on_event(StageFinished("reading photos"))
         self.unreadable = int(count - readable.sum())
@@ -159,10 +175,10 @@ class _Photos:
         shard, offset, size = (self._held[name][row].as_py() for name in names)
         return shard, offset, size
 
-    def _decoded(self, row: int) -> _Pixels:
+    def _decoded(self, row: int) -> _Colors:
         photo_id = int(self.ids[row])
         data = self._store.read_bytes(*self._place(row), photo_id)
-        return images.grey_square(data, _FULL, name=f"photo {photo_id}")
+        return images.color_square(data, _FULL, name=f"photo {photo_id}")
 
     def candidates(self, on_event: OnEvent) -> Iterator[tuple[int, int, bool]]:
         """Pairs whose hashes correlate, the most alike of each photo: two rows, and whether mirrored."""
@@ -215,13 +231,15 @@ class _Photos:
         return ((left + right) * half).reshape(flat), ((left - right) * half).reshape(flat)
 
     def similarity(self, one: int, other: int, *, mirrored: bool) -> float:
-        """How well the small crops of two photos correlate once they are aligned; 0 where they do not."""
+        """How well the small crops of two photos agree once they are aligned; 0 where they do not."""
+        flip = slice(None, None, -1 if mirrored else 1)
         first, second = (np.asarray(self._thumbnails[row], np.float32) for row in (one, other))
-        aligned = _aligned(_detail(first), _detail(second[:, ::-1] if mirrored else second))
-        if aligned is None:
+        aligned = _aligned(_detail(first), _detail(second[:, flip]))
+        if aligned is None or not _layouts_agree(
+            self._layouts[one], self._layouts[other][..., flip], *aligned
+        ):
             return 0.0
-        large = self._grey(other)
-        return _crops_alike(self._grey(one), large[:, ::-1] if mirrored else large, *aligned)
+        return _crops_alike(self._colors(one), self._colors(other)[..., flip], *aligned)
 
 
 def _products(crops: _Pixels, whole: _Pixels) -> _Pixels:
@@ -230,10 +248,11 @@ def _products(crops: _Pixels, whole: _Pixels) -> _Pixels:
     return found.reshape(*crops.shape[:2], len(whole))
 
 
-def _shrunk(grey: _Pixels, side: int) -> _Pixels:
+def _shrunk(pixels: _Pixels | _Colors, side: int) -> _Pixels:
     """The means of squares, of which there are `side` a side."""
-    size = len(grey) // side
-    means: _Pixels = grey.reshape(side, size, side, size).mean((1, 3), dtype=np.float32)
+    size = pixels.shape[-1] // side
+    squares = pixels.reshape(*pixels.shape[:-2], side, size, side, size)
+    means: _Pixels = squares.mean((-3, -1), dtype=np.float32)
     return means
 
 
@@ -333,26 +352,44 @@ def _centred(windows: _Pixels) -> _Pixels:
     return centred
 
 
-def _crops_alike(
-    one: _Pixels, other: _Pixels, scale: float, angle: float, down: float, right: float
-) -> float:
-    """The mean correlation of the windows with the most detail with what lies at their place in the other.
+def _warped(
+    colors: _Pixels, scale: float, angle: float, down: float, right: float
+) -> tuple[_Pixels, NDArray[np.bool_]]:
+    """A picture in several colors, aligned; shifts are shares of a side. And where it is known."""
+    side = colors.shape[-1]
+    pixels, weights, inside = _sampling(side, *_lattice(side, scale, angle, down * side, right * side))
+    found: _Pixels = (colors.reshape(len(colors), -1)[:, pixels] * weights).sum(1)
+    return found, inside
+
+
+def _layouts_agree(one: _Colors, other: _Colors, *aligned: float) -> bool:
+    """Whether the colors of two pictures agree all over once they are aligned, but for a factor a color."""
+    mine, theirs = (_blurred(np.log(colors + np.float32(_DARK)), 3) for colors in (one, other))
+    theirs, inside = _warped(theirs, *aligned)
+    both = [colors[:, inside] for colors in (mine, theirs)]
+    a, b = (colors - colors.mean(1, keepdims=True) for colors in both)
+    least = 2 * a.size * _LEAST_DETAIL**2
+    unlike = float(((a - b) ** 2).sum()) / (float((a * a).sum() + (b * b).sum()) + least)
+    return bool(1 - unlike >= _LEAST_LAYOUT)
+
+
+def _crops_alike(one: _Colors, other: _Colors, *aligned: float) -> float:
+    """The mean agreement of the windows with the most detail with what lies at their place in the other.
 
     Below the least that makes near-duplicates it is 0.
     """
-    pixels, weights, inside = _sampling(_FULL, *_lattice(_FULL, scale, angle, down * _FULL, right * _FULL))
-    mine = _blurred(np.log(one + 16), 3)
-    theirs = _blurred(np.log((other.ravel()[pixels] * weights).sum(0) + 16), 3)
+    mine, theirs = (_blurred(np.log(colors + np.float32(_DARK)), 3) for colors in (one, other))
+    theirs, inside = _warped(theirs, *aligned)
     around = _WINDOW + 2 * _ELSEWHERE
     steps = range(0, _FULL - around + 1, _WINDOW // 2)
     windows = []
     for y, x in ((y, x) for y in steps for x in steps):
         if inside[y : y + around, x : x + around].all():
             top, left = y + _ELSEWHERE, x + _ELSEWHERE
-            window = _centred(mine[top : top + _WINDOW, left : left + _WINDOW])
+            window = _centred(mine[:, top : top + _WINDOW, left : left + _WINDOW])
             windows.append((float((window * window).sum()), y, x, window))
     windows.sort(key=lambda one: (-one[0], *one[1:3]))
-    if not windows or windows[0][0] < (_WINDOW * _LEAST_DETAIL) ** 2:
+    if not windows or windows[0][0] < windows[0][3].size * _LEAST_DETAIL**2:
         return 0.0
     chosen: list[tuple[float, int, int, _Pixels]] = []
     for energy, y, x, window in windows:
@@ -364,11 +401,23 @@ def _crops_alike(
     total = sum(math.sqrt(energy) for energy, *_ in chosen)
     best = total
     for energy, y, x, window in chosen:
-        region = theirs[y : y + around, x : x + around]
-        places = _centred(np.lib.stride_tricks.sliding_window_view(region, (_WINDOW, _WINDOW)))
-        sums = np.tensordot(places, window, ((2, 3), (0, 1)))
-        lengths = np.sqrt(np.einsum("ijkl,ijkl->ij", places, places) * energy) + 1e-9
-        best -= (1 - float((sums / lengths).max())) * math.sqrt(energy)
+        best -= (1 - _agreement(window, theirs[:, y : y + around, x : x + around])) * math.sqrt(energy)
         if best < least * total:
             return 0.0  # Not even if all other windows agreed.
     return best / total
+
+
+def _agreement(window: _Pixels, region: _Pixels) -> float:
+    """Of a window with the place in a region that is most like it: every other place, then those around."""
+    energy = float((window * window).sum())
+    last = 2 * _ELSEWHERE
+
+    @lru_cache(None)
+    def at(top: int, left: int) -> float:
+        there = _centred(region[:, top : top + _WINDOW, left : left + _WINDOW])
+        return 2 * float(np.vdot(there, window)) / (float(np.vdot(there, there)) + energy + 1e-9)
+
+    steps = range(0, last + 1, 2)
+    y, x = max(((y, x) for y in steps for x in steps), key=lambda place: at(*place))
+    rows, columns = (range(max(0, n - 1), min(last, n + 1) + 1) for n in (y, x))
+    return max(at(y, x) for y in rows for x in columns)

@@ -311,8 +311,8 @@ def with_credit(
 _DESCRIPTION, _ARTIST, _COPYRIGHT = 0x010E, 0x013B, 0x8298
 
 
-def grey_square(data: bytes, side: int, *, name: str) -> NDArray[np.float32]:
-    """What the image shows as grey, 0 to 255, upright, transparent pixels white, at `side` x `side` pixels.
+def color_square(data: bytes, side: int, *, name: str) -> NDArray[np.uint8]:
+    """What the image shows, upright, transparent pixels white: red, green and blue of `side` x `side` pixels.
 
     Whatever its shape, it is shrunk or enlarged to a square by the means of areas.
 
@@ -320,9 +320,10 @@ def grey_square(data: bytes, side: int, *, name: str) -> NDArray[np.float32]:
         UndecodableImageError: the bytes cannot be decoded.
     """
     image = open_image(data, name=name)
-    image.draft("L", (side, side))
+    image.draft("RGB", (side, side))
     upright = _rgb(ImageOps.exif_transpose(_loaded(image, name)))
-    return np.asarray(upright.convert("L").resize((side, side), Image.Resampling.BOX), np.float32)
+    pixels = np.asarray(upright.resize((side, side), Image.Resampling.BOX))
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
 def _loaded(image: Image.Image, name: str) -> Image.Image:
