@@ -122,8 +122,16 @@ def test_the_examples_of_every_help_run(shell):
         assert found, name
         # What needs torch, or runs that were trained with it, is run by tests/training.
         examples += found if name not in ("demo", "train", "compare") else []
-    # What reads a split comes once one is made.
-    for example in sorted(examples, key=lambda example: "splits/" in example):
+    # Stores in buckets are the matter of tests/cloud, and no model is here that predicts.
+    examples = [example for example in examples if "s3://" not in example and ".npz" not in example]
+    # Somebody marked a photo on the page.
+    Path("marks.csv").write_text("photo_id\n1\n")
+
+    def needs(example: str) -> tuple[bool, bool]:
+        return "splits/" in example, "--episodes five-way.parquet" in example
+
+    # What reads a split, or lists of one, comes once these are made.
+    for example in sorted(examples, key=needs):
         code, printed = shell(example)
         assert code == 0, f"{example}\n{printed}"
 
@@ -151,6 +159,8 @@ def test_every_key_of_a_json_file_is_in_the_data_dictionary(tmp_path):
     dictionary = (DOCS / "data-dictionary.md").read_text()
     for name in ("catalog/catalog.json", "split/split.json", "images/store.json", "export/export.json"):
         section = dictionary.split(f"/{Path(name).name}`\n")[1].split("\n#")[0]
-        rows = [line.split(" | ")[0] for line in section.splitlines() if line.startswith("| `")]
-        described = set(re.findall(r"`(\w+)`", "".join(rows)))
-        assert described == json.loads((tmp_path / name).read_text()).keys(), name
+        rows = [line.split(" | ")[:2] for line in section.splitlines() if line.startswith("| `")]
+        described = {key for row in rows for key in re.findall(r"`(\w+)`", row[0])}
+        optional = {key for row in rows if "only with" in row[1] for key in re.findall(r"`(\w+)`", row[0])}
+        found = json.loads((tmp_path / name).read_text()).keys()
+        assert described - optional <= found <= described, name
