@@ -210,7 +210,8 @@ class Bucket:
             except UnansweredError as error:
                 if self._is(name, file):
                     return
-                if pause is None:
+                # What is small was asked for again and again already.
+                if pause is None or small:
                     raise error.given_up() from None
                 time.sleep(pause)
             else:

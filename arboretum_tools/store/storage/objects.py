@@ -175,9 +175,9 @@ class Objects:
             try:
                 with self._told(name, "written"):
                     return Version.of(obstore.put(self._objects, name, data, mode=mode, use_multipart=False))
-            except UnansweredError as error:
+            except UnansweredError:
                 if pause is None:
-                    raise error.given_up() from None
+                    raise
                 time.sleep(pause)
         raise AssertionError
 
