@@ -324,8 +324,10 @@ def test_two_classes_of_equal_count_that_were_exchanged_are_seen(tmp_path):
     split = make_split(open_catalog(catalog_path()), profile="balanced", val_per_class=2, test_per_class=3)
     folder = split.save(tmp_path / "s")
     forged = Forged(folder)
+    published = forged.meta["split_sha256"]
     exchange_classes(forged)
     forged.save()
+    assert audit_split(folder, expect=published).as_expected.outcome == "broken"
     found = against_catalog(folder, open_catalog(catalog_path()))
     broken = {check.name for check in found if check.outcome == "broken"}
     assert {"catalogue: photos", "catalogue: classes exchanged"} <= broken
