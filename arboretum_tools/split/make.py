@@ -28,7 +28,7 @@ from arboretum_tools.split.drawing.benchmark import draw_benchmark, prepared
 from arboretum_tools.split.drawing.draw import Drawn, draw
 from arboretum_tools.split.drawing.exclusion import Exclusion, read_exclusion
 from arboretum_tools.split.drawing.groups import resolve_group_by
-from arboretum_tools.split.drawing.joined import Joined, find_joined
+from arboretum_tools.split.drawing.joined import Joined, find_joined, with_copies
 from arboretum_tools.split.drawing.pool import Available
 from arboretum_tools.split.encounters import with_encounters
 from arboretum_tools.split.files.content_hashes import hashed, with_joined
@@ -239,7 +239,7 @@ def draw_recipes(
     """
     if isinstance(selection, Catalog):
         selection = selection.select()
-    kept_out = None if exclusion is None else exclusion.photos_of(selection)
+    kept_out = None if exclusion is None else with_copies(selection, exclusion.photos_of(selection))
     if kept_out is not None:
         available = _but(available, kept_out)
     if recipes[0].benchmark:

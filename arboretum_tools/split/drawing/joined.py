@@ -127,6 +127,15 @@ def find_joined(
     )
 
 
+def with_copies(selection: Selection, photos: PhotoIds) -> PhotoIds:
+    """Some photos of a selection, and all others of it that have the address of one of them."""
+    copies = components(_of_one_address(selection))
+    if not copies:
+        return photos
+    given = set(photos.array.to_pylist())
+    return PhotoIds.of(given.union(*(copies[photo] for photo in given & copies.keys())))
+
+
 def _species(class_key: str) -> str:
     return "|".join(class_key.split("|")[:2])
 

@@ -219,6 +219,19 @@ def test_a_benchmark_has_no_image_in_two_classes_and_joins_what_shows_the_same(
     assert remake_split(tmp_path / "split", catalog).same
 
 
+def test_a_copy_of_a_photo_that_is_kept_out_is_kept_out(bird_catalog, tmp_path, bird_photos):
+    catalog = bird_catalog(addressed(bird_photos(), lambda photo: photo - 12 if photo > 20 else photo + 12))
+    asked = {"benchmark": "balanced", "test_per_class": 20, "group_by": "observation"}
+    folder = make_split(catalog, **asked).save(tmp_path / "benchmark")
+    tested = set(open_split(folder).part("test")["photo_id"].to_pylist())
+    copies = {one for p in range(30, 620, 10) for one in (p, p - 12) if tested & {p, p - 12}} - tested
+    assert copies
+    split = make_split(catalog, profile="natural", val_per_class=0, test_per_class=2, exclude=folder)
+    assert not parts_of(split, tested | copies)
+    audited(split, tmp_path / "split", exclude=[folder])
+    assert remake_split(tmp_path / "split", catalog).same
+
+
 def test_joined_observations_of_a_benchmark_are_one_group_of_its_test(bird_catalog, bird_photos):
     """All observations of a species share an address: however many there are, they are one group."""
     rows = bird_photos()
