@@ -16,10 +16,13 @@ from arboretum_metadata.vocab import RANKS, VOCABULARIES
 from arboretum_tools.catalog.building import rejected
 from arboretum_tools.catalog.building.losses import REASONS as LOSSES
 from arboretum_tools.catalog.catalog import Catalog
+from arboretum_tools.catalog.layouts.files import find_files
+from arboretum_tools.catalog.layouts.raw import NAME_COLUMNS
 from arboretum_tools.display import notebook_views
 from arboretum_tools.system.atomic_files import check_output
 from arboretum_tools.tabular.query import identifier, literal
 from arboretum_tools.tabular.tables import write_table
+from arboretum_tools.taxa.identity import HYBRID_SQL
 from arboretum_tools.wording import plural
 
 #: Examples that are kept of a finding.
@@ -218,6 +221,12 @@ def _names(catalog: Catalog) -> list[Finding]:
             f"SELECT class_key AS name FROM ({several})",
             "class whose rows do not agree on the lineage: the most frequent one stands for the class",
         ),
+        _listed(
+            catalog,
+            "hybrids",
+            f"SELECT DISTINCT scientific_name AS name FROM lineages WHERE {HYBRID_SQL}",
+            "name of a hybrid: kept, and left out of splits without --hybrids",
+        ),
     ]
 
 
@@ -253,8 +262,43 @@ def _values(catalog: Catalog) -> list[Finding]:
     return found
 
 
+def _as_published(catalog: Catalog) -> list[Finding]:
+    """What the relations of a raw catalogue have mended already; a build leaves none of it."""
+    empty = find_files(catalog.path).empty
+    return [
+        *_spellings(catalog),
+        *_positions(catalog),
+        _finding(
+            "empty_columns",
+            len(empty),
+            "column without a value in any row: counts as absent, and filters that need it say so",
+            examples=empty,
+        ),
+    ]
+
+
+def _spellings(catalog: Catalog) -> list[Finding]:
+    decomposed = " UNION ".join(
+        f"SELECT {column} AS name FROM named WHERE {column} <> nfc_normalize({column})"
+        for column in map(identifier, NAME_COLUMNS)
+    )
+    return [
+        _listed(
+            catalog,
+            "not_nfc",
+            decomposed,
+            "name with decomposed accents: read in the composed form (NFC), as one name with it",
+        ),
+        _listed(
+            catalog,
+            "binomial_species",
+            "SELECT DISTINCT species AS name FROM named WHERE starts_with(trim(species), trim(genus) || ' ')",
+            "species that repeats its genus: read as the epithet alone",
+        ),
+    ]
+
+
 def _positions(catalog: Catalog) -> list[Finding]:
-    """Positions that the relations of a raw catalogue have left out already; a build leaves none of them."""
     if not (catalog.has("latitude") and catalog.has("longitude")):
         return []
     off = (
@@ -345,7 +389,7 @@ def _promises(catalog: Catalog) -> list[Finding]:
 
 
 # What there is to look at in one layout only.
-_OF_LAYOUT: dict[str, Callable[[Catalog], list[Finding]]] = {"raw": _positions, "built": _promises}
+_OF_LAYOUT: dict[str, Callable[[Catalog], list[Finding]]] = {"raw": _as_published, "built": _promises}
 
 
 def _listed(catalog: Catalog, name: str, sql: str, what: str) -> Finding:

@@ -40,6 +40,7 @@ class RawFiles:
         rows: rows of all files, from their footers.
         origins: of files that were made from something else, what to call that in errors, and whether it has
             the same rows in the same order.
+        empty: optional columns that are null in every row of every file, by name: they count as absent.
     """
 
     root: Path
@@ -47,6 +48,7 @@ class RawFiles:
     columns: dict[str, dict[str, pa.DataType]]
     rows: int
     origins: Mapping[Path, tuple[str, bool]] = field(default_factory=dict)
+    empty: tuple[str, ...] = ()
 
     def has(self, column: str) -> bool:
         """Whether any file has the column."""
@@ -105,6 +107,7 @@ def holds_parquet(path: Path) -> bool:
 
 def _described(root: Path, files: tuple[Path, ...]) -> RawFiles:
     columns: dict[str, dict[str, pa.DataType]] = {}
+    named: set[str] = set()
     rows = 0
     for file in files:
         schema, count, unknown = _footer(file)
@@ -115,13 +118,14 @@ def _described(root: Path, files: tuple[Path, ...]) -> RawFiles:
                 hint="Write it again with each column once. Nothing was changed.",
             )
         for column in _check(file, schema):
+            named.add(column.name)
             for spelling in (column.name, *column.also):
                 if spelling in schema.names and not (column.name in _OPTIONAL and spelling in unknown):
                     columns.setdefault(column.name, {})[spelling] = schema.field(spelling).type
         rows += count
     if rows == 0:
         raise CatalogError(f"the catalogue at {root} is empty: its files have no rows", path=root)
-    return RawFiles(root, files, columns, rows)
+    return RawFiles(root, files, columns, rows, empty=tuple(sorted(named - columns.keys())))
 
 
 def _parquet_files(root: Path) -> Iterator[Path]:
