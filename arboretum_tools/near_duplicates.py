@@ -52,8 +52,8 @@ PAIRS = pa.schema(
 #: With so many others, whose hashes are most like its own, a photo is compared by pixels.
 MOST_ALIKE = 16
 
-#: The least agreement of the small crops of near-duplicates; more where there is one alone to go by.
-LEAST_SIMILARITY, LEAST_OF_ONE = 0.88, 0.92
+#: The least agreement of the small crops of near-duplicates.
+LEAST_SIMILARITY = 0.92
 
 # The least correlation of candidates, and of two photos that are aligned; the least agreement of layouts.
 _LEAST_HASH, _LEAST_ALIGNED, _LEAST_LAYOUT = 0.72, 0.8, 0.96
@@ -397,12 +397,11 @@ def _crops_alike(one: _Colors, other: _Colors, *aligned: float) -> float:
             break
         if all(abs(y - top) >= _WINDOW or abs(x - left) >= _WINDOW for _, top, left, _ in chosen):
             chosen.append((energy, y, x, window))
-    least = LEAST_SIMILARITY if len(chosen) > 1 else LEAST_OF_ONE
     total = sum(math.sqrt(energy) for energy, *_ in chosen)
     best = total
     for energy, y, x, window in chosen:
         best -= (1 - _agreement(window, theirs[:, y : y + around, x : x + around])) * math.sqrt(energy)
-        if best < least * total:
+        if best < LEAST_SIMILARITY * total:
             return 0.0  # Not even if all other windows agreed.
     return best / total
 
