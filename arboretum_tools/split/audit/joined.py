@@ -183,16 +183,17 @@ def _counts(files: Files, part: str, column: str) -> list[int | None]:
     """Different values by label, and photos without one; None where all photos of a class are without."""
     if part not in files.parts:
         return [0] * len(files.classes)
-    grouped = files.parts[part].select(["label", column]).group_by("label")
-    rows = grouped.aggregate([(column, "count_distinct"), ([], "count_all"), (column, "count")]).to_pylist()
-    of = {row["label"]: row for row in rows}
+    table, classes = files.parts[part], len(files.classes)
+    labels, values = to_numpy(table["label"]), to_numpy(table[column])
+    known = to_numpy(table[column].is_valid().cast(pa.int8())).astype(bool)
+    # Not pyarrow's group_by, which loads pandas.
+    once_each, _ = np.unique(np.stack([labels[known], values[known]]), axis=1)
+    photos, with_one, distinct = (
+        np.bincount(of, minlength=classes).tolist() for of in (labels, labels[known], once_each)
+    )
     return [
-        0
-        if label not in of
-        else None
-        if not (row := of[label])[f"{column}_count"]
-        else row[f"{column}_count_distinct"] + row["count_all"] - row[f"{column}_count"]
-        for label in range(len(files.classes))
+        None if total and not named else once + total - named
+        for total, named, once in zip(photos, with_one, distinct, strict=True)
     ]
 
 
