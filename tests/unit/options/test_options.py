@@ -117,7 +117,9 @@ def test_a_command_has_no_option_that_is_not_declared(command):
     assert set(_flags_of(command)) <= flags | SHARED
 
 
-@pytest.mark.parametrize("stage", {s for command in COMMANDS.values() for s in stages_of(command)}, ids=str)
+@pytest.mark.parametrize(
+    "stage", dict.fromkeys(s for command in COMMANDS.values() for s in stages_of(command)), ids=str
+)
 def test_options_of_a_command_alone_say_what_they_do(stage):
     for entry in declared(stage):
         assert entry.option.help.endswith(".")
