@@ -11,6 +11,7 @@ from arboretum_metadata.vocab import BENCHMARKS, CLASS_RANKS, FEW_BELOW, MANY_AB
 from arboretum_tools.errors import UsageError
 from arboretum_tools.events import OnEvent, ignore
 from arboretum_tools.options import Option, check
+from arboretum_tools.wording import counted
 
 #: Profiles whose class sizes follow from the ratio.
 RATIO_PROFILES = ("exp", "step", "pareto")
@@ -401,6 +402,6 @@ class EpisodeOptions:
         rows = self.episodes * self.ways * (self.shots + self.queries)
         if rows > MOST_ROWS:
             raise UsageError(
-                f"so many episodes have {rows:,} photos; {MOST_ROWS:,} are the most of a file",
+                f"the episodes have {counted(rows, 'photo')} in all, and a file holds at most {MOST_ROWS:,}",
                 hint="Write several files, each under a seed of its own.",
             )

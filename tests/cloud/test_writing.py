@@ -276,7 +276,9 @@ def test_a_full_scratch_disk_is_told_and_gone_on_from(images, origin, check, tmp
     check(images)
 
 
-@pytest.mark.parametrize("round_", range(10))
+@pytest.mark.parametrize(
+    "round_", [n if n < 3 else pytest.param(n, marks=pytest.mark.slow) for n in range(10)]
+)
 def test_killed_at_any_request_and_resumed(client, images, origin, check, meddler, tmp_path, round_):
     draw = random.Random(round_)
     children = Children(tmp_path, images, origin)

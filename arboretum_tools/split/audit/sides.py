@@ -131,7 +131,7 @@ def _shares(files: Files, units: dict[str, NDArray[np.int64]], kind: str) -> Che
     for part in ("test", "val"):
         share = recipe.get(f"{part}_share")
         if share is not None and 100 * photos.get(part, 0) < share * dealt:
-            wrong.append(f"{part} has fewer than {share} % of {dealt:,} photos")
+            wrong.append(f"{part} has fewer than {share} % of {counted(dealt, 'photo')}")
     shown = ", ".join(f"{part} {photos[part]:,} in {stated['units'][part]:,}" for part in photos)
     return found("sides: shares", bool(wrong), f"photos of the sides: {shown}", wrong)
 
