@@ -152,7 +152,7 @@ def test_what_cannot_be_asked_for_is_one_clear_error(folder, tmp_path):
     file = tmp_path / "e.parquet"
     with pytest.raises(InfeasibleSplitError, match="are asked for"):
         make_episodes(folder, to=file, ways=500)
-    with pytest.raises(UsageError, match="are the most of a file"):
+    with pytest.raises(UsageError, match="a file holds at most"):
         make_episodes(folder, to=file, episodes=10**9)
     with pytest.raises(UsageError, match="ways must be"):
         make_episodes(folder, to=file, ways=1)
