@@ -162,9 +162,9 @@ class DrawOptions:
     min_test_groups: Annotated[
         int | None,
         Option(
-            "Test photos of a class are of so many groups (observations, or what --group-by says) or more: "
-            "whole groups go to test until it has these too, and each gives a photo before one gives two. A "
-            "class without so many takes no part.",
+            "Require the test photos of each class to come from at least this many groups (observations, or "
+            "what --group-by says); each group gives one photo before any gives two. Classes with fewer "
+            "groups take no part.",
             metavar="N",
             least=1,
         ),

@@ -43,10 +43,10 @@ def datasheet(
         f"## Composition\n\n{_composition(split, found)}",
         f"## Collection\n\n{_collection(origin)}",
         f"## Bias\n\n{bias(found)}",
-        f"## Making\n\n{_making(split)}",
+        f"## Construction\n\n{_making(split)}",
         f"## Uses\n\n{_uses(split, origin)}",
         f"## Distribution and licences\n\n{_licences(found)}",
-        f"## Maintenance\n\n{_maintenance(split)}",
+        f"## Maintenance\n\n{_maintenance()}",
         f"## Cite\n\nThis publication, as `CITATION.cff` does:\n\n"
         f"```bibtex\n{own_bibtex(title, authors, doi, split.meta.get('split_sha256'))}\n```\n\n"
         f"The metadata are those of\n\n```bibtex\n{bibtex()}\n```",
@@ -102,10 +102,14 @@ def bias(found: Composition) -> str:
     if found.observers:
         observers = len(found.observers)
         # A share of less than one of them is that one.
-        most = "most active 1 %" if observers >= 100 else "most active"
-        tenth = f", the most active 10 % {_percent(found.share_of_observers(0.1))}" if observers >= 10 else ""
+        most = "most active 1 %" if observers >= 100 else "most active one"
+        tenth = (
+            f", and the most active 10 % took {_percent(found.share_of_observers(0.1))}"
+            if observers >= 10
+            else ""
+        )
         lines.append(
-            f"**Observers.** {counted(observers, 'observer')}; the {most} of them took "
+            f"**Observers.** {counted(observers, 'observer')}; the {most} took "
             f"{_percent(found.share_of_observers(0.01))} of the photos whose observer is known "
             f"({found.observers.total():,}){tenth}."
         )
@@ -172,17 +176,16 @@ def _licences(found: Composition) -> str:
         for name, count in found.licenses.items()
     ]
     return (
-        "The folder holds numbers of photos, not photos. Each photo keeps the licence of its author, in "
+        "The folder lists photo ids; it contains no photos. Each photo keeps the licence of its author, in "
         "the column `license`:\n\n" + _rows(["licence", "photos", ""], rows, right=[1])
     )
 
 
-def _maintenance(split: Split) -> str:
+def _maintenance() -> str:
     return (
         "Photos can be taken down, renamed or relicensed at iNaturalist at any time; `arboretum download` "
-        "says which are gone, and `arboretum audit-split --catalog` what changed since. A changed split has "
-        f"another `split_sha256`; this one does not change. {counted(split.num_classes, 'class')} are listed "
-        "in `classes.parquet`."
+        "reports which are gone, and `arboretum audit-split --catalog` what has changed since. A changed "
+        "split has another `split_sha256`; this one does not change."
     )
 
 

@@ -113,10 +113,10 @@ def test_of_drawn_photos_both_descriptions_say_what_they_are_not_for(published):
 @pytest.mark.parametrize(
     ("counts", "said"),
     [
-        ([3, 1], "2 observers; the most active of them took 75 % of the photos whose observer is known (4)."),
-        ([10] * 2 + [1] * 38, "the most active of them took 17 % of the photos whose observer is known (58), "
-         "the most active 10 % 38 %."),
-        ([51] + [1] * 99, "the most active 1 % of them took 34 %"),
+        ([3, 1], "2 observers; the most active one took 75 % of the photos whose observer is known (4)."),
+        ([10] * 2 + [1] * 38, "the most active one took 17 % of the photos whose observer is known (58), "
+         "and the most active 10 % took 38 %."),
+        ([51] + [1] * 99, "the most active 1 % took 34 %"),
     ],
 )  # fmt: skip
 def test_no_share_of_observers_is_less_than_one(counts, said):
