@@ -217,7 +217,7 @@ def _two_names(row: Mapping[str, Any]) -> tuple[str, str]:
 
 def _head(canvas: Canvas, split: Split, noun: str, *, missing: int) -> None:
     counts = split.class_counts
-    canvas.text((_MARGIN, 112), canvas.fitted(split.name, 60, _WIDTH - 2 * _MARGIN), 60, _INK, bold=True)
+    canvas.text((_MARGIN, 112), canvas.fitted(split.title, 60, _WIDTH - 2 * _MARGIN), 60, _INK, bold=True)
     phrases = [counted(len(counts), "class"), counted(sum(counts), noun)]
     if missing:
         phrases[-1] += f", {missing:,} of them not in the store"
@@ -262,7 +262,7 @@ def _legend(canvas: Canvas, counts: list[int], baseline: int) -> None:
         "few": f"fewer than {FEW_BELOW}",
     }
     left = float(_MARGIN)
-    for band in BANDS:
+    for band in filter(bands.get, BANDS):
         canvas.rectangle((left, baseline - 21, left + 22, baseline + 1), _BAND_COLORS[band], radius=5)
         text = f"{band}, {meaning[band]}: {counted(bands[band], 'class')}"
         canvas.text((left + 34, baseline), text, 26, _INK)

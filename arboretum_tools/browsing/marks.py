@@ -20,7 +20,7 @@ from arboretum_tools.system.atomic_files import whole_file
 from arboretum_tools.system.locking import try_lock
 
 #: Why a photo is marked.
-REASONS = ("wrong label", "poor photo", "no organism", "duplicate", "other")
+REASONS = ("wrong label", "poor quality", "no organism", "duplicate", "other")
 
 _COLUMNS = ["photo_id", "reason"]
 

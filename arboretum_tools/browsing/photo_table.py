@@ -206,10 +206,12 @@ class PhotoTable:
         ]
 
     def _bands(self, asked: Filter) -> list[list[Any]]:
+        """Of each band: photos, those of them in train, and classes."""
         condition, values = asked.sql()
         sql = (
-            f"SELECT {BAND}, sum(photos)::BIGINT, count(*) FROM "
-            f"(SELECT label, count(*) AS photos FROM photos WHERE {condition} GROUP BY label) "
+            f"SELECT {BAND}, sum(photos)::BIGINT, sum(train)::BIGINT, count(*) FROM "
+            "(SELECT label, count(*) AS photos, count(*) FILTER (part = 'train') AS train FROM photos "
+            f"WHERE {condition} GROUP BY label) "
             "JOIN classes USING (label) GROUP BY 1"
         )
         return [list(row) for row in self.rows(sql, values)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
 _MOST_GROUPS = 24
 
 _MOST_PAIRS, _MOST_ERRORS, _MOST_CLASSES = 60, 200, 2_000
+
+
+def class_names(classes: Sequence[Mapping[str, Any]]) -> list[list[str | None]]:
+    """Scientific and common name of each class; None for a common name that is another class's too."""
+    times = Counter(row["common_name"] for row in classes)
+    return [[row["name"], row["common_name"] if times[row["common_name"]] == 1 else None] for row in classes]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,9 +99,7 @@ class PredictedPart:
             "pairs": self._pairs(wrong),
             "errors": self._errors(right),
             "sure": self.confidence is not None,
-            "names": {
-                label: [row["name"], row["common_name"]] for label, row in enumerate(self.part.classes)
-            },
+            "names": dict(enumerate(class_names(self.part.classes))),
         }
 
     def _pairs(self, wrong: Counter[tuple[int, int]]) -> list[dict[str, Any]]:
@@ -146,6 +151,7 @@ class PredictedPart:
             raise UsageError(f"there is no rank {rank!r} of classes", hint=f"There are {', '.join(ranks)}.")
         column = "name" if rank == "species" else rank
         names = [str(row[column] or f"(no {rank})") for row in self.part.classes]
+        shown_as = dict(zip(names, class_names(self.part.classes), strict=True)) if rank == "species" else {}
         known, number = np.unique(np.array([*names, "(no prediction)"]), return_inverse=True)
         truth, guess = number[self.part.labels], number[self.predicted]
         wrong = np.bincount(truth[truth != guess], minlength=len(known))
@@ -161,7 +167,7 @@ class PredictedPart:
         return {
             "rank": rank,
             "ranks": ranks,
-            "names": [str(known[group]) for group in shown],
+            "names": [shown_as.get(name, [name, None]) for name in known[shown].tolist()],
             "table": table.tolist(),
             "groups": int(np.count_nonzero(there)),
         }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from arboretum_tools.browsing.predictions import PredictedPart
+from arboretum_tools.browsing.predictions import PredictedPart, class_names
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -67,7 +67,7 @@ class TwoModels:
                 self._photos(np.flatnonzero(shown & (outcome == 1)), self.second),
                 self._photos(np.flatnonzero(shown & (outcome == 2)), self.first),
             ],
-            "names": {label: [row["name"], row["common_name"]] for label, row in enumerate(part.classes)},
+            "names": dict(enumerate(class_names(part.classes))),
         }
 
     def _photos(self, photos: NDArray[np.int64], wrong: PredictedPart) -> dict[str, Any]:

@@ -69,6 +69,31 @@ def test_brushing_the_tail_takes_its_classes(chromium, page, birds):
     )
 
 
+def test_the_tail_says_its_scale_and_its_train_photos(chromium, page):
+    go(chromium, page, "overview")
+    pressed = "document.querySelector('.scale [aria-pressed=true]').textContent"
+    low = "Number([...document.querySelectorAll('svg.tail .bar')].at(-1).getAttribute('height'))"
+    assert chromium.run(pressed) == "Linear"
+    linear = chromium.run(low)
+    chromium.click(".scale button:last-child")
+    assert chromium.run(pressed) == "Log"
+    assert chromium.run(low) > linear
+    few = "document.querySelector('.band:nth-child(3)').textContent"
+    assert chromium.run(few).endswith("10 classes, 65 train photos")
+    go(chromium, page, "overview", "?part=test")
+    assert chromium.run(few).endswith("10 classes, 100 photos")
+    chromium.run("localStorage.clear()")
+
+
+@pytest.mark.parametrize("view", ["predictions", "comparison"])
+def test_lists_scroll_one_way_and_cut_no_name(chromium, page, view):
+    go(chromium, page, view)
+    assert chromium.run(
+        "[...document.querySelectorAll('.facet.tall, .facet.tall .text, .errors .caption > *')]"
+        ".filter((e) => e.scrollWidth > e.clientWidth).map((e) => e.textContent)"
+    ) == []  # fmt: skip
+
+
 def test_clicks_filter_and_chips_take_filters_away(chromium, page):
     go(chromium, page, "overview")
     chromium.click(".band:nth-child(3)")
@@ -155,6 +180,9 @@ def test_a_cell_of_the_map_and_a_month_filter(chromium, page):
 
 def test_look_alikes_are_shown_side_by_side(chromium, page, keep):
     go(chromium, page, "predictions")
+    names = "document.querySelector('.confusion').textContent"
+    assert "Canada Goose" in chromium.run(names)
+    assert "Branta canadensis" not in chromium.run(names)
     chromium.click(".facet.tall .row")
     chromium.until("document.querySelectorAll('#pair .sides > div').length === 2")
     chromium.until("[...document.querySelectorAll('#pair img')].filter((i) => i.naturalWidth).length > 1")

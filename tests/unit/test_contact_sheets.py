@@ -18,6 +18,7 @@ from arboretum_tools.split.make import whole
 from arboretum_tools.store.shards.layout import StoreConfig, tar_path
 from arboretum_tools.store.writer import StoreWriter
 from arboretum_tools.tabular.tables import arrow_schema
+from arboretum_tools.taxa.bands import BANDS, shot_band
 from arboretum_tools.testing.tiny import tiny_split, tiny_store
 
 TEAL, AMBER, PLUM = (16, 92, 104), (217, 147, 32), (168, 52, 92)
@@ -84,9 +85,24 @@ def test_a_selection_has_photos_and_says_how_many_the_store_lacks(tmp_path: Path
     contact_sheet(selection, images=store.path, to=tmp_path / "selection.png")
     (line,) = (one for one in written if "   ·   " in one)
     assert f"   ·   {len(ids)} photos, 3 of them not in the store   ·   " in line
+    bands = {shot_band(count) for count in split.class_counts}
+    assert (
+        [one.split(",")[0] for one in written if one.endswith((" class", " classes"))]
+        == [band for band in BANDS if band in bands]
+        != list(BANDS)
+    )
     written.clear()
     contact_sheet(split, images=store.path, to=tmp_path / "split.png")
     assert any(f"{len(ids)} train photos, 3 of them not in the store" in one for one in written)
+
+
+def test_a_selection_without_taxa_is_called_by_its_words(tmp_path: Path, monkeypatch) -> None:
+    written: list[str] = []
+    monkeypatch.setattr(Canvas, "text", lambda self, at, text, *rest, **more: written.append(text))
+    selection = open_catalog(catalog_path()).select(life_stage="larva", license="open")
+    store = tiny_store(tmp_path / "images", whole(selection))
+    contact_sheet(selection, images=store.path, to=tmp_path / "larvae.png")
+    assert written[0] == selection.english == "life stage larva; licence open; research grade"
 
 
 def test_with_many_classes_it_shows_some_and_stays_small(tmp_path: Path) -> None:

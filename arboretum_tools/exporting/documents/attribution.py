@@ -113,7 +113,7 @@ def _small_batches(source: Source, credited: _Credits, schema: pa.Schema) -> Ite
 
 
 def _page(source: Source, counted: Mapping[str, int], credited: _Credits) -> Iterator[str]:
-    title = html.escape(source.split.name)
+    title = html.escape(source.split.title)
     # A photo that was drawn has no page.
     leads = "" if source.origin.drawn else " and leads to its page there"
     yield (

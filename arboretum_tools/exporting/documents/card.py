@@ -73,7 +73,7 @@ def write_card(
         "license": _hub_license(by_license),
         "task_categories": ["image-classification"],
         "tags": _tags(source),
-        "pretty_name": " ".join(source.split.name.split()),
+        "pretty_name": " ".join(source.split.title.split()),
         "size_categories": [_size_category(sum(split.num_examples for split in splits))],
         "configs": [
             {
@@ -118,7 +118,7 @@ def _body(source: Source, by_license: Mapping[str, int]) -> str:
     split = source.split
     photos = sum(len(samples) for samples in source.parts.values())
     sections = [
-        f"# {_text(split.name)}",
+        f"# {_text(split.title)}",
         f"{counted(photos, 'photo')} of {counted(split.num_classes, 'class')}, {source.origin.words}.",
         _loading(source),
         f"## Photos\n\n{_counts(source)}",

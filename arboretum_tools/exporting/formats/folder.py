@@ -251,7 +251,7 @@ def _rows(source: Source, named: _Names) -> Iterator[dict[str, Any]]:
 
 
 def _page(source: Source, named: _Names) -> Iterator[str]:
-    title = html.escape(source.split.name)
+    title = html.escape(source.split.title)
     yield (
         f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>Credits of {title}</title>\n'
         f"<style>{_STYLE}</style>\n<h1>Credits of {title}</h1>\n"

@@ -96,6 +96,17 @@ class Split:
         return tuple(part for part in PARTS if part in self.tables)
 
     @property
+    def title(self) -> str:
+        """The name, or what is selected in words where `all` is all that the name says of it.
+
+        >>> import arboretum_tools as at
+        >>> at.open_split("splits/aves-lt100").title
+        'aves-lt100'
+        """
+        words: str = self.meta.get("selection_english", self.name)
+        return words if self.name == "all" else self.name
+
+    @property
     def num_classes(self) -> int:
         """C, the number of classes."""
         return int(self.classes.num_rows)

@@ -17,6 +17,7 @@ from PIL import Image
 
 import arboretum_tools as at
 from arboretum_tools.browsing.marks import Marks
+from arboretum_tools.browsing.predictions import class_names
 from arboretum_tools.errors import BadInputError, UsageError
 from arboretum_tools.photos.photo_ids import read_photo_ids
 from arboretum_tools.store.shards.layout import StoreConfig
@@ -52,6 +53,11 @@ def test_the_overview_counts_what_is_there(ask, split):
     assert dict(map(tuple, found["facets"]["status"])) == {"ok": PHOTOS - 2, "gone": 1, "pending": 1}
     assert [count for _, count in found["by_place"]] == [sum(n) for n in zip(*COUNTS.values(), strict=True)]
     assert ask("/api/about").json["tail"] == split.class_counts
+    head, *rest = zip(*COUNTS.values(), strict=True)
+    assert sorted(found["bands"]) == [
+        ["few", sum(map(sum, rest)), sum(COUNTS["train"][1:]), 3],
+        ["medium", sum(head), COUNTS["train"][0], 1],
+    ]
 
 
 @pytest.mark.parametrize("facet", ["part", "license", "life_stage", "status", "observer"])
@@ -176,7 +182,7 @@ def test_marks_are_kept_in_a_file_that_selections_take(ask, page, tmp_path):
     ids = [photo["photo_id"] for photo in photos]
     assert not (tmp_path / "marks.csv").exists()
     assert _post(ask, page, {"photo_ids": ids[:2], "reason": "wrong label"}).status == 200
-    assert _post(ask, page, {"photo_ids": ids[2:], "reason": "poor photo"}).status == 200
+    assert _post(ask, page, {"photo_ids": ids[2:], "reason": "poor quality"}).status == 200
     assert sorted(read_photo_ids(tmp_path / "marks.csv")) == sorted(ids)
     assert ask("/api/photos?mark=wrong+label").json["total"] == 2
     _post(ask, page, {"photo_ids": ids[:1], "reason": None})
@@ -431,12 +437,27 @@ def test_predictions_are_told_beside_the_truth(tmp_path, split, asking):
         assert {error["confidence"] for error in found["errors"]} == {0.94}
         assert len(found["shown"]) == 3
         table = ask("/api/confusion?rank=family").json
-        crow, thrush = table["names"].index("Corvidae"), table["names"].index("Turdidae")
+        crow, thrush = table["names"].index(["Corvidae", None]), table["names"].index(["Turdidae", None])
         assert table["table"][crow][thrush] == 3
+        names = ask("/api/confusion").json["names"]
+        assert sorted(names) == sorted(found["names"].values())
+        assert any(common for _, common in names)
         pair = ask("/api/pair?first=1&second=3").json
         assert len(pair["wrong"]["second_as_first"]) == 3
         assert {photo["part"] for photo in pair["examples"][0]} == {"train"}
         assert ask("/api/confusion?rank=x").status == 400
+
+
+def test_a_common_name_of_two_classes_names_neither():
+    larva, adult = (
+        {"name": f"Danaus plexippus ({stage})", "common_name": "Monarch"} for stage in ("larva", "adult")
+    )
+    owl = {"name": "Strix aluco", "common_name": "Tawny Owl"}
+    assert class_names([larva, adult, owl]) == [
+        ["Danaus plexippus (larva)", None],
+        ["Danaus plexippus (adult)", None],
+        ["Strix aluco", "Tawny Owl"],
+    ]
 
 
 def test_a_photo_names_the_splits_that_it_is_in(tmp_path, split, asking):

@@ -35,7 +35,7 @@ def test_marked_photos_stay_out_and_are_not_missing(tmp_path, split):
     # One of them is not even in the store: nothing is asked for what is not wanted.
     store = tiny_store(tmp_path / "images", split, pending=marked[:1])
     (tmp_path / "marks.csv").write_text(
-        "photo_id,reason\n" + "".join(f"{one},poor photo\n" for one in marked)
+        "photo_id,reason\n" + "".join(f"{one},poor quality\n" for one in marked)
     )
     ids, counts = exported(tmp_path, split, store, tmp_path / "marks.csv")
     assert ids == {row["photo_id"] for row in rows_of(split)} - set(marked)

@@ -37,6 +37,16 @@ def test_a_selection_becomes_one_part_train_with_the_classes_found(tmp_path: Pat
         assert message["order"] == "Strigiformes"
 
 
+def test_a_selection_without_taxa_is_called_by_its_words(tmp_path: Path) -> None:
+    larvae = open_catalog(SAMPLE).select(life_stage="larva", license="open")
+    store = tiny_store(tmp_path / "images", whole(larvae))
+    out = tmp_path / "out"
+    export(larvae, images=store.path, to=out, format="folder")
+    words = "life stage larva; licence open; research grade"
+    assert f"<title>Credits of {words}</title>" in (out / "CREDITS.html").read_text("utf-8")
+    assert f"<title>Attribution of {words}</title>" in (out / "ATTRIBUTION.html").read_text("utf-8")
+
+
 @pytest.mark.parametrize("inside", ["images/out", "images/deeper/out", "split/out", "link/out"])
 def test_a_target_in_the_store_or_in_the_split_is_refused(tmp_path: Path, inside: str) -> None:
     split = tiny_split({"train": (2, 1)})

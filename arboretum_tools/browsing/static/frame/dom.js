@@ -38,7 +38,7 @@ export function counted(value, noun) {
 }
 
 export function percent(share) {
-  return `${(100 * share).toFixed(1)} %`;
+  return `${(100 * share).toFixed(1)}\u00a0%`;
 }
 
 export function bytes(value) {

@@ -53,7 +53,7 @@ const legend = () => el("p", { class: "tip outcome-legend" }, ...OUTCOMES.map((t
 
 function bands(found, filter) {
   const rows = found.bands.map(([band, ...counts]) => row(band, counts, filter.getAll("band").includes(band), () => go("comparison", put(filter, "band", filter.get("band") === band ? null : band)), el("span", { class: `dot ${band}` })));
-  return el("section", { class: "card" }, el("h2", {}, "By shot band"), legend(), rows.length ? el("ul", { class: "facet" }, ...rows) : empty("Shot bands are those of a train part, and this split has none."));
+  return el("section", { class: "card wide" }, el("h2", {}, "By shot band"), legend(), rows.length ? el("ul", { class: "facet" }, ...rows) : empty("Shot bands are those of a train part, and this split has none."));
 }
 
 function classes(found, name, filter) {
@@ -61,7 +61,7 @@ function classes(found, name, filter) {
     const own = String(label);
     return row(name(label), counts, filter.getAll("label").includes(own), () => go("comparison", put(filter, "label", filter.get("label") === own ? null : own)), el("span", { class: `dot ${band}` }));
   });
-  return el("section", { class: "card" }, el("h2", {}, "Classes that they differ in"), rows.length ? el("ul", { class: "facet tall" }, ...rows) : empty("Both are right about the same photos."));
+  return el("section", { class: "card wide" }, el("h2", {}, "Classes that they differ in"), rows.length ? el("ul", { class: "facet tall" }, ...rows) : empty("Both are right about the same photos."));
 }
 
 function row(text, counts, pressed, onclick, before) {

@@ -60,6 +60,9 @@ function drawTail(card, about, found, filter) {
     const bar = Math.min(bars - 1, Math.floor((place * bars) / tail.length));
     within[bar] = Math.max(within[bar], photos);
   }
+  // Places and bands go by train photos where there are any; those of a part that is asked for are its own.
+  const trained = found.facets.part.some(([part]) => part === "train");
+  const noun = trained ? "train photo" : "photo";
   const filtered = [...filter.keys()].some((name) => name !== "places");
   const picture = svg("svg", {
     viewBox: `0 0 ${width} ${height + 4}`,
@@ -67,7 +70,7 @@ function drawTail(card, about, found, filter) {
     height: height + 4,
     class: "tail",
     role: "img",
-    "aria-label": `Photos of ${counted(tail.length, "class")} from head to tail: ${number(tail[0])} to ${number(tail.at(-1))}`,
+    "aria-label": `${trained ? "Train photos" : "Photos"} of ${counted(tail.length, "class")} from head to tail: ${number(tail[0])} to ${number(tail.at(-1))}`,
   });
   const gap = bars <= 80 ? 3 : bars <= 300 ? 1 : 0;
   for (let bar = 0; bar < bars; bar += 1) {
@@ -103,7 +106,7 @@ function drawTail(card, about, found, filter) {
   picture.addEventListener("pointermove", (event) => {
     const here = at(event);
     const n = tail[here];
-    if (start === null) tip.textContent = `Place ${number(here + 1)} of ${number(tail.length)}: ${counted(n, "photo")}, ${band(n)}`;
+    if (start === null) tip.textContent = `Place ${number(here + 1)} of ${number(tail.length)}: ${counted(n, noun)}, ${band(n)}`;
     else {
       paint(Math.min(start, here), Math.max(start, here));
       tip.textContent = `Places ${number(Math.min(start, here) + 1)} to ${number(Math.max(start, here) + 1)}`;
@@ -116,20 +119,18 @@ function drawTail(card, about, found, filter) {
     start = null;
     go("overview", put(filter, "places", range.join(",")));
   });
-  const counts = new Map(found.bands.map(([name, photos, classes]) => [name, [photos, classes]]));
+  const counts = new Map(found.bands.map(([name, ...three]) => [name, three]));
   const asked = filter.getAll("band");
+  const choose = (name) => () => {
+    localStorage.setItem("scale", name);
+    drawTail(card, about, found, filter);
+    card.querySelector(".scale [aria-pressed=true]").focus();
+  };
   const scale = el(
-    "button",
-    {
-      type: "button",
-      class: "quiet",
-      "aria-pressed": String(log),
-      onclick: () => {
-        localStorage.setItem("scale", log ? "linear" : "log");
-        drawTail(card, about, found, filter);
-      },
-    },
-    log ? "Logarithmic" : "Linear",
+    "div",
+    { class: "scale", role: "group", "aria-label": "Scale" },
+    el("button", { type: "button", class: "chip", "aria-pressed": String(!log), onclick: choose("linear") }, "Linear"),
+    el("button", { type: "button", class: "chip", "aria-pressed": String(log), onclick: choose("log") }, "Log"),
   );
   card.replaceChildren(
     el("div", { class: "heading" }, el("h2", {}, "The long tail"), el("span", { class: "ends" }, `${number(tail[0])} : ${number(tail.at(-1))}${tail.at(-1) ? `, ratio ${number(Math.round((10 * tail[0]) / tail.at(-1)) / 10)}` : ""}`), scale),
@@ -138,13 +139,14 @@ function drawTail(card, about, found, filter) {
       "div",
       { class: "legend" },
       ...BANDS.map((name) => {
-        const [photos, classes] = counts.get(name) || [0, 0];
+        const [photos, train, classes] = counts.get(name) || [0, 0, 0];
+        const told = trained && !filter.has("part") ? counted(train, noun) : counted(photos, "photo");
         return el(
           "button",
           { type: "button", class: "band", "aria-pressed": String(asked.includes(name)), onclick: () => go("overview", toggled(filter, "band", name)) },
           el("span", { class: `dot ${name}` }),
           el("b", {}, name),
-          ` ${MEANING[name]} · ${counted(classes, "class")}, ${counted(photos, "photo")}`,
+          ` ${MEANING[name]} · ${counted(classes, "class")}, ${told}`,
         );
       }),
     ),

@@ -51,14 +51,16 @@ async function drawConfusion(card, rank, model) {
   const found = await ask("confusion", null, { rank, model });
   const choose = el("select", { "aria-label": "Rank", onchange: (event) => drawConfusion(card, event.target.value, model) }, ...found.ranks.map((one) => el("option", { value: one, selected: one === rank }, one)));
   const shown = found.names.length;
+  const names = found.names.map(([scientific, common]) => common || scientific);
+  const head = (scope, i, child) => el("th", { scope, title: found.names[i].filter(Boolean).join(", ") }, child);
   const rows = found.table.map((row, i) => {
     const sum = row.reduce((a, b) => a + b, 0) || 1;
     return el(
       "tr",
       {},
-      el("th", { scope: "row", title: found.names[i] }, found.names[i]),
+      head("row", i, names[i]),
       ...row.map((count, j) =>
-        el("td", { class: i === j ? "right" : "wrong", style: { "--share": count ? 0.12 + 0.88 * (count / sum) : 0 }, title: `${found.names[i]} taken for ${found.names[j]}: ${count}` }, count || ""),
+        el("td", { class: i === j ? "right" : "wrong", style: { "--share": count ? 0.12 + 0.88 * (count / sum) : 0 }, title: `${names[i]} taken for ${names[j]}: ${count}` }, count || ""),
       ),
     );
   });
@@ -70,7 +72,7 @@ async function drawConfusion(card, rank, model) {
       el(
         "table",
         { class: "confusion" },
-        el("thead", {}, el("tr", {}, el("td", {}, "is ↓ · taken for →"), ...found.names.map((one) => el("th", { scope: "col", title: one }, el("span", {}, one))))),
+        el("thead", {}, el("tr", {}, el("td", {}, "true class ↓, predicted →"), ...names.map((one, i) => head("col", i, el("span", {}, one))))),
         el("tbody", {}, ...rows),
       ),
     ),
