@@ -191,7 +191,9 @@ class _Hits:
         first, among = np.zeros(len(tested.labels)), np.zeros(len(tested.labels))
         five, hashes = True, []
         for run in runs:
-            found = read_predictions(run, tested.photo_ids, len(tested.classes), missing=missing)
+            found = read_predictions(
+                run, tested.photo_ids, len(tested.classes), missing=missing, split=tested.split.name
+            )
             hits = found.top == tested.labels[:, None]
             first += hits[:, 0]
             among += hits.any(axis=1)

@@ -177,7 +177,9 @@ def evaluate(split: Split | str | Path, predictions: Source, options: Evaluation
     classes, truth, sample = tested.classes, tested.labels, tested.sample
     open_set = None
     if options.unknown is None:
-        found = read_predictions(predictions, tested.photo_ids, len(classes), missing=options.missing)
+        found = read_predictions(
+            predictions, tested.photo_ids, len(classes), missing=options.missing, split=tested.split.name
+        )
     else:
         found, open_set = read_with_unknown(predictions, tested, options.unknown, missing=options.missing)
     predicted = found.top[:, 0]

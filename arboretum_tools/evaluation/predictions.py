@@ -69,6 +69,14 @@ class PredictionsError(BadInputError):
     """Predictions that do not answer the photos of the split."""
 
 
+class OtherPhotosError(PredictionsError):
+    """Predictions of other photos or other classes: of another part, or of another split."""
+
+
+class _OtherClassesError(ValueError):
+    """Scores for another number of classes than the split has."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Predictions:
     """Predicted classes, in the order of the photos asked for.
@@ -100,7 +108,12 @@ def name_of(source: Source) -> str:
 
 
 def read_predictions(
-    source: Source, photo_ids: NDArray[np.int64], num_classes: int, *, missing: str = "error"
+    source: Source,
+    photo_ids: NDArray[np.int64],
+    num_classes: int,
+    *,
+    missing: str = "error",
+    split: str = "",
 ) -> Predictions:
     """Reads predictions and puts them into the order of `photo_ids`.
 
@@ -112,9 +125,11 @@ def read_predictions(
         photo_ids: the photos of the part, each once.
         num_classes: C.
         missing: what to do where a photo has no prediction: `error`, or `wrong` to count it so.
+        split: the name of the split that the part is of, for errors.
 
     Raises:
-        PredictionsError: the file cannot be read, has none of the columns, an unknown or repeated photo_id, a
+        OtherPhotosError: it has photos that are not in the part, or scores for another number of classes.
+        PredictionsError: the file cannot be read, has none of the columns, a repeated photo_id, a
             label outside 0 to C-1, a score that is no number, or lacks photos.
         UsageError: `missing` is neither, or the file has another ending.
     """
@@ -131,6 +146,12 @@ def read_predictions(
             ids, top, confidence = _read(path, len(photo_ids), num_classes)
         else:
             ids, top, confidence = _from_memory(source, photo_ids, num_classes)
+    except _OtherClassesError as error:
+        raise OtherPhotosError(
+            f"{name} has scores of {error} classes a photo, and the split{split and f' {split}'} has "
+            f"{num_classes}: its classes differ",
+            hint="Predict the photos of this split with its own classes.",
+        ) from None
     except _UNREADABLE as error:
         raise PredictionsError(f"predictions cannot be read from {name}: {one_line(error)}") from error
     outside = (top < 0) | (top >= num_classes)
@@ -145,10 +166,10 @@ def read_predictions(
                 else ""
             ),
         )
-    return _aligned(name, (ids, top, confidence), photo_ids, missing)
+    return _aligned(name, (ids, top, confidence), photo_ids, missing, split)
 
 
-def _aligned(name: str, rows: _Rows, photo_ids: NDArray[np.int64], missing: str) -> Predictions:
+def _aligned(name: str, rows: _Rows, photo_ids: NDArray[np.int64], missing: str, split: str) -> Predictions:
     ids, top, confidence = rows
     order = np.argsort(ids, kind="stable")
     ordered = ids[order]
@@ -159,10 +180,10 @@ def _aligned(name: str, rows: _Rows, photo_ids: NDArray[np.int64], missing: str)
         )
     unknown = ids[~np.isin(ids, photo_ids)]
     if len(unknown):
-        raise PredictionsError(
-            f"{name} has {counted(len(unknown), 'photo')} that {does(len(unknown), 'are')} not in the part, "
-            f"such as {unknown[0]}",
-            hint="Name the part that was predicted with --part, or predict the photos of this split.",
+        raise OtherPhotosError(
+            f"{name} has {counted(len(unknown), 'photo')} that {does(len(unknown), 'are')} not in the part"
+            f"{split and f' of {split}'}, such as {unknown[0]}",
+            hint="Name the part and the split that were predicted.",
         )
     position = np.searchsorted(ordered, photo_ids)
     there = np.isin(photo_ids, ids)
@@ -206,6 +227,8 @@ def _from_memory(source: Any, photo_ids: NDArray[np.int64], num_classes: int) ->
                 arrays = {"photo_id": arrays["photo_id"], "topk": np.stack(ranked, axis=1)}
         elif isinstance(source, Mapping):
             if source and "photo_id" not in source:
+                if np.ndim(next(iter(source.values()))):
+                    raise ValueError("it has no column photo_id")
                 source = {"photo_id": list(source), "label": list(source.values())}
             arrays = {str(name): np.asarray(values) for name, values in source.items()}
         else:
@@ -236,6 +259,8 @@ def _from_arrays(arrays: Mapping[str, NDArray[Any]], num_classes: int) -> _Rows:
         raise ValueError(f"photo_id of shape {ids.shape} is not a list of photos")
     if "scores" in arrays:
         scores = arrays["scores"]
+        if scores.ndim == 2 and len(scores) == len(ids) and scores.shape[1] != num_classes:
+            raise _OtherClassesError(scores.shape[1])
         if scores.shape != (len(ids), num_classes):
             raise ValueError(f"scores of shape {scores.shape} are not ({len(ids)}, {num_classes})")
         starts = range(0, len(ids), _BATCH)
@@ -280,7 +305,10 @@ def _read_parquet(path: Path, num_classes: int) -> _Rows:
             lists = batch.column("scores")
             if not hasattr(lists, "value_lengths"):
                 raise ValueError(f"scores are {lists.type}, not lists of numbers")
-            if lists.null_count or any(n != num_classes for n in lists.value_lengths().to_pylist()):
+            lengths = set(lists.value_lengths().to_pylist())
+            if len(lengths) == 1 and not lists.null_count and lengths != {num_classes}:
+                raise _OtherClassesError(*lengths)
+            if lists.null_count or lengths - {num_classes}:
                 raise ValueError(f"a row has not {num_classes} scores")
             scores = lists.flatten().to_numpy(zero_copy_only=False).reshape(len(some), num_classes)
             ids.append(some)

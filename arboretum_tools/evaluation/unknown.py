@@ -43,7 +43,7 @@ def read_with_unknown(
     other = EvaluatedPart.of(unknown, tested.name)
     _check_apart(tested, other)
     ids = np.concatenate([tested.photo_ids, other.photo_ids])
-    both = read_predictions(predictions, ids, len(tested.classes), missing=missing)
+    both = read_predictions(predictions, ids, len(tested.classes), missing=missing, split=tested.split.name)
     if both.confidence is None:
         raise PredictionsError(
             "unknown classes are told by the probability of the first prediction, and none is given",

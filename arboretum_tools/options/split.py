@@ -250,7 +250,8 @@ class SplitOptions(DrawOptions):
     lt_ratio: Annotated[
         float | None,
         Option(
-            "Imbalance ratio: train photos of the largest class divided by those of the smallest.",
+            "Imbalance ratio: train photos of the largest class divided by those of the smallest. Below 1 it "
+            "is read as its inverse, as some papers write it: 0.01 is 100.",
             on_command_line="Several, such as 10,50,100, make a family: one class list, nested train parts.",
             metavar="R[,R]",
             text=True,

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from arboretum_metadata.schema import CLASSES, LEFT_OUT, UNUSED_CLASSES
 from arboretum_metadata.vocab import LIFE_STAGE_RANK
 from arboretum_tools.catalog import Catalog, Selection
-from arboretum_tools.errors import RecipeError
+from arboretum_tools.errors import RecipeError, UsageError
 from arboretum_tools.near_duplicates import near_duplicate_pairs
 from arboretum_tools.options import declared, takes
 from arboretum_tools.options.split import (
@@ -135,8 +135,7 @@ def _drawn(
         given = benchmarks.completed({**given, **ratios[0]})
     exclusion = exclusion_of(options.exclude, options.group_by)
     given |= {"store": options.store is not None, "exclude": _hash_of(exclusion)}
-    if isinstance(selection, Catalog):
-        selection = selection.select()
+    selection = _selected(selection)
     fixed = Fixed(
         None if options.class_list is None else read_keys(options.class_list, selection, options.rank),
         None if options.counts is None else read_counts(options.counts),
@@ -155,6 +154,17 @@ def _drawn(
         fixed=fixed,
         stored=stored,
     )
+
+
+def _selected(selection: Selection | Catalog) -> Selection:
+    """What may be drawn; a name is none, though it reads like one."""
+    given: object = selection
+    if not isinstance(given, Selection | Catalog):
+        raise UsageError(
+            f"a split is drawn from a selection, not from {given!r:.80}",
+            hint=f"Such as open_catalog(...).select({given if isinstance(given, str) else 'Aves'!r}).",
+        )
+    return selection.select() if isinstance(selection, Catalog) else selection
 
 
 @takes(WholeOptions)
@@ -237,8 +247,7 @@ def draw_recipes(
 
     Raises: as `make_split`.
     """
-    if isinstance(selection, Catalog):
-        selection = selection.select()
+    selection = _selected(selection)
     kept_out = None if exclusion is None else with_copies(selection, exclusion.photos_of(selection))
     if kept_out is not None:
         available = _but(available, kept_out)

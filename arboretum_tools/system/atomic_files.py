@@ -130,7 +130,7 @@ def refuse_existing(path: Path, what: str = "something else") -> None:
     if path.exists() or path.is_symlink():
         raise TargetExistsError(
             f"{path} already holds {what}; nothing was written",
-            hint="Choose another name with --out (or --name), or move that folder away first.",
+            hint="Choose another folder (on the command line --out or --name), or move that one away.",
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from arboretum_tools.evaluation.comparison import Comparison, Difference
 from arboretum_tools.evaluation.evaluation import Evaluation
 from arboretum_tools.evaluation.measures.intervals import Estimate
-from arboretum_tools.evaluation.reporting.headings import heading
+from arboretum_tools.evaluation.reporting.headings import heading, model_name
 from arboretum_tools.evaluation.runs import Runs, Spread
 from arboretum_tools.imaging import figures
 
@@ -81,7 +81,7 @@ def draw(found: Evaluation | Runs, path: Path, *, against: Comparison | None = N
     ranks: dict[str, Bar | None]
     if isinstance(found, Runs):
         title = f"{', '.join(dict.fromkeys(found.splits))}, {found.part}"
-        whose = _whose([one.predictions for one in found.evaluations])
+        whose = model_name([one.predictions for one in found.evaluations])
         spread = "mean ± standard deviation"
         ranks = {rank: Bar.of(one) for rank, one in found.ranks.items()}
         shown = {name: Bar.of(one) for name, one in found.top1.items()}
@@ -130,7 +130,7 @@ def _differences(axes: Any, found: Comparison) -> None:
     axes.set_yticks(range(len(known)), [heading(name) for name in known], fontsize=8)
     axes.set_ylim(len(known) - 0.4, -0.6)
     axes.set_xlabel("difference in top-1 (points), 95 % intervals", fontsize=9)
-    axes.set_title(f"minus {_whose(found.names[1]) or 'the other predictions'}", fontsize=9)
+    axes.set_title(f"difference to {model_name(found.names[1]) or 'the other predictions'}", fontsize=9)
     axes.spines[["top", "right"]].set_visible(False)
 
 
@@ -138,13 +138,6 @@ def _difference(axes: Any, position: int, one: Difference, color: str) -> None:
     value, low, high = (100 * (end or 0) for end in (one.value, one.low, one.high))
     errors = [[max(0.0, value - low)], [max(0.0, high - value)]]
     axes.errorbar([value], [position], xerr=errors, fmt="o", color=color, capsize=3)
-
-
-def _whose(names: Sequence[str]) -> str:
-    """How a figure names a model by the files of its runs; without a word where they are in memory."""
-    if len(names) == 1:
-        return names[0]
-    return f"{len(names)} runs" + (f": {names[0]}, …" if names[0] else "")
 
 
 def draw_methods(

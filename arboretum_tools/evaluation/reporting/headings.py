@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 _HEADINGS = {
     "class_balanced": "class-balanced",
     "macro_f1": "macro-F1",
@@ -25,3 +27,14 @@ def heading(name: str) -> str:
     if name.startswith(_ASKED):
         return f"{name.removeprefix(_ASKED)}, asked at that rank"
     return _HEADINGS.get(name) or name.replace("_", " ")
+
+
+def model_name(names: Sequence[str]) -> str:
+    """How a report names a model by the files of its runs; without a word where one is in memory.
+
+    >>> model_name(["a.npz"]), model_name(["a.npz", "b.npz"])
+    ('a.npz', '2 runs: a.npz, …')
+    """
+    if len(names) == 1:
+        return names[0]
+    return f"{len(names)} runs" + (f": {names[0]}, …" if names[0] else "")

@@ -11,7 +11,7 @@ from arboretum_tools.evaluation.comparison import Comparison, Difference
 from arboretum_tools.evaluation.evaluation import Evaluation, Measures
 from arboretum_tools.evaluation.measures.intervals import FEW_CLASSES, Estimate
 from arboretum_tools.evaluation.reporting.figures import draw
-from arboretum_tools.evaluation.reporting.headings import heading
+from arboretum_tools.evaluation.reporting.headings import heading, model_name
 from arboretum_tools.evaluation.runs import Runs, Spread
 from arboretum_tools.system.atomic_files import placed, read_json, whole_file, write_json
 from arboretum_tools.tabular.markdown import cell as text_cell
@@ -77,8 +77,11 @@ def _ranks(found: Evaluation) -> list[str]:
 def comparison_markdown(found: Comparison) -> str:
     """The comparison as Markdown; numbers in percent."""
     names = ["", *map(heading, found.top1)]
+    first, second = (text_cell(model_name(runs)) for runs in found.names)
+    # Not in memory, and not two files of one name in two folders.
+    named = all(all(runs) for runs in found.names) and first != second
     lines = [
-        "## Against the other predictions",
+        f"## {first} against {second}" if named else "## Against the other predictions",
         "",
         "Percent; differences with their 95 % intervals; p by exchanging the answers to whole "
         f"{plural(2, found.grouped_by)}, of which {found.differing_groups:,} of {found.num_groups:,} differ.",
@@ -88,8 +91,8 @@ def comparison_markdown(found: Comparison) -> str:
             continue
         each = list(measures.values())
         rows = [
-            [title, *(_percent(one.first) for one in each)],
-            ["against", *(_percent(one.second) for one in each)],
+            [f"{title}, {first}" if named else title, *(_percent(one.first) for one in each)],
+            [f"{title}, {second}" if named else "against", *(_percent(one.second) for one in each)],
             ["difference", *map(_difference, each)],
             ["p", *("–" if one.p is None else f"{one.p:.4f}" for one in each)],
         ]

@@ -206,7 +206,8 @@ def _kept_apart(files: Files, photos: pa.Table, column: str, group: str, keys: l
         outcome = "not promised"
         detail += f"; this split is grouped by {files.meta.get('group_by')}, which does not prevent it"
     groups = [tuple(column.item(row) for column in values) for row in shared[:_EXAMPLES].tolist()]
-    return Check(name, outcome, detail, tuple(str(g[0] if len(g) == 1 else g) for g in groups))
+    shown = (f"label {g[0]} of observer {g[1]}" if len(g) > 1 else str(g[0]) for g in groups)
+    return Check(name, outcome, detail, tuple(shown))
 
 
 def _counts(files: Files) -> Check:

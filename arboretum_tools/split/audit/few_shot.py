@@ -41,14 +41,25 @@ def read(path: Path) -> tuple[list[dict[str, Any]], Mapping[str, Any]]:
     return rows, stated
 
 
-def checks(files: Files, path: Path) -> Iterator[Check]:
-    """The checks of a file of episodes drawn from this split."""
+def checks(files: Files, path: Path, name: str) -> Iterator[Check]:
+    """The checks of a file of episodes drawn from this split, whose folder has the name.
+
+    Raises:
+        SplitError: it is no file of episodes, or they were drawn from another split: the wrong file is no
+            broken promise.
+    """
     rows, stated = read(path)
+    if stated.get("split_sha256") != files.meta.get("split_sha256"):
+        of = str(stated.get("split"))
+        raise SplitError(
+            f"{path}: these episodes were drawn from "
+            + (f"another split of the name {of}" if of == name else f"{of}, not from {name}"),
+            hint="Audit them with the split that they were drawn from. Nothing was written.",
+        )
     text = "".join("\t".join(str(row[name]) for name in _COLUMNS) + "\n" for row in rows)
     digest = hashlib.sha256(text.encode()).hexdigest()
     yield found("episodes: hash of the rows", digest != stated["sha256"], digest[:16])
-    own = files.meta.get("split_sha256")
-    yield found("episodes: of this split", stated["split_sha256"] != own, f"drawn from {stated['split']}")
+    yield found("episodes: of this split", False, f"drawn from {stated['split']}")
     yield _sizes(files, rows, stated)
     group_of = _groups(files, stated["part"])
     yield _apart(rows, group_of)

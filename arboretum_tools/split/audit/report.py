@@ -33,7 +33,7 @@ from arboretum_tools.store import ImageStore
 from arboretum_tools.system.atomic_files import check_output, read_json, write_json
 from arboretum_tools.tabular.tables import arrow_schema, parquet_file, read_columns, write_table
 from arboretum_tools.version import __version__
-from arboretum_tools.wording import one_line
+from arboretum_tools.wording import did_you_mean, one_line
 
 #: Name of the report inside the folder of the split.
 REPORT = "audit.json"
@@ -155,7 +155,7 @@ def audit_split(path: str | Path, options: AuditOptions) -> Audit:
 
     Raises:
         SplitError: there is no split to audit: no split.json, or a file that cannot be read at all; or one of
-            `exclude` cannot be read.
+            `exclude` cannot be read, or `episodes` were drawn from another split.
         StoreError: `images` is not an image store.
         UsageError: `expect` is not a SHA-256, or `near_duplicates` comes without `images`.
 
@@ -184,7 +184,7 @@ def audit_split(path: str | Path, options: AuditOptions) -> Audit:
     checks += guarded({"what is kept out": lambda: kept_out.checks(files, listed)})
     if options.episodes is not None:
         drawn = Path(options.episodes)
-        checks += guarded({"episodes": lambda: few_shot.checks(files, drawn)})
+        checks += guarded({"episodes": lambda: few_shot.checks(files, drawn, path.resolve().name)})
     near = None
     if store is not None:
         of_images, near = pictures.checks(
@@ -198,7 +198,8 @@ def audit_split(path: str | Path, options: AuditOptions) -> Audit:
 
 def _read(path: Path) -> Files:
     if not path.exists():
-        raise _refuse(f"there is no split {path}")
+        beside = {file.parent.name: str(file.parent) for file in sorted(path.parent.glob("*/split.json"))}
+        raise _refuse(f"there is no split {path}", did_you_mean(path.name, beside))
     if not (path / "split.json").is_file():
         raise _refuse(f"{path} is not a split: it has no split.json")
     try:
@@ -259,8 +260,8 @@ def _readable(path: Path) -> Iterator[None]:
         raise _refuse(f"{path} is not a file of a split that can be read: {one_line(error)}") from error
 
 
-def _refuse(what: str) -> SplitError:
-    return SplitError(what, hint="Name the folder of a split, as `arboretum make-split` writes it.")
+def _refuse(what: str, near: str = "") -> SplitError:
+    return SplitError(what, hint=near or "Name the folder of a split, as `arboretum make-split` writes it.")
 
 
 def summary(checks: Iterable[Check]) -> Mapping[str, int]:

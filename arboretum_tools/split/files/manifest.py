@@ -359,7 +359,10 @@ def open_split(path: str | Path, *, in_memory: bool = True) -> Split:
     path = Path(path)
 
     def refuse(what: str) -> SplitError:
-        return SplitError(what, hint="Make it with `arboretum make-split`, or name the folder of a split.")
+        files = () if path.exists() else sorted(path.parent.glob("*/split.json"))
+        near = did_you_mean(path.name, {file.parent.name: str(file.parent) for file in files})
+        hint = near or "Make it with `arboretum make-split`, or name the folder of a split."
+        return SplitError(what, hint=hint)
 
     meta = _meta(path, refuse)
     classes = read_table(path / "classes.parquet", CLASSES, refuse)

@@ -177,9 +177,10 @@ class SplitRecipe:
         rule = self.rule
         if rule is None:
             if self.test_share is not None or self.val_share is not None:
+                given = "test-share" if self.test_share is not None else "val-share"
                 raise RecipeError(
-                    "shares of photos are those of whole cells, days or observers",
-                    hint="Say with --split-by which, or leave --test-share and --val-share out.",
+                    f"--{given} needs --split-by: it is the share of whole cells, days or observers",
+                    hint=f"Give --split-by, such as --split-by observer, or leave --{given} out.",
                 )
             return
         object.__setattr__(self, "split_by", str(rule))

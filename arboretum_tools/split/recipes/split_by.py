@@ -73,6 +73,10 @@ def parse_rule(text: str) -> Rule:
     kind, value = kind.strip().lower(), value.strip()
     if kind == "observer" and not value:
         return Rule(kind)
+    if kind == "region" and not value:
+        raise UsageError("--split-by region needs a cell size in degrees that divides 180, such as region:10")
+    if kind == "time" and not value:
+        raise UsageError("--split-by time needs the first day of test, such as time:2022-01-01")
     if kind == "region":
         return Rule(kind, degrees=_degrees(value))
     if kind == "time":

@@ -85,6 +85,8 @@ def test_several_runs_two_models_and_cuts(arboretum, workdir):
         outcome = arboretum("evaluate", split, "run0.csv", *several)
         assert outcome.code == 0
         assert "| difference | " in outcome.out
+        assert "## run0.csv against 2 runs: run1.csv, …" in outcome.out
+        assert "| top-1, run0.csv | " in outcome.out
         report = json.loads(Path("run0-report/report.json").read_text())
         assert report["predictions"] == "run0.csv"
         assert report["against"]["names"] == [["run0.csv"], ["run1.csv", "run2.csv"]]
@@ -93,7 +95,12 @@ def test_several_runs_two_models_and_cuts(arboretum, workdir):
     assert "Missing argument 'SPLIT'" in outcome.err
     for wrong in (["--cuts", "many"], ["--cuts", "5,2"]):
         assert arboretum("evaluate", split, "run0.csv", *wrong).code == 2
-    assert arboretum("evaluate", split, split).code == 2
+    outcome = arboretum("evaluate", split, split)
+    assert outcome.code == 2
+    assert f"no predictions are named for {split}" in outcome.err
+    outcome = arboretum("evaluate", "run0.csv", split)
+    assert outcome.code == 2
+    assert "SPLIT comes first: run0.csv is a file" in outcome.err
 
 
 def test_a_figure_of_bias_has_a_panel_for_every_trait_of_the_report(arboretum, workdir, monkeypatch):
@@ -132,6 +139,16 @@ def test_a_set_over_seeds_is_averaged_and_compared_split_by_split(arboretum, wor
     outcome = arboretum("evaluate", *zero, *one, "--out", "seeds")
     assert outcome.code == 0
     assert "note:" not in outcome.err
+    outcome = arboretum("evaluate", *zero, one[1], "--out", "seeds")
+    assert outcome.code == 3
+    assert "not in the part of set-lt20-s0" in outcome.err
+    assert f"name that one before it: {zero[0]} {zero[1]} SPLIT2 {one[1]}; if it is of another" in outcome.err
+    outcome = arboretum("evaluate", *zero, one[1], "--part", "val")
+    assert outcome.code == 3
+    assert f"SPLIT2 {zero[1]}.\n" in outcome.err
+    outcome = arboretum("evaluate", "splits/set-lt20", zero[1])
+    assert outcome.code == 3
+    assert "Did you mean splits/set-lt20-s" in outcome.err
     outcome = arboretum("evaluate", *zero, *apart, "--out", "ratios")
     assert outcome.code == 3
     assert not Path("ratios").exists()

@@ -44,7 +44,9 @@ def test_predictions_in_memory_are_those_of_a_file(tmp_path, form):
 
 BAD = [
     (TRUTH[1:], "do not fit"),
-    (SCORES[:, :3], "not \\(12, 4\\)"),
+    (SCORES[:, :3], "scores of 3 classes a photo, and the split tiny has 4: its classes differ"),
+    (SCORES[:3], "not \\(12, 4\\)"),
+    ({"id": IDS, "label": TRUTH}, "no column photo_id"),
     (pd.DataFrame({"id": IDS}), "no column photo_id"),
     ({"photo_id": IDS}, "none of the arrays"),
     ({"a": 1}, "'a' is not one"),

@@ -108,7 +108,6 @@ def repeat_in_query(rows):
 FORGERIES = {
     "support in query": (repeat_in_query, {}, {"hash of the rows", "support and query apart"}),
     "another seed": (lambda rows: None, {"seed": 1}, {"drawn by the seed"}),
-    "another split": (lambda rows: None, {"split_sha256": "0" * 64}, {"of this split"}),
     "a row less": (lambda rows: rows.pop(), {}, {"hash of the rows", "classes and photos"}),
     "another class": (
         lambda rows: rows[0].update(label=rows[-1]["label"]),
@@ -125,6 +124,17 @@ def test_what_is_forged_is_found(folder, tmp_path, forgery):
     file = make_episodes(folder, to=tmp_path / "e.parquet", **FEW).path
     forged(file, change, **stated)
     assert broken <= {name for name, outcome in outcomes(folder, file).items() if outcome == "broken"}
+
+
+def test_episodes_of_another_split_are_the_wrong_file_and_no_broken_promise(folder, tmp_path):
+    novel = tiny_split({"train": (9, 7, 6)}, name="novel")
+    file = make_episodes(novel, to=tmp_path / "e.parquet", part="train", ways=2, shots=1, queries=2).path
+    with pytest.raises(SplitError, match=r"these episodes were drawn from novel, not from s\n"):
+        audit_split(folder, episodes=file)
+    forged(file, lambda rows: None, split="s")
+    with pytest.raises(SplitError, match=r"drawn from another split of the name s\n"):
+        audit_split(folder, episodes=file)
+    assert not (folder / "audit.json").exists()
 
 
 def test_a_subset_goes_through_the_episodes(tmp_path):

@@ -338,3 +338,16 @@ def test_another_split_in_the_folder_is_told_by_what_differs(bird_catalog, bird_
     fewer = bird_catalog(bird_photos()[5:], "fewer")
     with pytest.raises(TargetExistsError, match="the same recipe over a catalogue with other photos"):
         make_split(fewer, lt_ratio=5, **asked).save(tmp_path / "s")
+
+
+@pytest.mark.parametrize("draw", [make_split, whole])
+def test_what_is_no_selection_is_one_clear_error(draw):
+    with pytest.raises(UsageError, match=r"(?s)from a selection, not from 'Aves'.*select\('Aves'\)"):
+        draw("Aves")
+
+
+def test_a_split_that_is_not_there_is_told_from_its_neighbours(birds, tmp_path):
+    make_split(birds, lt_ratio=2).save(tmp_path / "birds-lt20-s0")
+    for opened in (open_split, audit_split):
+        with pytest.raises(SplitError, match=r"(?s)there is no split .*Did you mean .*birds-lt20-s0\?"):
+            opened(tmp_path / "birds-lt20")

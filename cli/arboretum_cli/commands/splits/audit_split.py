@@ -112,7 +112,9 @@ def audit_split(
         (
             check.outcome,
             check.name,
-            "; ".join([check.detail, ", ".join(check.examples[:_SHOWN])]) if check.examples else check.detail,
+            f"{check.detail}; for example {', '.join(check.examples[:_SHOWN])}"
+            if check.examples
+            else check.detail,
         )
         for check in (*found.checks, *([expected] if expected else []))
     ]

@@ -38,7 +38,7 @@ class OwnOptions:
             "Folder of the report.",
             metavar="DIR",
             short="o",
-            default="<name>-report beside PREDICTIONS",
+            default="<name>-report beside the first file of PREDICTIONS, whose name it has",
         ),
     ] = None
 
@@ -74,9 +74,12 @@ def evaluate(
     from arboretum_tools import compare_predictions, open_split, summarize_runs
     from arboretum_tools import evaluate as run
     from arboretum_tools.errors import NotWritableError, UsageError
+    from arboretum_tools.evaluation.predictions import OtherPhotosError
     from arboretum_tools.evaluation.reporting.report import report, save
 
     against, out = own.against, own.out
+    if split.is_file():
+        raise UsageError(f"SPLIT comes first: {split} is a file", hint="Such as: evaluate SPLIT PREDICTIONS.")
     if against and options.get("unknown") is not None:
         raise UsageError("--against compares over known classes alone: leave --unknown out, or --against")
     mine, theirs = _by_split(split, predictions), _by_split(split, against)
@@ -88,12 +91,26 @@ def evaluate(
             hint="Name the split before what is predicted of it, on both sides: SPLIT A SPLIT2 A2 --against "
             "SPLIT B SPLIT2 B2.",
         )
+    if alone := [str(path) for path in [split, *filter(Path.is_dir, predictions)] if path not in mine]:
+        raise UsageError(
+            f"no predictions are named for {', '.join(alone)}",
+            hint="Predictions stand behind their split: SPLIT A SPLIT2 A2.",
+        )
     splits = {path: open_split(path) for path in mine}
     files = [file for own in mine.values() for file in own]
     others = [file for own in theirs.values() for file in own]
-    if not files:
-        raise UsageError("no predictions are named, only splits")
-    evaluations = [run(splits[path], file, **options) for path, own in mine.items() for file in own]
+    evaluations = []
+    for path, own_files in mine.items():
+        for file in own_files:
+            try:
+                evaluations.append(run(splits[path], file, **options))
+            except OtherPhotosError as error:
+                before = own_files[: own_files.index(file)]
+                typed = " ".join(map(str, [path, *before, "SPLIT2", file] if before else ["SPLIT2", file]))
+                error.hint = f"If {file} is of another split, name that one before it: {typed}" + (
+                    "." if "part" in options else "; if it is of another part, name that one with --part."
+                )
+                raise
     found = evaluations[0] if len(evaluations) == 1 else summarize_runs(evaluations)
     predicted = {name: value for name, value in options.items() if name not in ("cuts", "bias", "unknown")}
     other = None
