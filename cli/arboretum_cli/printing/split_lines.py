@@ -33,7 +33,7 @@ def split_lines(split: Split, folder: Path | None, there: bool) -> list[str]:
     return [
         *(_benchmark(split) if "benchmark" in meta["recipe"] else _long_tail(split)),
         f"of {counted(counts['selected'], 'selected photo')}: "
-        + (", ".join(f"{count:,} {what}" for what, count in unused.items() if count) or "all are used")
+        + ("; ".join(f"{count:,} {what}" for what, count in unused.items() if count) or "all are used")
         + (f"; {counted(idle, 'class')} {does(idle, 'take')} no part" if idle else ""),
         *_sides(meta),
         *_set_aside(meta),
