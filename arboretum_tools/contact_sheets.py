@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from arboretum_metadata.vocab import FEW_BELOW, MANY_ABOVE
-from arboretum_tools.errors import SplitError, UsageError
+from arboretum_tools.errors import MissingPhotosError, SplitError, UsageError
 from arboretum_tools.imaging.images import PICTURES, Canvas, Color, wrapped
 from arboretum_tools.options import takes
 from arboretum_tools.options.contact_sheet import ContactSheetOptions
@@ -118,6 +118,7 @@ def contact_sheet(what: Split | Selection | str | Path, options: ContactSheetOpt
         UsageError: an option is out of its bounds, or the file's name ends in something else.
         TargetExistsError: the file is there and may not be replaced, or lies in the split or the store.
         SplitError: the split cannot be read, or has no train photos.
+        MissingPhotosError: the store holds none of the photos to show.
         StoreError: `images` is not an image store.
         UndecodableImageError: one of the photos cannot be decoded.
 
@@ -144,6 +145,12 @@ def contact_sheet(what: Split | Selection | str | Path, options: ContactSheetOpt
     samples = join(split, "train", store)
     classes = _classes(split, store, samples, shown, grid.photos)
     ids = {photo_id for one in classes for photo_id, _ in one.photos}
+    if not ids:
+        raise MissingPhotosError(
+            f"{store.location} holds none of the photos to show; nothing was written",
+            by_status=samples.missing_by_status,
+            hint="Download the split first, or name the store that holds its photos with --images.",
+        )
     lines = _credit_lines(split, ids) if options.credits else []
     foot = _GRID_TOP + grid.height(len(classes)) + 44
     canvas = Canvas((_WIDTH, foot + len(lines) * _CREDIT_LINE + 64), _PAPER)

@@ -47,6 +47,19 @@ def one_line(error: BaseException) -> str:
     return str(error).strip().split("\n", 1)[0].rstrip(".")
 
 
+def unreadable(what: str, path: object, error: BaseException) -> str:
+    """That a file which was named cannot be read, or is not there.
+
+    >>> unreadable("photo ids", "ids.txt", FileNotFoundError())
+    'there is no file ids.txt'
+    >>> unreadable("photo ids", "ids.txt", ValueError("it is empty"))
+    'photo ids cannot be read from ids.txt: it is empty'
+    """
+    if isinstance(error, FileNotFoundError):
+        return f"there is no file {path}"
+    return f"{what} cannot be read from {path}: {one_line(error)}"
+
+
 def is_unicode(text: str) -> bool:
     """Whether a text can be written as UTF-8: arguments and JSON can hold half a character."""
     try:

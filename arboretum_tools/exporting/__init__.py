@@ -121,12 +121,14 @@ def export(what: Split | Selection | Catalog | str | Path, options: ExportOption
     store = ImageStore.open(options.images)
     _refuse_inside(to, store, split)
     found = {part: join(split, part, store) for part in _parts(split, options.parts)}
+    notes: list[events.Event] = []
     excluded: dict[str, Any] | None = None
     if options.exclude is not None:
         exclusion = read_exclusion(options.exclude, split.meta.get("group_by"))
-        found, counts = kept_out(exclusion, split, found)
+        whose = "split" if isinstance(what, Split | str | Path) else "selection"
+        found, counts = kept_out(exclusion, split, found, whose, notes.append)
         excluded = {"sha256": exclusion.sha256, "photos": counts}
-        on_event(events.Note(f"{counted(sum(counts.values()), 'photo')} of the split kept out"))
+        notes.append(events.Note(f"{counted(sum(counts.values()), 'photo')} of the {whose} kept out"))
     if not options.allow_missing:
         require(found.values(), split, store.location)
     if options.skip_bad:
@@ -145,7 +147,7 @@ def export(what: Split | Selection | Catalog | str | Path, options: ExportOption
         labels = {label for labels in empty.values() for label in labels}
         dropped = [split.classes["class_key"][label].as_py() for label in sorted(labels)]
         split, found = without(split, found, labels)
-        on_event(
+        notes.append(
             events.Note(
                 f"{counted(len(dropped), 'class')} {does(len(dropped), 'were')} left out, and the others "
                 "numbered anew"
@@ -160,7 +162,7 @@ def export(what: Split | Selection | Catalog | str | Path, options: ExportOption
     before = split.classes["class_key"].to_pylist()
     split, found = as_written(split, found, repeated)
     if split.classes["class_key"].to_pylist() != before:
-        on_event(
+        notes.append(
             events.Note(
                 "labels are numbered anew, by the photos that are written; classes.parquet has those of the "
                 "split as split_label"
@@ -172,7 +174,7 @@ def export(what: Split | Selection | Catalog | str | Path, options: ExportOption
             for part, samples in found.items()
         }
         source = Source(split, store, found, details, options.seed, on_event, evened)
-        return _export(exporter, source, to, dropped, even, excluded)
+        return _export(exporter, source, to, dropped, even, excluded, notes)
 
 
 def _evened(exporter: Exporter, found: Mapping[str, Samples], seed: int) -> dict[str, Evened]:
@@ -252,6 +254,7 @@ def _export(
     dropped: list[str],
     even: pa.Table,
     excluded: dict[str, Any] | None,
+    notes: Iterable[events.Event],
 ) -> ExportReport:
     """Writes what `export` has found out about, unless it is there already."""
     split, on_event = source.split, source.on_event
@@ -259,9 +262,13 @@ def _export(
     if excluded is not None:
         made["excluded"] = excluded
     earlier = found_at(to, made)
+    if earlier is None:
+        refuse_existing(to)
+    # What is said of an export holds only where it may be there.
+    for note in notes:
+        on_event(note)
     if earlier is not None:
         return report(to, made, earlier, written=False)
-    refuse_existing(to)
     # Another version may lay files out in another way, so it takes up no work of this one.
     identity = sha256_of_json({**made, "toolkit_version": __version__})
     for path in other_leftovers(to, identity):

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from arboretum_metadata.vocab import RANKS
+from arboretum_tools import events
 from arboretum_tools.samples import Samples
 from arboretum_tools.split import Split
 from arboretum_tools.split.drawing.exclusion import Exclusion
@@ -20,14 +21,19 @@ _COLUMNS = ["photo_id", "label", "observation_id", "observer_id"]
 
 
 def kept_out(
-    exclusion: Exclusion, split: Split, parts: Mapping[str, Samples]
+    exclusion: Exclusion, split: Split, parts: Mapping[str, Samples], whose: str, on_event: events.OnEvent
 ) -> tuple[dict[str, Samples], dict[str, int]]:
     """The samples without what is kept out, and how many photos that are, by part.
 
     Photos that the store lacks are no longer missing where they are kept out. Taxa are looked up among the
-    classes of the split.
+    classes of the split; `on_event` is told of those that it lacks. `whose` is what a note calls the split.
+
+    Raises:
+        RecipeError: nothing but taxa is named, and the split has none of them.
     """
-    labels = _labels(exclusion, split)
+    labels, missing = _labels(exclusion, split)
+    if missing:
+        on_event(events.Note(exclusion.passed_over(missing, f"the {whose}")))
     observers = set(exclusion.observers)
     keys = split.classes["class_key"].to_pylist()
     found, counts = {}, {}
@@ -53,22 +59,26 @@ def kept_out(
     return found, counts
 
 
-def _labels(exclusion: Exclusion, split: Split) -> list[int]:
-    """The classes of a split that are kept out as such, or by a taxon in which they are."""
-    asked = []
+def _labels(exclusion: Exclusion, split: Split) -> tuple[list[int], list[str]]:
+    """The classes of a split that are kept out as such, or by a taxon in which they are; and taxa of none."""
+    asked: dict[str, list[tuple[str, str]]] = {}
     for term in exclusion.taxa:
         kingdom, _, rest = term.rpartition(">")
         name = rest.rpartition(":")[2].strip()
         group = group_of(name)
-        asked.append((kingdom.strip().casefold(), (group.name if group else name).casefold()))
-    classes, labels = set(exclusion.classes), []
+        name = (group.name if group else name).casefold()
+        asked.setdefault(name, []).append((kingdom.strip().casefold(), term))
+    classes, labels, there = set(exclusion.classes), [], set()
     for row in split.classes.to_pylist():
         names = {
             str(row[name]).casefold()
             for name in ("scientific_name", "common_name", "name", *RANKS)
             if row[name] and name != "species"
         }
-        own = row["class_key"]
-        if own in classes or any(name in names and (not within or within in names) for within, name in asked):
+        terms = [
+            term for name in names for within, term in asked.get(name, ()) if not within or within in names
+        ]
+        there.update(terms)
+        if terms or row["class_key"] in classes:
             labels.append(int(row["label"]))
-    return labels
+    return labels, [term for term in exclusion.taxa if term not in there]

@@ -32,7 +32,7 @@ ExcludeOption: TypeAlias = Annotated[
     Option(
         "Keep out the photos, observations, classes or taxa of this file, or those of this split; may be "
         "repeated. Parquet or CSV with a column photo_id, observation_id, class_key or taxon; or text "
-        "with one photo id or taxon per line.",
+        "with one photo (id, page or address) or taxon per line.",
         metavar="FILE",
         many=True,
         commas=False,

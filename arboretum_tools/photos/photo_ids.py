@@ -14,7 +14,7 @@ from arboretum_metadata.vocab import INATURALIST_OBSERVATION, INATURALIST_PAGE, 
 from arboretum_tools.errors import SelectionError
 from arboretum_tools.system.regular_files import regular
 from arboretum_tools.tabular.tables import read_columns
-from arboretum_tools.wording import one_line
+from arboretum_tools.wording import unreadable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -142,7 +142,7 @@ def read_ids(path: str | Path, listed: Listed) -> PhotoIds:
         is_parquet = _begins(regular(path)) == b"PAR1" or path.suffix.lower() == ".parquet"
         return (_read_parquet if is_parquet else _read_text)(path, listed, columns)
     except (OSError, ValueError, csv.Error) as error:
-        raise SelectionError(f"{listed.noun} ids cannot be read from {path}: {one_line(error)}") from error
+        raise SelectionError(unreadable(f"{listed.noun} ids", path, error)) from error
 
 
 def photo_id_of(text: str) -> int | None:

@@ -11,7 +11,7 @@ from arboretum_metadata.sample import catalog_path
 from arboretum_metadata.schema import CLASSES, PART
 from arboretum_tools.catalog import open_catalog
 from arboretum_tools.contact_sheets import _evenly, contact_sheet
-from arboretum_tools.errors import SplitError, TargetExistsError, UsageError
+from arboretum_tools.errors import MissingPhotosError, SplitError, TargetExistsError, UsageError
 from arboretum_tools.imaging.images import Canvas, UndecodableImageError
 from arboretum_tools.split.files.manifest import Split
 from arboretum_tools.split.make import whole
@@ -115,13 +115,21 @@ def test_with_many_classes_it_shows_some_and_stays_small(tmp_path: Path) -> None
 
 def test_a_split_is_opened_by_its_folder_and_missing_photos_leave_tiles_empty(tmp_path: Path) -> None:
     split = tiny_split()
-    with StoreWriter.create(tmp_path / "images", StoreConfig(size="small")):
-        pass
+    photos = split.part("train")["photo_id"].to_pylist()
+    store = tiny_store(tmp_path / "images", split, pending=photos[1:])
     split.save(tmp_path / "split")
-    empty = contact_sheet(tmp_path / "split", images=tmp_path / "images", to=tmp_path / "empty.png")
+    empty = contact_sheet(tmp_path / "split", images=store.path, to=tmp_path / "empty.png")
     full = contact_sheet(split, images=tiny_store(tmp_path / "full", split).path, to=tmp_path / "full.png")
     tile = (236, 232, 222)
     assert pixels_of(Image.open(empty), tile) > 2 * pixels_of(Image.open(full), tile)
+
+
+def test_a_store_that_holds_none_of_the_photos_gives_no_sheet(tmp_path: Path) -> None:
+    with StoreWriter.create(tmp_path / "images", StoreConfig(size="small")):
+        pass
+    with pytest.raises(MissingPhotosError, match="holds none of the photos to show; nothing was written"):
+        contact_sheet(tiny_split(), images=tmp_path / "images", to=tmp_path / "sheet.png")
+    assert not (tmp_path / "sheet.png").exists()
 
 
 def test_an_image_that_cannot_be_decoded_is_named_and_nothing_is_written(tmp_path: Path) -> None:

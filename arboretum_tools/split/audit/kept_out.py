@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -17,9 +18,16 @@ from arboretum_tools.split.audit.checks import Check, Files, found
 from arboretum_tools.system.atomic_files import read_json
 from arboretum_tools.system.regular_files import regular
 from arboretum_tools.tabular.tables import read_columns
-from arboretum_tools.wording import counted, does, one_line
+from arboretum_tools.wording import counted, does, unreadable
 
 _KINDS = {"photo_id": "photo", "observation_id": "observation", "class_key": "class", "taxon": "taxon"}
+_URLS = ("image_url", "photo_url", "url")
+# An id, or what iNaturalist has of a photo or an observation.
+_NAMED = re.compile(
+    r"(?:(?:https?://(?:[a-z]+\.)?inaturalist\.org|[a-z0-9]+://[a-z0-9./-]*?inaturalist-open-data[a-z0-9.-]*)"
+    r"/(photo|observation)s/)?([0-9]{1,19})(?:\.0*$|[/?#]|$)",
+    re.ASCII | re.IGNORECASE,
+)
 _PARTS = ("train", "val", "test")
 _RANKS = ("genus", "family", "order")
 
@@ -115,18 +123,18 @@ def _read(path: Path, group_by: object) -> dict[str, set[object]]:
         if path.is_dir():
             for part in _PARTS:
                 if (path / f"{part}.parquet").is_file():
-                    _add(kept, _columns(path / f"{part}.parquet"))
+                    _add(kept, _asked(_columns(path / f"{part}.parquet")))
             meta = read_json(path / "split.json")
             if "observer-per-species" in (group_by, meta.get("group_by")):
                 kept["observer"] |= _people(path)
             if meta["recipe"].get("benchmark") == "unseen":
                 kept["class"] |= set(read_columns(path / "classes.parquet")["class_key"].to_pylist())
         elif path.suffix.lower() == ".parquet":
-            _add(kept, _columns(path))
+            _add(kept, _asked(_columns(path)))
         else:
             _add(kept, _listed(path))
     except (OSError, ValueError, KeyError, TypeError, csv.Error, pa.ArrowException) as error:
-        raise SplitError(f"what was kept out cannot be read from {path}: {one_line(error)}") from error
+        raise SplitError(unreadable("what was kept out", path, error)) from error
     return kept
 
 
@@ -148,38 +156,51 @@ def _people(path: Path) -> set[object]:
 
 def _columns(path: Path) -> dict[str, list[object]]:
     """What a Parquet file says, by column."""
-    table = read_columns(path, list(_KINDS))
-    return {
-        name: table[name].cast(pa.int64() if name.endswith("_id") else pa.string()).to_pylist()
-        for name in table.column_names
-    }
+    table = read_columns(path, [*_KINDS, *_URLS])
+    return {name: table[name].to_pylist() for name in table.column_names}
 
 
-def _listed(path: Path) -> dict[str, list[object]]:
-    """What a CSV, TSV or plain list says, by column; a list has one, without a name."""
+def _listed(path: Path) -> Mapping[str, Sequence[object]]:
+    """What a CSV, TSV or plain list says, by column; a list has none, and each line its own kind."""
     with regular(path).open(newline="", encoding="utf-8-sig") as file:
         lines = csv.reader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
         rows = [[cell.strip() for cell in line] for line in lines if any(cell.strip() for cell in line)]
     if not rows:
         raise ValueError("it is empty")
-    if set(rows[0]) & set(_KINDS):
+    if set(rows[0]) & {*_KINDS, *_URLS}:
         if twice := [name for name in _KINDS if rows[0].count(name) > 1]:
             raise ValueError(f"it has more than one column {', '.join(twice)}")
-        return {
-            name: [row[position] for row in rows[1:] if position < len(row)]
-            for position, name in enumerate(rows[0])
-        }
-    first = [row[0] for row in rows]
-    numbers = all(cell.isascii() and cell.isdigit() for cell in first)
-    return {"photo_id" if numbers else "taxon": [*first]}
+        return _asked(
+            {
+                name: [row[position] for row in rows[1:] if position < len(row)]
+                for position, name in enumerate(rows[0])
+            }
+        )
+    found: dict[str, list[object]] = {}
+    for cell, *_ in rows:
+        match = _NAMED.match(cell)
+        found.setdefault(f"{(match[1] or 'photo').lower()}_id" if match else "taxon", []).append(cell)
+    return found
+
+
+def _asked(columns: Mapping[str, Sequence[object]]) -> dict[str, Sequence[object]]:
+    """The columns of a table that are kept out: it may say more of its photos."""
+    named = [name for name in _KINDS if name in columns]
+    if not named:
+        url = next((name for name in _URLS if name in columns), None)
+        return {} if url is None else {"photo_id": columns[url]}
+    # Only their observations are kept out with photos.
+    named = named[:2] if named[:2] == ["photo_id", "observation_id"] else named[:1]
+    return {name: columns[name] for name in named}
 
 
 def _add(kept: dict[str, set[object]], columns: Mapping[str, Sequence[object]]) -> None:
-    named = [name for name in _KINDS if name in columns]
-    # A table of photos says what they are besides; only their observations are kept out with them.
-    for name in named[:2] if named[:2] == ["photo_id", "observation_id"] else named[:1]:
-        values = [value for value in columns[name] if value not in (None, "")]
-        if name.endswith("_id"):
-            kept[_KINDS[name]] |= {int(str(value)) for value in values}
-        else:
-            kept[_KINDS[name]] |= {str(value).strip() for value in values}
+    for name, values in columns.items():
+        texts = {str(value).strip() for value in values if value not in (None, "")}
+        kept[_KINDS[name]] |= {_id(text) for text in texts} if name.endswith("_id") else texts
+
+
+def _id(text: str) -> int:
+    if (match := _NAMED.match(text)) is None:
+        raise ValueError(f"{text!r} is no id")
+    return int(match[2])

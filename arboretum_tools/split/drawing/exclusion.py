@@ -6,15 +6,17 @@ A file of any of these kinds, or the folder of a split:
   the point of it is that no photo of them was seen; where either split is grouped by observer and species,
   every photo that these people took of these classes too, so that the stricter of both groupings holds;
 - Parquet, CSV or TSV with a column `photo_id` (and `observation_id`, if it is there too), or
-  `observation_id`, or `class_key`, or `taxon`: the first of these that it has;
+  `observation_id`, or `class_key`, or `taxon`, or one of addresses of photos: the first of these that it has;
 - the CSV files of the benchmarks of Arboretum, whose `filenumber` and `inat21_filename` are photo ids;
-- text: one photo id a line, or one taxon a line, as `--taxa` takes them.
+- text: on each line a photo (its id, or its page or address at iNaturalist), the page of an observation, or
+  a taxon, as `--taxa` takes it.
 """
 
 from __future__ import annotations
 
 import csv
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,20 +28,25 @@ import pyarrow.parquet as pq
 from arboretum_metadata.schema import EXCLUDED
 from arboretum_metadata.vocab import CLASS_RANKS, LIFE_STAGES
 from arboretum_tools.catalog import Catalog, Selection
-from arboretum_tools.errors import RecipeError, UnknownTaxonError
-from arboretum_tools.photos.photo_ids import PHOTO_COLUMNS, PhotoIds
+from arboretum_tools.errors import RecipeError, UnknownTaxonError, UsageError
+from arboretum_tools.photos.photo_ids import OBSERVATIONS, PHOTO_COLUMNS, PHOTOS, PhotoIds, read_photo_ids
 from arboretum_tools.split.files.manifest import open_split
 from arboretum_tools.system.regular_files import regular
 from arboretum_tools.tabular.arrays import from_numpy, texts
 from arboretum_tools.tabular.tables import arrow_schema, read_columns, repeated
 from arboretum_tools.taxa.identity import class_key_sql
 from arboretum_tools.taxa.taxonomy import Taxon
-from arboretum_tools.wording import counted, one_line
+from arboretum_tools.wording import counted, unreadable
 
 _COLUMNS = ("photo_id", "observation_id", "class_key", "taxon")
 
-# Names that an error or note gives.
-_SHOWN = 5
+_LISTED = {"photo_id": PHOTOS, "observation_id": OBSERVATIONS}
+
+# Columns whose ids could be of photos or of observations.
+_HEAD = re.compile(r"((photo|image|observation)[ _]?)?(ids?|numbers?)|photos?|images?|observations?", re.I)
+
+# Names that an error or note gives, and letters of each.
+_SHOWN, _SHOWN_LETTERS = 5, 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,21 +196,34 @@ class Exclusion:
         for term in self.taxa:
             try:
                 found.append(catalog.taxon(term))
-            except UnknownTaxonError:
+            except (UnknownTaxonError, UsageError):
                 missing.append(term)
-        if missing and len(missing) < len(self.entries):
-            catalog.note(
-                f"to keep out: the catalogue does not know {len(missing):,} of "
-                f"{counted(len(self.taxa), 'taxon')}, such as {', '.join(missing[:_SHOWN])}; no photo is "
-                "kept out for these"
-            )
-        if missing and len(missing) == len(self.entries):
-            raise RecipeError(
-                f"the catalogue knows none of the {counted(len(missing), 'taxon')} to keep out, such as "
-                f"{', '.join(missing[:_SHOWN])}",
-                hint="`arboretum taxa NAME` says what a catalogue calls a taxon.",
-            )
+        if missing:
+            catalog.note(self.passed_over(missing, "the catalogue"))
         return found
+
+    def passed_over(self, missing: Sequence[str], where: str) -> str:
+        """The note on entries that name nothing.
+
+        Args:
+            missing: these of `taxa`.
+            where: what has no such taxon.
+
+        Raises:
+            RecipeError: nothing else is to be kept out.
+        """
+        shown = ", ".join(repr(term[:_SHOWN_LETTERS]) for term in missing[:_SHOWN])
+        shown += f" and {len(missing) - _SHOWN:,} more" if len(missing) > _SHOWN else ""
+        if len(missing) == len(self.entries):
+            raise RecipeError(
+                f"nothing to keep out: no photo is named, and {where} has no taxon {shown}; "
+                "nothing was written",
+                hint="Give one photo id, page or taxon per line; `arboretum taxa NAME` finds a name.",
+            )
+        return (
+            f"to keep out: {counted(len(missing), 'line')} passed over, being neither a photo nor a taxon "
+            f"of {where}: {shown}"
+        )
 
 
 def _rank_of(class_key: str) -> str:
@@ -289,9 +309,12 @@ def _read(path: Path, group_by: str | None) -> dict[str, list[object]]:
         return found
     try:
         regular(path)
-        return _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_text(path)
+        found = _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_text(path)
     except (OSError, pa.ArrowException, UnicodeDecodeError, csv.Error) as error:
-        raise RecipeError(f"what to keep out cannot be read from {path}: {one_line(error)}") from error
+        raise RecipeError(unreadable("what to keep out", path, error)) from error
+    if not any(found.values()):
+        raise RecipeError(f"{path} names nothing to keep out")
+    return found
 
 
 def _requested(path: Path, names: Sequence[str]) -> list[str]:
@@ -303,16 +326,25 @@ def _requested(path: Path, names: Sequence[str]) -> list[str]:
             hint="Keep its species out with a list of taxa, one a line, or its photos by their photo ids.",
         )
     if not known:
-        raise RecipeError(f"{path} has none of the columns {', '.join(_COLUMNS)}")
+        raise RecipeError(
+            f"{path} has none of the columns {', '.join(_COLUMNS)}; nothing was written",
+            hint=f"It has {', '.join(names)[:300]}: give the right one of them one of these names.",
+        )
     return known[:2] if known[:2] == ["photo_id", "observation_id"] else known[:1]
 
 
 def _read_parquet(path: Path) -> dict[str, list[object]]:
-    requested = _requested(path, pq.read_schema(path).names)
+    names = pq.read_schema(path).names
+    if _has_addresses(names):
+        return {"photo_id": [*read_photo_ids(path)]}
+    requested = _requested(path, names)
     table = read_columns(path, requested)
-    found = {}
+    found: dict[str, list[object]] = {}
     for name in requested:
         column = table[name].drop_null()
+        if name in _LISTED and pa.types.is_string(column.type):
+            found[name] = [_value(name, text, path, row) for row, text in enumerate(column.to_pylist(), 1)]
+            continue
         kind = pa.int64() if name.endswith("_id") else pa.string()
         found[name] = column.cast(kind).to_pylist()
     return found
@@ -325,14 +357,14 @@ def _read_text(path: Path) -> dict[str, list[object]]:
     if not lines:
         raise RecipeError(f"{path} names nothing to keep out")
     header = ["photo_id" if (name := cell.strip()) in PHOTO_COLUMNS else name for cell in lines[0][1]]
-    if set(header) & {*_COLUMNS, "class_options"}:
+    if _has_addresses(header):
+        return {"photo_id": [*read_photo_ids(path)]}
+    if set(header) & {*_COLUMNS, "class_options"} or _is_head(lines[0][1]):
         requested, lines = _requested(path, header), lines[1:]
         if twice := repeated([name for name in header if name in requested]):
             raise RecipeError(f"{path} has more than one column {', '.join(twice)}")
     else:
-        first = header[0]
-        requested = ["photo_id" if first.isascii() and first.isdigit() else "taxon"]
-        header = requested
+        return _of_lines([row[0].strip() for _, row in lines])
     found: dict[str, list[object]] = {name: [] for name in requested}
     for number, row in lines:
         for name in requested:
@@ -344,8 +376,29 @@ def _read_text(path: Path) -> dict[str, list[object]]:
 
 
 def _value(name: str, text: str, path: Path, number: int) -> int | str:
-    if not name.endswith("_id"):
+    if name not in _LISTED:
         return text
-    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) < 2**63):
-        raise RecipeError(f"{path}, line {number}: {text[:40]!r} is no {name}")
-    return int(text)
+    found = _LISTED[name].id_of(text.strip())
+    if found is None or found >= 2**63:
+        raise RecipeError(f"{path}, line {number}: {text[:_SHOWN_LETTERS]!r} is no {name}")
+    return found
+
+
+def _has_addresses(names: Sequence[str]) -> bool:
+    """Whether the addresses of photos alone say what is kept out."""
+    return not set(names) & {*_COLUMNS, "class_options"} and bool(set(names) & set(PHOTOS.columns))
+
+
+def _is_head(cells: Sequence[str]) -> bool:
+    """Whether a first line names columns, of which none is one that is known."""
+    return any(_HEAD.fullmatch(cell.strip()) for cell in cells) and not any(map(PHOTOS.id_of, cells))
+
+
+def _of_lines(lines: Iterable[str]) -> dict[str, list[object]]:
+    """What the lines of a text name, each for itself; what is no photo and no observation may be a taxon."""
+    found: dict[str, list[object]] = {}
+    for text in filter(None, lines):
+        ids = ((name, listed.id_of(text)) for name, listed in _LISTED.items())
+        name, value = next(((name, one) for name, one in ids if one and one < 2**63), ("taxon", text))
+        found.setdefault(name, []).append(value)
+    return found

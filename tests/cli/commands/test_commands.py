@@ -75,6 +75,26 @@ def test_a_selection_is_exported_without_a_split(arboretum, workdir):
     message = json.loads(outcome.out)
     assert list(message["photos"]) == ["train"]
     assert message["photos"]["train"] == json.loads(arboretum("select", *flags, "--json").out)["photos"] > 0
+    photo = pq.read_table("larvae/ATTRIBUTION.parquet")["photo_id"][0].as_py()
+    lists = {"ids.csv": f"id\n{photo}\n", "page.txt": f"https://www.inaturalist.org/photos/{photo}\n"}
+    for name, content in lists.items():
+        (workdir / name).write_text(content)
+    without = arboretum("export", *flags, "--exclude", "page.txt", "--out", "without")
+    assert "1 photo of the selection kept out" in without.err
+    assert photo not in pq.read_table("without/ATTRIBUTION.parquet")["photo_id"].to_pylist()
+    for name, message in {
+        "ids.csv": "none of the columns photo_id",
+        "no.txt": "there is no file no.txt",
+    }.items():
+        for command in (("export", *flags), ("make-split", "--taxa", "Insecta")):
+            refused = arboretum(
+                *command, "--exclude", name, "--name" if command[0] == "make-split" else "--out", "x"
+            )
+            assert (refused.code, message in refused.err) == (3, True)
+    assert not (workdir / "x").exists()
+    none = arboretum("contact-sheet", "--taxa", "Aves", "--images", "images", "-o", "sheet.png")
+    assert none.code == 3
+    assert "holds none of the photos to show; nothing was written" in none.err
 
 
 def test_the_source_of_a_split_is_said_on_its_first_line(arboretum, workdir):

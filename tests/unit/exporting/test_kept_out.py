@@ -57,12 +57,15 @@ def test_observations_classes_and_taxa_stay_out(tmp_path, split):
 
 def test_another_list_is_another_export_and_an_empty_part_is_an_error(tmp_path, split):
     store = tiny_store(tmp_path / "images", split)
-    (tmp_path / "birds.txt").write_text("Aves\n")
+    (tmp_path / "picus.txt").write_text("raven\n")
     (tmp_path / "turdus.txt").write_text("Animalia>genus:Turdus\n")
     of_turdus, _ = exported(tmp_path, split, store, tmp_path / "turdus.txt")
     assert of_turdus == {row["photo_id"] for row in rows_of(split) if row["label"] > 1}
+    told = []
+    arguments = {"images": store.path, "to": tmp_path / "out", "format": "csv", "on_event": told.append}
     with pytest.raises(TargetExistsError):
-        export(split, images=store.path, to=tmp_path / "out", format="csv", exclude=tmp_path / "birds.txt")
+        export(split, exclude=tmp_path / "picus.txt", **arguments)
+    assert told == []
     (tmp_path / "all.csv").write_text(
         "photo_id\n" + "".join(f"{row['photo_id']}\n" for row in rows_of(split))
     )
@@ -76,3 +79,30 @@ def test_a_list_that_cannot_be_used_is_told(tmp_path, split):
     (tmp_path / "bad.csv").write_text("")
     with pytest.raises(RecipeError, match="names nothing to keep out"):
         export(split, images=store.path, to=tmp_path / "out", exclude=tmp_path / "bad.csv")
+
+
+@pytest.mark.parametrize("content", ["Turdus merulla\n", "# please remove\nDanaus plexippus\n"])
+def test_a_list_of_which_no_line_names_anything_is_refused(tmp_path, split, content):
+    store = tiny_store(tmp_path / "images", split)
+    (tmp_path / "list.txt").write_text(content)
+    with pytest.raises(RecipeError, match=r"the split has no taxon '.*; nothing was written"):
+        export(split, images=store.path, to=tmp_path / "out", exclude=tmp_path / "list.txt")
+    assert not (tmp_path / "out").exists()
+
+
+def test_lines_that_name_nothing_are_told_and_the_others_kept_out(tmp_path, split):
+    store = tiny_store(tmp_path / "images", split)
+    photo = split.part("train")["photo_id"][0].as_py()
+    (tmp_path / "list.txt").write_text(
+        f"# please remove\nhttps://www.inaturalist.org/photos/{photo}\nraven\n"
+    )
+    told = []
+    arguments = {"images": store.path, "format": "csv", "on_event": told.append}
+    export(split, to=tmp_path / "out", exclude=tmp_path / "list.txt", **arguments)
+    ids = set(pq.read_table(tmp_path / "out" / "ATTRIBUTION.parquet")["photo_id"].to_pylist())
+    assert ids == {row["photo_id"] for row in rows_of(split) if row["label"] != 3} - {photo}
+    assert (
+        "1 line passed over, being neither a photo nor a taxon of the split: '# please remove'"
+        in told[0].text
+    )
+    assert f"{len(rows_of(split)) - len(ids)} photos of the split kept out" == told[1].text

@@ -59,10 +59,13 @@ def test_files_of_every_kind_say_what_is_kept_out(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.txt", "7\nx\n", r"a\.txt, line 2: 'x' is no photo_id"),
+        ("a.csv", "photo_id\n7\nx\n", r"a\.csv, line 3: 'x' is no photo_id"),
         ("b.csv", "observation_id\n-3\n", "line 2: '-3' is no observation_id"),
         ("c.csv", f"photo_id\n{2**63}\n", "is no photo_id"),
         ("d.txt", "\n", "names nothing"),
+        ("d.csv", "photo_id,reason\n,\n", "names nothing"),
+        ("g.csv", "id\n7\n", "none of the columns photo_id, observation_id, class_key, taxon"),
+        ("g.csv", "reason,Photo\nblurred,7\n", "none of the columns photo_id"),
         ("e.parquet", "no parquet", "cannot be read"),
         ("f.csv", "class_key\nTurdus\n", "not a class_key"),
     ],
@@ -74,7 +77,7 @@ def test_a_file_that_says_nothing_is_one_error(tmp_path, name, content, message)
 
 
 def test_files_that_are_not_there_or_lack_the_columns(tmp_path):
-    with pytest.raises(RecipeError, match="cannot be read"):
+    with pytest.raises(RecipeError, match=r"^there is no file .*nowhere\.txt"):
         read_exclusion(tmp_path / "nowhere.txt")
     pq.write_table(pa.table({"x": [1]}), tmp_path / "x.parquet")
     with pytest.raises(RecipeError, match="none of the columns photo_id"):
@@ -196,7 +199,9 @@ def test_what_the_catalogue_cannot_answer(birds_with_observers, write_catalog, p
         whole(bare, exclude=Exclusion.of(observations=[1]))
     split = whole(bare, exclude=Exclusion.of(photos=[2], observations=[1]))
     assert used(split) == {1, *range(3, 40)}
-    with pytest.raises(RecipeError, match="none of the 2 taxa to keep out, such as No one, Nobody"):
+    with pytest.raises(
+        RecipeError, match="the catalogue has no taxon 'No one', 'Nobody'; nothing was written"
+    ):
         whole(birds_with_observers, exclude=Exclusion.of(taxa=["No one", "Nobody"]))
 
 
@@ -231,6 +236,11 @@ def test_a_broken_promise_is_seen(birds_with_observers, tmp_path):
         ("p.txt", "301\n302\n303\n"),
         ("o.csv", "observation_id\n1001\n"),
         ("t.txt", "turdus pilaris\n"),
+        ("m.txt", "Nobody at all\n301\n"),
+        ("w.txt", "# please remove\nhttps://www.inaturalist.org/photos/302?size=large\n"),
+        ("w.txt", "https://www.inaturalist.org/observations/1001\n"),
+        ("w.csv", "url,x\ns3://inaturalist-open-data/photos/303/original.jpg,1\n"),
+        ("w.csv", "photo_id\nhttps://www.inaturalist.org/photos/304\n"),
         ("t.csv", "taxon\nAnimalia>genus:Turdus\n"),
         ("c.csv", "class_key\nAnimalia|Turdus pilaris\n"),
     ],
@@ -244,7 +254,7 @@ def test_the_audit_reads_every_kind_of_file(birds_with_observers, tmp_path, name
     assert audit_split(without, exclude=[tmp_path / name]).ok
     message = json.loads((without / "split.json").read_text())
     assert message["counts"]["excluded"] > 0
-    with pytest.raises(SplitError, match="cannot be read"):
+    with pytest.raises(SplitError, match="there is no file"):
         audit_split(split, exclude=[tmp_path / "nowhere"])
 
 
@@ -253,10 +263,33 @@ def test_names_that_the_catalogue_does_not_know_are_told_of(bird_catalog):
     catalog = open_catalog(bird_catalog().path, on_event=told.append)
     known = Exclusion.of(taxa=["Turdus merula"]).photos_of(catalog.select())
     assert told == []
-    some = Exclusion.of(taxa=["Turdus merula", "Turdus merulla", "Nothing at all"])
+    some = Exclusion.of(taxa=["Turdus merula", "https://museum.example/photos/7", "Nothing at all"])
     assert some.photos_of(catalog.select()) == known
     (note,) = told
-    assert "does not know 2 of 3 taxa, such as Nothing at all, Turdus merulla; no photo is" in note.text
+    assert note.text == (
+        "to keep out: 2 lines passed over, being neither a photo nor a taxon of the catalogue: "
+        "'Nothing at all', 'https://museum.example/photos/7'"
+    )
+
+
+def test_each_line_of_a_text_says_for_itself_what_it_names(tmp_path):
+    lines = [
+        "Danaus plexippus",
+        "9000001045",
+        "https://www.inaturalist.org/photos/5",
+        "https://static.inaturalist.org/photos/6/medium.jpg?1545",
+        "https://www.inaturalist.org/observations/8",
+        str(2**63),
+    ]
+    expected = Exclusion.of(photos=[9000001045, 5, 6], observations=[8], taxa=[lines[0], lines[5]])
+    for order in (lines, lines[::-1]):
+        (tmp_path / "list.txt").write_text("\n".join(order))
+        assert read_exclusion(tmp_path / "list.txt") == expected
+    (tmp_path / "urls.csv").write_text(f"reason,photo_url\nblurred,{lines[2]}\n")
+    assert read_exclusion(tmp_path / "urls.csv") == Exclusion.of(photos=[5])
+    for name in ("photo_id", "photo_url"):
+        pq.write_table(pa.table({name: [lines[2]]}), tmp_path / "urls.parquet")
+        assert read_exclusion(tmp_path / "urls.parquet") == Exclusion.of(photos=[5])
 
 
 @pytest.mark.parametrize("strict", ["the benchmark", "the split"])
