@@ -125,13 +125,21 @@ class Chromium:
         return found
 
     def click(self, selector: str) -> None:
-        """A click with the mouse in the middle of an element."""
+        """A click with the mouse in the middle of an element, once it lies still and nothing lies over it."""
         self.until(f"document.querySelector({json.dumps(selector)}) !== null")
-        x, y = self.run(
+        middle = (
             f"(() => {{ const e = document.querySelector({json.dumps(selector)});"
             "e.scrollIntoView({block: 'center'}); const r = e.getBoundingClientRect();"
-            "return [r.x + r.width / 2, r.y + r.height / 2]; })()"
+            "const x = r.x + r.width / 2, y = r.y + r.height / 2;"
+            "const top = document.elementFromPoint(x, y);"
+            "return top && (e.contains(top) || top.contains(e)) ? [x, y] : null; })()"
         )
+        # A page that is still drawn moves what is on it between the look and the click.
+        before = None
+        while (found := self.until(middle)) != before:
+            before = found
+            time.sleep(0.05)
+        x, y = found
         self.drag((x, y), (x, y))
 
     def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
