@@ -9,6 +9,7 @@ from typing import Annotated
 
 from arboretum_tools.events import OnEvent, ignore
 from arboretum_tools.options import Option, check
+from arboretum_tools.options.store import ImagesOption
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,9 +22,7 @@ class ShownOptions:
         on_event: is told of progress.
     """
 
-    images: Annotated[
-        str | Path, Option("The image store: a folder, or s3://BUCKET/PREFIX.", metavar="STORE")
-    ] = "images"
+    images: ImagesOption = "images"
     show: Annotated[
         str,
         Option(

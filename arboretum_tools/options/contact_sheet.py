@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from arboretum_tools.options import Option, check
+from arboretum_tools.options.store import ImagesOption
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,9 +24,7 @@ class ContactSheetOptions:
             required=True,
         ),
     ]
-    images: Annotated[
-        str | Path, Option("The image store: a folder, or s3://BUCKET/PREFIX.", metavar="STORE")
-    ] = "images"
+    images: ImagesOption = "images"
     max_classes: Annotated[
         int,
         Option("At most so many classes, evenly picked from head to tail.", metavar="N", least=1, most=2_000),

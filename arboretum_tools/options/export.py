@@ -11,6 +11,7 @@ from arboretum_tools.errors import UsageError
 from arboretum_tools.events import OnEvent, ignore
 from arboretum_tools.options import Option, check
 from arboretum_tools.options.split import ExcludeOption
+from arboretum_tools.options.store import ImagesOption
 
 #: What iterating over a subset does at a photo that cannot be read or decoded.
 OnError = Literal["raise", "skip"]
@@ -166,9 +167,7 @@ class ExportOptions(WebDatasetOptions, HuggingFaceOptions, ListsOptions, CsvOpti
             metavar="FORMAT",
         ),
     ] = "webdataset"
-    images: Annotated[
-        str | Path, Option("The image store: a folder, or s3://BUCKET/PREFIX.", metavar="STORE")
-    ] = "images"
+    images: ImagesOption = "images"
     allow_missing: Annotated[
         bool, Option("Continue without photos that the store lacks; they are listed.")
     ] = False
@@ -218,9 +217,7 @@ class ExportOptions(WebDatasetOptions, HuggingFaceOptions, ListsOptions, CsvOpti
 class SubsetOptions:
     """What `load_subset` takes."""
 
-    images: Annotated[
-        str | Path, Option("The image store: a folder, or s3://BUCKET/PREFIX.", metavar="STORE")
-    ] = "images"
+    images: ImagesOption = "images"
     part: Annotated[str, Option("The part: train, val or test.", metavar="PART")] = "train"
     allow_missing: Annotated[bool, Option("Leave out the photos that the store does not hold.")] = False
     on_error: Annotated[

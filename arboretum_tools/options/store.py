@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, TypeAlias
 
 from arboretum_tools.errors import UsageError
 from arboretum_tools.events import OnEvent, ignore
@@ -15,6 +16,10 @@ SHARD_BYTES = 1 << 30
 
 #: What a tombstone may say, in characters.
 LONGEST_REASON = 500
+
+#: The image store that is read, or changed where it is.
+IMAGES = Option("The image store: a folder, or s3://BUCKET/PREFIX.", metavar="STORE")
+ImagesOption: TypeAlias = Annotated[str | Path, IMAGES]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,6 +22,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from arboretum_tools.errors import RecipeError, UsageError
 from arboretum_tools.options import Option, check
+from arboretum_tools.options.store import ImagesOption
 from arboretum_tools.wording import did_you_mean
 
 MethodName = Literal["ce", "balanced-softmax", "logit-adjustment", "ldam-drw", "mdcs", "deit-lt"]
@@ -59,9 +60,7 @@ class RunOptions:
             "Folder of the run; one that was interrupted goes on.", metavar="DIR", short="o", required=True
         ),
     ]
-    images: Annotated[
-        str | Path, Option("The image store: a folder, or s3://BUCKET/PREFIX.", metavar="STORE")
-    ] = "images"
+    images: ImagesOption = "images"
     teacher: Annotated[
         str | Path | None,
         Option("Folder of the run of a CNN on the same split, for deit-lt.", metavar="DIR"),

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from arboretum_tools.options.catalog import DEFAULT_CATALOG
+from arboretum_tools.options.store import IMAGES
 
 SplitFolder = Annotated[Path, typer.Argument(help="The folder of the split.", metavar="SPLIT")]
 
@@ -18,7 +19,7 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the file t
 
 Images = Annotated[
     Path,
-    typer.Option("--images", help="The image store: a folder, or s3://BUCKET/PREFIX.", metavar="STORE"),
+    typer.Option("--images", help=IMAGES.help, metavar=IMAGES.metavar),
 ]
 
 CatalogPath = Annotated[

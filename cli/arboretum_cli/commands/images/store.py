@@ -15,7 +15,7 @@ from arboretum_cli.flags.volume import with_volume
 from arboretum_cli.printing.output import result
 from arboretum_cli.printing.progress import Progress
 from arboretum_tools.options import Option
-from arboretum_tools.options.store import MergeOptions, PruneOptions
+from arboretum_tools.options.store import ImagesOption, MergeOptions, PruneOptions
 from arboretum_tools.wording import counted, size
 
 if TYPE_CHECKING:
@@ -34,9 +34,7 @@ class Pruned:
             required=True,
         ),
     ]
-    images: Annotated[Path, Option("The image store: a folder, or s3://BUCKET/PREFIX.", metavar="STORE")] = (
-        Path("images")
-    )
+    images: ImagesOption = Path("images")
     apply: Annotated[bool, Option("Remove them; without it, only say what would be removed.")] = False
 
 
