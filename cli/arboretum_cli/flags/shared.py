@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from arboretum_cli.flags.declared import Command, in_place_of, own_parameters
 from arboretum_tools.options.catalog import DEFAULT_CATALOG
 from arboretum_tools.options.store import IMAGES
 
@@ -46,7 +49,7 @@ def _use_scratch(folder: Path | None) -> None:
         os.environ["ARBORETUM_SCRATCH"] = str(folder.absolute())
 
 
-Endpoint = Annotated[
+_Endpoint = Annotated[
     str | None,
     typer.Option(
         "--endpoint",
@@ -58,7 +61,7 @@ Endpoint = Annotated[
     ),
 ]
 
-Scratch = Annotated[
+_Scratch = Annotated[
     Path | None,
     typer.Option(
         "--scratch",
@@ -70,3 +73,22 @@ Scratch = Annotated[
         expose_value=False,
     ),
 ]
+
+
+def reaches_buckets(*, writes: bool = False) -> Callable[[Command], Command]:
+    """Gives a command `--endpoint` and, if it writes, `--scratch`: they set the environment alone."""
+    flags = {"endpoint": _Endpoint} | ({"scratch": _Scratch} if writes else {})
+
+    def decorate(command: Command) -> Command:
+        added = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+            for name, annotation in flags.items()
+        ]
+
+        def called(**values: object) -> None:
+            # Typer hands on what it was told not to, as None.
+            command(**{name: value for name, value in values.items() if name not in flags})
+
+        return in_place_of(command, called, [*own_parameters(command), *added])
+
+    return decorate

@@ -10,7 +10,7 @@ import typer
 
 from arboretum_cli.flags.declared import Given, takes
 from arboretum_cli.flags.selection import SelectionFlags, takes_selection
-from arboretum_cli.flags.shared import Endpoint
+from arboretum_cli.flags.shared import reaches_buckets
 from arboretum_cli.printing.output import say
 from arboretum_cli.printing.progress import Progress
 from arboretum_tools.options import declared
@@ -19,6 +19,7 @@ from arboretum_tools.options.browse import BrowseCommandOptions, BrowseOptions, 
 
 @takes_selection
 @takes(options=BrowseCommandOptions)
+@reaches_buckets()
 def browse(
     flags: SelectionFlags,
     options: Given,
@@ -30,7 +31,6 @@ def browse(
             show_default=False,
         ),
     ] = None,
-    endpoint: Endpoint = None,  # noqa: ARG001 - its callback sets the environment
 ) -> None:
     """Look at photos in the browser: the long tail, the taxa, the photos, and a model's predictions.
 

@@ -9,7 +9,7 @@ import typer
 
 from arboretum_cli.flags.declared import Given, takes
 from arboretum_cli.flags.selection import SelectionFlags, takes_selection
-from arboretum_cli.flags.shared import Endpoint
+from arboretum_cli.flags.shared import reaches_buckets
 from arboretum_cli.printing.output import say
 from arboretum_cli.printing.progress import Progress
 from arboretum_tools.options.contact_sheet import ContactSheetOptions
@@ -17,6 +17,7 @@ from arboretum_tools.options.contact_sheet import ContactSheetOptions
 
 @takes_selection
 @takes(options=ContactSheetOptions)
+@reaches_buckets()
 def contact_sheet(
     flags: SelectionFlags,
     options: Given,
@@ -28,7 +29,6 @@ def contact_sheet(
             show_default=False,
         ),
     ] = None,
-    endpoint: Endpoint = None,  # noqa: ARG001 - its callback sets the environment
 ) -> None:
     """Draw the classes as one picture: head to tail, with counts, some photos of each, and credits.
 

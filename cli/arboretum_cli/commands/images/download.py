@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from arboretum_cli.flags.declared import Given, takes
 from arboretum_cli.flags.selection import SelectionFlags, takes_selection
-from arboretum_cli.flags.shared import Endpoint, Json, Scratch
+from arboretum_cli.flags.shared import Json, reaches_buckets
 from arboretum_cli.printing.output import duration, result, table
 from arboretum_cli.printing.progress import Progress
 from arboretum_tools.options import Option, declared
@@ -39,12 +39,11 @@ class OwnOptions:
 
 @takes_selection
 @takes(options=DownloadArguments, own=OwnOptions)
+@reaches_buckets(writes=True)
 def download(
     flags: SelectionFlags,
     options: Given,
     own: OwnOptions,
-    endpoint: Endpoint = None,  # noqa: ARG001 - its callback sets the environment
-    scratch: Scratch = None,  # noqa: ARG001 - likewise
     json: Json = False,
 ) -> None:
     """Fetch the photos of a selection or a split into an image store, and verify each one.

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from arboretum_cli.flags.declared import takes
-from arboretum_cli.flags.shared import Endpoint, Images, Json
+from arboretum_cli.flags.shared import Images, Json, reaches_buckets
 from arboretum_cli.printing.output import result, table
 from arboretum_tools.options import Option
 from arboretum_tools.wording import counted, size
@@ -26,9 +26,9 @@ class OwnOptions:
 
 
 @takes(own=OwnOptions)
+@reaches_buckets()
 def status(
     images: Images = Path("images"),
-    endpoint: Endpoint = None,  # noqa: ARG001 - its callback sets the environment
     *,
     own: OwnOptions,
     json: Json = False,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from arboretum_cli.flags.declared import Given, takes
-from arboretum_cli.flags.shared import Endpoint, Json, Scratch
+from arboretum_cli.flags.shared import Json, reaches_buckets
 from arboretum_cli.flags.volume import with_volume
 from arboretum_cli.printing.output import result
 from arboretum_cli.printing.progress import Progress
@@ -39,11 +39,10 @@ class Pruned:
 
 
 @takes(own=Pruned, options=PruneOptions)
+@reaches_buckets(writes=True)
 def prune(
     own: Pruned,
     options: Given,
-    endpoint: Endpoint = None,  # noqa: ARG001 - its callback sets the environment
-    scratch: Scratch = None,  # noqa: ARG001 - likewise
     json: Json = False,
 ) -> None:
     """Remove photos from an image store for good, for example at a photographer's request.
@@ -108,12 +107,11 @@ class Merged:
 
 
 @takes(own=Merged, options=MergeOptions)
+@reaches_buckets(writes=True)
 def merge(
     sources: Annotated[list[Path], typer.Argument(help="The stores to merge.", metavar="STORE")],
     own: Merged,
     options: Given,
-    endpoint: Endpoint = None,  # noqa: ARG001 - its callback sets the environment
-    scratch: Scratch = None,  # noqa: ARG001 - likewise
     json: Json = False,
 ) -> None:
     """Merge several image stores into one, or copy one store into shards of another size.
@@ -158,11 +156,10 @@ class Copied:
 
 
 @takes(own=Copied)
+@reaches_buckets(writes=True)
 def copy(
     source: Annotated[Path, typer.Argument(help="The store to copy.", metavar="STORE")],
     own: Copied,
-    endpoint: Endpoint = None,  # noqa: ARG001 - its callback sets the environment
-    scratch: Scratch = None,  # noqa: ARG001 - likewise
     json: Json = False,
 ) -> None:
     """Copy an image store to another place, byte for byte: a folder, or a bucket (extra `cloud`).

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from arboretum_cli.flags.declared import Given, takes
-from arboretum_cli.flags.shared import Endpoint, Images, Json
+from arboretum_cli.flags.shared import Images, Json, reaches_buckets
 from arboretum_cli.printing.output import duration, result
 from arboretum_cli.printing.progress import Progress
 from arboretum_tools.options.store import VerifyOptions
@@ -20,9 +20,9 @@ _NOT_SEEN = "not seen by decoding: a JPEG that came with a changed bit nearly al
 
 
 @takes(options=VerifyOptions)
+@reaches_buckets()
 def verify(
     images: Images = Path("images"),
-    endpoint: Endpoint = None,  # noqa: ARG001 - its callback sets the environment
     *,
     options: Given,
     json: Json = False,

@@ -9,7 +9,7 @@ import typer
 
 from arboretum_cli.flags.declared import Given, takes
 from arboretum_cli.flags.selection import SelectionFlags, takes_selection
-from arboretum_cli.flags.shared import Endpoint, Json
+from arboretum_cli.flags.shared import Json, reaches_buckets
 from arboretum_cli.printing.output import result, table
 from arboretum_cli.printing.progress import Progress
 from arboretum_tools.options.export import ExportOptions
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 @takes_selection
 @takes(options=ExportOptions)
+@reaches_buckets()
 def export(
     flags: SelectionFlags,
     options: Given,
@@ -32,7 +33,6 @@ def export(
             show_default=False,
         ),
     ] = None,
-    endpoint: Endpoint = None,  # noqa: ARG001 - its callback sets the environment
     json: Json = False,
 ) -> None:
     """Write a split, or any selection, in the form that training code reads.
