@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from arboretum_cli.flags.declared import Command, Given, in_place_of, own_parameters, takes
 from arboretum_cli.flags.settings import license_setting
 from arboretum_cli.flags.shared import CatalogPath
+from arboretum_tools.errors import UsageError
 from arboretum_tools.options.select import SelectionOptions
 
 if TYPE_CHECKING:
@@ -45,14 +46,22 @@ class SelectionFlags:
         """The selection that the flags say; without --license under the licences of the settings."""
         return catalog.select(**self.preferred, **self.given)
 
-    def select_or_downloaded(self, images: str | Path, on_event: OnEvent) -> Selection:
-        """The selection that the flags say; without flags, what was asked of the store, if anything was."""
+    def select_or_downloaded(self, images: str | Path, on_event: OnEvent) -> tuple[Selection, bool]:
+        """The selection that the flags say; without flags, what was asked of the store, if anything was.
+
+        Returns: the selection, and whether it is what was asked of the store.
+        """
         from arboretum_tools.stored_photos import downloaded_selection, has_selections
 
         catalog = self.open(on_event)
         if not self.given and has_selections(images):
-            return downloaded_selection(catalog, images)
-        return self.select(catalog)
+            return downloaded_selection(catalog, images), True
+        return self.select(catalog), False
+
+    def refuse_beside(self, named: object) -> None:
+        """Raises UsageError if flags select photos beside something that names them."""
+        if self.given:
+            raise UsageError(f"{named} names the photos already; leave the selection flags out")
 
 
 def takes_selection(command: Command) -> Command:

@@ -46,8 +46,8 @@ def browse(
     from arboretum_tools import browse as serve
     from arboretum_tools.errors import UsageError
 
-    if what is not None and flags.given:
-        raise UsageError(f"{what} names the photos already; leave the selection flags out")
+    if what is not None:
+        flags.refuse_beside(what)
     with Progress() as progress:
         shown: Any = what if what is not None or not flags.given else flags.select(flags.open(progress))
         if "to" in options:

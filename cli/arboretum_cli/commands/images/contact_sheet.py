@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -42,11 +42,11 @@ def contact_sheet(
         arboretum contact-sheet --taxa Turdus -o thrushes.webp
     """
     from arboretum_tools import contact_sheet as draw
-    from arboretum_tools.errors import UsageError
 
-    if split is not None and flags.given:
-        raise UsageError("the split names the photos already; leave the selection flags out")
+    what: Any = split
+    if split is not None:
+        flags.refuse_beside("the split")
     with Progress() as progress:
-        store = options.get("images", ContactSheetOptions.images)
-        what = split if split is not None else flags.select_or_downloaded(store, progress)
+        if split is None:
+            what, _ = flags.select_or_downloaded(options.get("images", ContactSheetOptions.images), progress)
         say(f"written: {draw(what, **options)}")

@@ -81,8 +81,8 @@ def download(
         raise UsageError("--plan names the photos already; leave the selection flags and --split out")
     if own.dry_run and own.plan_only:
         raise UsageError("--dry-run changes nothing, and --plan-only saves a plan: leave one of them out")
-    if split is not None and flags.given:
-        raise UsageError("--split names the photos already; leave the selection flags out")
+    if split is not None:
+        flags.refuse_beside("--split")
     images = as_named(options.get("images", DownloadArguments.images))
     if plan_id is not None:
         options |= _of_the_store(images, options)

@@ -52,24 +52,19 @@ def export(
         arboretum export --taxa "House Sparrow" --license open --images images --out sparrows
     """
     from arboretum_tools import export as write
-    from arboretum_tools.errors import UsageError
-    from arboretum_tools.stored_photos import downloaded_selection, has_selections
 
-    if split is not None and flags.given:
-        raise UsageError("the split names the photos already; leave the selection flags out")
+    if split is not None:
+        flags.refuse_beside("the split")
     if options.get("format", "").lower() == "csv" and "captions" in options:
         # The one caption that a row of CSV has is its title.
         options["caption"] = ",".join(options.pop("captions"))
     with Progress() as progress:
         what: Any = split
         if split is None:
-            catalog = flags.open(progress)
-            images = str(options.get("images", ExportOptions.images))
-            if not flags.given and has_selections(images):
-                what = downloaded_selection(catalog, images)
+            images = options.get("images", ExportOptions.images)
+            what, downloaded = flags.select_or_downloaded(images, progress)
+            if downloaded:
                 options.setdefault("allow_missing", True)
-            else:
-                what = flags.select(catalog)
         report = write(what, on_event=progress, **options)
     result(json, report.to_dict(), _lines(report))
 
