@@ -105,10 +105,12 @@ class Fetcher:
                 wait_s = self._options.retry_policy.backoff(photo.here)
                 photo.due_at = monotonic() + max(wait_s, photo.put_off_s or 0.0)
                 return None
+            if spent or verdict.status not in _NOT_THERE:
+                return self._outcome(photo, answer, verdict)
             if photo.first is None:
                 photo.first = answer, verdict
                 photo.others = self._rules.others(photo.asked)
-            if spent or verdict.status not in _NOT_THERE or not photo.others:
+            if not photo.others:
                 return self._outcome(photo, answer, verdict)
             photo.turn_to(photo.others.pop(0))
 
