@@ -22,9 +22,13 @@ def workdir(tmp_path: Path, origin: Origin, monkeypatch: pytest.MonkeyPatch) -> 
     return tmp_path
 
 
+# The interpreter's own first milliseconds are not ours: a signal that arrives in them ends in its traceback.
+STARTED = "import os; from arboretum_cli.entry import main; os.close({pipe}); main()"
+
+
 @pytest.fixture
 def process() -> Callable[..., subprocess.Popen[str]]:
-    """Starts the command line as a process of its own."""
+    """Starts the command line as a process of its own, and returns when its first line is about to run."""
 
     def start(
         *arguments: object, cwd: Path, limit: int | None = None, **environment: str
@@ -33,14 +37,20 @@ def process() -> Callable[..., subprocess.Popen[str]]:
             if limit is not None:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
-        return subprocess.Popen(
-            [sys.executable, "-m", "arboretum_cli", *map(str, arguments)],
+        reads, writes = os.pipe()
+        started = subprocess.Popen(
+            [sys.executable, "-c", STARTED.format(pipe=writes), *map(str, arguments)],
             cwd=cwd,
             env={**os.environ, **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             preexec_fn=no_file_larger,
+            pass_fds=[writes],
         )
+        os.close(writes)
+        with os.fdopen(reads) as pipe:
+            assert pipe.read() == ""
+        return started
 
     return start
