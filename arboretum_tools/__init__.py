@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     )
     from arboretum_tools.exporting import export
     from arboretum_tools.exporting.report import ExportReport
+    from arboretum_tools.importing import import_images
+    from arboretum_tools.importing.report import ImportReport
     from arboretum_tools.options.training import TrainingRecipe
     from arboretum_tools.publication import Publication, publish_split
     from arboretum_tools.split import Split, open_split
@@ -90,6 +92,7 @@ _HOME = {
     "Evaluation": "evaluation",
     "ExportReport": "exporting.report",
     "ImageStore": "store",
+    "ImportReport": "importing.report",
     "LongTailSampler": "split.rebalancing.samplers",
     "PruneReport": "store.pruning",
     "Publication": "publication",
@@ -125,6 +128,7 @@ _HOME = {
     "estimate_download": "downloading",
     "evaluate": "evaluation",
     "export": "exporting",
+    "import_images": "importing",
     "import_split": "split.files.published",
     "load_subset": "subset",
     "make_episodes": "split.episodes",
@@ -166,6 +170,7 @@ __all__ = [
     "Evaluation",
     "ExportReport",
     "ImageStore",
+    "ImportReport",
     "LongTailSampler",
     "MergeReport",
     "PhotoBrowser",
@@ -201,6 +206,7 @@ __all__ = [
     "estimate_download",
     "evaluate",
     "export",
+    "import_images",
     "import_split",
     "load_subset",
     "make_episodes",

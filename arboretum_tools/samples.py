@@ -21,10 +21,11 @@ import pyarrow.compute as pc
 from arboretum_metadata.vocab import STATUSES, WITHDRAWN
 from arboretum_tools import stable_key
 from arboretum_tools.errors import MissingPhotosError, SplitError, StoreError
+from arboretum_tools.split.files.content_hashes import ids_of
 from arboretum_tools.split.files.manifest import Split
 from arboretum_tools.store.locations import Locations
 from arboretum_tools.store.reader import ImageStore
-from arboretum_tools.store.shards.layout import PENDING, shard_number
+from arboretum_tools.store.shards.layout import OF_SPLIT, PENDING, shard_number, whose_in_words
 from arboretum_tools.tabular.tables import parquet_file
 from arboretum_tools.wording import counted, one_line
 
@@ -98,8 +99,9 @@ def join(split: Split, part: str, store: ImageStore) -> Samples:
 
     Raises:
         SplitError: the split has no such part, or has a photo twice in it.
-        StoreError: an index of the store cannot be read.
+        StoreError: an index of the store cannot be read, or it has other photos under these ids.
     """
+    check_ids(split, store)
     ids, labels = _ids_and_labels(split, part)
     by_id = np.argsort(ids, kind="stable")
     ordered = ids[by_id]
@@ -120,6 +122,30 @@ def join(split: Split, part: str, store: ImageStore) -> Samples:
         return Samples(part, ids, labels, locations, None, _missing(ids[:0], states[:0]))
     missing = _missing(ids[~here], states[~here])
     return Samples(part, ids[here], labels[here], locations[here], np.flatnonzero(here), missing)
+
+
+def check_ids(split: Split, store: ImageStore) -> None:
+    """Refuses a store that has other photos under the ids of a split.
+
+    An imported split has numbers of its own, for which `import-images` makes a store.
+
+    Raises:
+        StoreError: says what each of them holds.
+    """
+    own = None if split.files is None else ids_of(split.files)
+    held = store.config.photo_ids
+    if own == held or (own is None and not held.startswith(OF_SPLIT)):
+        return
+    name = split.path or split.name
+    images = "photos of a catalogue" if own is None else whose_in_words(own)
+    raise StoreError(
+        f"the image store {store.location} holds {whose_in_words(held)}, and the split {name} has {images}; "
+        "under one id they are different photos, and nothing was written",
+        hint=f"Make its store: arboretum import-images FOLDER --split {shlex.quote(str(name))} --images "
+        "STORE."
+        if own
+        else "Name the store that the photos of the split were downloaded into with --images.",
+    )
 
 
 def require(samples: Iterable[Samples], split: Split, store: str) -> None:
@@ -149,7 +175,10 @@ def require(samples: Iterable[Samples], split: Split, store: str) -> None:
     hint = "Go on without them by --allow-missing, or make the split of what is there: make-split --images."
     if by_status["pending"] or by_status["failed"]:
         what = f"--split {shlex.quote(str(split.path))}" if split.path else "with the same selection"
-        hint = f"Fetch them: arboretum download {what} --images {shlex.quote(store)}. {hint}"
+        if split.files is not None:
+            what = f"FOLDER {what}"
+        verb = "download" if split.files is None else "import-images"
+        hint = f"Fetch them: arboretum {verb} {what} --images {shlex.quote(store)}. {hint}"
     raise MissingPhotosError(
         f"the image store {store} does not hold {parts}; nothing was written",
         by_status=dict(sorted(by_status.items())),

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Protocol, TypeAlias
 
 from arboretum_metadata.vocab import CHECKS, MAX_PIXELS, PHOTO_SIZES, RESIZE_FILTERS, STATUSES, WITHDRAWN
 from arboretum_tools.errors import UsageError
@@ -23,6 +23,63 @@ RETRIED = tuple(state for state in STATUSES if state not in ("ok", WITHDRAWN))
 MOST_PROCESSES = 64
 
 _PRINTABLE = re.compile(r"[\x20-\x7e]+")
+
+
+#: Which images are too large, before a photo is stored.
+MaxPixelsOption: TypeAlias = Annotated[
+    int,
+    Option(
+        "Refuse photos with more pixels than this; they become invalid, and their error says how many "
+        "they have. Readers refuse images above the default.",
+        metavar="N",
+        least=1,
+        most=MAX_PIXELS,
+    ),
+]
+
+#: How a photo is checked before it is stored.
+CheckOption: TypeAlias = Annotated[
+    str,
+    Option(
+        "What to check before a photo is stored: bytes (type, size and end, and the hash if the host "
+        "sends one) or decode (also the pixels, about 10 ms more per photo; finds some damage to "
+        "pixels, but not all: see `verify`).",
+        metavar="HOW",
+        choices=CHECKS,
+        noun="check",
+    ),
+]
+
+#: The image store that is filled.
+FilledOption: TypeAlias = Annotated[
+    str | Path,
+    Option(
+        "The image store: a folder, created if it does not exist, or s3://BUCKET/PREFIX.",
+        metavar="STORE",
+    ),
+]
+
+#: How photos are shrunk before they are stored.
+ResizeOption: TypeAlias = Annotated[
+    int | None,
+    Option(
+        "Shrink each photo on arrival so that its shorter side has this many pixels, as a JPEG of "
+        "quality 90; smaller photos stay as they are. All photos of a store are resized alike.",
+        metavar="PIXELS",
+    ),
+]
+
+#: By which filter.
+FilterOption: TypeAlias = Annotated[
+    str | None,
+    Option(
+        "With --resize: area (averages the area that each pixel covers) or lanczos (sharper, slower).",
+        metavar="NAME",
+        flag="filter",
+        choices=RESIZE_FILTERS,
+        default="area",
+    ),
+]
 
 
 class PhotoLookup(Protocol):
@@ -83,27 +140,8 @@ class TaskOptions:
             most=1,
         ),
     ] = 0.05
-    max_pixels: Annotated[
-        int,
-        Option(
-            "Refuse photos with more pixels than this; they become invalid, and their error says how many "
-            "they have. Readers refuse images above the default.",
-            metavar="N",
-            least=1,
-            most=MAX_PIXELS,
-        ),
-    ] = MAX_PIXELS
-    check: Annotated[
-        str,
-        Option(
-            "What to check before a photo is stored: bytes (type, size and end, and the hash if the host "
-            "sends one) or decode (also the pixels, about 10 ms more per photo; finds some damage to "
-            "pixels, but not all: see `verify`).",
-            metavar="HOW",
-            choices=CHECKS,
-            noun="check",
-        ),
-    ] = "bytes"
+    max_pixels: MaxPixelsOption = MAX_PIXELS
+    check: CheckOption = "bytes"
     contact: Annotated[
         str | None,
         Option("Your address for the operators of the hosts; sent in the User-Agent.", metavar="MAIL_OR_URL"),
@@ -136,13 +174,7 @@ class DownloadArguments(TaskOptions):
         on_event: called with each event of `arboretum_tools.events`, in order, by the thread that works.
     """
 
-    images: Annotated[
-        str | Path,
-        Option(
-            "The image store: a folder, created if it does not exist, or s3://BUCKET/PREFIX.",
-            metavar="STORE",
-        ),
-    ] = "images"
+    images: FilledOption = "images"
     size: Annotated[
         str,
         Option(
@@ -153,24 +185,8 @@ class DownloadArguments(TaskOptions):
             noun="photo size",
         ),
     ] = "medium"
-    resize: Annotated[
-        int | None,
-        Option(
-            "Shrink each photo on arrival so that its shorter side has this many pixels, as a JPEG of "
-            "quality 90; smaller photos stay as they are. All photos of a store are resized alike.",
-            metavar="PIXELS",
-        ),
-    ] = None
-    resize_filter: Annotated[
-        str | None,
-        Option(
-            "With --resize: area (averages the area that each pixel covers) or lanczos (sharper, slower).",
-            metavar="NAME",
-            flag="filter",
-            choices=RESIZE_FILTERS,
-            default="area",
-        ),
-    ] = None
+    resize: ResizeOption = None
+    resize_filter: FilterOption = None
     processes: Annotated[
         int,
         Option(
@@ -187,3 +203,66 @@ class DownloadArguments(TaskOptions):
     catalog: PhotoLookup | None = None
     progress: bool = True
     on_event: OnEvent = ignore
+
+
+#: What the names of folders are.
+FOLDER_NAMES = ("species", "labels")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportOptions:
+    """What `import_images` takes by name.
+
+    Attributes:
+        progress: draw bars where somebody watches and no `on_event` is given.
+        on_event: called with each event of `arboretum_tools.events`, in order, by the thread that works.
+    """
+
+    images: FilledOption = "images"
+    split: Annotated[
+        str | Path | Any | None,
+        Option(
+            "Take the files that this imported split names (`make-split --import`), and no others.",
+            metavar="DIR",
+        ),
+    ] = None
+    out: Annotated[
+        str | Path | None,
+        Option(
+            "Write the catalogue of the images to this Parquet file, to select from and to split. Needed "
+            "without --split.",
+            metavar="FILE",
+            short="o",
+        ),
+    ] = None
+    names: Annotated[
+        str,
+        Option(
+            "What the names of the folders are: species (`Vulpes vulpes`, `Vulpes_vulpes` or "
+            "`00012_Vulpes_vulpes`), or labels, any text, whose classes `make-split --rank genus` takes.",
+            metavar="KIND",
+            choices=FOLDER_NAMES,
+            noun="kind of folder names",
+        ),
+    ] = "species"
+    left_out: Annotated[
+        str | Path | None,
+        Option(
+            "List each file that was not imported, with the reason, in this file: Parquet or CSV.",
+            metavar="FILE",
+        ),
+    ] = None
+    overwrite: Annotated[bool, Option("Replace the files that --out and --left-out name.")] = False
+    max_pixels: MaxPixelsOption = MAX_PIXELS
+    check: CheckOption = "bytes"
+    resize: ResizeOption = None
+    resize_filter: FilterOption = None
+    progress: bool = True
+    on_event: OnEvent = ignore
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.resize is None and self.resize_filter is not None:
+            raise UsageError(
+                "filter is given without resize", hint="Give --resize too, or leave --filter out."
+            )

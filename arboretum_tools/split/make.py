@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from arboretum_metadata.schema import CLASSES, LEFT_OUT, UNUSED_CLASSES
 from arboretum_metadata.vocab import LIFE_STAGE_RANK
 from arboretum_tools.catalog import Catalog, Selection
-from arboretum_tools.errors import RecipeError, UsageError
+from arboretum_tools.errors import RecipeError, StoreError, UsageError
 from arboretum_tools.near_duplicates import near_duplicate_pairs
 from arboretum_tools.options import declared, takes
 from arboretum_tools.options.split import (
@@ -37,6 +37,7 @@ from arboretum_tools.split.recipes import benchmarks
 from arboretum_tools.split.recipes.class_list import Fixed, read_counts, read_keys
 from arboretum_tools.split.recipes.recipe import SplitRecipe, parse_family
 from arboretum_tools.store import ImageStore
+from arboretum_tools.store.shards.layout import OF_SPLIT, whose_in_words
 from arboretum_tools.stored_photos import ok_photo_ids, same_bytes
 from arboretum_tools.tabular.arrays import texts
 from arboretum_tools.tabular.tables import arrow_schema
@@ -215,6 +216,12 @@ def _of_store(
             )
         return (store if store is None or isinstance(store, PhotoIds) else PhotoIds.of(store)), None
     opened = ImageStore.open(Path(store))
+    if opened.config.photo_ids.startswith(OF_SPLIT):
+        raise StoreError(
+            f"the image store {store} holds {whose_in_words(opened.config.photo_ids)}: its photo ids are "
+            "those of that split alone",
+            hint="Name a store of the photos of this catalogue.",
+        )
     held, pairs = ok_photo_ids(opened), same_bytes(opened)
     if near_duplicates:
         near = near_duplicate_pairs(opened, held).select(["photo_id", "other_id"])

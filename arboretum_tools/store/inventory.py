@@ -25,8 +25,8 @@ from arboretum_tools.store.storage import Storage
 from arboretum_tools.tabular import query
 from arboretum_tools.wording import one_line
 
-# An error without the numbers that differ from photo to photo; that of an HTTP status tells something.
-_REASON = r"regexp_replace(coalesce(error, ''), '(after|of|byte) [0-9]+( |$)', '\1 N\2', 'g')"
+#: An error without the numbers that differ from photo to photo; that of an HTTP status tells something.
+REASON = r"regexp_replace(coalesce(error, ''), '(after|of|byte) [0-9]+( |$)', '\1 N\2', 'g')"
 
 # The host of an address; "" where there is none.
 _HOST = r"regexp_extract(coalesce(url, ''), '^https?://([^/:?#]+)', 1)"
@@ -138,7 +138,7 @@ def status(path: str | Path | Storage) -> StoreStatus:
             f"CREATE TABLE seen AS SELECT status, {_HOST} AS host, "
             "CASE WHEN status <> 'ok' THEN photo_id END AS photo_id, "
             "CASE WHEN status <> 'ok' THEN shard END AS shard, "
-            f"CASE WHEN status <> 'ok' THEN {_REASON} END AS reason, "
+            f"CASE WHEN status <> 'ok' THEN {REASON} END AS reason, "
             f"count(*) AS photos, coalesce(sum(size_bytes), 0) AS size FROM {index} GROUP BY ALL",
         )
         _rows(

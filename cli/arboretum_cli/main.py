@@ -10,7 +10,16 @@ from typing import Annotated
 import typer
 
 from arboretum_cli.commands import config, demo
-from arboretum_cli.commands.images import browse, contact_sheet, doctor, download, status, store, verify
+from arboretum_cli.commands.images import (
+    browse,
+    contact_sheet,
+    doctor,
+    download,
+    import_images,
+    status,
+    store,
+    verify,
+)
 from arboretum_cli.commands.metadata import catalog, select, species, stats, taxa
 from arboretum_cli.commands.splits import audit_split, episodes, make_split, publish
 from arboretum_cli.commands.training import compare, evaluate, export, train
@@ -27,6 +36,7 @@ COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
     "select": (select.select, "Count, explain and save a selection."),
     "species": (species.species, "List every species of a selection."),
     "download": (download.download, "Fetch photos into an image store."),
+    "import-images": (import_images.import_images, "Make an image store of files."),
     "status": (status.status, "Show what an image store holds and lacks."),
     "verify": (verify.verify, "Check every image against its hash."),
     "doctor": (doctor.doctor, "Find out why downloads fail."),

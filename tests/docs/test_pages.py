@@ -14,10 +14,11 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from arboretum_cli.main import COMMANDS, GROUPS
 from arboretum_metadata.sample import catalog_path
-from arboretum_tools import build_catalog, export, make_split, open_catalog
+from arboretum_tools import build_catalog, export, import_split, make_split, open_catalog
 from arboretum_tools.split.recipes.recipe import SplitRecipe
 from arboretum_tools.testing.tiny import tiny_split, tiny_store
 
@@ -126,6 +127,12 @@ def test_the_examples_of_every_help_run(shell):
     examples = [example for example in examples if "s3://" not in example and ".npz" not in example]
     # Somebody marked a photo on the page.
     Path("marks.csv").write_text("photo_id\n1\n")
+    # Images that somebody has.
+    for folder in ("traps/Vulpes vulpes", "inat2018/0"):
+        Path(folder).mkdir(parents=True)
+        Image.new("RGB", (300, 300)).save(Path(folder, "1.jpg"))
+    Path("train.txt").write_text("0/1.jpg 0\n")
+    import_split(["train.txt"]).save("splits/inat-2018")
 
     def needs(example: str) -> tuple[bool, bool]:
         return "splits/" in example, "--episodes five-way.parquet" in example

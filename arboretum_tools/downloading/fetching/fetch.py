@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from datetime import UTC, datetime
 from time import monotonic
 from types import TracebackType
 from typing import Self
 
 from arboretum_tools.downloading.fetching.hosts import TIMEOUTS, Hosts, LaterError, Served
 from arboretum_tools.downloading.fetching.photo_queue import Fetch
-from arboretum_tools.downloading.fetching.verify import Answer, Verdict, judge, judge_pixels
+from arboretum_tools.downloading.fetching.verify import Answer, Verdict, judge, judge_pixels, record_of
 from arboretum_tools.downloading.network.exchange import Reply, UntrustedError, WireError
 from arboretum_tools.downloading.network.urls import AddressRefusedError
 from arboretum_tools.downloading.options import DownloadOptions
@@ -25,10 +23,6 @@ MOST_REDIRECTS = 3
 # States for which another address is asked.
 _NOT_THERE = frozenset({"gone", "forbidden"})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-
-# Of what is written down about a photo's error; a server may say 64 KiB.
-_MOST_SAID = 500
-
 
 #: A photo's fate: its record and, if that is `ok`, its bytes.
 Outcome = tuple[PhotoRecord, bytes | None]
@@ -93,7 +87,8 @@ class Fetcher:
             try:
                 photo.turn_to(self._rules.photo(photo.photo_id, photo.ext, photo.url, self._size))
             except AddressRefusedError as error:
-                return _record(photo.photo_id, Verdict("invalid", str(error)), 0, photo.url or ""), None
+                refused = Verdict("invalid", str(error))
+                return record_of(photo.photo_id, refused, url=photo.url or "", attempts=0), None
         while True:
             try:
                 answer, verdict = await self._try(photo)
@@ -118,18 +113,8 @@ class Fetcher:
         if photo.first is not None and verdict.image is None:
             # Of addresses that have nothing the first one tells most: it is what the metadata say.
             answer, verdict = photo.first
-        if answer is None or verdict.image is None:
-            return _record(photo.photo_id, verdict, photo.attempts, photo.asked, answer), None
-        record = PhotoRecord.of_image(
-            photo.photo_id,
-            answer.body,
-            verdict.image,
-            url=answer.url,
-            http_status=answer.http_status,
-            attempts=photo.attempts,
-            etag=answer.etag,
-        )
-        return record, answer.body
+        record = record_of(photo.photo_id, verdict, url=photo.asked, answer=answer, attempts=photo.attempts)
+        return record, None if answer is None or verdict.image is None else answer.body
 
     async def _try(self, photo: Fetch) -> tuple[Answer | None, Verdict]:
         """One request, with what it redirects to: the answer and the verdict.
@@ -185,21 +170,3 @@ def _answer(reply: Reply, url: str) -> Answer:
         return Answer(reply.status, url, etag=etag, refused=refused)
     encoding = (reply.encoding or "").strip().lower()
     return Answer(reply.status, url, reply.body, etag, encoding)
-
-
-def _record(
-    photo_id: int, verdict: Verdict, attempts: int, url: str, answer: Answer | None = None
-) -> PhotoRecord:
-    body = answer.body if answer is not None else b""
-    return PhotoRecord(
-        photo_id=photo_id,
-        status=verdict.status,
-        http_status=answer.http_status if answer is not None else None,
-        error=verdict.error[:_MOST_SAID].encode("utf-8", "backslashreplace").decode(),
-        attempts=attempts,
-        url=answer.url if answer is not None else url,
-        source_bytes=len(body) if body else None,
-        source_sha256=hashlib.sha256(body).hexdigest() if body else None,
-        etag=answer.etag if answer is not None else None,
-        fetched_at=datetime.now(UTC),
-    )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from arboretum_metadata.vocab import MAX_PIXELS
 from arboretum_tools.imaging import image_format
 from arboretum_tools.imaging.image_format import ImageInfo, NotWholeError
+from arboretum_tools.store.shards.record import PhotoRecord
 
 #: HTTP statuses of a host that says it is too busy.
 THROTTLING = frozenset({429, 503})
@@ -20,12 +22,15 @@ _FORBIDDEN = frozenset({401, 403})
 
 _MD5 = re.compile(r"[0-9a-f]{32}", re.ASCII | re.IGNORECASE)
 
+# Of what is written down about a photo's error; a server may say 64 KiB.
+_MOST_SAID = 500
+
 
 class Answer(NamedTuple):
     """What a host said, redirects followed.
 
     Attributes:
-        http_status: of the last answer.
+        http_status: of the last answer; None for a file, which is whole if it can be read.
         url: that was asked last, before any origin override.
         body: all of it where the status is 200, else empty.
         etag: without quotes; None where none was sent.
@@ -33,7 +38,7 @@ class Answer(NamedTuple):
         refused: why the answer is not to be used, whatever its body; "" where nothing speaks against it.
     """
 
-    http_status: int
+    http_status: int | None
     url: str
     body: bytes = b""
     etag: str | None = None
@@ -63,7 +68,7 @@ def judge(answer: Answer, *, max_pixels: int = MAX_PIXELS) -> Verdict:
     status = answer.http_status
     if answer.refused:
         return Verdict("invalid", answer.refused)
-    if status == 200:
+    if status is None or status == 200:
         return _judge_body(answer, max_pixels)
     text = f"HTTP {status}"
     if status in _GONE:
@@ -82,6 +87,40 @@ def judge_pixels(answer: Answer, verdict: Verdict) -> Verdict:
 
     damage = pixel_damage(answer.body)
     return _damaged(answer, damage) if damage else verdict
+
+
+def record_of(
+    photo_id: int, verdict: Verdict, *, url: str, answer: Answer | None = None, attempts: int = 1
+) -> PhotoRecord:
+    """What is written down of a photo.
+
+    Args:
+        photo_id: the photo.
+        verdict: on it.
+        url: where it was looked for, if nothing answered.
+        answer: what came; None = nothing.
+        attempts: requests made.
+    """
+    body = answer.body if answer is not None else b""
+    http_status = answer.http_status if answer is not None else None
+    etag = answer.etag if answer is not None else None
+    url = answer.url if answer is not None else url
+    if verdict.image is not None:
+        return PhotoRecord.of_image(
+            photo_id, body, verdict.image, url=url, http_status=http_status, attempts=attempts, etag=etag
+        )
+    return PhotoRecord(
+        photo_id=photo_id,
+        status=verdict.status,
+        http_status=http_status,
+        error=verdict.error[:_MOST_SAID].encode("utf-8", "backslashreplace").decode(),
+        attempts=attempts,
+        url=url,
+        source_bytes=len(body) if body else None,
+        source_sha256=hashlib.sha256(body).hexdigest() if body else None,
+        etag=etag,
+        fetched_at=datetime.now(UTC),
+    )
 
 
 def _damaged(answer: Answer, what: str) -> Verdict:

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from arboretum_metadata.schema import CLASSES, JOINED, PART
 from arboretum_tools.split.files.part_files import part_batches
+from arboretum_tools.store.shards.layout import OF_SPLIT
 from arboretum_tools.system.atomic_files import sha256_of_json
 from arboretum_tools.tabular.arrays import text
 
@@ -32,6 +33,18 @@ _BLOCK = 200_000
 
 # What would end a value or a line, or stands for a null; as in the text format of PostgreSQL's COPY.
 _ESCAPES = (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r"))
+
+
+def ids_of(files: pa.Table) -> str:
+    """What an image store calls the photo ids of an imported split: a hash of which file each of them is.
+
+    Args:
+        files: the columns of PUBLISHED_FILES.
+    """
+    digest = hashlib.sha256()
+    for batch in files.to_batches(max_chunksize=_BLOCK):
+        _update(digest, [batch.column("photo_id").cast(pa.string()), _escaped(batch.column("path"))])
+    return f"{OF_SPLIT}{digest.hexdigest()[:16]}"
 
 
 def hashed(meta: Mapping[str, Any], classes: pa.Table, tables: Mapping[str, pa.Table]) -> dict[str, Any]:

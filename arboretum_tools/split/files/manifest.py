@@ -207,7 +207,8 @@ class Split:
             raise SplitError(
                 f"the split {self.name} was imported: its photo ids are numbers of ours, and iNaturalist has "
                 "other photos under them",
-                hint="Get its images from those who published them. Nothing was fetched.",
+                hint="Get its images from those who published them, and make a store of them with `arboretum "
+                "import-images FOLDER --split`. Nothing was fetched.",
             )
         chosen = self.parts if parts is None else tuple(self.part_named(part) for part in parts)
         tables = [self.part(part).select(list(COLUMNS)) for part in chosen]

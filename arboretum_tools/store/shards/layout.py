@@ -43,6 +43,10 @@ REQUESTS = "requests"
 # What a store says about how its images were scaled.
 _RESIZE = {"shorter_side", "filter", "quality"}
 
+#: Whose numbers the photo ids of a store are: iNaturalist's, hashes of the paths of files, or those of an
+#: imported split, which has a name of its own.
+INATURALIST, PATHS, OF_SPLIT = "inaturalist", "paths", "split-"
+
 #: The highest number of a shard: what the arrays of `Locations` hold.
 MAX_SHARD = 2**31 - 1
 
@@ -58,12 +62,15 @@ class StoreConfig:
     Attributes:
         size: the size that was asked of the image host, one of `vocab.PHOTO_SIZES`.
         resize: how images were scaled after they came, {shorter_side, filter, quality}; None = as they came.
+        photo_ids: whose numbers the photo ids are: `inaturalist`, `paths` (hashes of the paths of files), or
+            `split-` and a hash of the files of an imported split.
         format_version: of the store's files.
         minimum_toolkit_version: the oldest toolkit that reads the store.
     """
 
     size: str = "medium"
     resize: Mapping[str, Any] | None = None
+    photo_ids: str = INATURALIST
     format_version: int = FORMAT_VERSION
     minimum_toolkit_version: str = "0.1.0"
 
@@ -223,7 +230,8 @@ def read_config(location: str | Path | Storage) -> StoreConfig:
             hint="Upgrade: `pip install -U arboretum-tools`.",
         )
     try:
-        return StoreConfig(payload["size"], payload.get("resize"), version, minimum)
+        whose = str(payload.get("photo_ids", INATURALIST))
+        return StoreConfig(payload["size"], payload.get("resize"), whose, version, minimum)
     except (KeyError, TypeError, UsageError) as error:
         raise StoreError(f"{config} has no usable size or resize: {error}") from error
 
@@ -232,10 +240,16 @@ def check_config(location: str | Path | Storage, expected: StoreConfig) -> None:
     """Refuses to put other images into a store than those that it was made for.
 
     Raises:
-        StoreError: the store has another size or resize.
+        StoreError: the store has another size or resize, or photos of other ids.
     """
     storage = storage_at(location)
     found, path = read_config(storage), storage.location
+    if found.photo_ids != expected.photo_ids:
+        raise StoreError(
+            f"{path} holds {whose_in_words(found.photo_ids)}, and {whose_in_words(expected.photo_ids)} were "
+            "asked for; under one id they are different photos, and nothing was changed",
+            hint="Use a second store: --images names its folder.",
+        )
     if (found.size, found.resize) != (expected.size, expected.resize):
         raise StoreError(
             f"{path} holds photos of {_in_words(found)}, and {_in_words(expected)} was asked for; "
@@ -268,6 +282,13 @@ def write_config(storage: Storage, config: StoreConfig) -> None:
     write_json(file, asdict(config))
     storage.put(file, CONFIG)
     file.unlink(missing_ok=True)
+
+
+def whose_in_words(photo_ids: str) -> str:
+    """What photos a store holds, by whose numbers their ids are."""
+    if photo_ids.startswith(OF_SPLIT):
+        return f"images of an imported split ({photo_ids.removeprefix(OF_SPLIT)})"
+    return "images of a folder" if photo_ids == PATHS else "photos of iNaturalist"
 
 
 def _in_words(config: StoreConfig) -> str:

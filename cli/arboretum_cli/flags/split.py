@@ -91,10 +91,10 @@ def what_to_split(
 
     The taxa of pairs take the place of those that were downloaded; only photos that are there count anyway.
     """
-    from arboretum_tools.stored_photos import downloaded_selection, has_selections
+    from arboretum_tools.stored_photos import downloaded_selection, has_selections, holds_files
 
     catalog = flags.open(on_event)
-    if flags.given or store == "none":
+    if flags.given or store == "none" or (store and holds_files(store)):
         held = Path(store) if store and store != "none" else None
         selection = flags.select(catalog)
         of = f" that are in {held}" if held else ""

@@ -304,6 +304,58 @@ SPECIES = Table(
     ),
 )
 
+IMPORTED_PHOTOS = Table(
+    name="catalogue of imported images",
+    path="<catalog>.parquet",
+    order="photo_id ascending",
+    meaning="One row an image that `arboretum import-images` took from a folder: what the folders of a tree "
+    "say of it, with columns of the raw layout, so that it can be selected from and split. Other columns of "
+    "that layout are absent, and so unknown.",
+    columns=(
+        Column(
+            "photo_id",
+            "int64",
+            "The first 8 bytes of the SHA-256 of the file's path below the folder (NFC, `/` between, UTF-8), "
+            "big-endian, with the top bit cleared; 1 if that is 0.",
+        ),
+        Column(
+            "scientific_name", "string", "Name of the folder without a leading number; null for labels.", True
+        ),
+        Column(
+            "kingdom",
+            "string",
+            "`unknown` for species, `label` for labels; part of class_key, which needs one.",
+        ),
+        *(
+            Column(rank, "string", "Null: a folder does not say it.", True)
+            for rank in ("phylum", "class", "order", "family")
+        ),
+        Column("genus", "string", "The genus; the whole label where folders are labels."),
+        Column("species", "string", "The epithet; null where folders are labels.", True),
+        Column("photo_url", "string", "`file:` and the path below the folder, percent-encoded."),
+        Column("ext", "string", "Extension by the bytes: jpg, png, gif or webp."),
+        *(CATALOG[name] for name in ("width", "height")),
+    ),
+)
+
+LEFT_OUT_FILES = Table(
+    name="files that were not imported",
+    path="<file>.parquet or .csv",
+    order="path ascending",
+    meaning="One row a file of the folder (or of the imported split) of which `arboretum import-images` made "
+    "no image in the store, or whose image there is another one.",
+    columns=(
+        Column("path", "string", "Path below the folder; bytes that are no UTF-8 are written as `\\xNN`."),
+        Column(
+            "status",
+            "string",
+            "invalid (no image that is taken), failed (not there, or cannot be read), withdrawn (taken out "
+            "of the store before), changed (the store holds other bytes under this path).",
+        ),
+        Column("reason", "string", "Why, in words."),
+    ),
+)
+
 SELECTION = Table(
     name="saved selection",
     path="<selection>.parquet or .csv",

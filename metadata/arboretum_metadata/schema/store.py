@@ -39,7 +39,12 @@ INDEX = Table(
             "Requests made for this photo in this run. One that is sent again because its connection, kept "
             "from the photo before, had just been closed by the host counts once.",
         ),
-        Column("url", "string", "Address that was asked last, before any --origin override."),
+        Column(
+            "url",
+            "string",
+            "Address that was asked last, before any --origin override; of an imported file `file:` and its "
+            "path below the folder, percent-encoded.",
+        ),
         Column("member", "string", "Name in the tar, `<photo_id>.<ext>`; null unless ok.", True),
         Column("offset", "int64", "First byte of the image in the tar; null unless ok.", True, "byte"),
         Column("size_bytes", "int64", "Length of the image in the tar; null unless ok.", True, "byte"),

@@ -28,7 +28,7 @@ from arboretum_tools.options.catalog import (
     TaxonOptions,
 )
 from arboretum_tools.options.contact_sheet import ContactSheetOptions
-from arboretum_tools.options.download import DownloadArguments
+from arboretum_tools.options.download import DownloadArguments, ImportOptions
 from arboretum_tools.options.evaluation import ComparisonOptions, EvaluationOptions, PartOptions
 from arboretum_tools.options.export import ExportOptions, SubsetOptions
 from arboretum_tools.options.publish import PublishOptions
@@ -49,6 +49,7 @@ from arboretum_tools.split.recipes.recipe_file import read_recipe
 STAGES = [
     (SelectionOptions, ("Catalog.select",), "select"),
     (DownloadArguments, ("download", "download_async", "estimate_download", "save_plan"), "download"),
+    (ImportOptions, ("import_images",), "import-images"),
     (SplitOptions, ("make_split",), "make-split"),
     (FamilyOptions, ("make_family",), None),
     (WholeOptions, ("split.make.whole",), None),

@@ -20,6 +20,7 @@ def test_a_new_store_says_its_size(tmp_path):
         "format_version": 1,
         "size": "small",
         "resize": None,
+        "photo_ids": "inaturalist",
         "minimum_toolkit_version": "0.1.0",
     }
     assert ImageStore.open(tmp_path / "deep" / "images").config == StoreConfig(size="small")
