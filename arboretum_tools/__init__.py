@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from arboretum_tools.catalog import Catalog, Selection, open_catalog
     from arboretum_tools.catalog.annotate import AnnotateReport, annotate_catalog
     from arboretum_tools.catalog.building.build import BuildReport, build_catalog
+    from arboretum_tools.catalog.building.changes import ChangesReport, catalog_changes
     from arboretum_tools.catalog.check import CheckReport, check_catalog
     from arboretum_tools.catalog.overview import TaxonReport, describe_taxon
     from arboretum_tools.catalog.stats import CatalogStats, catalog_stats
@@ -81,6 +82,7 @@ _HOME = {
     "BuildReport": "catalog.building.build",
     "Catalog": "catalog",
     "CatalogStats": "catalog.stats",
+    "ChangesReport": "catalog.building.changes",
     "CheckReport": "catalog.check",
     "Comparison": "evaluation",
     "CopyReport": "store.copying",
@@ -115,6 +117,7 @@ _HOME = {
     "audit_split": "split.audit",
     "browse": "browsing.server",
     "build_catalog": "catalog.building.build",
+    "catalog_changes": "catalog.building.changes",
     "catalog_stats": "catalog.stats",
     "check_catalog": "catalog.check",
     "compare_predictions": "evaluation",
@@ -159,6 +162,7 @@ __all__ = [
     "BuildReport",
     "Catalog",
     "CatalogStats",
+    "ChangesReport",
     "CheckReport",
     "ComparedMethod",
     "Comparison",
@@ -193,6 +197,7 @@ __all__ = [
     "audit_split",
     "browse",
     "build_catalog",
+    "catalog_changes",
     "catalog_stats",
     "check_catalog",
     "compare_predictions",

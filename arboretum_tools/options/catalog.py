@@ -101,6 +101,27 @@ class AnnotateOptions:
         check(self)
 
 
+@dataclass(frozen=True, kw_only=True)
+class ChangesOptions:
+    """What `catalog_changes` takes.
+
+    Attributes:
+        progress: draw bars where somebody watches and no `on_event` is given.
+        on_event: called with each event of `arboretum_tools.events`.
+    """
+
+    out: Annotated[
+        str | Path | None,
+        Option("List each change in this file, Parquet or CSV.", metavar="FILE", short="o"),
+    ] = None
+    overwrite: Annotated[bool, Option("Replace the file that --out names.")] = False
+    progress: bool = True
+    on_event: OnEvent = ignore
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
 @dataclass(frozen=True)
 class PullOptions:
     """What `plan_pull` takes."""

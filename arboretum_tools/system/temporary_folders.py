@@ -22,7 +22,7 @@ from arboretum_tools.system.locking import try_lock
 #: How the names of those begin that do not lie in $TMPDIR.
 HIDDEN = ".arboretum-"
 
-_OURS = re.compile(r"\.?arboretum-(browse|import|plan|spill|split)-\w+")
+_OURS = re.compile(r"\.?arboretum-(browse|changes|import|plan|spill|split)-\w+")
 
 
 class TemporaryFolder:
@@ -38,7 +38,7 @@ class TemporaryFolder:
         """Makes the folder, and removes those that killed processes of this user left.
 
         Args:
-            purpose: part of its name: browse, import, plan, spill or split.
+            purpose: part of its name: browse, changes, import, plan, spill or split.
             where: the folder that it lies in; default $TMPDIR.
         """
         remove_abandoned()

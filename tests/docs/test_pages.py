@@ -8,6 +8,7 @@ says why in a comment before it: `<!-- not run: reason -->`.
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, fields
@@ -127,6 +128,7 @@ def test_the_examples_of_every_help_run(shell):
     examples = [example for example in examples if "s3://" not in example and ".npz" not in example]
     # Somebody marked a photo on the page.
     Path("marks.csv").write_text("photo_id\n1\n")
+    shutil.copytree("catalog", "catalog-2026-12")
     # Images that somebody has.
     for folder in ("traps/Vulpes vulpes", "inat2018/0"):
         Path(folder).mkdir(parents=True)

@@ -304,6 +304,30 @@ SPECIES = Table(
     ),
 )
 
+CHANGES = Table(
+    name="changes from one catalogue to another",
+    path="<changes>.parquet or .csv",
+    order="photo_id, change ascending",
+    meaning="One row a photo and change that `arboretum catalog update` found; a photo with another class "
+    "and another licence has two. The fingerprints of both catalogues are in the file's schema metadata "
+    "under the key `arboretum`.",
+    columns=(
+        CATALOG["photo_id"],
+        Column(
+            "change",
+            "string",
+            "added; removed; relabelled (another species class, or another name of a photo in none); "
+            "relicensed.",
+        ),
+        Column("old_class_key", "string", "Its class in the older catalogue; null = in none.", True),
+        Column("new_class_key", "string", "Its class in the newer catalogue; null = in none.", True),
+        Column("old_name", "string", "Its scientific name in the older one, else genus, else family.", True),
+        Column("new_name", "string", "The same in the newer catalogue.", True),
+        Column("old_license", "string", "Licence in the older one; null = unknown, or not compared.", True),
+        Column("new_license", "string", "The same in the newer catalogue.", True),
+    ),
+)
+
 IMPORTED_PHOTOS = Table(
     name="catalogue of imported images",
     path="<catalog>.parquet",

@@ -24,6 +24,7 @@ from arboretum_tools.options.catalog import (
     AnnotateOptions,
     BuildOptions,
     CatalogStatsOptions,
+    ChangesOptions,
     PullOptions,
     TaxonOptions,
 )
@@ -70,6 +71,7 @@ STAGES = [
     (GalleryOptions, ("save_gallery",), "browse"),
     (BuildOptions, ("build_catalog",), "catalog build"),
     (AnnotateOptions, ("annotate_catalog",), "catalog annotate"),
+    (ChangesOptions, ("catalog_changes",), "catalog update"),
     (PullOptions, ("catalog.pull.plan_pull",), "catalog pull"),
     (VerifyOptions, ("verify_store",), "verify"),
     (PruneOptions, ("prune_store",), "store prune"),

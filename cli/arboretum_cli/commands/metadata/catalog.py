@@ -15,7 +15,7 @@ from arboretum_cli.flags.volume import with_volume
 from arboretum_cli.printing.output import result, say, table
 from arboretum_cli.printing.progress import Progress
 from arboretum_tools.options import Option
-from arboretum_tools.options.catalog import AnnotateOptions, BuildOptions, PullOptions
+from arboretum_tools.options.catalog import AnnotateOptions, BuildOptions, ChangesOptions, PullOptions
 from arboretum_tools.wording import counted, does, size
 
 if TYPE_CHECKING:
@@ -265,11 +265,43 @@ def _check_lines(report: CheckReport) -> list[str]:
     return lines if report.findings else [*lines, "nothing is wrong with it"]
 
 
+@takes(options=ChangesOptions)
+def update(
+    old: Annotated[Path, typer.Argument(help="The older catalogue.", metavar="OLD")],
+    new: Annotated[Path, typer.Argument(help="The newer one.", metavar="NEW")],
+    options: Given,
+    json: Json = False,
+) -> None:
+    """List what is new in a catalogue since an older one: photos added, removed, relabelled, relicensed.
+
+    Neither catalogue is changed; each may be built or published Parquet. In Python:
+    `catalog_changes(old, new)`.
+
+    \b
+    Examples:
+        arboretum catalog update catalog catalog-2026-12
+        arboretum catalog update catalog catalog-2026-12 --out changes.parquet
+    """
+    from arboretum_tools.catalog.building.changes import catalog_changes
+
+    with Progress() as progress:
+        report = catalog_changes(old, new, **options, on_event=progress)
+    lines = [
+        f"{counted(report.photos_before, 'photo')} in {report.old}, {report.photos:,} in {report.new}; "
+        f"{report.unchanged:,} unchanged",
+        *table(("change", "photos"), report.changes.items()),
+        *([] if report.licenses_compared else ["licences were not compared: not both catalogues have them"]),
+        *([f"listed in {report.out}"] if report.out is not None else []),
+    ]
+    result(json, report.to_dict(), lines)
+
+
 #: Every command of the group with its line in the overview.
 COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
     "pull": (pull, "Fetch the published metadata."),
     "build": (build, "Build a catalogue that answers quickly, from any source."),
     "annotate": (annotate, "Fill in a column from a table."),
+    "update": (update, "List what is new since an older catalogue."),
     "check": (check, "Say what is wrong with a catalogue."),
 }
 
@@ -278,7 +310,7 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 @app.callback()
 def catalog() -> None:
-    """Fetch, build, annotate and check the catalogue: the table of photos that everything else asks."""
+    """Fetch, build, annotate, compare and check catalogues: tables of photos that everything else asks."""
 
 
 for _name, (_command, _line) in COMMANDS.items():
