@@ -213,6 +213,7 @@ class Answers:
                 "name": source.name,
                 "kind": source.kind,
                 "english": source.english,
+                "has_pages": source.has_pages,
                 "parts": list(source.split.parts) if source.split is not None else [],
                 "store": source.store.location if source.store is not None else None,
                 "predictions": [model.name for model in self._models],

@@ -102,7 +102,9 @@ def save_gallery(what: Split | Selection | ImageStore | str | Path | None, optio
             (folder / "gallery.css").write_bytes(style.read_bytes())
             names = table.class_names(kept)
             total = table.overview(asked)["stored"]
-            text = "".join(_page(source.name, source.english, kept, names, total))
+            ids = [np.array([photo["photo_id"] for photo in kept], np.int64)]
+            origin = Origin.of_store(source.store, ids)
+            text = "".join(_page(source.name, source.english, kept, names, total, origin))
             (folder / "index.html").write_text(text, encoding="utf-8")
         options.on_event(events.StageFinished("gallery"))
     return to / "index.html"
@@ -121,7 +123,12 @@ def _shared_out(table: PhotoTable, asked: Filter, most: int) -> list[dict[str, A
 
 
 def _page(
-    name: str, english: str, photos: list[dict[str, Any]], names: dict[int, list[Any]], total: int
+    name: str,
+    english: str,
+    photos: list[dict[str, Any]],
+    names: dict[int, list[Any]],
+    total: int,
+    origin: Origin,
 ) -> Iterator[str]:
     title = html.escape(name)
     said = (
@@ -135,7 +142,7 @@ def _page(
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         f'<title>{title}</title>\n<link rel="stylesheet" href="gallery.css">\n'
         f"<header><h1>{title}</h1><p>{html.escape(english)}. {said} of {counted(len(names), 'class')}. "
-        f"{_origin(photos)}</p></header>\n"
+        f"{_from(origin)}</p></header>\n"
     )
     label = None
     for photo in photos:
@@ -150,22 +157,23 @@ def _page(
                 else (f"<i>{html.escape(scientific)}</i>")
             )
             yield f"<section><h2>{heading} <small>{'' if n is None else f'{n:,}'}</small></h2><div>\n"
-        yield _figure(photo, names)
+        yield _figure(photo, names, has_page=origin.inaturalist)
     yield "</div></section>\n"
 
 
-def _origin(photos: list[dict[str, Any]]) -> str:
-    if Origin.of_ids([np.array([photo["photo_id"] for photo in photos], np.int64)]).drawn:
+def _from(origin: Origin) -> str:
+    if not origin.inaturalist:
+        return f"The photos are {origin.words}."
+    if origin.drawn:
         return "The photos are drawn for the bundled sample catalogue, not taken."
     return "Photos from iNaturalist; each leads to its page there."
 
 
-def _figure(photo: dict[str, Any], names: dict[int, list[Any]]) -> str:
+def _figure(photo: dict[str, Any], names: dict[int, list[Any]], *, has_page: bool) -> str:
     number = photo["photo_id"]
     credit = credit_html(photo["observer_name"], photo["license"], unknown="licence not known")
     shows = html.escape(names.get(photo["label"], ["photo"])[0])
-    return (
-        f'<figure><a href="{PHOTO_PAGE}{number}">'
-        f'<img src="photos/{number}.jpg" alt="{shows}" loading="lazy"></a>'
-        f"<figcaption>{credit}</figcaption></figure>\n"
-    )
+    picture = f'<img src="photos/{number}.jpg" alt="{shows}" loading="lazy">'
+    if has_page:
+        picture = f'<a href="{PHOTO_PAGE}{number}">{picture}</a>'
+    return f"<figure>{picture}<figcaption>{credit}</figcaption></figure>\n"

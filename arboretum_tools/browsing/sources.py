@@ -19,6 +19,7 @@ from arboretum_metadata.schema import ATTRIBUTION, EXPORT_CLASSES, PART
 from arboretum_tools.browsing.columns import CLASS, NO_LABEL, PHOTO
 from arboretum_tools.errors import BadInputError, CatalogError, UsageError
 from arboretum_tools.options.browse import ShownOptions
+from arboretum_tools.samples import check_ids
 from arboretum_tools.split.files.manifest import PARTS, Split, open_split
 from arboretum_tools.store import plans
 from arboretum_tools.store.reader import ImageStore
@@ -56,6 +57,13 @@ class Source:
     whole_store: bool = False
     split: Split | None = None
 
+    @property
+    def has_pages(self) -> bool:
+        """Whether the photos are iNaturalist's, and have a page there."""
+        if self.store is not None:
+            return self.store.config.photo_ids == layout.INATURALIST
+        return self.split is None or self.split.files is None
+
 
 def source_of(what: Split | Selection | ImageStore | str | Path | None, options: ShownOptions) -> Source:
     """What is to be shown.
@@ -84,7 +92,10 @@ def source_of(what: Split | Selection | ImageStore | str | Path | None, options:
                 hint="Name the folder of one, or select photos of a catalogue with --taxa and its kin.",
             )
     if isinstance(what, Split):
-        return _of_split(what, _store(options.images))
+        store = _store(options.images)
+        if store is not None:
+            check_ids(what, store)
+        return _of_split(what, store)
     if isinstance(what, ImageStore):
         return _of_store(what, options)
     if hasattr(what, "species_sql"):

@@ -112,7 +112,7 @@ class Source:
     @property
     def origin(self) -> Origin:
         """Where its photos are from."""
-        return Origin.of_ids(samples.photo_ids for samples in self.parts.values())
+        return Origin.of_store(self.store, (samples.photo_ids for samples in self.parts.values()))
 
     def samples(self, part: str, order: NDArray[np.int64]) -> Iterator[Sample]:
         """The samples at these positions of a part, read one at a time.

@@ -285,7 +285,7 @@ def with_credit(
         creator: who took it; None where it is not known.
         rights: the credit line; None where the licence is not known.
         license_url: address of the licence; None where it is not known.
-        source: address of the photo's page.
+        source: address of the photo's page; "" = none.
         title: what it shows.
 
     Raises:
@@ -295,7 +295,7 @@ def with_credit(
     if image.format != "JPEG":
         raise _refused(name, "it is not a JPEG")
     exif = image.getexif()
-    texts = {_ARTIST: creator, _COPYRIGHT: rights, _DESCRIPTION: f"{title}, {source}"}
+    texts = {_ARTIST: creator, _COPYRIGHT: rights, _DESCRIPTION: ", ".join(filter(None, (title, source)))}
     for tag, text in texts.items():
         if text is not None:
             exif[tag] = printable(text).encode()

@@ -37,7 +37,7 @@ def xmp_segment(
         + (f"<dc:creator>{made_by}</dc:creator>" if creator is not None else "")
         + alt("rights", rights)
         + alt("title", title)
-        + f"<dc:source>{escape(source)}</dc:source>"
+        + (f"<dc:source>{escape(source)}</dc:source>" if source else "")
         + (f"<xmpRights:WebStatement>{escape(license_url)}</xmpRights:WebStatement>" if license_url else "")
         + '</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
     )

@@ -113,6 +113,11 @@ def document(
         authors: who made it.
     """
     cited = [own_bibtex(name, authors, doi, split.meta.get("split_sha256"))] if authors else []
+    url = f"https://doi.org/{doi}" if doi else ""
+    about = _RAI_DRAWN if origin.drawn else {}
+    if origin.inaturalist:
+        cited, url = [*cited, bibtex()], url or "https://www.inaturalist.org"
+        about = about or _RAI
     return {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
@@ -124,14 +129,18 @@ def document(
             "propertyID": "split_sha256",
             "value": split.meta.get("split_sha256"),
         },
-        "url": f"https://doi.org/{doi}" if doi else "https://www.inaturalist.org",
+        **({"url": url} if url else {}),
         **({"creator": [Author.of(one).croissant for one in authors]} if authors else {}),
         "license": [LICENSES[one].url for one in licenses if one in LICENSES] or ["unknown"],
-        "citeAs": "\n\n".join([*cited, bibtex()]),
-        "keywords": ["biodiversity", "iNaturalist", "image classification", "long-tailed recognition"],
+        **({"citeAs": "\n\n".join(cited)} if cited else {}),
+        "keywords": [
+            *(["biodiversity", "iNaturalist"] if origin.inaturalist else []),
+            "image classification",
+            "long-tailed recognition",
+        ],
         "isLiveDataset": False,
         "rai:dataCollection": origin.collection,
-        **(_RAI_DRAWN if origin.drawn else _RAI),
+        **about,
         "distribution": list(distribution),
         "recordSet": list(record_sets),
     }

@@ -95,6 +95,7 @@ def _batches(source: Source, credited: _Credits) -> Iterator[pa.RecordBatch]:
 
 
 def _small_batches(source: Source, credited: _Credits, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    has_pages = source.origin.inaturalist
     for part, samples in source.parts.items():
         for rows, about in in_order(samples, source.details[part], _ROWS):
             ids = pa.array(samples.photo_ids[rows])
@@ -107,19 +108,22 @@ def _small_batches(source: Source, credited: _Credits, schema: pa.Schema) -> Ite
                 "observer_name": pa.array(about.observer_name, pa.string()),
                 "license": pa.array(about.license, pa.string()),
                 "credit": pa.array(lines, pa.string()),
-                "page": pc.binary_join_element_wise(PHOTO_PAGE, ids.cast(pa.string()), ""),
+                "page": pc.binary_join_element_wise(PHOTO_PAGE, ids.cast(pa.string()), "")
+                if has_pages
+                else pa.nulls(len(ids), pa.string()),
             }
             yield pa.RecordBatch.from_arrays([columns[field.name] for field in schema], schema=schema)
 
 
 def _page(source: Source, counted: Mapping[str, int], credited: _Credits) -> Iterator[str]:
     title = html.escape(source.split.title)
+    origin = source.origin
     # A photo that was drawn has no page.
-    leads = "" if source.origin.drawn else " and leads to its page there"
+    leads = " and leads to its page there" if origin.inaturalist and not origin.drawn else ""
     yield (
         f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>Attribution of {title}</title>\n'
         f"<style>{_STYLE}</style>\n<h1>Attribution of {title}</h1>\n"
-        f"<p>The photos are {html.escape(source.origin.words)}. Their credit lines are in the words of "
+        f"<p>The photos are {html.escape(origin.words)}. Their credit lines are in the words of "
         f"iNaturalist. A number is the photo's id{leads}.</p>\n"
         "<table>\n<tr><th>licence<th>photos\n"
     )
@@ -139,6 +143,7 @@ def _page(source: Source, counted: Mapping[str, int], credited: _Credits) -> Ite
         for start in range(0, len(ids), _ROWS):
             between = " " if start else ""
             some = ids[start : start + _ROWS].tolist()
-            yield between + " ".join(f'<a href="{PHOTO_PAGE}{photo}">{photo}</a>' for photo in some)
+            link = f'<a href="{PHOTO_PAGE}{{0}}">{{0}}</a>' if origin.inaturalist else "{0}"
+            yield between + " ".join(link.format(photo) for photo in some)
         yield "\n"
     yield "</dl>\n"

@@ -101,9 +101,10 @@ def _hub_license(by_license: Mapping[str, int]) -> str:
 
 
 def _tags(source: Source) -> list[str]:
-    tags = (
-        ["biodiversity", "synthetic"] if source.origin.drawn else ["biodiversity", "iNaturalist", "Arboretum"]
-    )
+    origin = source.origin
+    tags = ["biodiversity", "synthetic"] if origin.drawn else ["biodiversity", "iNaturalist", "Arboretum"]
+    if not origin.inaturalist:
+        tags = []
     meta = source.split.meta
     # A selection as it is has a ratio too, which nobody asked for.
     long_tailed = meta["recipe"].get("profile") != "all" and (meta.get("ratio_achieved") or 1) > 1
@@ -125,7 +126,8 @@ def _body(source: Source, by_license: Mapping[str, int]) -> str:
         f"## Lineage\n\n{_lineage(split.classes.to_pylist())}",
         f"## Licences\n\n{_licences_in_words(by_license)}",
         f"## How it was made\n\n{_making(source)}",
-        f"## Citation\n\n```bibtex\n{bibtex()}\n```",
+        # Whom to cite for other photos, nobody has said.
+        *([f"## Citation\n\n```bibtex\n{bibtex()}\n```"] if source.origin.inaturalist else []),
     ]
     return "\n\n".join(sections) + "\n"
 

@@ -30,6 +30,7 @@ from arboretum_tools.exporting.staging import Staging
 from arboretum_tools.options import check
 from arboretum_tools.options.export import FolderOptions
 from arboretum_tools.photos.credit import credit_html, credit_line
+from arboretum_tools.store.shards.layout import INATURALIST
 from arboretum_tools.tabular.spreadsheets import plain
 from arboretum_tools.taxa.captions import Names
 
@@ -205,7 +206,7 @@ def _write_images(
                     creator=sample.observer_name,
                     rights=credit_line(sample.observer_name, sample.license),
                     license_url=about.url if about is not None else None,
-                    source=f"{PHOTO_PAGE}{sample.photo_id}",
+                    source=_photo_page(source, sample.photo_id),
                     title=named.of_class[sample.label].scientific,
                 )
                 work.path(named.file(part, sample, day)).write_bytes(data)
@@ -246,8 +247,13 @@ def _rows(source: Source, named: _Names) -> Iterator[dict[str, Any]]:
                     "observer_name": observer,
                     "license": license_name,
                     "credit": credit_line(observer, license_name),
-                    "page": f"{PHOTO_PAGE}{photo_id}",
+                    "page": _photo_page(source, photo_id) or None,
                 }
+
+
+def _photo_page(source: Source, photo_id: int) -> str:
+    """The page of a photo at iNaturalist; "" where it is none of its photos."""
+    return f"{PHOTO_PAGE}{photo_id}" if source.store.config.photo_ids == INATURALIST else ""
 
 
 def _page(source: Source, named: _Names) -> Iterator[str]:
@@ -273,6 +279,6 @@ def _page(source: Source, named: _Names) -> Iterator[str]:
         file = row["file_name"]
         yield (
             f'<tr><td><a href="{quote(file)}">{html.escape(file.rpartition("/")[2])}</a>'
-            f'<td>{credit}<td><a href="{row["page"]}">iNaturalist</a>\n'
+            f"<td>{credit}" + (f'<td><a href="{row["page"]}">iNaturalist</a>\n' if row["page"] else "\n")
         )
     yield "</table>\n"

@@ -339,8 +339,8 @@ IMPORTED_PHOTOS = Table(
         Column(
             "photo_id",
             "int64",
-            "The first 8 bytes of the SHA-256 of the file's path below the folder (NFC, `/` between, UTF-8), "
-            "big-endian, with the top bit cleared; 1 if that is 0.",
+            "The first 53 bits of the SHA-256 of the file's path below the folder (NFC, `/` between, UTF-8), "
+            "big-endian; 1 if that is 0.",
         ),
         Column(
             "scientific_name", "string", "Name of the folder without a leading number; null for labels.", True

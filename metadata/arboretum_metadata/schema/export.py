@@ -71,7 +71,7 @@ ATTRIBUTION = Table(
             "The credit line that iNaturalist shows; null where the licence is not known.",
             True,
         ),
-        Column("page", "string", "Page of the photo at iNaturalist."),
+        Column("page", "string", "Page of the photo at iNaturalist; null for imported images.", True),
     ),
 )
 

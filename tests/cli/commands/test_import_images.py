@@ -65,7 +65,10 @@ def test_a_signal_keeps_what_was_imported_and_the_same_command_goes_on(
     command = ("import-images", "traps", "-o", "photos.parquet", "--check", "decode")
     started = process(*command, cwd=traps.parent)
     until = time.monotonic() + 60
-    while not list(Path().glob("images/*.journal")) and started.poll() is None and time.monotonic() < until:
+    # A journal has a line once a photo is in the shard.
+    while not any(file.stat().st_size for file in Path().glob("images/*.journal")):
+        assert started.poll() is None
+        assert time.monotonic() < until
         time.sleep(0.01)
     started.send_signal(number)
     _, said = started.communicate(timeout=60)

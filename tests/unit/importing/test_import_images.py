@@ -104,7 +104,7 @@ def test_the_catalogue_has_the_columns_and_ids_of_the_dictionary(tmp_path, traps
     path = "00012_Meles_meles/day1/IMG_0003.JPG"
     digest = hashlib.sha256(path.encode()).digest()
     (row,) = [row for row in table.to_pylist() if row["photo_url"] == f"file:{path}"]
-    assert row["photo_id"] == int.from_bytes(digest[:8], "big") % 2**63
+    assert row["photo_id"] == int.from_bytes(digest, "big") >> (256 - 53)
     assert (row["genus"], row["species"], row["kingdom"]) == ("Meles", "meles", "unknown")
     assert (row["ext"], row["width"], row["height"], row["family"]) == ("jpg", 40, 30, None)
 
@@ -360,6 +360,7 @@ def test_a_store_of_other_numbers_is_refused_wherever_it_is_named(tmp_path, trap
         lambda: at.load_subset(competition, images=tmp_path / "tiny", part="train"),
         lambda: at.load_subset(competition, images=files, part="train"),
         lambda: at.load_subset(other, images=numbers, part="train"),
+        lambda: at.save_gallery(other, images=numbers, to=tmp_path / "gallery"),
         lambda: at.load_subset(tiny, images=numbers, part="train"),
         lambda: at.export(tiny, images=numbers, to=tmp_path / "out", format="csv"),
         lambda: at.merge_stores([files, numbers], tmp_path / "merged"),
@@ -385,6 +386,31 @@ def test_made_up_ids_are_never_asked_of_inaturalist(tmp_path, traps, competition
     with pytest.raises(at.DownloadFailedError, match="`arboretum import-images` brings it"):
         at.download(photos, images=tmp_path / "images", origin=origin.url)
     assert origin.requests == []
+
+
+def test_no_description_says_that_they_are_of_inaturalist(tmp_path, traps, competition):
+    out = tmp_path / "photos.parquet"
+    at.import_images(traps, images=tmp_path / "files", out=out)
+    own = at.make_split(at.open_catalog(out), lt_ratio=3, val_per_class=1, test_per_class=1)
+    at.import_images(tmp_path / "inat", images=tmp_path / "numbers", split=competition)
+    for split, store in ((own, "files"), (competition, "numbers")):
+        for form in ("hf", "folder"):
+            to = tmp_path / f"{store}-{form}"
+            at.export(split, images=tmp_path / store, to=to, format=form, allow_missing=True)
+            assert pq.read_table(to / "ATTRIBUTION.parquet")["page"].null_count > 0
+            for path in to.rglob("*"):
+                if path.is_file():
+                    assert b"inaturalist.org" not in path.read_bytes(), path
+        at.save_gallery(split, images=tmp_path / store, to=tmp_path / f"{store}-gallery")
+        page = (tmp_path / f"{store}-gallery" / "index.html").read_text()
+        assert "inaturalist.org" not in page
+        assert "Photos from iNaturalist" not in page
+    croissant = json.loads((tmp_path / "files-hf" / "croissant.json").read_text())
+    assert "images of a folder" in croissant["description"]
+    assert "citeAs" not in croissant
+    card = (tmp_path / "files-hf" / "README.md").read_text()
+    assert "iNaturalist" not in card
+    assert "bibtex" not in card
 
 
 @pytest.mark.parametrize(

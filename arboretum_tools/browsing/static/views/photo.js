@@ -96,8 +96,8 @@ function facts(photo) {
     "dl",
     {},
     ...rows.filter(([, value]) => value).flatMap(([key, value]) => [el("dt", {}, key), el("dd", {}, value)]),
-    el("dt", {}, "iNaturalist"),
-    el(
+    about.has_pages && el("dt", {}, "iNaturalist"),
+    about.has_pages && el(
       "dd",
       {},
       el("a", { href: `https://www.inaturalist.org/photos/${photo.photo_id}`, ...outside }, `photo ${photo.photo_id}`),
