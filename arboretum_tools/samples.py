@@ -44,8 +44,8 @@ class Samples:
 
     Attributes:
         part: name of the part.
-        photo_ids: one a photo.
-        labels: one a photo.
+        photo_ids: one per photo.
+        labels: one per photo.
         locations: where the images lie.
         positions: rows of the part that these are; None = all of them.
         missing: one row for each photo of the part that the store does not hold, sorted by photo_id:
@@ -84,7 +84,7 @@ class Samples:
         """Some of these photos, with labels of their own.
 
         Args:
-            keep: one a photo.
+            keep: one per photo.
             labels: the new label of each photo that is kept.
         """
         positions = np.flatnonzero(keep) if self.positions is None else self.positions[keep]

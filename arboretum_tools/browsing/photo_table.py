@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 # What DuckDB holds of it at a time; the rest lies in the temporary folder.
 _MEMORY = "256MB"
 
-# Lists of rows that are kept, one a filter: files of 4 bytes a photo.
+# Lists of rows that are kept, one per filter: files of 4 bytes per photo.
 _KEPT_LISTS = 6
 
 # Values of a facet that are shown; the rest is summed up.

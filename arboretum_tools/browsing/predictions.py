@@ -38,8 +38,8 @@ class PredictedPart:
     Attributes:
         name: of the file.
         part: that was predicted, and its classes.
-        predicted: int64, one a photo: the first class, -1 where there is no prediction.
-        confidence: float64, one a photo: its probability; None where it is not known.
+        predicted: int64, one per photo: the first class, -1 where there is no prediction.
+        confidence: float64, one per photo: its probability; None where it is not known.
     """
 
     name: str

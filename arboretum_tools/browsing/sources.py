@@ -40,7 +40,7 @@ class Source:
         name: of the split, store, ...
         kind: split, store, export or selection.
         english: what it holds, in a line.
-        classes: one row a class, the columns of `CLASS`, in any order.
+        classes: one row per class, the columns of `CLASS`, in any order.
         photos: gives a table expression with the columns of `PHOTO`; may first write rows into the folder
             that it is given.
         store: where the images lie; None where there is none.

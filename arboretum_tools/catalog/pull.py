@@ -25,7 +25,7 @@ from arboretum_tools.options.catalog import PullOptions
 from arboretum_tools.system.atomic_files import out_of_space, sync
 from arboretum_tools.wording import one_line
 
-#: Bytes a row of the published Parquet, about; measured on the published columns, for the estimate only.
+#: Bytes per row of the published Parquet, about; measured on the published columns, for the estimate only.
 _BYTES_A_ROW = 22
 
 _HUB_MODULES = ("huggingface_hub", "httpx", "httpx2", "httpcore", "requests")

@@ -283,7 +283,7 @@ class Selection:
         )
 
     def _by_taxon(self, counted: str) -> str:
-        """A table expression: class_key, NULL outside of classes, and what is counted; some rows a class.
+        """A table expression: class_key, NULL outside of classes, and what is counted; some rows per class.
 
         Where `counts` counts, taxa are numbers until all is summed up, and a name is read once a taxon.
         """
@@ -314,7 +314,7 @@ class Selection:
         return [SpeciesCount(*row) for row in rows]
 
     def species_counts(self) -> pd.DataFrame:
-        """Photos a species class, most first, ties by class_key.
+        """Photos per species class, most first, ties by class_key.
 
         Returns:
             Columns class_key, scientific_name, common_name, n_selected, n_catalog.

@@ -24,10 +24,10 @@ from arboretum_tools.tabular.query import identifier, literal
 from arboretum_tools.tabular.spreadsheets import plain
 from arboretum_tools.wording import counted
 
-#: Shares of the species below which a quantile of photos a species lies.
+#: Shares of the species below which a quantile of photos per species lies.
 QUANTILES = (0, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1)
 
-#: Least photos a species, for the table that says what a threshold would keep.
+#: Least photos per species, for the table that says what a threshold would keep.
 THRESHOLDS = (1, 2, 5, 10, 20, 30, 50, 100, 200, 500, 1_000, 5_000, 10_000, 50_000)
 
 # Columns by which photos are counted.
@@ -142,7 +142,7 @@ def catalog_stats(what: Catalog | Selection, options: CatalogStatsOptions) -> Ca
         ),
         Table(
             "quantile",
-            "Photos a species",
+            "Photos per species",
             ("share of species", "photos"),
             tuple((f"{q:.0%}", _quantile(tail, q)) for q in QUANTILES) if tail else (),
         ),
@@ -196,7 +196,7 @@ def figures(
 
 
 def _long_tail(new: Any, stats: CatalogStats) -> Any:
-    """Photos a species, both axes logarithmic."""
+    """Photos per species, both axes logarithmic."""
     figure = new(figsize=(6, 4), layout="constrained")
     axes = figure.add_subplot(
         xscale="log", yscale="log", xlabel="species, most photographed first", ylabel="photos"
@@ -241,7 +241,7 @@ def _group_sql() -> str:
 
 
 def _species_by_group(selection: Selection) -> list[tuple[str, int, int]]:
-    """Which group, photos a species, and how many species of the group have so many."""
+    """Which group, photos per species, and how many species of the group have so many."""
     sql, parameters = selection.species_sql()
     found = selection.catalog.rows(
         f"SELECT {_group_sql()}, n_selected, count(*) FROM ({sql}) GROUP BY ALL", parameters

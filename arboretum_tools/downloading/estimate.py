@@ -18,7 +18,7 @@ from arboretum_tools.wording import counted
 #: Above so many bytes a download has to be confirmed.
 CONFIRM_BYTES = 100 * 10**9
 
-#: The line that the time is told for, in bytes a second: 100 Mbit/s.
+#: The line that the time is told for, in bytes per second: 100 Mbit/s.
 LINE_BYTES_S = 12_500_000
 
 #: Seconds that an answer is taken to take, of which so many are waited for at once as there are connections.

@@ -111,7 +111,7 @@ class Evaluation:
         open_set: known classes against those of `unknown`; None where there are none. All other measures are
             over the known ones alone.
         pairs: of a benchmark of look-alikes, how well those of each pair are told apart.
-        per_class: one row a class, in label order: label, class_key, n_train, n_test, top1, f1.
+        per_class: one row per class, in label order: label, class_key, n_train, n_test, top1, f1.
         sha256: content hashes of the split.
         predictions_sha256: of what was predicted, photo by photo.
     """

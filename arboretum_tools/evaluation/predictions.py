@@ -1,6 +1,6 @@
 """Predictions out of the files that people write them to, held against the photos of a part.
 
-One row a photo: `photo_id` and one of `label`; `label_1` to `label_k`, best first; `scores`, a list of C
+One row per photo: `photo_id` and one of `label`; `label_1` to `label_k`, best first; `scores`, a list of C
 numbers. Parquet, CSV or TSV; or NPZ with the arrays `photo_id` and `label`, `topk` or `scores`. Equal
 scores rank by the lower label. The files are untrusted. In Python a data frame with these columns, a dict
 of these arrays or of label by photo_id, or an array in the order of the part, are predictions as well.
@@ -27,7 +27,7 @@ from arboretum_tools.system.regular_files import regular
 from arboretum_tools.tabular.tables import parquet_file, repeated
 from arboretum_tools.wording import counted, does, one_line
 
-#: Predictions a photo that are kept: top-5 is the last that is reported.
+#: Predictions per photo that are kept: top-5 is the last that is reported.
 TOP = 5
 
 #: What stands for a photo without a prediction.

@@ -1,6 +1,6 @@
 """Exports: a split and an image store, written in the form that training code already reads.
 
-One file a format; the formats never import each other. What every one of them does is held together by
+One file per format; the formats never import each other. What every one of them does is held together by
 `arboretum_tools.testing.exporter_conformance`.
 """
 

@@ -55,7 +55,7 @@ def refuse_empty(split: Split, empty: Mapping[str, list[int]], format_name: str)
         f"the readers of {format_name} need a photo of every class in every part; {text}; nothing was "
         "written",
         hint="Leave these classes out and number the others anew by --drop-classes, export fewer parts by "
-        "--parts, or make the split with more photos a class in each part.",
+        "--parts, or make the split with more photos per class in each part.",
     )
 
 

@@ -10,7 +10,7 @@ from arboretum_tools.exporting.base import Sample, Source, encoded
 from arboretum_tools.exporting.staging import Staging
 from arboretum_tools.taxa.identity import folder_names
 
-# Images a step: what an interrupted export does again at most.
+# Images per step: what an interrupted export does again at most.
 _STEP = 500
 
 # Ids that are turned into Python values at a time: bounds memory, shows in no output.

@@ -2,7 +2,7 @@
 
 The index of the store has a photo's hash, format and size, the split has its licence, observer and life
 stage; each stands in an order of its own, and the export's is a third. Joined in memory they would take
-hundreds of bytes a photo. So they are joined once into a temporary file of records of one length, in the
+hundreds of bytes per photo. So they are joined once into a temporary file of records of one length, in the
 order of the samples, and one of texts, and read from there by position: one small read each, memory the same
 for any number of photos. The files have no name and are gone with the process, however it ends.
 """
@@ -101,7 +101,7 @@ class PhotoRecords:
             samples: the photos.
             split: the split that they are of.
             store: the store that they were found in.
-            folder: where the temporary files lie, some 130 bytes a photo.
+            folder: where the temporary files lie, some 130 bytes per photo.
 
         Raises:
             StoreError: an index cannot be read, or is not the one that the samples were found in.

@@ -17,7 +17,7 @@ DEFAULT_CATALOG = "$ARBORETUM_CATALOG, else ./catalog"
 #: Where the metadata of the 40M training set and of the whole are published.
 REPOSITORY = "BGLab/BioTrove-Train"
 
-#: Photos a bucket of a build, and so a part, about: with the workers, what bounds memory.
+#: Photos per bucket of a build, and so a part, about: with the workers, what bounds memory.
 BUCKET_PHOTOS = 2_000_000
 
 
@@ -32,7 +32,7 @@ class BuildOptions:
 
     Attributes:
         threads: None = all cores.
-        bucket_photos: photos a part, about; memory grows with it.
+        bucket_photos: photos per part, about; memory grows with it.
         progress: draw bars where somebody watches and no `on_event` is given.
         on_event: progress.
     """

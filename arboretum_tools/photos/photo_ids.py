@@ -80,7 +80,7 @@ class PhotoIds:
 
     Attributes:
         array: int64, ascending, unique, each 1 or more.
-        sha256: of the ids as decimal text, one a line; two equal sets have equal hashes.
+        sha256: of the ids as decimal text, one per line; two equal sets have equal hashes.
     """
 
     array: pa.Array = field(compare=False, repr=False)
@@ -129,7 +129,7 @@ def read_ids(path: str | Path, listed: Listed) -> PhotoIds:
     """Reads a list from Parquet, CSV or plain text.
 
     Args:
-        path: of the file. Text without a header has one a line; of a table the first of `listed.columns` is
+        path: of the file. Text without a header has one per line; of a table the first of `listed.columns` is
             taken. Another column is named behind the file, as `FILE:COLUMN`.
         listed: what the list names.
 

@@ -84,7 +84,7 @@ class SplitBias:
         parts: by part and trait.
         classes: every class in every part, in label order.
         cells: photos of each part by (latitude, longitude) of the south-west corner of their cell.
-        lorenz: by part, photos an observer, ascending; empty where none is known.
+        lorenz: by part, photos per observer, ascending; empty where none is known.
     """
 
     name: str

@@ -186,7 +186,7 @@ def _episode(classes: Sequence[_Class], episode: int, options: EpisodeOptions) -
     raise InfeasibleSplitError(
         f"no episodes: {counted(way, 'class')} of the part {does(way, 'have')} {options.shots} + "
         f"{options.queries} photos in separate groups in episode {episode:,}; {options.ways} are asked for",
-        hint="Ask for fewer ways, shots or queries, or take a part or a split with more photos a class.",
+        hint="Ask for fewer ways, shots or queries, or take a part or a split with more photos per class.",
     )
 
 

@@ -96,7 +96,7 @@ def make_family(selection: Selection | Catalog, options: FamilyOptions) -> Itera
 
     Of several seeds all members have the same classes with the same labels and counts, and other photos of
     them: a class is as large as the seed allows that leaves it fewest photos for training. Over splits that
-    were made by themselves, one a seed, the classes and their sizes change as well.
+    were made by themselves, one per seed, the classes and their sizes change as well.
 
     Args:
         selection: as `make_split`.

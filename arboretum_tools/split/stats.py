@@ -61,7 +61,7 @@ class SplitStats:
         few_below: a class with fewer train photos is few-shot.
         groups: classes and photos by group of Arboretum, most photos first; `other` is none of them.
         ranks: by rank, how many taxa of it the classes belong to (told apart by their whole lineage).
-        counts: photos a class, descending.
+        counts: photos per class, descending.
         test_observations: observations of the test photos of a class, ascending; a photo without one counts
             as one. Empty where none is known.
         split_sha256: the hash over everything that split.json states; None in a split that states none.
@@ -213,7 +213,7 @@ def text_figure(stats: SplitStats, *, width: int = 64, height: int = 10) -> list
         row = "".join(marks[stats.band(n)] if n >= at and n else " " for n in shown)
         lines.append(f"{f'{round(at):,}':>{edge}} |{row}".rstrip())
     bands = ", ".join(f"{marks[name]} {name}" for name, found in stats.bands.items() if found.classes)
-    title = f"{stats.part} photos a class, log axis, {counted(stats.classes, 'class')}" + (
+    title = f"{stats.part} photos per class, log axis, {counted(stats.classes, 'class')}" + (
         f"; {bands}" if bands else ""
     )
     lines.append(f"{'':>{edge}} +{'-' * columns}")

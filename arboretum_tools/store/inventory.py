@@ -132,7 +132,7 @@ def status(path: str | Path | Storage) -> StoreStatus:
     plans = layout.plan_files(store.storage)
     index = index_source(store.index_files())
     with _asking(store) as connection:
-        # One row a host for the images, one a photo for what is none: few, and the one full pass.
+        # One row per host for the images, one per photo for what is none: few, and the one full pass.
         _rows(
             connection,
             f"CREATE TABLE seen AS SELECT status, {_HOST} AS host, "

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Locations:
-    """Arrays of one length: 16 bytes an image.
+    """Arrays of one length: 16 bytes per image.
 
     Attributes:
         shard: number of the shard.

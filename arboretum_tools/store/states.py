@@ -227,7 +227,7 @@ class States:
         return shards
 
     def holding(self, ids: NDArray[np.int64]) -> list[int]:
-        """The shards, ascending, that have an image of any of some photos; of a sound store one a photo.
+        """The shards, ascending, that have an image of any of some photos; of a sound store one per photo.
 
         Args:
             ids: photo ids, ascending, each once.

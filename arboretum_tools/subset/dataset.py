@@ -78,8 +78,8 @@ class Subset(Sequence[Item]):
         split_name: name of the split.
         part: name of the part.
         store: where the images are read.
-        photo_ids: int64, one a photo.
-        labels: int32, one a photo: the row of `classes`.
+        photo_ids: int64, one per photo.
+        labels: int32, one per photo: the row of `classes`.
         locations: where the images lie.
         classes: the classes of the split as an Arrow table, row = label, columns as classes.parquet.
         on_error: what happens at a photo that cannot be read or decoded. "raise": an error, which names it.
@@ -219,7 +219,7 @@ class Subset(Sequence[Item]):
 
     @property
     def class_counts(self) -> list[int]:
-        """Photos a class in this subset, index = label: what long-tailed losses call `cls_num_list`."""
+        """Photos per class in this subset, index = label: what long-tailed losses call `cls_num_list`."""
         counts: list[int] = np.bincount(self.labels, minlength=self.classes.num_rows).tolist()
         return counts
 

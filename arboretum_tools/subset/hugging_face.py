@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from arboretum_tools.store.locations import Locations
     from arboretum_tools.store.reader import ImageStore
 
-# Images a batch on the way into the file: bounds memory.
+# Images per batch on the way into the file: bounds memory.
 _BATCH = 100
 
 _ABOUT = ("label", "photo_id", "scientific_name", "common_name")

@@ -34,7 +34,7 @@ OwnError = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogExcept
 # How DuckDB says that a disk, a quota or a file size limit is exhausted.
 _NO_ROOM = ("No space left", "File too large", "quota exceeded", "failed to offload")
 
-#: Rows a batch when results are streamed as Arrow.
+#: Rows per batch when results are streamed as Arrow.
 BATCH_ROWS = 100_000
 
 #: DuckDB may use this much before it spills, unless `ARBORETUM_MEMORY_LIMIT` says otherwise.

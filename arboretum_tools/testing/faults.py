@@ -69,7 +69,7 @@ class Fault:
         times: misbehave for the first so many requests of the photo, then serve it; None = always.
         retry_after: value of `Retry-After` for `throttled` and `unavailable`: seconds, or an HTTP date.
         to: target of `redirect`.
-        drip_bytes: bytes a step of `slow_drip`.
+        drip_bytes: bytes per step of `slow_drip`.
         drip_pause_s: seconds between two steps of `slow_drip`.
     """
 

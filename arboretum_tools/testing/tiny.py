@@ -113,7 +113,7 @@ def tiny_store(
         formats: Pillow's name of the format of photos that are no JPEG.
         gone: photos that the store records as gone.
         pending: photos that the store knows nothing of.
-        shard_photos: photos a shard.
+        shard_photos: photos per shard.
     """
     formats = formats or {}
     ids = [photo for part in split.parts for photo in split.part(part)["photo_id"].to_pylist()]

@@ -184,7 +184,7 @@ def _bar(estimates: Sequence[Estimate]) -> Bar | None:
 
 
 def comparison_csv(methods: Sequence[ComparedMethod]) -> str:
-    """One row a run and measure: method, run, measure, value, low, high, n; shares from 0 to 1."""
+    """One row per run and measure: method, run, measure, value, low, high, n; shares from 0 to 1."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["method", "run", "measure", "value", "low", "high", "n"])

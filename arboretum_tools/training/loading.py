@@ -141,7 +141,7 @@ class TrainingOrder:
         self.part = max(1, whole // recipe.accumulate)
         #: Passes of a step of the optimizer.
         self.parts = recipe.accumulate if whole >= recipe.accumulate else 1
-        #: Steps an epoch.
+        #: Steps per epoch.
         self.steps = len(labels) // processes // (self.part * self.parts)
 
     def positions(self, epoch: int) -> NDArray[np.int64]:

@@ -1,7 +1,7 @@
 """The folder of a run: what it was made from, how it went, its weights, its predictions.
 
 run.json              everything needed to do it again
-log.jsonl             one line an epoch
+log.jsonl             one line per epoch
 tensorboard/          the same for TensorBoard, where that is installed
 checkpoint.pt         the last whole epoch; gone once the run is over
 model.pt              the weights that predict

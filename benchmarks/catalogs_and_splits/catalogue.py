@@ -48,7 +48,7 @@ EXTENSIONS = (["jpg", "JPG", "jpeg", "png"], [0.71, 0.28, 0.009, 0.001])
 
 
 def make(folder: Path, rows: int) -> None:
-    """Writes the published layout with the optional columns, 1 M rows a file, ids rising, 0.1 % repeated."""
+    """Writes the published layout with optional columns, 1 M rows per file, ids rising, 0.1 % repeated."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -222,8 +222,8 @@ QUESTIONS: dict[str, Callable[[Path], object]] = {
     "stats of the whole": lambda f: __import__("arboretum_tools").catalog_stats(_built(f)).species,
     "count Aves, research grade (counts)": lambda f: _built(f).select("Aves").count(),
     "count Aves (photos)": lambda f: _photos(f, "Aves", "count(*)"),
-    "photos a species, all (counts)": lambda f: len(_built(f).select(quality_grade="any").species_table()),
-    "photos a species, all (photos)": lambda f: len(
+    "photos per species, all (counts)": lambda f: len(_built(f).select(quality_grade="any").species_table()),
+    "photos per species, all (photos)": lambda f: len(
         _built(f).rows("SELECT tax, count(*) FROM photos_alone GROUP BY tax")
     ),
     "photo ids of one family": lambda f: _photos(f, "Strigidae", "count(*), sum(photo_id)"),
@@ -249,7 +249,7 @@ QUESTIONS: dict[str, Callable[[Path], object]] = {
         group_by="observation",
     ),
     "polars: count Aves, as published": lambda f: _polars(f, per_species=False),
-    "polars: photos a species, as published": lambda f: _polars(f, per_species=True),
+    "polars: photos per species, as published": lambda f: _polars(f, per_species=True),
     "pandas: count Aves, as published, 10 files": _pandas,
 }
 
@@ -279,7 +279,7 @@ def ask(folder: Path, name: str) -> dict[str, Any]:
     # Imported so that it is not timed.
     if name.startswith("make-split"):
         import arboretum_tools.split.make as _make  # noqa: F401
-    elif name == "photos a species, all (counts)":
+    elif name == "photos per species, all (counts)":
         import pyarrow as pa  # noqa: F401 - the answer is a table
     started, cpu = time.perf_counter(), time.process_time()
     answer = QUESTIONS[name](folder)
@@ -317,14 +317,14 @@ def build(folder: Path) -> None:
     size = sum(file.stat().st_size for file in (folder / "published").iterdir())
     print(
         f"built in {seconds:.0f} s ({time.process_time():.0f} CPU s): {report.photos:,} photos, "
-        f"{report.size_bytes / report.photos:.1f} bytes a photo (published {size / report.photos:.1f}), "
+        f"{report.size_bytes / report.photos:.1f} bytes per photo (published {size / report.photos:.1f}), "
         f"peak {peak_mb():.0f} MB, spilled {most[0] / 1e6:.0f} MB, buckets {most[1] / 1e6:.0f} MB"
     )
     print(", ".join(f"{name} {size:.2f}" for name, size in bytes_a_photo(folder).items()))
 
 
 def bytes_a_photo(folder: Path) -> dict[str, float]:
-    """What each column of the parts takes, in bytes a photo."""
+    """What each column of the parts takes, in bytes per photo."""
     import pyarrow.parquet as pq
 
     sizes: dict[str, int] = {}

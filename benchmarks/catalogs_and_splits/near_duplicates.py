@@ -84,7 +84,7 @@ def main() -> None:
                 found += sum((n, n + 10**6) in pairs for n in some)
             results[kind][how] = found / count
         print(kind, json.dumps(results[kind]), file=sys.stderr, flush=True)
-    print("| photos | " + " | ".join(HOW) + " | photos in a false pair | false pairs of all | ms a photo |")
+    print("| photos | " + " | ".join(HOW) + " | photos in a false pair | false pairs of all | ms per photo |")
     print("|---" * (len(HOW) + 4) + "|")
     for kind, one in results.items():
         recall = " | ".join(f"{100 * one[how]:.1f} %" for how in HOW)

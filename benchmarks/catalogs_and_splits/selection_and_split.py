@@ -28,7 +28,7 @@ GROUPED = "the same, grouped by observation"
 
 
 def make_catalogue(folder: Path, rows: int, files: int = 8) -> None:
-    """Writes a raw catalogue: seven classes of the tree, long-tailed species, 1.6 photos an observation.
+    """Writes a raw catalogue: seven classes of the tree, long-tailed species, 1.6 photos per observation.
 
     Photo ids are shuffled over species, as in the published files, so nothing prunes.
     """

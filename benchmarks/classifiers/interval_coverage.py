@@ -111,7 +111,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=2_000)
     options = parser.parse_args()
     names = ("wilson", "percentiles", "same classes", "other classes")
-    print("| classes | photos a group | alike | accuracy | " + " | ".join(names) + " |")
+    print("| classes | photos per group | alike | accuracy | " + " | ".join(names) + " |")
     print("|---" * (4 + len(names)) + "|")
     for classes in options.classes:
         for mean in options.group:

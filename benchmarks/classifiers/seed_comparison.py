@@ -75,7 +75,7 @@ def main() -> None:
     parser.add_argument("--alike", type=float, nargs="+", default=[0.5, 1.0])
     parser.add_argument("--runs", type=int, default=1_000)
     options = parser.parse_args()
-    columns = ("classes", "photos an observation", "alike", "p <= 0.05", "interval", "p <= 0.05, ten points")
+    columns = ("classes", "photos per observation", "alike", "p <= 0.05", "interval", "p <= 0.05, ten points")
     print(f"| {' | '.join(columns)} |")
     print("|---" * 6 + "|")
     for classes in options.classes:

@@ -194,7 +194,7 @@ def compare(workdir: Path, count: int, rounds: int, authors: Path | None) -> Non
                 lay_out_folders(workdir)
             least[name] = min(least.get(name, float("inf")), cpu_seconds(job)[0])
     clean(workdir)
-    print(f"{count:,} photos, {total / count:,.0f} bytes each; CPU microseconds a photo")
+    print(f"{count:,} photos, {total / count:,.0f} bytes each; CPU microseconds per photo")
     for name, seconds in least.items():
         print(f"  {name:<32}{seconds / count * 1e6:>10.1f}")
     writer = least["webdataset.ShardWriter"] - least["  of it, reading its members"]

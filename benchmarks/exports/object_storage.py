@@ -112,7 +112,7 @@ def main() -> None:
                         least[name] = min(least[name], cost(subset, batches, use))
                 figures = ", ".join(f"{name} {took * 1e6:,.0f}" for name, took in least.items())
                 rate = least["folder"] / least["bucket"]
-                print(f"{use.__name__}, CPU microseconds a photo: {figures}; {rate:.0%} of the folder's rate")
+                print(f"{use.__name__}, CPU us per photo: {figures}; {rate:.0%} of the folder's rate")
 
 
 if __name__ == "__main__":

@@ -80,7 +80,7 @@ def raw(workdir: Path, subset: Subset, rounds: int) -> None:
         name: took / (len(few) if name.startswith("datasets") else len(order))
         for name, took in seconds.items()
     }
-    print("raw bytes in random order, CPU microseconds a photo")
+    print("raw bytes in random order, CPU microseconds per photo")
     for name, took in each.items():
         print(f"  {name:<28}{took * 1e6:>8.1f}")
     bare, kept, one, many, array, other = each.values()
@@ -102,7 +102,7 @@ def decoded(subset: Subset, rounds: int) -> None:
         rounds,
     )
     ours, pillow = took.values()
-    print("decoded, CPU microseconds a photo")
+    print("decoded, CPU microseconds per photo")
     print(f"  Pillow from memory              {pillow / len(order) * 1e6:>8.0f}")
     print(f"  subset[i]['image'].load()       {ours / len(order) * 1e6:>8.0f}")
     print(f"  ours / Pillow                   {ours / pillow:>8.3f}  wanted: at most 1.1")
@@ -137,8 +137,8 @@ def loaders(workdir: Path, subset: Subset, rounds: int) -> None:
     took = least({"ours": lambda: drain(ours), "theirs": lambda: drain(theirs)}, rounds, time.perf_counter)
     mine, other = took.values()
     print("torch DataLoader, two workers, decoded to 224 x 224, elapsed")
-    print(f"  webdataset, streaming           {len(subset) / other:>8.0f} photos a second")
-    print(f"  subset.to_torch, shuffled       {len(subset) / mine:>8.0f} photos a second")
+    print(f"  webdataset, streaming           {len(subset) / other:>8.0f} photos per second")
+    print(f"  subset.to_torch, shuffled       {len(subset) / mine:>8.0f} photos per second")
     print(f"  ours / webdataset               {other / mine:>8.2f}  wanted: at least 1")
 
 

@@ -87,7 +87,7 @@ def main() -> None:
     options = parser.parse_args()
     for kind, how in KINDS.items():
         found, seconds = looked_at(options.flips, options.seed, how)
-        print(f"{kind}: {seconds * 1e3:.1f} ms a photo; " + ", ".join(f"{n} {k}" for k, n in found.items()))
+        print(f"{kind}: {seconds * 1e3:.1f} ms per photo; " + ", ".join(f"{n} {k}" for k, n in found.items()))
 
 
 if __name__ == "__main__":

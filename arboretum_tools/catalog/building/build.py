@@ -117,7 +117,7 @@ def build_catalog(source: str | Path | Iterable[str | Path], options: BuildOptio
             wanted. Links to files are followed.
         options: {options}
         threads: default all cores.
-        bucket_photos: photos a part, about; memory grows with it.
+        bucket_photos: photos per part, about; memory grows with it.
         progress: draw bars where somebody watches and no `on_event` is given.
         on_event: progress.
 
@@ -369,7 +369,7 @@ class _Build:
                 name_changes.gather(self._connection, source.inactive, listed, to, taxonomy)
 
     def _deal(self, base: Source, photos: int) -> list[str]:
-        """Writes the photos into one file a bucket; gives the files in the order of `tax`."""
+        """Writes the photos into one file per bucket; gives the files in the order of `tax`."""
         columns = ["photo_id", "ext", "url", *(c for c in self._optional if base.files.has(c))]
         same = " AND ".join(f"p.{c} IS NOT DISTINCT FROM t.{c}" for c in map(identifier, TAXON_COLUMNS))
         size = max(self._bucket_photos, -(-photos // MOST_BUCKETS))

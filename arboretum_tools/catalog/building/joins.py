@@ -1,4 +1,4 @@
-"""What several sources say of the same photos, as one row a photo, and how much each of them said.
+"""What several sources say of the same photos, as one row per photo, and how much each of them said.
 
 A value is that of the first source that has one, in the order of the sources. Ids of observations and
 observers come from one source alone, the first that has the column: Open Data knows observations by UUID

@@ -1,4 +1,4 @@
-"""Deals the rows of a query into buckets: one pass, one file a bucket, in bounded memory.
+"""Deals the rows of a query into buckets: one pass, one file per bucket, in bounded memory.
 
 DuckDB's own partitioned COPY (2.0) holds every row, in memory or spilled, before it writes the first; this
 does not. While one batch is parted and written, DuckDB makes the next.
@@ -24,7 +24,7 @@ MOST_BUCKETS = 500
 
 _BUCKET = "bucket"
 
-#: Rows a batch: large enough that a bucket's share of one is not a handful.
+#: Rows per batch: large enough that a bucket's share of one is not a handful.
 PARTITIONED_ROWS = 500_000
 
 

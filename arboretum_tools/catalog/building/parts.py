@@ -25,7 +25,7 @@ from arboretum_tools.tabular.query import Connection, arrow_batches, identifier,
 from arboretum_tools.tabular.tables import METADATA_KEY, PHOTO_ENCODINGS, arrow_schema
 from arboretum_tools.version import __version__
 
-#: Rows a row group: small enough to prune to a family, large enough to compress.
+#: Rows per row group: small enough to prune to a family, large enough to compress.
 ROW_GROUP_ROWS = 122_880
 
 #: Columns of a photo that a source may or may not have.

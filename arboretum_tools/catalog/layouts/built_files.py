@@ -1,13 +1,13 @@
 """The built layout on disk: which files it is, and whether they belong together.
 
     catalog.json             what it was made from, counts, defects, fingerprint, coverage of each column
-    taxa.parquet             one row a taxon, in the order of `tax`
-    classes.parquet          one row a species class
+    taxa.parquet             one row per taxon, in the order of `tax`
+    classes.parquet          one row per species class
     counts.parquet           photos by taxon, grade, licence, life stage, IUCN category
     inactive_names.parquet   names that iNaturalist no longer uses; only where a source told of any
     rejected.parquet         rows of the sources that were left out, with the reason; only where there are any
     shared_photos.parquet    photos that have several observations; only where there are any
-    photos/part-00000.parquet, ...   one row a photo, sorted by (tax, photo_id) within and over the parts
+    photos/part-00000.parquet, ...   one row per photo, sorted by (tax, photo_id) within and over the parts
 
 `tax` numbers the rows of one taxa table and no other; every Parquet file carries the hash of that table
 under `taxonomy` in its metadata, and files of two builds are refused together.

@@ -1,6 +1,6 @@
 """The raw layout as the relations that everything else asks: `photos` and `classes`.
 
-`photos` has one row a photo after duplicates are resolved, with the columns of the schema, `class_key`
+`photos` has one row per photo after duplicates are resolved, with the columns of the schema, `class_key`
 (species) and `hybrid`. `classes` has one row a class_key, and `shared_photos` every observation of the photos
 that have several. All are made in three passes over the files: names with their counts, repeated photo ids,
 and (on demand) the fingerprint. Nothing is sorted, and of a large catalogue no row is kept in memory but the

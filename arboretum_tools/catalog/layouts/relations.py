@@ -239,7 +239,7 @@ class Relations:
         return self._layout.narrowed(self._asking, relation, taxa)
 
     def classes_of(self, condition: str) -> str:
-        """A table expression of class_key and n_catalog: one row a species class of some rows of `lineages`.
+        """A table expression of class_key and n_catalog: one row per species class among `lineages`.
 
         Args:
             condition: on a row of `lineages`, as `clade` gives it, or `true`.

@@ -1,7 +1,7 @@
 """Where metadata come from: each source becomes Parquet files with the columns of the raw layout.
 
 A source stands alone, or brings columns to photos that another one lists; all are joined by photo_id. What is
-named several times is one source. One file a format; `source` says what a format is.
+named several times is one source. One file per format; `source` says what a format is.
 """
 
 from __future__ import annotations

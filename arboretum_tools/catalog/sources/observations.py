@@ -1,6 +1,6 @@
 """Observations as iNaturalist itself gives them: what each column means, for its export and its API.
 
-Both come here as rows of text, one a photo, with the columns that iNaturalist's export has (`image_url`,
+Both come here as rows of text, one per photo, with the columns that iNaturalist's export has (`image_url`,
 `taxon_genus_name` and so on) and those that only the API knows.
 """
 

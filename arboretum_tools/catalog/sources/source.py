@@ -40,7 +40,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The rows of a source: Parquet with columns of the raw layout, one row a photo or its repeat.
+    """The rows of a source: Parquet with columns of the raw layout, one row per photo or its repeat.
 
     Attributes:
         files: Parquet files, and folders of them.

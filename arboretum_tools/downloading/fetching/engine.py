@@ -1,6 +1,6 @@
 """Many photos at once: workers that take the next photo, ask for it, and write down what became of it.
 
-There is one task a connection, never one a photo, and each holds at most one body; a photo that is to be
+There is one task per connection, never one per photo, and each holds at most one body; a photo that is to be
 asked for again goes back to the queue, whose length is bounded. So memory depends on `connections` and not on
 the number of photos. Writing happens on the event loop's thread, in turn; only when
 a shard is full it goes to another thread, because flushing a gigabyte to the disk takes seconds in which

@@ -1,4 +1,4 @@
-"""Measures a class, and mistakes in the tree of ranks. Pure arithmetic over labels."""
+"""Measures per class, and mistakes in the tree of ranks. Pure arithmetic over labels."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ _STYLE = (
 
 
 class _Credits:
-    """Which photos have which credit line: four bytes a photo, and each line once."""
+    """Which photos have which credit line: four bytes per photo, and each line once."""
 
     def __init__(self, source: Source) -> None:
         self._source = source

@@ -1,7 +1,7 @@
 """A folder for people: photos under the names of their species, in words that a file manager shows.
 
     Danaus plexippus/Danaus plexippus 9000000019 adult 2024-06-01 CC-BY.jpg
-    metadata.csv         a row a photo: names, date, place, observer, licence, credit, link
+    metadata.csv         a row per photo: names, date, place, observer, licence, credit, link
     CREDITS.html         the same photos with their credits, to read or to pass on
 
 A photo carries its creator, licence and address in its EXIF and XMP, as Bridge, digiKam, Photos or exiftool
@@ -49,7 +49,7 @@ TEMPLATE_FIELDS = (
 
 _PLACE = ("latitude", "longitude")
 
-# Images a step: what an interrupted export does again at most.
+# Images per step: what an interrupted export does again at most.
 _STEP = 500
 
 # What no file name holds on Windows, macOS or Linux, and what ends a line or hides in one.

@@ -46,7 +46,7 @@ class ImageFolder(ImageOptions):
         return {"resize": self.resize}
 
     def write(self, source: Source, work: Staging) -> Mapping[str, Any]:
-        """Writes one folder a part, one folder a class in it."""
+        """Writes one folder per part, one folder per class in it."""
         folders = class_folders(source)
 
         def path_of(part: str, label: int, photo_id: int) -> str:

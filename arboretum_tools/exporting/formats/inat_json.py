@@ -123,7 +123,7 @@ def _image(sample: Sample, file_name: str) -> dict[str, Any]:
 
 
 def _competition(source: Source, part: str, work: Staging, categories: list[dict[str, Any]]) -> Iterator[str]:
-    """The JSON file of a part, piece by piece: it has two lines a photo."""
+    """The JSON file of a part, piece by piece: it has two lines per photo."""
     info = {"year": 2018, "description": source.split.name, "contributor": "iNaturalist, by way of Arboretum"}
     licenses = [{"id": _UNKNOWN_LICENSE, "name": "not known", "url": ""}]
     licenses += [

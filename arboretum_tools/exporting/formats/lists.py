@@ -2,7 +2,7 @@
 
     images/00000_Turdus_migratorius/123.jpg     every image of every part
     <NAME>_train.txt, _val.txt, _test.txt       `relative/path label` a line
-    cls_freq/<NAME>.json                        train images a class, a JSON list, index = label
+    cls_freq/<NAME>.json                        train images per class, a JSON list, index = label
     classnames.txt                              `<folder> <name words>` a line, in label order (LIFT)
     metadata.csv                                the photos of test with their names (BioCLIP, BioTrove)
     prompts.json                                the ten captions of every class, for zero-shot evaluation

@@ -1,7 +1,7 @@
 """WebDataset: tar shards that open_clip, Arboretum's own loader, timm and Hugging Face read unmodified.
 
     train-000000.tar ...    samples; members of one sample stand together, its key is the photo id
-    sizes.json              samples a shard, by its name (open_clip, Arboretum's loader)
+    sizes.json              samples per shard, by its name (open_clip, Arboretum's loader)
     __len__                 samples in the first part, for loaders that look for nothing else
     _info.json              splits, shards and their lengths (timm)
 

@@ -35,7 +35,7 @@ def checks(files: Files) -> Iterator[Check]:
 def _unseen(_: Files, rows: list[dict[str, Any]]) -> Check:
     numbers = [row["n_catalog"] for row in rows]
     wrong = [row["class_key"] for row in rows if not row["n_test"] <= row["n_catalog"] < _RARE_BELOW]
-    detail = f"{min(numbers)} to {max(numbers)} photos a species in the catalogue, fewer than {_RARE_BELOW}"
+    detail = f"{min(numbers)} to {max(numbers)} photos per species in the catalogue, fewer than {_RARE_BELOW}"
     return found("benchmark: unseen", bool(wrong), detail, wrong)
 
 

@@ -92,7 +92,7 @@ def _of_batches(
 
 
 def _add(digest: hashlib._Hash, columns: Sequence[pa.Array]) -> None:
-    """Adds a line a row: its values with tabs between them."""
+    """Adds a line per row: its values with tabs between them."""
     if not columns or not len(columns[0]):
         return
     lines = pc.binary_join_element_wise(*columns, text("\t"))

@@ -21,7 +21,7 @@ from arboretum_tools.wording import counted, does
 def checks(
     files: Files, store: ImageStore, on_event: OnEvent, *, near_duplicates: bool
 ) -> tuple[list[Check], pa.Table | None]:
-    """The checks over an image store, and the pairs of near-duplicates; some 200 bytes a photo in memory.
+    """The checks over an image store, and the pairs of near-duplicates; some 200 bytes per photo in memory.
 
     Args:
         files: of the split.

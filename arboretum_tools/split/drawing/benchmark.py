@@ -40,7 +40,7 @@ class _Slice:
 
     Attributes:
         selection: its photos.
-        recipe: with the photos a class of this slice.
+        recipe: with the photos per class of this slice.
         stage: the life stage that its classes are; None where they are species.
     """
 

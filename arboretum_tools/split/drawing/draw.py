@@ -1,6 +1,6 @@
 """Carries a recipe out: hold-out, capacities, targets, and the photos of every part.
 
-Everything that decides is either a small table (a row a class, or a held-out group) or an order by the
+Everything that decides is either a small table (a row per class, or a held-out group) or an order by the
 stable key, so the same recipe over the same photos gives the same split whatever the threads, the order of
 files, or the layout of the catalogue.
 
@@ -54,7 +54,7 @@ class Drawn:
     Attributes:
         parts: by name, sorted by (label, photo_id), the columns of `arboretum_metadata.schema.PART`; on disk
             until they are asked for.
-        classes: one row a class that takes part, in label order: label, its counts, its key, its names.
+        classes: one row per class that takes part, in label order: label, its counts, its key, its names.
         unused_classes: classes of the selection that take no part: class_key, n_selected, n_available.
         left_out: photos that the store did not hold, photo_id ascending; None where no store was asked.
         counts: photos of the selection by what became of them.

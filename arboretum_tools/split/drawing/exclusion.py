@@ -323,7 +323,7 @@ def _requested(path: Path, names: Sequence[str]) -> list[str]:
     if not known and "class_options" in names:
         raise RecipeError(
             f"{path} names photos by UUID alone, and metadata have photo ids",
-            hint="Keep its species out with a list of taxa, one a line, or its photos by their photo ids.",
+            hint="Keep its species out with a list of taxa, one per line, or its photos by their photo ids.",
         )
     if not known:
         raise RecipeError(

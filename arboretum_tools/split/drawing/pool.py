@@ -56,7 +56,7 @@ class Available:
 class Pool:
     """The photos of a selection, with what the drawing asks of them.
 
-    The catalogue has the table `rank_classes`, one row a class of the selection, numbered by `class_id` in
+    The catalogue has the table `rank_classes`, one row per class of the selection, numbered by `class_id` in
     the order of the bytes of its key; and `census`, photos by class_id (NULL = in no class), taken,
     rolled_up, available.
 

@@ -340,7 +340,9 @@ def _unit_text(fit: _Fit, units: int) -> str:
 
 
 def _held(recipe: SplitRecipe) -> str:
-    held = f"validation and test take {recipe.val_per_class} and {recipe.test_per_class} photos a class first"
+    held = (
+        f"validation and test take {recipe.val_per_class} and {recipe.test_per_class} photos per class first"
+    )
     return held + (f", test of {recipe.min_test_groups} groups" if recipe.min_test_groups else "")
 
 

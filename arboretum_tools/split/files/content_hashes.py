@@ -1,6 +1,6 @@
 """The hashes of a split: over text, not over Parquet bytes, into whose footer every writer puts its name.
 
-One line a row, values tab-separated, LF at the end. `sha256` is over what training depends on: `photo_id
+One line per row, values tab-separated, LF at the end. `sha256` is over what training depends on: `photo_id
 label` of a part, `label class_key n_train n_val n_test` of the classes. `rows_sha256` and
 `classes_sha256_all` are over all columns, in the order of the data dictionary, but for those that are counted
 from the parts; `split_sha256` is over all of

@@ -47,7 +47,7 @@ class Split:
 
     Attributes:
         name: the folder's name when it is saved without another.
-        classes: one row a class, in label order, the columns of `arboretum_metadata.schema.CLASSES`.
+        classes: one row per class, in label order, the columns of `arboretum_metadata.schema.CLASSES`.
         tables: the parts there are, by name, each sorted by (label, photo_id), the columns of `PART`.
         meta: what split.json holds.
         left_out: photos that the image store did not hold, sorted; None where no store was asked.
@@ -113,7 +113,7 @@ class Split:
 
     @property
     def class_counts(self) -> list[int]:
-        """Train photos a class, index = label: what long-tailed losses call `cls_num_list`."""
+        """Train photos per class, index = label: what long-tailed losses call `cls_num_list`."""
         counts: list[int] = self.classes["n_train"].to_pylist()
         return counts
 
@@ -347,7 +347,7 @@ def open_split(path: str | Path, *, in_memory: bool = True) -> Split:
 
     Args:
         path: the folder.
-        in_memory: hold the rows of the parts, some 110 bytes a photo; else they are read anew each time that
+        in_memory: hold the rows of the parts, some 110 bytes per photo; else they are read anew each time
             they are asked for, and `Split.batches` goes through them in bounded memory.
 
     Raises:

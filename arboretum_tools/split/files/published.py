@@ -3,7 +3,7 @@
 - Text lists, `path label` a line: ImageNet-LT and Places-LT (Liu et al. 2019), iNaturalist 2018 as in
   classifier-balancing (Kang et al. 2020), and whatever else is written so.
 - The COCO-like JSON of the iNaturalist competitions 2017 to 2021, with `categories.json` of 2018 beside it.
-- The CSV files of the benchmarks of Arboretum, one part `test`: a row a photo with its species, its life
+- The CSV files of the benchmarks of Arboretum, one part `test`: a row per photo with its species, its life
   stage, or its pair of look-alikes.
 
 Labels stay as published. A photo is known by its path: its photo_id is a number of ours, in the order of
@@ -80,7 +80,7 @@ def import_split(files: Iterable[str | Path], *, name: str | None = None) -> Spl
     r"""Reads the files of a published split.
 
     Args:
-        files: one a part, told by `train`, `val` or `test` in their names (a CSV without is `test`); and a
+        files: one per part, told by `train`, `val` or `test` in their names (a CSV without is `test`); and a
             categories.json, if there is one.
         name: of the split; default the name of the train file without its part.
 

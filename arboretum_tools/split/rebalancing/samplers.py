@@ -65,7 +65,7 @@ class LongTailSampler:
             labels: class of each photo, index = position.
             kind: `instance`, `class` or `square-root`.
             seed: another seed gives another order.
-            num_samples: draws an epoch, of all processes together; default the number of photos.
+            num_samples: draws per epoch, of all processes together; default the number of photos.
             rank: of this process, 0 to world_size - 1.
             world_size: number of processes.
 
@@ -81,7 +81,7 @@ class LongTailSampler:
             raise UsageError(f"rank {rank} must lie between 0 and world_size - 1, here {world_size - 1}")
         draws = len(self._labels) if num_samples is None else num_samples
         if draws < 1 or (kind == "instance" and draws > len(self._labels)):
-            raise UsageError(f"{draws} draws an epoch are not 1 to the photos there are")
+            raise UsageError(f"{draws} draws per epoch are not 1 to the photos there are")
         self.kind: Kind = kind
         self.seed, self.rank, self.world_size = seed, rank, world_size
         self.num_samples = draws

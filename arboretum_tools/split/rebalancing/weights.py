@@ -29,7 +29,7 @@ class ClassWeights:
     """Weights of the classes; float64 of shape (C,), and the three weightings sum to C.
 
     Attributes:
-        cls_num_list: train photos a class, int64.
+        cls_num_list: train photos per class, int64.
         class_balanced: (1 - beta) / (1 - beta ** n), the inverse of the effective number of samples (Cui et
             al. 2019).
         inverse: 1 / n.

@@ -6,8 +6,8 @@ sources and the numbers, which are the defaults here):
 - `balanced`: of each group the species with the most photos, up to so many, k photos each;
 - `unseen`: species with fewer than 30 photos in the whole catalogue, so that no training set with that
   least number can hold them, k photos each;
-- `life-stage`: each stage of each species is a class, k photos a stage; species that have every stage;
-- `confounding`: pairs of look-alikes, k photos a species.
+- `life-stage`: each stage of each species is a class, k photos per stage; species that have every stage;
+- `confounding`: pairs of look-alikes, k photos per species.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def check(values: Mapping[str, Any]) -> None:
     if unused:
         raise RecipeError(
             f"{_written(unused[0])} has no meaning for the benchmark {kind}, whose one part is test",
-            hint="Photos a class are --test-per-class; --num-classes goes with unseen, "
+            hint="Photos per class are --test-per-class; --num-classes goes with unseen, "
             "--classes-per-group with balanced.",
         )
     if values["rank"] != "species" and kind in ("unseen", "life-stage"):
@@ -180,7 +180,7 @@ def parse_pairs(given: Iterable[str | Sequence[str]]) -> Pairs:
 
 
 def read_pairs(text: str, name: str) -> Pairs:
-    """Pairs out of a file: two names a line, separated by a tab, a comma or a slash; `#` begins a comment.
+    """Pairs out of a file: two names per line, separated by a tab, a comma or a slash; `#` begins a comment.
 
     Raises:
         UsageError: a line is not a pair (its number is named), or there are no pairs.
@@ -196,7 +196,7 @@ def read_pairs(text: str, name: str) -> Pairs:
         except UsageError:
             raise UsageError(
                 f"{name}, line {number}: {line[:60]!r} is not a pair of taxa",
-                hint="Write two names a line, such as `Harmonia axyridis, Adalia bipunctata`.",
+                hint="Write two names per line, such as `Harmonia axyridis, Adalia bipunctata`.",
             ) from None
         found.append(names)
     if not found:

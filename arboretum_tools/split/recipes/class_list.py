@@ -137,7 +137,7 @@ def _by_name(names: Sequence[str], selection: Selection, rank: str) -> list[str]
         raise RecipeError(
             f"{counted(len(unknown), 'name')} of the list of classes {does(len(unknown), 'are')} not of a "
             f"{rank} of the catalogue: {', '.join(unknown[:_SHOWN])}",
-            hint="A list holds scientific names or class_keys, one a line.",
+            hint="A list holds scientific names or class_keys, one per line.",
         )
     if twice := [keys for keys in found if len(keys) > 1]:
         raise RecipeError(f"{twice[0][0]} and {twice[0][1]} have one name", hint="Name the class_key.")

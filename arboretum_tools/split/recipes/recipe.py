@@ -66,8 +66,8 @@ class SplitRecipe:
         min_per_class: fixes m, the train photos of the smallest class (of the largest ratio of a family);
             in the natural profile the photos that a class must have before anything is held out.
         max_per_class: fixes M, the train photos of the largest class; in the natural profile the cap.
-        val_per_class: photos a class in the validation part; 0 = no such part.
-        test_per_class: photos a class in the test part; 0 = no such part.
+        val_per_class: photos per class in the validation part; 0 = no such part.
+        test_per_class: photos per class in the test part; 0 = no such part.
         group_by: one of GROUP_BY; `auto` is observation where any selected photo has one, else photo.
         hybrids: whether taxa with a hybrid's mark are taken.
         seed: another seed draws other photos by the same rules.

@@ -4,7 +4,7 @@
       store.json                 what the store holds; fixed when it is made
       requests/<id>.parquet      every plan that was asked for, and <id>.json about it
       shard-000000.tar           the images, `<photo_id>.<ext>`, in the order in which they came
-      shard-000000.parquet       one row a photo that was tried, failures too; written last
+      shard-000000.parquet       one row per photo that was tried, failures too; written last
       shard-000001.tar.part      the open shard,
       shard-000001.journal       and one JSON line for each of its photos
 

@@ -1,1 +1,1 @@
-"""One file a command, a folder a stage; each command parses, calls one public function, and prints."""
+"""One file per command, a folder per stage; each command parses, calls one public function, and prints."""

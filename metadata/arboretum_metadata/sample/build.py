@@ -37,7 +37,7 @@ FIRST_OBSERVER_ID = 9_100_001
 _LEFT_OUT = ("photo_url", "position", "life_stage_source", "iucn", "observation_uuid")
 COLUMNS = tuple(column.name for column in CATALOG.columns if column.name not in _LEFT_OUT)
 
-#: Photos an observation, with weights; 1.6 on average.
+#: Photos per observation, with weights; 1.6 on average.
 _PHOTOS_PER_OBSERVATION = {1: 62, 2: 24, 3: 8, 4: 4, 5: 2}
 
 #: Weights of the licences, None = the source names none. CC-BY-NC leads on iNaturalist.
@@ -216,7 +216,7 @@ def observation(species: Species, index: int) -> Row:
 
 
 def observations(species: Species) -> Iterator[list[Row]]:
-    """The photos of a species, one list an observation, ids still missing."""
+    """The photos of a species, one list per observation, ids still missing."""
     left, index = species.photos, 0
     while left > 0:
         shared = observation(species, index)

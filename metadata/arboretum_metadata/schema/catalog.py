@@ -16,7 +16,7 @@ CATALOG = Table(
     name="catalog (raw layout)",
     path="<catalog>/**/*.parquet",
     order="any; nothing depends on the order of rows or files",
-    meaning="One row a photo, as published with Arboretum / BioTrove (arXiv 2406.17720), with optional "
+    meaning="One row per photo, as published with Arboretum / BioTrove (arXiv 2406.17720), with optional "
     "columns that come by join from iNaturalist Open Data and GBIF. A missing optional column reads as null.",
     columns=(
         Column("photo_id", "int64", "iNaturalist's number of the photo, 1 or more."),
@@ -120,7 +120,7 @@ TAXA = Table(
     name="taxa of a built catalogue",
     path="<catalog>/taxa.parquet",
     order="tax ascending: lineage, then scientific_name, common_name, taxon_id; nulls last",
-    meaning="One row for each different lineage with names that a photo carries, so usually one a taxon. "
+    meaning="One row for each different lineage with names that a photo carries, so usually one per taxon. "
     "A clade is a range of tax.",
     columns=(
         _TAX,
@@ -145,7 +145,7 @@ CATALOG_CLASSES = Table(
     name="species classes of a built catalogue",
     path="<catalog>/classes.parquet",
     order="class_key ascending (UTF-8 bytes)",
-    meaning="One row a species class: its photos, and its most frequent lineage and names.",
+    meaning="One row per species class: its photos, and its most frequent lineage and names.",
     columns=(
         Column("class_key", "string", "Identity of the class, `<kingdom>|<genus> <epithet>`."),
         Column("n_catalog", "int64", "Photos of the class.", unit="photo"),
@@ -256,7 +256,7 @@ BUILT_PHOTOS = Table(
     name="photos of a built catalogue",
     path="<catalog>/photos/part-NNNNN.parquet",
     order="(tax, photo_id) ascending, also from part to part",
-    meaning="One row a photo, each photo once. Optional columns are there where a source had them.",
+    meaning="One row per photo, each photo once. Optional columns are there where a source had them.",
     columns=(
         Column("photo_id", "int64", "iNaturalist's number of the photo."),
         _TAX,
@@ -293,7 +293,7 @@ SPECIES = Table(
     name="species of a selection",
     path="<species>.parquet, .csv or .json",
     order="n_selected descending, then class_key ascending (UTF-8 bytes)",
-    meaning="One row a species class of a selection. JSON is a list of objects with these keys; in CSV an "
+    meaning="One row per species class of a selection. JSON is a list of objects with these keys; in CSV an "
     "apostrophe stands before text that a spreadsheet would run.",
     columns=(
         *(CATALOG_CLASSES[name] for name in ("class_key", "scientific_name", "common_name", "taxon_id")),
@@ -308,7 +308,7 @@ CHANGES = Table(
     name="changes from one catalogue to another",
     path="<changes>.parquet or .csv",
     order="photo_id, change ascending",
-    meaning="One row a photo and change that `arboretum catalog update` found; a photo with another class "
+    meaning="One row per photo and change that `arboretum catalog update` found; a photo with another class "
     "and another licence has two. The fingerprints of both catalogues are in the file's schema metadata "
     "under the key `arboretum`.",
     columns=(
@@ -332,7 +332,7 @@ IMPORTED_PHOTOS = Table(
     name="catalogue of imported images",
     path="<catalog>.parquet",
     order="photo_id ascending",
-    meaning="One row an image that `arboretum import-images` took from a folder: what the folders of a tree "
+    meaning="One row per image that `arboretum import-images` took from a folder: what the folders of a tree "
     "say of it, with columns of the raw layout, so that it can be selected from and split. Other columns of "
     "that layout are absent, and so unknown.",
     columns=(
@@ -366,7 +366,7 @@ LEFT_OUT_FILES = Table(
     name="files that were not imported",
     path="<file>.parquet or .csv",
     order="path ascending",
-    meaning="One row a file of the folder (or of the imported split) of which `arboretum import-images` made "
+    meaning="One row per file of the folder (or the imported split) of which `arboretum import-images` made "
     "no image in the store, or whose image there is another one.",
     columns=(
         Column("path", "string", "Path below the folder; bytes that are no UTF-8 are written as `\\xNN`."),
@@ -384,7 +384,7 @@ SELECTION = Table(
     name="saved selection",
     path="<selection>.parquet or .csv",
     order="photo_id ascending",
-    meaning="One row a photo of the selection; the recipe, its English and the catalogue's fingerprint are "
+    meaning="One row per photo of the selection; the recipe, its English and the catalogue's fingerprint are "
     "in the file's schema metadata under the key `arboretum`. CSV has the rows alone; in it an apostrophe "
     "stands before text that a spreadsheet would run: what begins with `=`, `+`, `-`, `@` (in full width "
     "too), a tab or a carriage return.",

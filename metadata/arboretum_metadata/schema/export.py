@@ -10,7 +10,7 @@ EXPORT_CLASSES = Table(
     name="classes of an export",
     path="<export>/classes.parquet",
     order="label ascending",
-    meaning="One row a class, as in a split. Label, counts (with what is repeated) and band are those of "
+    meaning="One row per class, as in a split. Label, counts (with what is repeated) and band are those of "
     "what was written, so that they descend; 0 for parts that were not exported. What the split says stands "
     "beside them.",
     columns=(
@@ -58,7 +58,7 @@ ATTRIBUTION = Table(
     name="attribution of an export",
     path="<export>/ATTRIBUTION.parquet",
     order="part (train, val, test), then (label in the split, photo_id)",
-    meaning="One row a photo of the export: whom to credit and under which licence.",
+    meaning="One row per photo of the export: whom to credit and under which licence.",
     columns=(
         Column("part", "string", "train, val or test."),
         Column("photo_id", "int64", "iNaturalist's number of the photo."),
@@ -79,7 +79,7 @@ FOLDER_METADATA = Table(
     name="photos of a folder for people",
     path="<export>/metadata.csv of the format `folder`",
     order="part (train, val, test), then (label, photo_id)",
-    meaning="One row a photo. An apostrophe stands before text that a spreadsheet would run. `--no-place` "
+    meaning="One row per photo. An apostrophe stands before text that a spreadsheet would run. `--no-place` "
     "leaves `latitude` and `longitude` out.",
     columns=(
         Column("file_name", "string", "Where the photo lies in the export."),

@@ -9,7 +9,7 @@ PART = Table(
     name="part of a split",
     path="<split>/train.parquet, val.parquet, test.parquet",
     order="(label, photo_id) ascending",
-    meaning="One row a photo of this part. All columns are always there.",
+    meaning="One row per photo of this part. All columns are always there.",
     columns=(
         Column("photo_id", "int64", "iNaturalist's number of the photo; at most once in all parts together."),
         Column("label", "int32", "Class of the photo: a row of classes.parquet, 0 = most train photos."),
@@ -39,7 +39,7 @@ CLASSES = Table(
     name="classes of a split",
     path="<split>/classes.parquet",
     order="label ascending",
-    meaning="One row a class. label = row number.",
+    meaning="One row per class. label = row number.",
     columns=(
         Column(
             "label",

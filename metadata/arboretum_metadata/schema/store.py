@@ -8,7 +8,7 @@ REQUEST = Table(
     name="request plan",
     path="<store>/requests/<id>.parquet",
     order="photo_id ascending",
-    meaning="One row a photo that was asked for: what one `arboretum download` set out to fetch.",
+    meaning="One row per photo that was asked for: what one `arboretum download` set out to fetch.",
     columns=(
         Column("photo_id", "int64", "iNaturalist's number of the photo."),
         Column("ext", "string", "Extension in the photo's address, case kept."),
@@ -22,7 +22,7 @@ INDEX = Table(
     name="shard index of an image store",
     path="<store>/shard-NNNNNN.parquet",
     order="photo_id ascending",
-    meaning="One row a photo that was tried, failures too. A shard is finished when its index exists.",
+    meaning="One row per photo that was tried, failures too. A shard is finished when its index exists.",
     columns=(
         Column("photo_id", "int64", "iNaturalist's number of the photo."),
         Column(

@@ -39,7 +39,7 @@ def test_a_recipe_file_means_its_flags_and_flags_beside_it_win(arboretum, workdi
 
 
 def test_the_photos_of_a_split_are_never_in_memory_whole(arboretum, workdir, monkeypatch):
-    """Made, made again where it is, counted and weighed: 100 bytes a photo would be gigabytes."""
+    """Made, made again where it is, counted and weighed: 100 bytes per photo would be gigabytes."""
 
     def refuse(*_):
         raise AssertionError("a part was read as a table")
@@ -152,7 +152,7 @@ def test_benchmarks_are_made_audited_counted_and_evaluated(arboretum, workdir):
     assert len(open_split("splits/pairs").meta["pairs"]) == 2
     for name in ("balanced", "unseen", "ls", "pairs"):
         assert arboretum("audit-split", f"splits/{name}").code == 0
-        assert "test photos a class" in arboretum("stats", f"splits/{name}").out
+        assert "test photos per class" in arboretum("stats", f"splits/{name}").out
         outcome = arboretum(
             "evaluate", f"splits/{name}", f"splits/{name}/test.parquet", "--out", f"{name}-out"
         )

@@ -105,7 +105,7 @@ def hand(tmp_path, predicted, **arguments):
 
 
 def test_a_case_worked_by_hand(tmp_path):
-    """Three photos a class. Robin: one called blackbird; raven: one called orchid, two called robin."""
+    """Three photos per class. Robin: one called blackbird; raven: one called orchid, two called robin."""
     found = hand(tmp_path, [0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 0, 0])
     assert found.top1.overall.value == 8 / 12
     assert found.top1.class_balanced.value == pytest.approx((2 / 3 + 1 + 1 + 0) / 4)

@@ -22,7 +22,7 @@ SIZES = {
 
 
 def bird_rows(sizes: dict[tuple[str, ...], int] = SIZES) -> list[dict[str, Any]]:
-    """Two photos an observation, three observations an observer and species; every 17th observer unknown."""
+    """Two photos per observation, three observations per observer; every 17th observer unknown."""
     rows, photo_id = [], 0
     for number, ((order, family, genus, epithet), count) in enumerate(sizes.items()):
         for n in range(count):

@@ -52,7 +52,7 @@ def test_columns_that_no_rule_reads_change_nothing(birds, write_catalog):
 
 @pytest.fixture
 def birds(write_catalog):
-    """Six species of 300, 150, 80, 40, 20 and 12 photos, two photos an observation."""
+    """Six species of 300, 150, 80, 40, 20 and 12 photos, two photos per observation."""
     rows, photo_id = [], 0
     for number, count in enumerate((300, 150, 80, 40, 20, 12)):
         for n in range(count):

@@ -227,7 +227,7 @@ def test_drawing_is_quick():
     started = time.process_time()
     for photo_id in range(40):
         drawing.render(ROBIN, photo_id, "small", "jpg")
-    # About 2 ms a photo on a slow core; the bound leaves room for a busy machine.
+    # About 2 ms per photo on a slow core; the bound leaves room for a busy machine.
     assert (time.process_time() - started) / 40 < 0.02
 
 

@@ -29,7 +29,7 @@ class Pruned:
     photo_ids: Annotated[
         Path,
         Option(
-            "The photos to remove: ids, pages or addresses, one a line, or a column of CSV or Parquet.",
+            "The photos to remove: ids, pages or addresses, one per line, or a column of CSV or Parquet.",
             metavar="FILE",
             required=True,
         ),

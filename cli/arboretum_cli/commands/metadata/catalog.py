@@ -67,7 +67,7 @@ def _built_lines(report: BuildReport) -> list[str]:
     lines = [
         f"{report.path}: {counted(report.photos, 'photo')} of {report.classes:,} species, "
         f"{counted(report.taxa, 'taxon')}, "
-        f"{size(report.size_bytes)} ({per_photo:.1f} bytes a photo), fingerprint {report.fingerprint}",
+        f"{size(report.size_bytes)} ({per_photo:.1f} bytes per photo), fingerprint {report.fingerprint}",
         *([f"  of {counted(report.defects.rows, 'row')}:"] if report.defects.sentences else []),
         *(f"    {sentence}" for sentence in report.defects.sentences),
     ]

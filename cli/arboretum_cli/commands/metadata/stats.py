@@ -160,7 +160,7 @@ def _of_catalogue(
         say(f"written to {path}")
 
 
-# Numbers of observations a class that have a line each; those above share one.
+# Numbers of observations per class that have a line each; those above share one.
 _LINES = 10
 
 

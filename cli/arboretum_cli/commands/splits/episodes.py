@@ -32,7 +32,7 @@ def episodes(
     found = make_episodes(split, **options)
     lines = [
         f"{counted(found.episodes, 'episode')} of {found.ways} classes, {found.shots} support and "
-        f"{found.queries} query photos a class; {counted(found.classes, 'class')} and "
+        f"{found.queries} query photos per class; {counted(found.classes, 'class')} and "
         f"{counted(found.photos, 'photo')} take part",
         f"sha256 {found.sha256}",
         f"written to {found.path}",

@@ -41,7 +41,7 @@ class OwnOptions:
     pairs_file: Annotated[
         Path | None,
         Option(
-            "confounding: a file of pairs, two names a line (tab, comma or slash between).",
+            "confounding: a file of pairs, two names per line (tab, comma or slash between).",
             metavar="FILE",
             flag="pairs",
         ),

@@ -147,7 +147,7 @@ def test_a_benchmark_takes_no_species_of_fewer_groups(bursts, tmp_path):
 
 
 def test_what_cannot_be_is_refused(bursts):
-    with pytest.raises(RecipeError, match="4 test photos a class cannot be of 5 groups"):
+    with pytest.raises(RecipeError, match="4 test photos per class cannot be of 5 groups"):
         SplitRecipe(test_per_class=4, min_test_groups=5)
     with pytest.raises(RecipeError, match="a split by region:10 holds out no groups of a class"):
         SplitRecipe(split_by="region:10", min_test_groups=2)

@@ -403,7 +403,7 @@ def test_the_tables_of_a_benchmark_speak_of_its_test_photos(catalog):
     assert found.bands == {}
     assert sum(group.photos for group in found.groups.values()) == found.photos["test"]
     lines = text_figure(found)
-    assert "test photos a class" in lines[-1]
+    assert "test photos per class" in lines[-1]
     text_ = [line.partition("|")[0] for line in lines[:-2]]
     assert len(set(text_)) == len(text_)
     with pytest.raises(SplitError, match="no train photos"):

@@ -138,7 +138,7 @@ def selected_of(rows, criteria):
 
 
 def deduplicated(rows):
-    """One row a photo: the smallest observation, unknown last; none where it is under two classes."""
+    """One row per photo: the smallest observation, unknown last; none where it is under two classes."""
     by_id = defaultdict(list)
     for row in rows:
         by_id[row["photo_id"]].append(row)
