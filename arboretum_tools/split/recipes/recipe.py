@@ -148,7 +148,7 @@ class SplitRecipe:
         least = min([self.test_per_class, *(photos for _, photos in self.stages)])
         if self.min_test_groups and self.min_test_groups > least:
             raise RecipeError(
-                f"{counted(least, 'test photo')} a class cannot be of {self.min_test_groups} groups",
+                f"{counted(least, 'test photo')} per class cannot be of {self.min_test_groups} groups",
                 hint="Lower --min-test-groups, or ask for more photos with --test-per-class.",
             )
         benchmarks.check({f.name: getattr(self, f.name) for f in fields(self)})
