@@ -156,7 +156,7 @@ def _checked(folder: Path, options: ImportOptions) -> Split | None:
     split = options.split
     if split is None and options.out is None:
         raise UsageError(
-            "without a split the classes are those of the folders, and need a catalogue to stand in",
+            "without a split, the folders are the classes, and a catalogue has to record them",
             hint="Name its file, such as --out photos.parquet, or the imported split with --split.",
         )
     if split is not None and options.out is not None:

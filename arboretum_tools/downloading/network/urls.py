@@ -110,7 +110,7 @@ class AddressRules:
             raise AddressRefusedError(f"not an address: {error}") from None
         scheme, host = parts.scheme.lower(), (parts.hostname or "").lower()
         if scheme == "file" and not parts.path.startswith("/"):
-            raise AddressRefusedError("a file of a folder: `arboretum import-images` brings it")
+            raise AddressRefusedError("a file of a local folder, which `arboretum import-images` takes in")
         if scheme not in _PORTS:
             raise AddressRefusedError(f"the scheme {scheme!r} is not http or https")
         if parts.username is not None or parts.password is not None:

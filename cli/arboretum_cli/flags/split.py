@@ -97,8 +97,8 @@ def what_to_split(
     if flags.given or store == "none" or (store and holds_files(store)):
         held = Path(store) if store and store != "none" else None
         selection = flags.select(catalog)
-        of = f" that are in {held}" if held else ""
-        return selection, held, f"from the catalogue at {catalog.path}: {selection.english}{of}"
+        of = f", of which {held} holds the photos" if held else ""
+        return selection, held, f"from the catalogue at {catalog.path}{of}: {selection.english}"
     usual = images_setting()
     if store is not None or has_selections(usual):
         held = Path(store) if store else usual

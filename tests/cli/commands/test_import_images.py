@@ -35,7 +35,7 @@ def test_what_it_prints_leads_to_the_split(traps, arboretum):
     words[words.index("--lt-ratio") + 1] = "2"
     split = arboretum(*words, "--val-per-class", 0, "--test-per-class", 1, "--name", "traps")
     assert (split.code, split.out.splitlines()[-1]) == (0, "written to splits/traps")
-    assert "that are in images" in split.out.splitlines()[0]
+    assert "of which images holds the photos" in split.out.splitlines()[0]
     exported = arboretum("export", "splits/traps", "--format", "csv", "--out", "csv")
     assert exported.code == 0, exported.err
 

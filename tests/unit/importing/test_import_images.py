@@ -383,7 +383,7 @@ def test_made_up_ids_are_never_asked_of_inaturalist(tmp_path, traps, competition
     assert "arboretum import-images FOLDER --split" in caught.value.hint
     at.import_images(traps, images=tmp_path / "files", out=tmp_path / "photos.parquet")
     photos = at.open_catalog(tmp_path / "photos.parquet").select()
-    with pytest.raises(at.DownloadFailedError, match="`arboretum import-images` brings it"):
+    with pytest.raises(at.DownloadFailedError, match="`arboretum import-images` takes in"):
         at.download(photos, images=tmp_path / "images", origin=origin.url)
     assert origin.requests == []
 
