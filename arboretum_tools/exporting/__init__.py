@@ -23,7 +23,7 @@ from arboretum_metadata.schema import EVENED, EXPORT_CLASSES
 from arboretum_tools import events
 from arboretum_tools.display.progress import shows_progress
 from arboretum_tools.errors import ExportError, UsageError
-from arboretum_tools.exporting.base import Evened, Evening, Exporter, Source, undecodable
+from arboretum_tools.exporting.base import Evened, Evening, Exporter, Pointing, Source, undecodable
 from arboretum_tools.exporting.classes import as_written, beside, empty_classes, refuse_empty, without
 from arboretum_tools.exporting.documents.attribution import write_attribution
 from arboretum_tools.exporting.documents.croissant import write_croissant
@@ -261,6 +261,8 @@ def _export(
     made = {**made_from(exporter, source), "dropped_classes": dropped}
     if excluded is not None:
         made["excluded"] = excluded
+    if isinstance(exporter, Pointing):
+        made |= exporter.outside(source, to)
     earlier = found_at(to, made)
     if earlier is None:
         refuse_existing(to)

@@ -12,6 +12,7 @@ import hashlib
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -199,6 +200,15 @@ class Evening(Protocol):
         Raises:
             ExportError: a part cannot be evened.
         """
+        ...
+
+
+@runtime_checkable
+class Pointing(Protocol):
+    """A format whose files may point to others that lie outside of the export."""
+
+    def outside(self, source: Source, to: Path) -> Mapping[str, Any]:
+        """What these add to what decides an export in the folder `to`, JSON-able; nothing where it copies."""
         ...
 
 

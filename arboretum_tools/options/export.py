@@ -89,6 +89,13 @@ class WebDatasetOptions(ImageOptions):
         bool,
         Option("webdataset: keep PNG, GIF and WebP as they are; refused if that would mix formats in a set."),
     ] = False
+    index_only: Annotated[
+        bool,
+        Option(
+            "webdataset: write no shards, only an index over the store's own tars, for the package wids, and "
+            "which of their photos belong to each part."
+        ),
+    ] = False
 
 
 @dataclass(frozen=True, kw_only=True)

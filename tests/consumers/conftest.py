@@ -1,7 +1,7 @@
 """Training code's own packages, never in the gate: `pytest -m consumers tests/consumers`.
 
 Needs torch 2.13.0, torchvision, timm 1.0.31, open_clip_torch 3.3.0 and webdataset 0.2.86; for test_tables.py
-polars and mlcroissant alone.
+polars and mlcroissant alone; for test_wids.py torch, torchvision and webdataset 0.2.111.
 """
 
 import os

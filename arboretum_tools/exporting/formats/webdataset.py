@@ -8,7 +8,8 @@
 A sample has `jpg` (every image under this one suffix: anything else is made into a JPEG, and counted),
 `cls` (the label as ASCII), `json`, `txt` (the `sci_com` caption) and one member for each caption type asked
 for. With `keep_formats` images stay as they are, under the suffix of their format; a set that would then mix
-suffixes is refused. The rules of the readers that decide the details:
+suffixes is refused. With `index_only` none of this is written, but an index over the store's own tars
+(`arboretum_tools.exporting.tar_index`). The rules of the readers that decide the details:
 
 - webdataset takes the name up to its first dot as key, Hugging Face up to the first dot as well, so a
   caption's member is `<id>.sci_com.txt`;
@@ -26,9 +27,10 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from itertools import accumulate
 from json.encoder import encode_basestring as _quoted
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -46,6 +48,7 @@ from arboretum_tools.exporting.base import (
     pieces_of_at_most,
 )
 from arboretum_tools.exporting.staging import Staging
+from arboretum_tools.exporting.tar_index import indexed_sha256, write_tar_indexes
 from arboretum_tools.exporting.tar_members import Members, member
 from arboretum_tools.options import check
 from arboretum_tools.options.export import WebDatasetOptions
@@ -97,6 +100,15 @@ class WebDataset(WebDatasetOptions):
     def __post_init__(self) -> None:
         check(self)
         self.caption_types()
+        if self.index_only:
+            plain = WebDataset(index_only=False)
+            names = [one.name for one in fields(self) if one.name != "index_only"]
+            given = [name for name in names if getattr(self, name) != getattr(plain, name)]
+            if given:
+                raise UsageError(
+                    f"index_only writes no shards, so {', '.join(given)} would do nothing",
+                    hint="Leave them out, or export without --index-only.",
+                )
 
     def caption_types(self) -> tuple[CaptionType, ...]:
         """The caption types to write, in the order of `CAPTION_TYPES`.
@@ -115,6 +127,8 @@ class WebDataset(WebDatasetOptions):
 
     def options(self) -> Mapping[str, Any]:
         """The options in force."""
+        if self.index_only:
+            return {"index_only": True}
         return {
             "captions": list(self.caption_types()),
             "templates": {name: list(forms) for name, forms in self.templates.forms.items()},
@@ -183,8 +197,14 @@ class WebDataset(WebDatasetOptions):
             )
         return Evened(sizes, np.array(sorted(dropped), np.int64), repeated)
 
+    def outside(self, source: Source, to: Path) -> Mapping[str, Any]:
+        """What the store's own tars add to what decides the export."""
+        return {"indexed_sha256": indexed_sha256(source, to)} if self.index_only else {}
+
     def write(self, source: Source, work: Staging) -> Mapping[str, Any]:
-        """Writes shards, sizes.json, _info.json and __len__."""
+        """Writes shards, sizes.json, _info.json and __len__; or the index alone."""
+        if self.index_only:
+            return write_tar_indexes(source, work)
         writer = _SampleWriter(self, source)
         sizes: dict[str, int] = {}
         splits: dict[str, Any] = {}

@@ -26,7 +26,14 @@ from arboretum_metadata.schema.catalog import (
     TAXA,
 )
 from arboretum_metadata.schema.columns import Column, Table
-from arboretum_metadata.schema.export import ATTRIBUTION, EVENED, EXPORT_CLASSES, FOLDER_METADATA, MISSING
+from arboretum_metadata.schema.export import (
+    ATTRIBUTION,
+    EVENED,
+    EXPORT_CLASSES,
+    FOLDER_METADATA,
+    MISSING,
+    TAR_INDEX,
+)
 from arboretum_metadata.schema.split import (
     CLASSES,
     EPISODES,
@@ -68,6 +75,7 @@ TABLES: dict[str, Table] = {
     "episodes": EPISODES,
     "export_classes": EXPORT_CLASSES,
     "evened": EVENED,
+    "tar_index": TAR_INDEX,
     "missing": MISSING,
     "attribution": ATTRIBUTION,
     "folder_metadata": FOLDER_METADATA,
@@ -104,6 +112,7 @@ __all__ = [
     "SHARED_PHOTOS",
     "SPECIES",
     "TABLES",
+    "TAR_INDEX",
     "TAXA",
     "UNUSED_CLASSES",
     "Column",

@@ -38,6 +38,18 @@ EVENED = Table(
     ),
 )
 
+TAR_INDEX = Table(
+    name="photos of a part in the tars of a store",
+    path="<export>/{train,val,test}.parquet",
+    order="position ascending",
+    meaning="Which photos of the shards that {part}.json lists belong to the part. Only with --index-only.",
+    columns=(
+        Column("position", "int64", "Place among all photos of these shards, from 0."),
+        Column("label", "int32", "Class of the photo: a row of the export's classes.parquet."),
+        Column("photo_id", "int64", "iNaturalist's number of the photo."),
+    ),
+)
+
 MISSING = Table(
     name="photos missing from an export",
     path="<export>/missing.parquet",

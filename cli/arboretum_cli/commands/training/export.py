@@ -44,6 +44,7 @@ def export(
     \b
     Examples:
         arboretum export splits/aves-lt100 --format webdataset --out wds
+        arboretum export splits/aves-lt100 --index-only --out index
         arboretum export splits/aves-lt100 --format hf --out hf
         arboretum export splits/aves-lt100 --exclude marks.csv --out without-marked
         arboretum export splits/aves-lt100 --format lists --name Aves_LT --out lists
@@ -75,8 +76,15 @@ def _lines(report: ExportReport) -> list[str]:
     text = f"{counted(report.files, 'file')}, {size(report.size_bytes)}, as {report.format} in {report.path}"
     made_anew = report.details.get("made_anew", {})
     even = report.details.get("even", {})
+    indexed = report.details.get("indexed", {})
     return [
         *table(("part", "photos", "missing"), rows),
+        *(
+            f"{part}: in {counted(indexed[part]['shards'], 'shard')} of the store, beside "
+            f"{counted(indexed[part]['others'], 'other photo')}"
+            for part in report.photos
+            if part in indexed
+        ),
         *(f"made anew: {count:,} {what}" for what, count in made_anew.items()),
         *(
             [
