@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from arboretum_tools.catalog.check import CheckReport, check_catalog
     from arboretum_tools.catalog.overview import TaxonReport, describe_taxon
     from arboretum_tools.catalog.stats import CatalogStats, catalog_stats
+    from arboretum_tools.clip.start import ZeroShotReport, zero_shot
     from arboretum_tools.contact_sheets import contact_sheet
     from arboretum_tools.downloading import (
         DownloadEstimate,
@@ -112,6 +113,7 @@ _HOME = {
     "TrainingRecipe": "options.training",
     "TrainingReport": "training.start",
     "Verification": "store.verify",
+    "ZeroShotReport": "clip.start",
     "__version__": "version",
     "annotate_catalog": "catalog.annotate",
     "audit_split": "split.audit",
@@ -153,6 +155,7 @@ _HOME = {
     "summarize_runs": "evaluation",
     "train": "training.start",
     "verify_store": "store.verify",
+    "zero_shot": "clip.start",
 }
 
 __all__ = [
@@ -192,6 +195,7 @@ __all__ = [
     "TrainingRecipe",
     "TrainingReport",
     "Verification",
+    "ZeroShotReport",
     "__version__",
     "annotate_catalog",
     "audit_split",
@@ -233,6 +237,7 @@ __all__ = [
     "summarize_runs",
     "train",
     "verify_store",
+    "zero_shot",
 ]
 
 

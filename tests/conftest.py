@@ -27,6 +27,7 @@ import signal
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import PIL.features
@@ -271,3 +272,49 @@ def photos() -> Callable[..., list[Row]]:
 def taxa() -> dict[str, Row]:
     """Four taxa by name; the orchid and the moth share both their names."""
     return {"robin": ROBIN, "oak": OAK, "orchid": ORCHID, "moth": MOTH}
+
+
+# torchvision/_meta_registrations.py names these.
+_OPERATORS = (
+    "nms",
+    "qnms",
+    "roi_align",
+    "_roi_align_backward",
+    "roi_pool",
+    "_roi_pool_backward",
+    "ps_roi_align",
+    "_ps_roi_align_backward",
+    "ps_roi_pool",
+    "_ps_roi_pool_backward",
+    "deform_conv2d",
+    "_deform_conv2d_backward",
+)
+
+
+@pytest.fixture(scope="session")
+def torchvision():
+    """torchvision's Python code, with or without its compiled operators.
+
+    Its wheel for Linux is built against CUDA, whose libraries a CPU-only torch lacks; importing it fails then
+    for want of operators that no reader of images calls. Declaring them, whatever their arguments, is enough.
+    """
+    if find_spec("torch") is None:
+        return None  # What needs it says so itself.
+    import torch
+
+    try:
+        import torchvision
+    except RuntimeError as error:
+        assert "torchvision::nms" in str(error)  # noqa: PT017 - any other failure is to be seen
+        import sys
+
+        for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
+            del sys.modules[name]
+        declared = torch.library.Library("torchvision", "DEF")
+        for operator in _OPERATORS:
+            declared.define(f"{operator}(Tensor a) -> Tensor")
+        import torchvision
+
+        # The declaration lives as long as this object.
+        torchvision.declared_for_tests = declared
+    return torchvision

@@ -15,12 +15,14 @@ large ones (iNaturalist 2018), scaled by three rules where something else is ask
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
+from arboretum_metadata.vocab import RANKS
 from arboretum_tools.errors import RecipeError, UsageError
+from arboretum_tools.events import OnEvent, ignore
 from arboretum_tools.options import Option, check
 from arboretum_tools.options.store import ImagesOption
 from arboretum_tools.wording import did_you_mean
@@ -50,6 +52,16 @@ def _several(text: str, metavar: str) -> Option:
     return Option(text, metavar, text=True, default="")
 
 
+DeviceOption: TypeAlias = Annotated[
+    str | None,
+    Option("As torch names it, such as cpu or cuda:0.", metavar="NAME", default="a GPU where there is one"),
+]
+WorkersOption: TypeAlias = Annotated[
+    int | None,
+    Option("Processes that decode photos.", metavar="N", least=0, default="as many as fit the machine"),
+]
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
     """What `train` takes besides a recipe: where a run lies, and what it works with."""
@@ -65,21 +77,82 @@ class RunOptions:
         str | Path | None,
         Option("Folder of the run of a CNN on the same split, for deit-lt.", metavar="DIR"),
     ] = None
-    device: Annotated[
-        str | None,
+    device: DeviceOption = None
+    workers: WorkersOption = None
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZeroShotOptions:
+    """What `zero_shot` takes.
+
+    Attributes:
+        progress: draw bars where somebody watches and no `on_event` is given.
+        on_event: called with every event.
+    """
+
+    out: Annotated[
+        str | Path,
+        Option("Folder of the predictions and their report.", metavar="DIR", short="o", required=True),
+    ]
+    images: ImagesOption = "images"
+    model: Annotated[
+        str,
         Option(
-            "As torch names it, such as cpu or cuda:0.", metavar="NAME", default="a GPU where there is one"
+            "Architecture: a name that open_clip has, a JSON file of its own form, or a model with its "
+            "weights, hf-hub:OWNER/NAME or local-dir:DIR.",
+            metavar="NAME|FILE",
+        ),
+    ] = "ViT-B-16"
+    pretrained: Annotated[
+        str | Path | None,
+        Option(
+            "Weights: a name that open_clip has for the model, or a checkpoint file.", metavar="NAME|FILE"
         ),
     ] = None
-    workers: Annotated[
-        int | None,
+    text: Annotated[
+        str | Iterable[str],
         Option(
-            "Processes that decode photos.",
-            metavar="N",
-            least=0,
-            default="as many as fit the machine",
+            "Caption types by which classes are named, such as sci, com or taxon; several are averaged.",
+            metavar="TYPE",
+            many=True,
+            noun="caption type",
         ),
-    ] = None
+    ] = ("sci",)
+    templates: Annotated[
+        str | Path,
+        Option(
+            "Sentences for each name, averaged: openai, the 80 of CLIP; captions, the one that export "
+            "writes; or a TOML file as for --caption-template of export, which does without --text.",
+            metavar="openai|captions|FILE",
+            text=True,
+        ),
+    ] = "openai"
+    part: Annotated[str, Option("The part to predict: val or test.", metavar="PART")] = "test"
+    rank: Annotated[
+        str | Iterable[str],
+        Option(
+            "Also choose among the names of all taxa of a rank: kingdom, phylum, class, order, family, genus "
+            "or species; several joined by commas.",
+            metavar="RANK",
+            many=True,
+            choices=tuple(RANKS),
+        ),
+    ] = ()
+    scores: Annotated[
+        bool,
+        Option(
+            "Write the probability of every class instead of the first five classes: needed for the "
+            "calibration error and for --unknown of evaluate."
+        ),
+    ] = False
+    batch_size: Annotated[int, Option("Photos, or sentences, at once.", metavar="N", least=1)] = 64
+    device: DeviceOption = None
+    workers: WorkersOption = None
+    progress: bool = True
+    on_event: OnEvent = ignore
 
     def __post_init__(self) -> None:
         check(self)

@@ -22,7 +22,7 @@ from arboretum_cli.commands.images import (
 )
 from arboretum_cli.commands.metadata import catalog, select, species, stats, taxa
 from arboretum_cli.commands.splits import audit_split, episodes, make_split, publish
-from arboretum_cli.commands.training import compare, evaluate, export, train
+from arboretum_cli.commands.training import compare, evaluate, export, train, zero_shot
 from arboretum_cli.flags import settings
 from arboretum_cli.flags.declared import repeated
 from arboretum_cli.flags.volume import with_volume
@@ -48,6 +48,7 @@ COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
     "publish": (publish.publish, "Write a split as a folder for publication."),
     "export": (export.export, "Write a split or a selection for training code."),
     "train": (train.train, "Train a long-tailed method on a split."),
+    "zero-shot": (zero_shot.zero_shot, "Predict a split by a CLIP model, from the names of its classes."),
     "evaluate": (evaluate.evaluate, "Report predictions as long-tailed papers do."),
     "compare": (compare.compare, "Compare training runs on one split."),
     "config": (config.config, "Show the settings in effect here."),

@@ -123,7 +123,7 @@ def test_the_examples_of_every_help_run(shell):
         )
         assert found, name
         # What needs torch, or runs that were trained with it, is run by tests/training.
-        examples += found if name not in ("demo", "train", "compare") else []
+        examples += found if name not in ("demo", "train", "zero-shot", "compare") else []
     # Stores in buckets are the matter of tests/cloud, and no model is here that predicts.
     examples = [example for example in examples if "s3://" not in example and ".npz" not in example]
     # Somebody marked a photo on the page.

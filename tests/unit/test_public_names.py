@@ -25,14 +25,16 @@ def test_every_public_name_is_there_and_names_stay_functions_whatever_is_importe
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
-def test_torch_is_an_extra_and_is_loaded_by_nothing_but_training():
-    required = [line for line in metadata.requires("arboretum-tools") or [] if re.match("(torch|timm)", line)]
+def test_torch_and_open_clip_are_extras_and_are_loaded_by_nothing_but_training():
+    required = [
+        line for line in metadata.requires("arboretum-tools") or [] if re.match("torch|timm|open.clip", line)
+    ]
     assert required
     assert all("extra ==" in line for line in required), required
     code = (
         "import arboretum_tools, sys\n"
         "for name in arboretum_tools.__all__:\n"
         "    getattr(arboretum_tools, name)\n"
-        "assert 'torch' not in sys.modules\n"
+        "assert not {'torch', 'open_clip'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -43,7 +43,7 @@ from arboretum_tools.options.split import (
     WholeOptions,
 )
 from arboretum_tools.options.store import MergeOptions, PruneOptions, VerifyOptions
-from arboretum_tools.options.training import RunOptions
+from arboretum_tools.options.training import RunOptions, ZeroShotOptions
 from arboretum_tools.split.recipes.recipe_file import read_recipe
 
 #: Every stage: its options, the public functions that take them, the command that has their flags.
@@ -63,6 +63,7 @@ STAGES = [
     (ComparisonOptions, ("compare_predictions",), None),
     (PartOptions, ("compare_runs",), "compare"),
     (RunOptions, ("train",), "train"),
+    (ZeroShotOptions, ("zero_shot",), "zero-shot"),
     (CatalogStatsOptions, ("catalog_stats",), "stats"),
     (SplitStatsOptions, ("split_stats",), "stats"),
     (TaxonOptions, ("describe_taxon",), None),
