@@ -200,7 +200,8 @@ def test_two_processes_take_the_steps_of_one(runs, place, tmp_path):
     here(command(place, parts, *flags, "--accumulate", "4"))
     torchrun = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "arboretum_cli"]
     call = [sys.executable, "-m", *torchrun, *command(place, two, *flags)]
-    subprocess.run(call, check=True, capture_output=True, env=environment())
+    both = subprocess.run(call, check=False, capture_output=True, text=True, env=environment())
+    assert both.returncode == 0, both.stderr
     for other in (two, parts):
         for name, value in weights(one).items():
             torch.testing.assert_close(weights(other)[name], value, rtol=1e-4, atol=1e-6)
