@@ -15,7 +15,7 @@ from arboretum_tools.errors import StoreError
 from arboretum_tools.photos.criteria import Criteria
 from arboretum_tools.photos.photo_ids import PhotoIds, read_photo_ids
 from arboretum_tools.store import ImageStore, plans
-from arboretum_tools.store.shards.layout import INATURALIST, is_store, read_config
+from arboretum_tools.store.shards.layout import is_store, read_config
 from arboretum_tools.tabular import query
 from arboretum_tools.tabular.arrays import from_numpy, text
 from arboretum_tools.tabular.tables import read_columns
@@ -105,7 +105,7 @@ def has_selections(images: str | Path) -> bool:
 
 def holds_files(images: str | Path) -> bool:
     """Whether a folder is an image store that was made of files, of which nothing is ever asked."""
-    return is_store(images) and read_config(images).photo_ids != INATURALIST
+    return is_store(images) and not read_config(images).of_inaturalist
 
 
 def downloaded_selection(catalog: Catalog, images: str | Path) -> Selection:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 # Nouns whose plural no rule gives.
 _PLURALS = {"species": "species", "taxon": "taxa", "class": "classes", "family": "families"}
@@ -26,6 +26,18 @@ def does(number: int, verb: str) -> str:
     """The verb that follows a counted noun: `takes` after 1, `take` after any other number."""
     forms = {"have": "has", "are": "is", "were": "was"}
     return (forms.get(verb) or f"{verb}s") if number == 1 else verb
+
+
+def first_of(shown: Sequence[str], most: int, between: str = ", ") -> str:
+    """The first of some texts, and how many more there are.
+
+    >>> first_of(["owl", "robin", "wren"], 2)
+    'owl, robin and 1 more'
+    >>> first_of(["owl", "robin"], 2)
+    'owl, robin'
+    """
+    more = f" and {len(shown) - most:,} more" if len(shown) > most else ""
+    return between.join(shown[:most]) + more
 
 
 def did_you_mean(written: str, known: Mapping[str, str] | Iterable[str]) -> str:

@@ -61,7 +61,7 @@ class Source:
     def has_pages(self) -> bool:
         """Whether the photos are iNaturalist's, and have a page there."""
         if self.store is not None:
-            return self.store.config.photo_ids == layout.INATURALIST
+            return self.store.config.of_inaturalist
         return self.split is None or self.split.files is None
 
 

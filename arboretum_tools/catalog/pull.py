@@ -22,7 +22,7 @@ from arboretum_tools.errors import BadInputError, OutOfSpaceError
 from arboretum_tools.events import OnEvent, StageFinished, StageStarted, UnitDone, ignore
 from arboretum_tools.options import takes
 from arboretum_tools.options.catalog import PullOptions
-from arboretum_tools.system.atomic_files import out_of_space, sync
+from arboretum_tools.system.atomic_files import out_of_space, sha256_of_file, sync
 from arboretum_tools.wording import one_line
 
 #: Bytes per row of the published Parquet, about; measured on the published columns, for the estimate only.
@@ -184,8 +184,7 @@ def _is(file: Path, etag: str) -> bool:
     """Whether a file is what its ETag says: that of a large file is its SHA-256, others tell nothing."""
     if not re.fullmatch("[0-9a-f]{64}", etag):
         return True
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest() == etag
+    return sha256_of_file(file) == etag
 
 
 def _asking(repository: str, ask: Any) -> Any:

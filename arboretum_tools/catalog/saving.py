@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from arboretum_metadata.schema import Table
-from arboretum_tools.errors import UsageError
-from arboretum_tools.system.atomic_files import check_output, whole_file
+from arboretum_tools.system.atomic_files import check_output, check_suffix, whole_file
 from arboretum_tools.tabular.spreadsheets import plain_batch
 from arboretum_tools.tabular.tables import arrow_schema, write_table
 
@@ -30,10 +29,7 @@ def check_file(path: Path, suffixes: tuple[str, ...], catalog: Path, *, overwrit
         UsageError: it ends in something else.
         TargetExistsError: it is there and may not be replaced, or lies in the catalogue.
     """
-    if path.suffix not in suffixes:
-        raise UsageError(
-            f"{path} ends in neither {' nor '.join(suffixes)}", hint="The suffix decides the format."
-        )
+    check_suffix(path, suffixes)
     check_output(path, overwrite=overwrite, inputs=[catalog])
 
 

@@ -6,7 +6,6 @@ The protocol is that of BioCLIP (arXiv 2311.18803) and Arboretum (arXiv 2406.177
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -22,8 +21,9 @@ from torch.utils.data import DataLoader
 
 from arboretum_tools.errors import BadInputError, TrainingError, UsageError
 from arboretum_tools.subset import Subset
-from arboretum_tools.system.atomic_files import read_json
-from arboretum_tools.wording import did_you_mean, one_line
+from arboretum_tools.system.atomic_files import read_json, sha256_of_file
+from arboretum_tools.training.loop import out_of_memory
+from arboretum_tools.wording import counted, did_you_mean, one_line
 
 # Models that come with their weights.
 _WHOLE = ("hf-hub:", "local-dir:")
@@ -93,7 +93,7 @@ class Clip:
             texts = [text for of_class in sentences[first : first + classes] for text in of_class]
             tokens = self._tokenizer(texts)
             self._note_cut(texts, tokens)
-            with _memory():
+            with _memory(counted(len(texts), "sentence")):
                 features = F.normalize(self._model.encode_text(tokens.to(self.device)), dim=-1)
             mean = features.reshape(-1, each, features.shape[1]).mean(dim=1)
             found.append(F.normalize(mean, dim=-1))
@@ -106,7 +106,7 @@ class Clip:
         """For each batch of photos, in their order: (photos, classes) for each of several sets of classes."""
         loader = DataLoader(subset.to_torch(self._preprocess), batch_size, num_workers=workers)
         for images, _ in loader:
-            with _memory():
+            with _memory(counted(len(images), "photo")):
                 features = F.normalize(self._model.encode_image(images.to(self.device)), dim=-1)
                 scaled = self._model.logit_scale.exp() * features
                 yield [(scaled @ one.T).cpu().numpy() for one in classifiers]
@@ -124,10 +124,7 @@ def _is_file(text: object) -> bool:
 
 
 def _sha256(path: str | Path | None) -> str | None:
-    if path is None or not _is_file(path):
-        return None
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return None if path is None or not _is_file(path) else sha256_of_file(Path(path))
 
 
 def _architecture(model: str) -> str:
@@ -204,9 +201,5 @@ def _loading(name: str, weights: str | None) -> Iterator[None]:
         logging.disable(before)
 
 
-@contextlib.contextmanager
-def _memory() -> Iterator[None]:
-    try:
-        yield
-    except torch.OutOfMemoryError as error:
-        raise TrainingError("out of memory", hint="Lower --batch-size.") from error
+def _memory(many: str) -> contextlib.AbstractContextManager[None]:
+    return out_of_memory(f"{many} at once are too many for this model here", "Lower --batch-size.")

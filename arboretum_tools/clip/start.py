@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,8 +88,8 @@ def zero_shot(split: str | Path | Split, options: ZeroShotOptions) -> ZeroShotRe
             hint="pip install '.[clip]' in the clone; torch and torchvision must be of one build.",
         ) from error
     prompts = Prompts.read(options.text, options.templates, OPENAI_TEMPLATES)
-    device = World(options.device).device
-    clip = Clip(options.model, options.pretrained, device)
+    world = World(options.device)
+    clip = Clip(options.model, options.pretrained, world.device)
     named: list[list[Names]] = [
         [Names.of(row) for row in classes],
         *(list(of.values()) for of in taxa.values()),
@@ -104,13 +103,11 @@ def zero_shot(split: str | Path | Split, options: ZeroShotOptions) -> ZeroShotRe
                 f"model reads, such as {clip.cut[0]!r}: the rest is not read"
             )
         )
-    workers = options.workers
-    if workers is None:
-        workers = min(16, len(os.sched_getaffinity(0))) if device.type == "cuda" else 0
     with whole_folder(out) as folder:
         file = folder / f"{subset.part}.parquet"
         emit(StageStarted(f"predict {subset.part}", len(subset)))
         writer = None
+        workers = world.workers(options.workers)
         batches = clip.logits(subset, classifiers, batch_size=options.batch_size, workers=workers)
         try:
             for table in _tables(subset, batches, taxa, scores=options.scores):

@@ -24,10 +24,9 @@ from arboretum_tools.downloading.report import DownloadFailedError, DownloadRepo
 from arboretum_tools.downloading.resize import Resize
 from arboretum_tools.downloading.tasks.cancel import Stopper
 from arboretum_tools.downloading.tasks.task import TaskSpec
-from arboretum_tools.errors import UsageError
 from arboretum_tools.events import OnEvent, ignore
 from arboretum_tools.options import takes
-from arboretum_tools.options.download import DownloadArguments
+from arboretum_tools.options.download import DownloadArguments, check_filter
 from arboretum_tools.photos import photo_plan
 from arboretum_tools.photos.photo_plan import PhotoSource
 from arboretum_tools.store.storage import as_named
@@ -210,8 +209,7 @@ def plan_task(spec: TaskSpec) -> DownloadEstimate:
 
 
 def _job(what: Any, options: DownloadArguments) -> Job:
-    if options.resize is None and options.resize_filter is not None:
-        raise UsageError("filter is given without resize", hint="Give --resize too, or leave --filter out.")
+    check_filter(options.resize, options.resize_filter)
     if options.catalog is not None:
         what = options.catalog.select(photo_ids=what)
     photos = photo_plan.source_of(what)

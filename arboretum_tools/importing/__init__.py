@@ -35,7 +35,7 @@ from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.store.shards.layout import PATHS, StoreConfig, check_place
 from arboretum_tools.store.storage import as_named, storage_at
 from arboretum_tools.store.writer import StoreWriter
-from arboretum_tools.system.atomic_files import check_output, refuse_inside
+from arboretum_tools.system.atomic_files import check_output, check_suffix, refuse_inside
 from arboretum_tools.system.temporary_folders import TemporaryFolder
 from arboretum_tools.tabular import query
 
@@ -166,13 +166,7 @@ def _checked(folder: Path, options: ImportOptions) -> Split | None:
     for path, suffixes in ((options.out, (".parquet",)), (options.left_out, (".parquet", ".csv"))):
         if path is None:
             continue
-        if Path(path).suffix not in suffixes:
-            raise UsageError(
-                f"{path} ends in neither {' nor '.join(suffixes)}"
-                if len(suffixes) > 1
-                else f"{path} does not end in {suffixes[0]}",
-                hint="The suffix decides the format.",
-            )
+        check_suffix(Path(path), suffixes)
         # A catalogue is compared when it is made: the same one is left as it is.
         check_output(Path(path), overwrite=options.overwrite or path == options.out, inputs=[folder])
     storage = storage_at(options.images)

@@ -16,6 +16,7 @@ from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.system.atomic_files import check_output, whole_file
 from arboretum_tools.tabular import query
 from arboretum_tools.tabular.tables import write_table
+from arboretum_tools.wording import first_of
 
 # As exports number their folders.
 _NUMBER = re.compile(r"[0-9]+_")
@@ -45,11 +46,9 @@ def taxa(labels: list[str], kind: str) -> pa.Table:
     else:
         words = {label: _NUMBER.sub("", label, count=1).replace("_", " ").split() for label in labels}
         if wrong := [label for label in labels if not _is_species(words[label])]:
-            named = ", ".join(map(repr, wrong[:_NAMED]))
-            more = f" and {len(wrong) - _NAMED:,} more" if len(wrong) > _NAMED else ""
             raise BadInputError(
                 "folders that are not named after a species, such as 'Vulpes vulpes': "
-                f"{named}{more}; nothing was imported",
+                f"{first_of([repr(one) for one in wrong], _NAMED)}; nothing was imported",
                 hint="Take the names of the folders as they are with --names labels.",
             )
         rows = [

@@ -22,8 +22,6 @@ from arboretum_tools.store.shards import layout
 # What file managers leave in a folder.
 _NOT_LISTED = frozenset({".DS_Store", "Thumbs.db"})
 
-_TOO_LARGE = f"larger than {layout.MAX_IMAGE_BYTES // 2**20} MiB"
-
 
 @dataclass(frozen=True, slots=True)
 class File:
@@ -139,7 +137,7 @@ def _sized(photo_id: int, path: str, found: os.stat_result, label: str | None) -
     if text != path:
         reason = "its name is not UTF-8"
     elif found.st_size > layout.MAX_IMAGE_BYTES:
-        reason = _TOO_LARGE
+        reason = layout.TOO_LARGE
     return File(photo_id, text, label and _text(label), found.st_size, "invalid" if reason else None, reason)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,6 +15,7 @@ from arboretum_tools.downloading.fetching.verify import Answer, Verdict, judge, 
 from arboretum_tools.downloading.resize import Resize
 from arboretum_tools.errors import BadInputError
 from arboretum_tools.store.shards.record import PhotoRecord
+from arboretum_tools.system.regular_files import open_regular
 
 #: A file's fate: its record and, if that is `ok`, its bytes.
 Outcome = tuple[PhotoRecord, bytes | None]
@@ -79,8 +79,5 @@ class Reader:
 
 def _bytes_of(path: Path) -> bytes:
     """All of a regular file: what has become a link or a pipe since it was listed is not opened."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(0, "not a regular file any more")
+    with os.fdopen(open_regular(path), "rb") as file:
         return file.read()

@@ -82,6 +82,16 @@ FilterOption: TypeAlias = Annotated[
 ]
 
 
+def check_filter(resize: int | None, resize_filter: str | None) -> None:
+    """Refuses a filter where nothing is resized.
+
+    Raises:
+        UsageError: there is one.
+    """
+    if resize is None and resize_filter is not None:
+        raise UsageError("filter is given without resize", hint="Give --resize too, or leave --filter out.")
+
+
 class PhotoLookup(Protocol):
     """What finds photos by their ids: a Catalog."""
 
@@ -262,7 +272,4 @@ class ImportOptions:
 
     def __post_init__(self) -> None:
         check(self)
-        if self.resize is None and self.resize_filter is not None:
-            raise UsageError(
-                "filter is given without resize", hint="Give --resize too, or leave --filter out."
-            )
+        check_filter(self.resize, self.resize_filter)

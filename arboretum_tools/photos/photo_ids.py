@@ -14,7 +14,7 @@ from arboretum_metadata.vocab import INATURALIST_OBSERVATION, INATURALIST_PAGE, 
 from arboretum_tools.errors import SelectionError
 from arboretum_tools.system.regular_files import regular
 from arboretum_tools.tabular.tables import read_columns
-from arboretum_tools.wording import unreadable
+from arboretum_tools.wording import first_of, unreadable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -222,11 +222,10 @@ def _of_texts(path: Path, listed: Listed, unit: str, texts: Iterable[tuple[int, 
 
 
 def _refuse(path: Path, listed: Listed, unit: str, bad: Sequence[tuple[int, str]]) -> NoReturn:
-    shown = "; ".join(f"{unit} {number}: {text[:_SHOWN_LETTERS]!r}" for number, text in bad[:_SHOWN])
-    more = f" and {len(bad) - _SHOWN:,} more" if len(bad) > _SHOWN else ""
+    shown = first_of([f"{unit} {number}: {text[:_SHOWN_LETTERS]!r}" for number, text in bad], _SHOWN, "; ")
     one = ("an " if listed.noun[0] in "aeiou" else "a ") if len(bad) == 1 else ""
     raise SelectionError(
-        f"{path}, {shown}{more}: not {one}{listed.noun} id{'' if len(bad) == 1 else 's'}",
+        f"{path}, {shown}: not {one}{listed.noun} id{'' if len(bad) == 1 else 's'}",
         hint=f"Give one id a line, or {listed.named}, or CSV or Parquet with a "
         f"column {listed.columns_in_words}; another column is named as FILE:COLUMN. An id is a whole "
         "number with all its digits; a spreadsheet shows large ones as 1.23E+08 and loses the rest.",

@@ -7,7 +7,6 @@ it, so that the same data set is the same file.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from arboretum_metadata.vocab import LICENSES
 from arboretum_tools.publication.citations import Author, bibtex, own_bibtex
 from arboretum_tools.publication.origin import DRAWN_FOR, FOLLOWS_PEOPLE, LABELS, Origin
 from arboretum_tools.split.files.manifest import Split
+from arboretum_tools.system.atomic_files import sha256_of_file
 
 #: The name of the file.
 CROISSANT = "croissant.json"
@@ -148,8 +148,6 @@ def document(
 
 def table_file(folder: Path, name: str, table: Table, file: str) -> dict[str, Any]:
     """The Parquet file of a table, as it stands in a distribution."""
-    with (folder / file).open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256")
     return {
         "@type": "cr:FileObject",
         "@id": f"{name}-file",
@@ -157,7 +155,7 @@ def table_file(folder: Path, name: str, table: Table, file: str) -> dict[str, An
         "description": table.meaning,
         "contentUrl": file,
         "encodingFormat": "application/x-parquet",
-        "sha256": digest.hexdigest(),
+        "sha256": sha256_of_file(folder / file),
     }
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from arboretum_metadata.sample import PHOTO_IDS
 from arboretum_tools.split.files.manifest import Split
 from arboretum_tools.store.reader import ImageStore
-from arboretum_tools.store.shards.layout import INATURALIST, PATHS
+from arboretum_tools.store.shards.layout import PATHS
 from arboretum_tools.tabular.arrays import to_numpy
 
 if TYPE_CHECKING:
@@ -62,10 +62,10 @@ class Origin:
     @classmethod
     def of_store(cls, store: ImageStore, ids: Iterable[NDArray[np.int64]]) -> Origin:
         """That of photos with these numbers in a store."""
-        whose = store.config.photo_ids
-        if whose == INATURALIST:
+        if store.config.of_inaturalist:
             return cls.of_ids(ids)
-        return cls(of_files=whose == PATHS, imported=whose != PATHS)
+        of_files = store.config.photo_ids == PATHS
+        return cls(of_files=of_files, imported=not of_files)
 
     @classmethod
     def of_ids(cls, ids: Iterable[NDArray[np.int64]]) -> Origin:

@@ -15,11 +15,11 @@ import math
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from arboretum_tools.errors import NotWritableError, OutOfSpaceError, TargetExistsError
+from arboretum_tools.errors import NotWritableError, OutOfSpaceError, TargetExistsError, UsageError
 from arboretum_tools.system.regular_files import regular
 
 #: The marker of everything that is not finished; what carries it may be deleted at any time.
@@ -149,6 +149,18 @@ def refuse_inside(path: Path, inputs: Iterable[Path]) -> None:
             )
 
 
+def check_suffix(path: Path, suffixes: Sequence[str]) -> None:
+    """Refuses a file whose suffix names none of the formats that can be written.
+
+    Raises:
+        UsageError: it ends in something else.
+    """
+    if path.suffix not in suffixes:
+        alone = len(suffixes) == 1
+        ends = f"does not end in {suffixes[0]}" if alone else f"ends in neither {' nor '.join(suffixes)}"
+        raise UsageError(f"{path} {ends}", hint="The suffix decides the format.")
+
+
 def check_output(path: Path, *, overwrite: bool = False, inputs: Iterable[Path] = ()) -> None:
     """Refuses to put a file where something is that the caller did not name as replaceable.
 
@@ -224,6 +236,12 @@ def canonical_json(value: Any, *, indent: int | None = None) -> str:
     return json.dumps(
         value, sort_keys=True, ensure_ascii=False, allow_nan=False, indent=indent, separators=separators
     )
+
+
+def sha256_of_file(path: Path) -> str:
+    """SHA-256, hex, of the bytes of a file, which is read piece by piece."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sha256_of_json(value: Any) -> str:

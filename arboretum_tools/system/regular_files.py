@@ -5,6 +5,8 @@ To open a named pipe waits until somebody writes into it, which may be never; a 
 
 from __future__ import annotations
 
+import errno
+import os
 import stat
 from pathlib import Path
 
@@ -36,3 +38,21 @@ def regular(path: Path) -> Path:
         if is_kind(mode):
             raise OSError(f"it is {kind}, and only regular files are read")
     return path
+
+
+def open_regular(path: Path, flags: int = os.O_RDONLY) -> int:
+    """Opens what is a regular file itself: no link is followed, and nothing is waited for.
+
+    Args:
+        path: the file.
+        flags: of `os.open`; with O_CREAT it is made with the rights 644.
+
+    Raises:
+        OSError: it cannot be opened, or is something else.
+    """
+    # Without O_NONBLOCK a named pipe would be waited for.
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.ENXIO, "not a regular file", str(path))
+    return descriptor

@@ -36,7 +36,7 @@ from arboretum_tools.training.optim import (
     warmed_up,
 )
 from arboretum_tools.training.run_files import MODEL, Progress, RunFolder, load_model, load_teacher
-from arboretum_tools.wording import counted
+from arboretum_tools.wording import counted, first_of
 
 # Ids that a message names; all of them are written to a file.
 _NAMED = 20
@@ -64,6 +64,13 @@ class World:
                 f"there is no device {device!r} here: {str(error).splitlines()[0]}",
                 hint="Such as cpu or cuda:0.",
             ) from error
+
+    def workers(self, asked: int | None) -> int:
+        """How many processes prepare photos; None = as many as fit the machine."""
+        if asked is not None:
+            return asked
+        # Without a GPU the network has all cores busy itself.
+        return min(16, len(os.sched_getaffinity(0)) // self.size) if self.device.type == "cuda" else 0
 
     @contextlib.contextmanager
     def joined(self) -> Iterator[None]:
@@ -100,8 +107,8 @@ class World:
 
 
 @contextlib.contextmanager
-def memory_errors(recipe: TrainingRecipe, photos: int) -> Iterator[None]:
-    """Says what to lower where a GPU, or the machine, has too little memory."""
+def out_of_memory(what: str, hint: str) -> Iterator[None]:
+    """Says what is too much, and what to lower, where a GPU or the machine has too little memory."""
     try:
         yield
     except RuntimeError as error:
@@ -109,12 +116,17 @@ def memory_errors(recipe: TrainingRecipe, photos: int) -> Iterator[None]:
         cpu = "allocate memory" in text or "not enough memory" in text
         if not cpu and not isinstance(error, torch.OutOfMemoryError):
             raise
-        raise TrainingError(
-            f"out of memory: {counted(photos, 'photo')} of {recipe.image_size} pixels at once are too many "
-            f"for a {recipe.arch} here",
-            hint=f"Cut the batch into more parts with --accumulate {2 * recipe.accumulate}, or lower "
-            "--batch-size or --image-size, or take a smaller --arch; a changed recipe needs another --out.",
-        ) from error
+        raise TrainingError(f"out of memory: {what}", hint=hint) from error
+
+
+def memory_errors(recipe: TrainingRecipe, photos: int) -> contextlib.AbstractContextManager[None]:
+    """The errors of a step, or of a prediction, with so many photos at once."""
+    return out_of_memory(
+        f"{counted(photos, 'photo')} of {recipe.image_size} pixels at once are too many for a "
+        f"{recipe.arch} here",
+        f"Cut the batch into more parts with --accumulate {2 * recipe.accumulate}, or lower "
+        "--batch-size or --image-size, or take a smaller --arch; a changed recipe needs another --out.",
+    )
 
 
 class Run:
@@ -147,10 +159,7 @@ class Run:
         self.world, self.device = world, world.device
         self.emit = on_event if world.rank == 0 else ignore
         cuda = self.device.type == "cuda"
-        if workers is None:
-            # Without a GPU the network has all cores busy itself.
-            workers = min(16, len(os.sched_getaffinity(0)) // world.size) if cuda else 0
-        self.workers, self.pinned = workers, cuda
+        self.workers, self.pinned = world.workers(workers), cuda
         if cuda:
             torch.backends.cudnn.deterministic = True
         bf16 = recipe.precision == "bfloat16" or (
@@ -265,8 +274,8 @@ class Run:
         """The error for what is infinite or no number; all ids of the batch are written to a file."""
         bad = self.folder.path / f"bad-batch-{self.world.rank}.txt"
         bad.write_text("".join(f"{photo_id}\n" for photo_id in ids), encoding="utf-8")
-        named = ", ".join(map(str, ids[:_NAMED]))
-        more = f" and {len(ids) - _NAMED:,} more, all in {bad}" if len(ids) > _NAMED else ""
+        named = first_of([str(photo_id) for photo_id in ids], _NAMED)
+        more = f", all in {bad}" if len(ids) > _NAMED else ""
         return TrainingError(
             f"{what} for the batch of the photos {named}{more}; the epochs before are kept",
             hint="Lower --lr or lengthen --warmup-epochs, with another --out; or look at these photos.",

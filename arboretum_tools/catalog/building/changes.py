@@ -6,7 +6,7 @@ tables are joined by photo_id. DuckDB spills what does not fit, so memory does n
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -171,16 +171,11 @@ def catalog_changes(
 
 def _write_down(path: Path, catalog: Catalog, on_event: OnEvent, *, licensed: bool) -> None:
     """Writes what is compared of a catalogue, in no order."""
-
-    def batches() -> Iterator[pa.RecordBatch]:
-        sql = _PHOTOS.format(license="license" if licensed else "NULL::VARCHAR AS license")
-        for batch in catalog.batches(sql):
-            yield batch
-            on_event(UnitDone(batch.num_rows))
-
+    sql = _PHOTOS.format(license="license" if licensed else "NULL::VARCHAR AS license")
     on_event(StageStarted(f"read {catalog.path.name}", len(catalog)))
     with pq.ParquetWriter(path, _FACTS, compression="zstd") as writer:
-        for batch in batches():
+        for batch in catalog.batches(sql):
             columns = [batch.column(field.name).cast(field.type) for field in _FACTS]
             writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=_FACTS))
+            on_event(UnitDone(batch.num_rows))
     on_event(StageFinished(f"read {catalog.path.name}"))

@@ -14,7 +14,7 @@ from arboretum_tools.downloading.network.exchange import Reply, UntrustedError, 
 from arboretum_tools.downloading.network.urls import AddressRefusedError
 from arboretum_tools.downloading.options import DownloadOptions
 from arboretum_tools.events import OnEvent, ignore
-from arboretum_tools.store.shards.layout import MAX_IMAGE_BYTES
+from arboretum_tools.store.shards.layout import TOO_LARGE
 from arboretum_tools.store.shards.record import PhotoRecord
 
 #: Redirects that are followed for one request.
@@ -166,7 +166,6 @@ def _answer(reply: Reply, url: str) -> Answer:
         # A header may hold any bytes, which come as lone surrogates.
         etag = etag.removeprefix("W/").strip('"')[:200].encode("ascii", "backslashreplace").decode()
     if reply.body is None:
-        refused = f"larger than {MAX_IMAGE_BYTES // 2**20} MiB"
-        return Answer(reply.status, url, etag=etag, refused=refused)
+        return Answer(reply.status, url, etag=etag, refused=TOO_LARGE)
     encoding = (reply.encoding or "").strip().lower()
     return Answer(reply.status, url, reply.body, etag, encoding)

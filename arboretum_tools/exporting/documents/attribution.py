@@ -95,7 +95,7 @@ def _batches(source: Source, credited: _Credits) -> Iterator[pa.RecordBatch]:
 
 
 def _small_batches(source: Source, credited: _Credits, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    has_pages = source.origin.inaturalist
+    has_pages = source.store.config.of_inaturalist
     for part, samples in source.parts.items():
         for rows, about in in_order(samples, source.details[part], _ROWS):
             ids = pa.array(samples.photo_ids[rows])
@@ -138,12 +138,12 @@ def _page(source: Source, counted: Mapping[str, int], credited: _Credits) -> Ite
     if NOT_KNOWN in counted:
         yield "<p>Photos whose licence is not known may not be passed on; they are listed last.</p>\n"
     yield "<dl>\n"
+    link = f'<a href="{PHOTO_PAGE}{{0}}">{{0}}</a>' if origin.inaturalist else "{0}"
     for credit, ids in credited.by_line():
         yield f"<dt>{html.escape(credit or 'licence not known')}\n<dd>"
         for start in range(0, len(ids), _ROWS):
             between = " " if start else ""
             some = ids[start : start + _ROWS].tolist()
-            link = f'<a href="{PHOTO_PAGE}{{0}}">{{0}}</a>' if origin.inaturalist else "{0}"
             yield between + " ".join(link.format(photo) for photo in some)
         yield "\n"
     yield "</dl>\n"

@@ -30,7 +30,6 @@ from arboretum_tools.exporting.staging import Staging
 from arboretum_tools.options import check
 from arboretum_tools.options.export import FolderOptions
 from arboretum_tools.photos.credit import credit_html, credit_line
-from arboretum_tools.store.shards.layout import INATURALIST
 from arboretum_tools.tabular.spreadsheets import plain
 from arboretum_tools.taxa.captions import Names
 
@@ -253,7 +252,7 @@ def _rows(source: Source, named: _Names) -> Iterator[dict[str, Any]]:
 
 def _photo_page(source: Source, photo_id: int) -> str:
     """The page of a photo at iNaturalist; "" where it is none of its photos."""
-    return f"{PHOTO_PAGE}{photo_id}" if source.store.config.photo_ids == INATURALIST else ""
+    return f"{PHOTO_PAGE}{photo_id}" if source.store.config.of_inaturalist else ""
 
 
 def _page(source: Source, named: _Names) -> Iterator[str]:

@@ -36,7 +36,7 @@ from arboretum_tools.tabular.arrays import from_numpy, texts
 from arboretum_tools.tabular.tables import arrow_schema, read_columns, repeated
 from arboretum_tools.taxa.identity import class_key_sql
 from arboretum_tools.taxa.taxonomy import Taxon
-from arboretum_tools.wording import counted, unreadable
+from arboretum_tools.wording import counted, first_of, unreadable
 
 _COLUMNS = ("photo_id", "observation_id", "class_key", "taxon")
 
@@ -212,8 +212,7 @@ class Exclusion:
         Raises:
             RecipeError: nothing else is to be kept out.
         """
-        shown = ", ".join(repr(term[:_SHOWN_LETTERS]) for term in missing[:_SHOWN])
-        shown += f" and {len(missing) - _SHOWN:,} more" if len(missing) > _SHOWN else ""
+        shown = first_of([repr(term[:_SHOWN_LETTERS]) for term in missing], _SHOWN)
         if len(missing) == len(self.entries):
             raise RecipeError(
                 f"nothing to keep out: no photo is named, and {where} has no taxon {shown}; "

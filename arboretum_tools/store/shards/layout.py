@@ -37,6 +37,9 @@ PENDING = "pending"
 #: No image in a store is larger, in bytes; a larger body is refused while it arrives.
 MAX_IMAGE_BYTES = 64 * 2**20
 
+#: Why a longer one is not stored.
+TOO_LARGE = f"larger than {MAX_IMAGE_BYTES // 2**20} MiB"
+
 CONFIG = "store.json"
 REQUESTS = "requests"
 
@@ -73,6 +76,11 @@ class StoreConfig:
     photo_ids: str = INATURALIST
     format_version: int = FORMAT_VERSION
     minimum_toolkit_version: str = "0.1.0"
+
+    @property
+    def of_inaturalist(self) -> bool:
+        """Whether the photos are iNaturalist's, so that each has a page there."""
+        return self.photo_ids == INATURALIST
 
     def __post_init__(self) -> None:
         if self.size not in PHOTO_SIZES:

@@ -19,6 +19,7 @@ from arboretum_tools.errors import StoreError
 from arboretum_tools.store.storage import Place
 from arboretum_tools.store.storage.lock import ALONE, Task, writer_lock
 from arboretum_tools.system.atomic_files import sync
+from arboretum_tools.system.regular_files import open_regular
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,16 +209,11 @@ def open_own(path: Path, flags: int) -> int:
         StoreError: it is a symbolic link, or no regular file.
     """
     try:
-        # Without O_NONBLOCK a named pipe would be waited for.
-        descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
+        return open_regular(path, flags)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.EMLINK, errno.EISDIR, errno.ENXIO):
             check_own(path)
         raise
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        check_own(path)
-    return descriptor
 
 
 def check_own(path: Path, *, folder: bool = False) -> None:
