@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from arboretum_metadata.schema import IMPORTED_PHOTOS
-from arboretum_tools.errors import BadInputError
+from arboretum_tools.errors import BadInputError, TargetExistsError
 from arboretum_tools.store import inventory
 from arboretum_tools.store.reader import ImageStore
 from arboretum_tools.system.atomic_files import check_output, whole_file
@@ -101,6 +101,12 @@ def write(
     made = folder / "catalogue.parquet"
     photos = write_table(made, rows, IMPORTED_PHOTOS, {})
     if not (path.is_file() and filecmp.cmp(path, made, shallow=False)):
+        if path.exists() and not overwrite:
+            raise TargetExistsError(
+                f"{path} is there already and says something else: the images are imported, and the "
+                "catalogue was not written",
+                hint="Run the same command again with --overwrite, or with another --out.",
+            )
         check_output(path, overwrite=overwrite)
         with whole_file(path) as temporary:
             shutil.copyfile(made, temporary)

@@ -106,7 +106,7 @@ class WebDataset(WebDatasetOptions):
             given = [name for name in names if getattr(self, name) != getattr(plain, name)]
             if given:
                 raise UsageError(
-                    f"index_only writes no shards, so {', '.join(given)} would do nothing",
+                    f"--index-only writes no shards, so {', '.join(given)} would do nothing",
                     hint="Leave them out, or export without --index-only.",
                 )
 

@@ -291,10 +291,11 @@ def _nearest(name: str, values: list[int]) -> str:
 def _infeasible(fit: _Fit, units: int) -> InfeasibleSplitError:
     recipe, held = fit.recipe, _held(fit.recipe)
     if fit.available < 2:
+        labels = " Labels that are not species need --rank genus." if recipe.rank == "species" else ""
         return InfeasibleSplitError(
             f"no split: {fit.available} of the selected classes keep{'s' * (fit.available == 1)} any photo "
             f"for training ({held})",
-            hint="Select more photos, or lower --val-per-class and --test-per-class.",
+            hint=f"Select more photos, or lower --val-per-class and --test-per-class.{labels}",
         )
     best = int(fit.capacities[0])
     classes = recipe.num_classes or 2

@@ -93,19 +93,18 @@ def what_to_split(
     """
     from arboretum_tools.stored_photos import downloaded_selection, has_selections, holds_files
 
-    catalog = flags.open(on_event)
-    if flags.given or store == "none" or (store and holds_files(store)):
-        held = Path(store) if store and store != "none" else None
-        selection = flags.select(catalog)
-        of = f", of which {held} holds the photos" if held else ""
-        return selection, held, f"from the catalogue at {catalog.path}{of}: {selection.english}"
-    usual = images_setting()
-    if store is not None or has_selections(usual):
-        held = Path(store) if store else usual
+    catalog, usual = flags.open(on_event), images_setting()
+    held = Path(store) if store and store != "none" else None
+    if store is None and not flags.given and (has_selections(usual) or holds_files(usual)):
+        held = usual
+    # Nothing was ever asked of a store of files: what is in it is selected from its catalogue.
+    if held is not None and not flags.given and not holds_files(held):
         selection = downloaded_selection(catalog, held)
         if of_pairs:
             others = dict.fromkeys(dataclasses.replace(one, taxa=()) for one in selection.criteria)
             selection = catalog.selection(*others)
         return selection, held, f"from the photos downloaded into {held}: {selection.english}"
     selection = flags.select(catalog)
-    return selection, None, f"from the whole catalogue at {catalog.path}: {selection.english}"
+    of = f", of which {held} holds the photos" if held else ""
+    whole = "" if flags.given or store or held else "whole "
+    return selection, held, f"from the {whole}catalogue at {catalog.path}{of}: {selection.english}"

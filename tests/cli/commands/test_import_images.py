@@ -40,6 +40,36 @@ def test_what_it_prints_leads_to_the_split(traps, arboretum):
     assert exported.code == 0, exported.err
 
 
+def test_the_usual_store_is_the_default_where_it_holds_files_too(traps, arboretum):
+    assert arboretum("import-images", "traps", "-o", "photos.parquet").code == 0
+    sizes = ("--lt-ratio", 2, "--val-per-class", 0, "--test-per-class", 1)
+    split = arboretum("make-split", "--catalog", "photos.parquet", *sizes, "--name", "one")
+    assert "of which images holds the photos" in split.out.splitlines()[0], split.err
+    whole = arboretum(
+        "make-split", "--catalog", "photos.parquet", *sizes, "--name", "two", "--images", "none"
+    )
+    assert whole.out.startswith("from the catalogue at photos.parquet: "), whole.err
+
+
+def test_labels_need_a_rank_and_the_error_says_which(traps, arboretum):
+    assert arboretum("import-images", "traps", "-o", "photos.parquet", "--names", "labels").code == 0
+    split = arboretum("make-split", "--catalog", "photos.parquet", "--lt-ratio", 2)
+    assert split.code != 0
+    assert "--rank genus" in split.err
+
+
+def test_a_catalogue_that_may_not_be_replaced_does_not_hide_what_was_imported(traps, arboretum):
+    assert arboretum("import-images", "traps", "-o", "photos.parquet").code == 0
+    (folder,) = (path for path in traps.iterdir() if path.name == "Vulpes vulpes")
+    Image.new("RGB", (30, 20), (1, 2, 3)).save(folder / "new.jpg")
+    before = Path("photos.parquet").read_bytes()
+    again = arboretum("import-images", "traps", "-o", "photos.parquet")
+    assert again.code == 3
+    assert "the images are imported, and the catalogue was not written" in again.err
+    assert "--overwrite" in again.err
+    assert Path("photos.parquet").read_bytes() == before
+
+
 def test_labels_have_their_line_and_json_has_everything(traps, arboretum):
     (traps / "Vulpes vulpes").rename(traps / "fox")
     outcome = arboretum("import-images", "traps", "-o", "photos.parquet")
@@ -78,3 +108,16 @@ def test_a_signal_keeps_what_was_imported_and_the_same_command_goes_on(
     told = json.loads(arboretum(*command, "--json").out)
     assert told["images"] == 159
     assert 0 < told["stored"] < 159
+
+
+def test_an_audit_of_equal_images_says_how_a_split_keeps_them_together(traps, arboretum):
+    (folder,) = (path for path in traps.iterdir() if path.name == "Vulpes vulpes")
+    first, *others = sorted(folder.iterdir())
+    for path in others:
+        path.write_bytes(first.read_bytes())
+    assert arboretum("import-images", "traps", "-o", "photos.parquet").code == 0
+    sizes = ("--lt-ratio", 2, "--val-per-class", 0, "--test-per-class", 1)
+    split = arboretum("make-split", "--catalog", "photos.parquet", *sizes, "--name", "s", "--images", "none")
+    assert split.code == 0, split.err
+    audit = arboretum("audit-split", "splits/s", "--images", "images")
+    assert (audit.code, "make-split --images STORE" in audit.err) == (6, True), audit.err

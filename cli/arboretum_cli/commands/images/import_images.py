@@ -59,9 +59,10 @@ def _lines(report: ImportReport, *, labels: bool) -> list[str]:
         rows = [(one.status, one.files, one.reason, one.example) for one in report.left_out]
         lines += ["left out:", *table(("status", "files", "reason", "for example"), rows)]
     if report.catalog is not None:
-        rank = " --rank genus" if labels else ""
+        rank, kind = (" --rank genus", "labels") if labels else ("", "species")
         lines += [
-            f"catalogue written to {report.catalog}; make a split of it by",
+            f"catalogue written to {report.catalog}, with the names of the folders as {kind}; make a split "
+            "of it by",
             f"  arboretum make-split --catalog {shlex.quote(str(report.catalog))} "
             f"--images {shlex.quote(report.store)}{rank} --lt-ratio 10",
         ]

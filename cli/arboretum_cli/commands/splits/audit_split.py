@@ -123,10 +123,15 @@ def audit_split(
     beside = {"as_expected": dataclasses.asdict(expected)} if expected else {}
     result(json, {"path": str(split), **found.to_dict(), **beside}, lines)
     if found.broken:
+        same = {"parts disjoint by sha256", "parts disjoint by near-duplicate"}
+        pictures = {check.name for check in found.broken} <= same
         raise VerificationError(
             f"{split} breaks {len(found.broken)} of its promises: "
             + ", ".join(check.name for check in found.broken),
-            hint="A split of ours is made again by `arboretum make-split --from SPLIT`; of a published one, "
+            hint="`make-split --images STORE` keeps equal images in one part, and with --near-duplicates "
+            "similar ones too."
+            if pictures
+            else "A split of ours is made again by `arboretum make-split --from SPLIT`; of a published one, "
             "say so where you report on it.",
         )
     if not found.ok:
